@@ -1,0 +1,181 @@
+"""The one path from a file to a waveform: read, average the channels, resample, normalise."""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import soundfile
+import torch
+import torchaudio
+
+from antideepfake.errors import InputError
+
+SAMPLE_RATE = 16000  # Hz; what every published self-supervised speech encoder was trained at
+SILENCE = 1 / 32768  # a 16-bit file that never moves by more than one step holds no sound
+
+
+def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | None = None) -> tuple[torch.Tensor, int]:
+    """Read an audio file, or a part of it by seeking.
+
+    Arguments
+    ---------
+    path : str or Path
+        Any format that libsndfile reads: wav, flac, mp3, ogg and others.
+    start : float
+        Where to begin, in seconds.
+    duration : float, optional
+        How much to read, in seconds; all that follows when not given.
+
+    Returns
+    -------
+    signal : torch.Tensor
+        Samples in [-1, 1], float32, shape [time, channels].
+    sample_rate : int
+        Hz.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, not audio, or ends before its header says.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, torch.rand(16000, 2).numpy(), 8000)
+    >>> signal, sample_rate = read_audio(path, start=0.5, duration=1.0)
+    >>> signal.shape, sample_rate
+    (torch.Size([8000, 2]), 8000)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: a folder, not an audio file")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    try:
+        with soundfile.SoundFile(path) as file:
+            first = round(start * file.samplerate)
+            wanted = file.frames - first if duration is None else round(duration * file.samplerate)
+            wanted = max(min(wanted, file.frames - first), 0)
+            if first:
+                file.seek(min(first, file.frames))
+            samples = file.read(wanted, dtype="float32", always_2d=True)
+            sample_rate = file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: cannot be read as audio ({error.error_string.rstrip('.')})") from None
+    if len(samples) < wanted:
+        raise InputError(f"{path}: truncated; the header promises {wanted} samples here, {len(samples)} are there")
+    if wanted == 0:
+        raise InputError(f"{path}: holds no sample" + (f" after {start:.2f} s" if first else ""))
+    return torch.from_numpy(samples), sample_rate
+
+
+def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
+    """Average the channels and resample to 16 kHz.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        Shape [time] or [time, channels].
+    sample_rate : int
+        Hz, any. Resampled with torchaudio's windowed sinc at its defaults, as the released models were trained.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [time].
+
+    Example
+    -------
+    >>> to_mono_16k(torch.rand(11025, 2), 11025).shape
+    torch.Size([16000])
+    """
+    if signal.dim() == 2:
+        signal = signal.mean(1)
+    # Every rate in use has a small ratio, which is kept exactly. A rate such as 16,001 Hz would need a filter bank of
+    # gigabytes; the nearest ratio with a denominator up to 1000 changes pitch by less than a part in a million there.
+    ratio = Fraction(SAMPLE_RATE, sample_rate).limit_denominator(1000)
+    if ratio == 1:
+        return signal
+    return torchaudio.functional.resample(signal, ratio.denominator, ratio.numerator)
+
+
+def normalise(waveform: torch.Tensor) -> torch.Tensor:
+    """Zero mean and unit variance over the whole utterance: layer normalisation without parameters, eps 1e-5.
+
+    Arguments
+    ---------
+    waveform : torch.Tensor
+        Shape [time], without padding.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [time].
+
+    Example
+    -------
+    >>> round(normalise(torch.arange(100.0)).std(correction=0).item(), 3)
+    1.0
+    """
+    return torch.nn.functional.layer_norm(waveform, waveform.shape)
+
+
+class WaveformNormalizer:
+    """From decoded samples to what every front end takes: mono, 16 kHz, normalised.
+
+    A model folder names it as its ``audio_normalizer``, so SpeechBrain's ``classify_file`` takes the same path.
+
+    Example
+    -------
+    >>> WaveformNormalizer()(torch.rand(8000, 2), 8000).shape
+    torch.Size([16000])
+    """
+
+    def __call__(self, signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
+        """Convert ``signal`` ([time] or [time, channels]) at ``sample_rate`` Hz to a waveform [time]."""
+        return normalise(to_mono_16k(signal, sample_rate))
+
+
+def read_waveform(
+    path: str | os.PathLike, start: float = 0.0, duration: float | None = None, min_samples: int = 1
+) -> torch.Tensor:
+    """Read a file as every front end takes it.
+
+    Arguments
+    ---------
+    path : str or Path
+        An audio file.
+    start, duration : float
+        As :func:`read_audio`.
+    min_samples : int
+        The front end's receptive field, in samples at 16 kHz: less gives no frame.
+
+    Returns
+    -------
+    torch.Tensor
+        Waveform of shape [time]: mono, 16 kHz, zero mean, unit variance.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_audio`; also when the file is silent, holds a value that is not a number, or is too short.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, torch.rand(8000).numpy(), 8000)
+    >>> read_waveform(path).shape
+    torch.Size([16000])
+    """
+    waveform = to_mono_16k(*read_audio(path, start, duration))
+    if not torch.isfinite(waveform).all():
+        raise InputError(f"{path}: holds samples that are not numbers; convert the file anew")
+    if len(waveform) < min_samples:
+        raise InputError(
+            f"{path}: too short; {len(waveform)} samples at 16 kHz, the front end needs at least {min_samples}"
+        )
+    if waveform.max() - waveform.min() <= SILENCE:
+        raise InputError(f"{path}: silent; there is nothing to classify")
+    return normalise(waveform)

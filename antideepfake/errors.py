@@ -1,0 +1,48 @@
+"""What a program says when it cannot go on, and the status that it leaves with."""
+
+import errno
+import sys
+from collections.abc import Callable
+
+
+class InputError(ValueError):
+    """A mistake of the user's: one sentence that names the file, the line and the mend."""
+
+
+def run_program(main: Callable[[], int]) -> None:
+    """Run a command-line program and leave with the status that all our programs share.
+
+    0: done. 1: done, but something was skipped. 2: a mistake of the user's or a full disk, told in one sentence.
+    130: interrupted; the same command goes on where it stopped.
+
+    Arguments
+    ---------
+    main : callable
+        The program. Returns 0 or 1.
+
+    Raises
+    ------
+    SystemExit
+        Always.
+
+    Example
+    -------
+    >>> run_program(lambda: 0)
+    Traceback (most recent call last):
+    SystemExit: 0
+    """
+    try:
+        status = main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" while writing {error.filename}" if error.filename else ""
+        print(f"error: the disk is full{where}; free some space and run the same command again", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        status = 130
+    sys.exit(status)

@@ -1,0 +1,5 @@
+"""Interfaces for use from Python."""
+
+from antideepfake.inference.detector import Detector, FileScore, load_detector
+
+__all__ = ["Detector", "FileScore", "load_detector"]

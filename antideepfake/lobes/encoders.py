@@ -1,0 +1,83 @@
+"""Encoders: from frames to one embedding an utterance."""
+
+import torch
+
+from antideepfake.lobes.masks import length_mask
+
+
+class ConvolutionalBlock(torch.nn.Module):
+    """Two convolutions over time and frequency with a shortcut past them; halves both.
+
+    Arguments
+    ---------
+    in_channels, out_channels : int
+        Channels before and after.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.body = torch.nn.ModuleList(
+            [
+                torch.nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+                torch.nn.Conv2d(out_channels, out_channels, 3, padding=1, stride=2, bias=False),
+            ]
+        )
+        self.norms = torch.nn.ModuleList([torch.nn.BatchNorm2d(out_channels) for _ in self.body])
+        self.shortcut = torch.nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Map ``x`` ([batch, channels, frames, size]) to every second frame.
+
+        Padding, where ``mask`` ([batch, 1, frames, 1]) is False, is zero before and after: output frame t stands at
+        input frame 2 t, so every second value of the mask is the mask of the output.
+        """
+        y = torch.relu(self.norms[0](self.body[0](x))) * mask
+        return torch.relu(self.norms[1](self.body[1](y)) + self.shortcut(x)) * mask[:, :, ::2]
+
+
+class ConvolutionalEncoder(torch.nn.Module):
+    """A small residual network over time and frequency, and attentive statistics over time.
+
+    Arguments
+    ---------
+    n_features : int
+        Size of a frame.
+    channels : list of int
+        Channels of the blocks, each of which halves time and frequency.
+    embedding_size : int
+        Size of the embedding.
+    dropout : float
+        Of the embedding, in training.
+
+    Example
+    -------
+    >>> encoder = ConvolutionalEncoder(n_features=80, channels=[8, 16], embedding_size=32).eval()
+    >>> encoder(torch.randn(2, 50, 80), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 32])
+    """
+
+    def __init__(self, n_features: int, channels: list[int], embedding_size: int = 128, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.blocks = torch.nn.ModuleList(
+            ConvolutionalBlock(before, after) for before, after in zip([1, *channels[:-1]], channels, strict=True)
+        )
+        for _ in channels:
+            n_features = (n_features + 1) // 2
+        size = channels[-1] * n_features
+        self.attention = torch.nn.Sequential(torch.nn.Linear(size, 64), torch.nn.Tanh(), torch.nn.Linear(64, 1))
+        self.output = torch.nn.Sequential(
+            torch.nn.Linear(2 * size, embedding_size), torch.nn.ReLU(), torch.nn.Dropout(dropout)
+        )
+
+    def forward(self, features: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Turn ``features`` ([batch, frames, n_features]) into embeddings ([batch, embedding_size])."""
+        mask = length_mask(relative_lengths, features.shape[1])
+        x = features.unsqueeze(1) * mask[:, None, :, None]
+        for block in self.blocks:
+            x = block(x, mask[:, None, :, None])
+            mask = mask[:, ::2]
+        x = x.transpose(1, 2).flatten(2)
+        weights = self.attention(x).masked_fill(~mask.unsqueeze(2), float("-inf")).softmax(1)
+        mean = (x * weights).sum(1)
+        variance = ((x - mean.unsqueeze(1)).square() * weights).sum(1)
+        return self.output(torch.cat([mean, (variance + 1e-6).sqrt()], 1))

@@ -1,0 +1,221 @@
+"""The protocol: one table of utterances, the same for every corpus.
+
+Twelve columns in a fixed order (those of the released AntiDeepfake protocols, so files can be exchanged); ``$ROOT`` in
+Path stands for the data folder.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from antideepfake.errors import InputError
+from antideepfake.files import atomic_path
+
+COLUMNS = (
+    "ID",
+    "Label",
+    "Duration",
+    "SampleRate",
+    "Path",
+    "Attack",
+    "Speaker",
+    "Proportion",
+    "AudioChannel",
+    "AudioEncoding",
+    "AudioBitSample",
+    "Language",
+)
+LABELS = ("fake", "real")  # the index of a label is its class: 0 = fake, 1 = real
+SPLITS = ("train", "valid", "test")
+NUMBERS = {"Duration": "float64", "SampleRate": "int64", "AudioChannel": "int64", "AudioBitSample": "int64"}
+
+
+def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
+    """Read and check a protocol.
+
+    Arguments
+    ---------
+    path : str or Path
+        A CSV file with at least the columns of ``COLUMNS``, in any order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an utterance, in the order of the file. Duration is in seconds, SampleRate in Hz; the columns that are
+        not numbers are strings, ``-`` where unknown.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, lacks a column, repeats an ID, or holds a label other than real or fake or a
+        malformed number. The message names the line.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "protocol.csv"
+    >>> row = ["a", "real", 1.5, 16000, "$ROOT/a.wav", "-", "-", "test", 1, "PCM_S", 16, "EN"]
+    >>> write_protocol(pd.DataFrame([row], columns=COLUMNS), path)
+    >>> read_protocol(path)[["ID", "Label", "Duration"]].values.tolist()
+    [['a', 'real', 1.5]]
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such protocol; check the path, or prepare the corpus first") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise InputError(f"{path}: not a protocol ({error}); it must be a CSV file with a header line") from None
+    check_protocol(table, path)
+    return table.astype(NUMBERS)
+
+
+def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
+    """Check columns, identifiers, labels and numbers of a protocol.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        The protocol.
+    name : str or Path
+        What to call it in a message: its file.
+
+    Raises
+    ------
+    InputError
+        At the first fault, with its line (the header is line 1).
+
+    Example
+    -------
+    >>> row = ["a", "genuine", 1.5, 16000, "$ROOT/a.wav", "-", "-", "test", 1, "PCM_S", 16, "EN"]
+    >>> check_protocol(pd.DataFrame([row], columns=COLUMNS), "p.csv")
+    Traceback (most recent call last):
+    antideepfake.errors.InputError: p.csv, line 2: the Label is 'genuine'; it must be real or fake
+    """
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise InputError(
+            f"{name}, line 1: no column {', '.join(missing)}; a protocol has the columns {', '.join(COLUMNS)}"
+        )
+    if table.empty:
+        raise InputError(f"{name}: holds no utterance; add rows below the header")
+
+    def fail(faulty: pd.Series, fault: str) -> None:
+        if faulty.any():
+            position = int(faulty.to_numpy().argmax())
+            row = table.iloc[position]
+            raise InputError(f"{name}, line {position + 2}: " + fault.format(**row.to_dict()))
+
+    fail(table["ID"].astype(str).str.strip() == "", "the ID is empty; give every utterance one")
+    fail(table["ID"].duplicated(), "the ID '{ID}' stands a second time; give every utterance an ID of its own")
+    fail(~table["Label"].isin(LABELS), "the Label is '{Label}'; it must be real or fake")
+    for column in NUMBERS:
+        values = pd.to_numeric(table[column], errors="coerce")
+        wants = "a number of seconds above 0" if column == "Duration" else "a whole number of 0 or more"
+        wrong = ~(values > 0) if column == "Duration" else ~((values >= 0) & (values % 1 == 0))
+        fail(wrong | values.isin([float("inf")]), f"{column} is '{{{column}}}'; it must be {wants}")
+
+
+def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Check and write a protocol; the file appears whole or not at all.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        The protocol; further columns follow the twelve.
+    path : str or Path
+        Where to.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_protocol`.
+    """
+    check_protocol(table, path)
+    columns = [*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]
+    with atomic_path(path) as temporary:
+        table[columns].to_csv(temporary, index=False, lineterminator="\n")
+
+
+def resolve_path(path: str, data_folder: str | os.PathLike) -> Path:
+    """Put the data folder in the place of ``$ROOT``.
+
+    Arguments
+    ---------
+    path : str
+        Path column of a protocol.
+    data_folder : str or Path
+        What ``$ROOT`` stands for.
+
+    Returns
+    -------
+    Path
+        A path that can be opened.
+
+    Example
+    -------
+    >>> resolve_path("$ROOT/LJSpeech/wavs/LJ001-0001.wav", "/data").as_posix()
+    '/data/LJSpeech/wavs/LJ001-0001.wav'
+    """
+    if not path.startswith("$ROOT"):
+        return Path(path)
+    return Path(data_folder, path.removeprefix("$ROOT").lstrip("/"))
+
+
+def relative_path(path: str | os.PathLike, data_folder: str | os.PathLike) -> str:
+    """Put ``$ROOT`` in the place of the data folder; a path outside of it stays as it is.
+
+    Arguments
+    ---------
+    path : str or Path
+        A file, absolute or relative to the data folder.
+    data_folder : str or Path
+        What ``$ROOT`` stands for.
+
+    Returns
+    -------
+    str
+        Path column of a protocol.
+
+    Example
+    -------
+    >>> relative_path("/data/LJSpeech/wavs/LJ001-0001.wav", "/data")
+    '$ROOT/LJSpeech/wavs/LJ001-0001.wav'
+    """
+    folder = Path(data_folder).absolute()
+    path = folder / path
+    return f"$ROOT/{path.relative_to(folder).as_posix()}" if path.is_relative_to(folder) else path.as_posix()
+
+
+def format_counts(table: pd.DataFrame) -> str:
+    """Lay out utterances and hours by split and label for a terminal.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        A protocol.
+
+    Returns
+    -------
+    str
+        A line a split.
+
+    Example
+    -------
+    >>> rows = [("train", "real", 3600.0), ("train", "fake", 1800.0)]
+    >>> table = pd.DataFrame(rows, columns=["Proportion", "Label", "Duration"])
+    >>> print(format_counts(table))
+    split           real               fake
+    train             1    1.00 h        1    0.50 h
+    """
+    lines = [f"{'split':<10}{'real':>10}{'':<9}{'fake':>10}"]
+    for split, group in sorted(table.groupby("Proportion"), key=lambda item: _split_order(str(item[0]))):
+        line = f"{split:<10}"
+        for label in reversed(LABELS):
+            rows = group[group["Label"] == label]
+            line += f"{len(rows):>9} {rows['Duration'].sum() / 3600:>7.2f} h"
+        lines.append(line)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _split_order(split: str) -> int:
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS)

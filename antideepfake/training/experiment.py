@@ -1,0 +1,134 @@
+"""The steps of an experiment, in the order that a recipe takes them: fit, export, evaluate."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from antideepfake import __version__
+from antideepfake.checkpoints import ModelMetadata, write_model_folder
+from antideepfake.dataio import make_batch_sampler, make_dataset
+from antideepfake.inference import load_detector
+from antideepfake.scoring import format_generator_table, generator_table, plot_scores, read_scores, score_protocol
+from antideepfake.training.brain import DetectorBrain
+from antideepfake.training.hparams import HyperParameters
+
+
+def fit_detector(
+    hparams: HyperParameters, run_opts: dict, train_set: pd.DataFrame, valid_set: pd.DataFrame
+) -> DetectorBrain:
+    """Train a detector.
+
+    Arguments
+    ---------
+    hparams : HyperParameters
+        ``modules``, ``opt_class``, ``checkpointer``, ``data_folder``, ``seed``, ``crop``, ``batch_seconds``,
+        ``num_buckets``, ``num_workers``, and what :class:`DetectorBrain` needs.
+    run_opts : dict
+        SpeechBrain's: device, precision and so on.
+    train_set, valid_set : pandas.DataFrame
+        Protocols.
+
+    Returns
+    -------
+    DetectorBrain
+        With the weights that were best on the validation set, and their ``eer`` and ``threshold`` there.
+    """
+    min_samples = hparams["compute_features"].receptive_field
+    crop = hparams["crop"]
+    train_data = make_dataset(train_set, hparams["data_folder"], crop, min_samples)
+    valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples=min_samples)
+    sampler = make_batch_sampler(
+        train_data, hparams["batch_seconds"], hparams["num_buckets"], crop.max_seconds, hparams["seed"]
+    )
+    brain = DetectorBrain(
+        hparams["modules"], hparams["opt_class"], hparams, run_opts, checkpointer=hparams["checkpointer"]
+    )
+    valid_options = {"batch_size": 10, "num_workers": hparams["num_workers"]}
+    brain.fit(
+        hparams["epoch_counter"],
+        train_data,
+        valid_data,
+        train_loader_kwargs={"batch_sampler": sampler, "num_workers": hparams["num_workers"]},
+        valid_loader_kwargs=valid_options,
+    )
+    brain.evaluate(valid_data, min_key="EER", test_loader_kwargs=valid_options)
+    return brain
+
+
+def export_model(brain: DetectorBrain, hparams: HyperParameters, settings: str, train_set: pd.DataFrame) -> None:
+    """Write the model folder of a trained detector.
+
+    Arguments
+    ---------
+    brain : DetectorBrain
+        As :func:`fit_detector` gives.
+    hparams : HyperParameters
+        ``model_folder``, ``corpus``, ``licence`` and ``seed``.
+    settings : str
+        The YAML as text, as :func:`load_hparams` gives.
+    train_set : pandas.DataFrame
+        Protocol; its generators are remembered.
+    """
+    fakes = train_set[train_set["Label"] == "fake"]
+    metadata = ModelMetadata(
+        threshold=brain.threshold,
+        threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)",
+        training_corpora=[hparams["corpus"]],
+        training_generators=sorted(set(fakes["Attack"])),
+        provenance=f"{Path(hparams.file).name}, antideepfake {__version__}, seed {hparams['seed']}",
+        licence=hparams["licence"],
+    )
+    write_model_folder(hparams["model_folder"], settings, brain.modules, metadata)
+
+
+def evaluate_model(
+    model_folder: str | os.PathLike,
+    test_set: pd.DataFrame,
+    data_folder: str | os.PathLike,
+    output_folder: str | os.PathLike,
+    title: str = "",
+    seed: int = 1234,
+) -> pd.DataFrame:
+    """Score a test set with a model folder; print the error rates and draw them.
+
+    Arguments
+    ---------
+    model_folder : str or Path
+        The detector.
+    test_set : pandas.DataFrame
+        Protocol.
+    data_folder : str or Path
+        What ``$ROOT`` stands for.
+    output_folder : str or Path
+        Takes ``scores.csv``, ``eer.csv`` and ``scores.png``.
+    title : str
+        Of the picture.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`antideepfake.scoring.generator_table`.
+    """
+    folder = Path(output_folder)
+    detector = load_detector(model_folder)
+    metadata = detector.hparams.metadata
+    score_protocol(detector, test_set, data_folder, folder / "scores.csv")
+    scores = read_scores(folder / "scores.csv")
+    seen = set(metadata.training_generators)
+    table = generator_table(scores, seen, seed)
+    table.to_csv(folder / "eer.csv", index=False)
+    print(format_generator_table(table))
+
+    fakes = scores[scores["Label"] == "fake"]
+    is_seen = fakes["Attack"].isin(seen)
+    groups = {
+        "real": scores[scores["Label"] == "real"],
+        "fake, seen generators": fakes[is_seen],
+        "fake, unseen generators": fakes[~is_seen],
+    }
+    values = {name: group["Score"].to_numpy() for name, group in groups.items() if len(group)}
+    plot_scores(values, folder / "scores.png", metadata.threshold, title)
+    return table

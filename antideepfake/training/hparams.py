@@ -1,0 +1,95 @@
+"""Reading the YAML of an experiment."""
+
+import os
+from collections.abc import Iterable
+from io import StringIO
+from typing import Any
+
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from ruamel.yaml.error import YAMLError
+
+from antideepfake.errors import InputError
+
+
+class HyperParameters(dict[str, Any]):
+    """What a YAML says; a key that is not there is the user's mistake, told in one sentence.
+
+    Arguments
+    ---------
+    values : dict
+        Keys and values.
+    file : str or Path
+        The YAML, for the message.
+
+    Example
+    -------
+    >>> HyperParameters({}, "train.yaml")["seed"]
+    Traceback (most recent call last):
+    antideepfake.errors.InputError: train.yaml: the key 'seed' is missing; add it
+    """
+
+    def __init__(self, values: dict[str, Any], file: str | os.PathLike) -> None:
+        super().__init__(values)
+        self.file = file
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(f"{self.file}: the key '{key}' is missing; add it")
+
+
+def load_hparams(
+    file: str | os.PathLike, overrides: str = "", needed: Iterable[str] = ()
+) -> tuple[HyperParameters, str]:
+    """Read a YAML of hyper-parameters.
+
+    Arguments
+    ---------
+    file : str or Path
+        In SpeechBrain's HyperPyYAML. As such it can run code: read files that you trust.
+    overrides : str
+        Keys and values from the command line, as ``speechbrain.parse_arguments`` gives them.
+    needed : iterable of str
+        Keys that must be there.
+
+    Returns
+    -------
+    hparams : HyperParameters
+        Keys and constructed values.
+    settings : str
+        The same YAML as text, includes, overrides and references resolved.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or malformed, lacks a key, or one that must be given on the command line was not.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.yaml"
+    >>> _ = path.write_text("seconds: 4")
+    >>> hparams, settings = load_hparams(path, "seconds: 10")
+    >>> hparams["seconds"], settings
+    (10, 'seconds: 10\\n')
+    """
+    try:
+        with open(file, encoding="utf-8") as stream:
+            settings = resolve_references(stream, overrides, overrides_must_match=True).getvalue()
+        values = load_hyperpyyaml(StringIO(settings))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{error.filename}: no such file" + (f"; {file} includes it" if error.filename != str(file) else "")
+        ) from None
+    except YAMLError as error:
+        raise InputError(f"{file}: not well-formed YAML. {' '.join(str(error).split())}") from None
+    except KeyError as error:
+        raise InputError(
+            f"{file}: the key {error} is missing: it is referred to, or given on the command line"
+        ) from None
+    except ValueError as error:
+        if "PLACEHOLDER" not in str(error):
+            raise
+        key = str(error).split("'")[1]
+        raise InputError(f"{file}: {key} has no value; give it on the command line: --{key} VALUE") from None
+    hparams = HyperParameters(values, file)
+    for key in needed:
+        hparams[key]
+    return hparams, settings

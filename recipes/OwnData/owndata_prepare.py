@@ -1,0 +1,143 @@
+#!/usr/bin/env python
+"""Prepare a folder of one's own: recordings below ``real/``, generated speech below ``fake/``.
+
+    real/alice/monday/a.wav     speaker alice
+    real/b.flac                 no speaker folder
+    fake/alice/c.mp3            generated speech in the voice of alice, since real/ has her too
+    fake/some_tts/d.ogg         generator some_tts
+    fake/some_tts/alice/e.wav   generator some_tts in the voice of alice
+
+Where there are folders, the split keeps each speaker (or generator) in one of train, valid and test. Where there are
+none, or too few to divide, utterances are divided at random, with a warning: figures on such a test set flatter.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.protocol import BuildReport, assign_splits, build_protocol, find_audio, format_counts, read_protocol
+
+
+def find_utterances(data_folder: Path) -> list[dict[str, str]]:
+    """List the audio files below ``real/`` and ``fake/``, sorted by path.
+
+    Arguments
+    ---------
+    data_folder : Path
+        Holds both.
+
+    Returns
+    -------
+    list of dict
+        ID, Label, Path, Attack and Speaker of each.
+
+    Raises
+    ------
+    InputError
+        When a folder is missing or holds no audio.
+    """
+    if not data_folder.is_dir():
+        raise InputError(f"{data_folder}: no such folder; --data_folder names the one that holds real/ and fake/")
+    files = {label: find_audio(data_folder / label) for label in ("fake", "real")}
+    speakers = {folders[0] for path in files["real"] if (folders := _folders(path, data_folder))}
+    return [row for label in files for row in _rows(label, files[label], speakers, data_folder)]
+
+
+def _folders(path: Path, data_folder: Path) -> tuple[str, ...]:
+    return path.relative_to(data_folder).parts[1:-1]
+
+
+def _rows(label: str, paths: list[Path], speakers: set[str], data_folder: Path) -> Iterator[dict[str, str]]:
+    taken: set[str] = set()
+    for path in paths:
+        folders = _folders(path, data_folder)
+        attack, speaker = "-", folders[0] if folders else "-"
+        if label == "fake" and folders and folders[0] not in speakers:
+            attack = folders[0]
+            speaker = folders[1] if len(folders) > 1 else attack
+        key = "-".join(path.relative_to(data_folder).with_suffix("").parts)
+        if key in taken:  # a.wav beside a.mp3: the second keeps its suffix
+            key += path.suffix
+        taken.add(key)
+        yield {"ID": f"OwnData-{key}", "Label": label, "Path": str(path), "Attack": attack, "Speaker": speaker}
+
+
+def prepare_owndata(
+    data_folder: str | os.PathLike,
+    output: str | os.PathLike,
+    num_workers: int = 2,
+    seed: int = 1234,
+    quiet: bool = False,
+) -> BuildReport:
+    """Write the protocol of one's own data.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Holds ``real/`` and ``fake/``.
+    output : str or Path
+        The protocol; one that is there already is kept.
+    num_workers : int
+        Headers read at the same time.
+    seed : int
+        Of the split.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    BuildReport
+        What was written and what was left out.
+
+    Raises
+    ------
+    InputError
+        When a folder is missing or holds no audio, or there are too few files to divide.
+    """
+    if os.path.exists(output):
+        return BuildReport(len(read_protocol(output)))
+    rows = find_utterances(Path(data_folder))
+    labels = [row["Label"] for row in rows]
+    groups = [row["ID"] if row["Speaker"] == "-" else row["Speaker"] for row in rows]
+    try:
+        splits = assign_splits(labels, groups, np.random.default_rng(seed))
+    except InputError:
+        print(
+            "warning: too few speaker folders to divide by them; the training and the test set share speakers",
+            file=sys.stderr,
+        )
+        splits = assign_splits(labels, [row["ID"] for row in rows], np.random.default_rng(seed))
+    utterances = ({**row, "Proportion": split} for row, split in zip(rows, splits, strict=True))
+    return build_protocol(utterances, data_folder, output, num_workers, quiet)
+
+
+def main() -> int:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python owndata_prepare.py --data_folder my_data --output my_data/OwnData.csv",
+    )
+    parser.add_argument("--data_folder", required=True, help="holds real/ and fake/")
+    parser.add_argument("--output", required=True, help="the protocol to write")
+    parser.add_argument("--num_workers", type=int, default=2, help="headers read at the same time (default: 2)")
+    parser.add_argument("--seed", type=int, default=1234, help="of the split (default: 1234)")
+    parser.add_argument("--overwrite", action="store_true", help="make the protocol anew")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    args = parser.parse_args()
+    if args.overwrite:
+        Path(args.output).unlink(missing_ok=True)
+    report = prepare_owndata(args.data_folder, args.output, args.num_workers, args.seed, args.quiet)
+    print(format_counts(read_protocol(args.output)))
+    if report.left_out:
+        print(f"left out: {len(report.left_out)} files; see {args.output}.report.json", file=sys.stderr)
+    return 1 if report.left_out else 0
+
+
+if __name__ == "__main__":
+    run_program(main)

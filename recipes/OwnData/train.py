@@ -1,0 +1,48 @@
+#!/usr/bin/env python
+"""Train a detector on one's own data, write its model folder, and evaluate that on the test set.
+
+    python train.py hparams/train.yaml --data_folder MY_DATA
+
+MY_DATA holds real/ and fake/; its protocol is written if it is not there. Run again, training goes on from the last
+checkpoint.
+"""
+
+import sys
+
+import speechbrain as sb
+import torch
+from owndata_prepare import prepare_owndata
+from speechbrain.utils.distributed import run_on_main
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import SPLITS, read_protocol
+from antideepfake.training import DetectorBrain, evaluate_model, export_model, fit_detector, load_hparams
+
+
+def main() -> int:
+    """Prepare, train, export, evaluate."""
+    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+    hparams, settings = load_hparams(hparams_file, overrides, DetectorBrain.HPARAMS_NEEDED)
+    torch.manual_seed(hparams["seed"])
+    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+
+    run_on_main(prepare_owndata, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
+    protocol = read_protocol(hparams["protocol"])
+    train_set, valid_set, test_set = (protocol[protocol["Proportion"] == split] for split in SPLITS)
+
+    brain = fit_detector(hparams, run_opts, train_set, valid_set)
+    export_model(brain, hparams, settings, train_set)
+    evaluate_model(
+        hparams["model_folder"],
+        test_set,
+        hparams["data_folder"],
+        hparams["output_folder"],
+        "test set",
+        hparams["seed"],
+    )
+    print(f"model folder: {hparams['model_folder']}; scores and picture: {hparams['output_folder']}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_program(main)

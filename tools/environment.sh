@@ -1,0 +1,19 @@
+# Makes or reuses the virtual environment .venv of this checkout. To be sourced: environment EXTRAS
+environment() {
+    local extras=$1
+    local here
+    here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    local stamp="$here/.venv/installed-$extras"
+    if [ ! -x "$here/.venv/bin/python" ]; then
+        echo "== making the virtual environment .venv"
+        "${PYTHON:-python3}" -m venv "$here/.venv"
+    fi
+    if [ ! -f "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ]; then
+        echo "== installing antideepfake[$extras] (about 7 GB with PyTorch; some minutes)"
+        "$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$here[$extras]"
+        touch "$stamp"
+    else
+        echo "== the virtual environment .venv is ready"
+    fi
+    export PATH="$here/.venv/bin:$PATH"
+}

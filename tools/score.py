@@ -1,0 +1,93 @@
+#!/usr/bin/env python
+"""Score recordings: how likely is each to be real speech?
+
+MODEL is a model folder. INPUT is an audio file, a folder (searched at any depth) or a protocol (.csv); there may be
+several. Prints a table and writes the score file; run again after an interruption, it goes on where it stopped.
+"""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.inference import load_detector
+from antideepfake.protocol import find_audio, read_protocol
+from antideepfake.scoring import read_scores, score_protocol
+
+LINES = 40  # of the table; the score file has all
+
+
+def find_inputs(inputs: list[str]) -> pd.DataFrame:
+    """Gather files, folders and protocols into one table with at least ID, Label and Path."""
+    tables = []
+    for name in inputs:
+        path = Path(name)
+        if path.suffix.lower() == ".csv":
+            tables.append(read_protocol(path))
+            continue
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        names = [file.as_posix() for file in (find_audio(path) if path.is_dir() else [path])]
+        tables.append(pd.DataFrame({"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}))
+    table = pd.concat(tables, ignore_index=True).fillna("-")
+    if table["ID"].duplicated().any():
+        repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
+        raise InputError(f"'{repeated}' is given twice; name every file once")
+    return table
+
+
+def format_scores(scores: pd.DataFrame, threshold: float) -> str:
+    """Lay out scores for a terminal: decision, score, file."""
+    decisions = (scores["Score"] > threshold).map({True: "real", False: "fake"})
+    lines = [f"{'decision':<10}{'score':>8}  file"]
+    for name, score, decision in zip(scores["ID"][:LINES], scores["Score"], decisions, strict=False):
+        lines.append(f"{decision:<10}{score:>8.2f}  {name if len(name) <= 78 else '...' + name[-75:]}")
+    if len(scores) > LINES:
+        lines.append(f"... and {len(scores) - LINES} more")
+    counts = Counter(decisions)
+    lines.append(
+        f"{len(scores)} scored: {counts['real']} real, {counts['fake']} fake (score above {threshold:.2f}: real)"
+    )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Parse the command line, score, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python tools/score.py recipes/MiniCorpus/results/small/model recording.wav",
+    )
+    parser.add_argument("model", help="model folder")
+    parser.add_argument("inputs", nargs="+", metavar="input", help="audio file, folder or protocol")
+    parser.add_argument("--output", default="scores.csv", help="score file to write (default: scores.csv)")
+    parser.add_argument("--data_folder", default=".", help="what $ROOT stands for in a protocol (default: .)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
+    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch (default: 60)")
+    parser.add_argument("--num_workers", type=int, default=0, help="processes that read files (default: 0, this one)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a score file that is there")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    args = parser.parse_args()
+
+    if os.path.exists(args.output) and not args.overwrite:
+        raise InputError(f"{args.output}: is there already; name another --output, or replace it with --overwrite")
+    table = find_inputs(args.inputs)
+    detector = load_detector(args.model, args.device)
+    skipped = score_protocol(
+        detector, table, args.data_folder, args.output, args.batch_seconds, args.num_workers, args.quiet
+    )
+    print(format_scores(read_scores(args.output), detector.hparams.metadata.threshold))
+    print(f"score file: {args.output}")
+    for result in skipped[:LINES]:
+        print(f"skipped {result.error}", file=sys.stderr)
+    if skipped:
+        print(f"{len(skipped)} files skipped; the list is {args.output}.skipped.csv", file=sys.stderr)
+    return 1 if skipped else 0
+
+
+if __name__ == "__main__":
+    run_program(main)
