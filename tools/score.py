@@ -27,7 +27,7 @@ def find_inputs(inputs: list[str]) -> pd.DataFrame:
     for name in inputs:
         path = Path(name)
         if path.suffix.lower() == ".csv":
-            tables.append(read_protocol(path))
+            tables.append(read_protocol(path).astype(str))
             continue
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")

@@ -10,13 +10,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from io import StringIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import safetensors.torch
 import torch
-from ruamel.yaml import YAML
+import yaml
 from safetensors import SafetensorError
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy
 from speechbrain.utils.parameter_transfer import Pretrainer
@@ -143,7 +142,7 @@ def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
 
 
 def write_model_folder(
-    folder: str | os.PathLike, settings: str | TextIO, modules: Mapping[str, torch.nn.Module], metadata: ModelMetadata
+    folder: str | os.PathLike, settings: str, modules: Mapping[str, torch.nn.Module], metadata: ModelMetadata
 ) -> None:
     """Write a model folder that ``EncoderClassifier.from_hparams(source=folder, savedir=...)`` loads.
 
@@ -151,7 +150,7 @@ def write_model_folder(
     ---------
     folder : str or Path
         Where to. Its hyperparams.yaml comes last: a folder without one is not finished.
-    settings : str or stream
+    settings : str
         The training YAML, references resolved (``hyperpyyaml.resolve_references``). Of its keys those of the four
         modules are taken: ``compute_features``, ``mean_var_norm``, ``embedding_model`` and ``classifier``.
     modules : mapping
@@ -165,13 +164,12 @@ def write_model_folder(
         When the YAML lacks one of the modules.
     """
     folder = Path(folder)
-    yaml = YAML()
-    tree = yaml.load(settings)
-    missing = [name for name in MODULES if name not in tree]
+    root = yaml.compose(settings)  # nodes, not values: tags such as !new: stay as they are
+    nodes = {key.value: (key, value) for key, value in root.value}
+    missing = [name for name in MODULES if name not in nodes]
     if missing:
         raise InputError(f"the YAML names no {', '.join(missing)}; a detector has {', '.join(MODULES)}")
-    written = StringIO()
-    yaml.dump({name: tree[name] for name in MODULES}, written)
+    detector = yaml.serialize(yaml.MappingNode(root.tag, [nodes[name] for name in MODULES]))
 
     weights = torch.nn.ModuleDict({name: modules[name] for name in MODULES}).state_dict()
     with atomic_open(folder / FILES["model"], "wb") as file:
@@ -183,4 +181,4 @@ def write_model_folder(
         json.dump(asdict(metadata), file, indent=1, ensure_ascii=False)
     with atomic_open(folder / "hyperparams.yaml") as file:
         file.write("# A detector of generated speech. Loads with SpeechBrain's EncoderClassifier.from_hparams.\n")
-        file.write(written.getvalue() + LOADING)
+        file.write(detector + LOADING)

@@ -62,8 +62,8 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
                 file.seek(min(first, file.frames))
             samples = file.read(wanted, dtype="float32", always_2d=True)
             sample_rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be read as audio ({error.error_string.rstrip('.')})") from None
+    except soundfile.LibsndfileError:
+        raise InputError(f"{path}: cannot be read: damaged, truncated, or not wav, flac, mp3 or ogg") from None
     if len(samples) < wanted:
         raise InputError(f"{path}: truncated; the header promises {wanted} samples here, {len(samples)} are there")
     if wanted == 0:

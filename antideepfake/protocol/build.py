@@ -120,8 +120,8 @@ def probe(path: str | os.PathLike) -> dict[str, Any]:
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder, not an audio file") from None
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: not a readable audio file ({error.error_string})") from None
+    except soundfile.LibsndfileError:
+        raise InputError(f"{path}: cannot be read: damaged, truncated, or not wav, flac, mp3 or ogg") from None
     if info.frames <= 0:
         raise InputError(f"{path}: the file holds no sample")
     encoding, bits = SUBTYPE_ENCODINGS.get(info.subtype, ("UNKNOWN", 0))

@@ -1,7 +1,7 @@
 """Scoring, score files, metrics and reports."""
 
 from antideepfake.scoring.metrics import equal_error_rate, equal_error_rate_interval, error_curves
-from antideepfake.scoring.report import format_generator_table, generator_table, plot_scores
+from antideepfake.scoring.report import format_generator_table, generator_table, plot_scores, split_by_generator
 from antideepfake.scoring.score_file import ScoreWriter, read_scores
 from antideepfake.scoring.scorer import score_protocol
 
@@ -15,4 +15,5 @@ __all__ = [
     "plot_scores",
     "read_scores",
     "score_protocol",
+    "split_by_generator",
 ]

@@ -17,7 +17,7 @@ def generator_table(scores: pd.DataFrame, seen: set[str], seed: int = 1234) -> p
     Arguments
     ---------
     scores : pandas.DataFrame
-        As :func:`antideepfake.scoring.read_scores` gives, with the column Attack.
+        As :func:`antideepfake.scoring.read_scores` gives, with the column Attack: ``-`` where the generator is unknown.
     seen : set of str
         Generators (Attack) of the training set.
     seed : int
@@ -47,19 +47,46 @@ def generator_table(scores: pd.DataFrame, seen: set[str], seed: int = 1234) -> p
     rng = np.random.default_rng(seed)
     real = scores.loc[scores["Label"] == "real", "Score"].to_numpy()
     fakes = scores[scores["Label"] == "fake"]
-    is_seen = fakes["Attack"].isin(seen)
-    groups: dict[str, pd.DataFrame] = {"all": fakes, "seen in training": fakes[is_seen], "unseen": fakes[~is_seen]}
-    for generator, group in sorted(fakes.groupby("Attack"), key=lambda item: str(item[0])):
+    groups = {"all": fakes, **split_by_generator(fakes, seen)}
+    for generator, group in sorted(fakes[fakes["Attack"] != "-"].groupby("Attack"), key=lambda item: str(item[0])):
         groups[str(generator) if generator in seen else f"{generator} (unseen)"] = group
     rows = []
     for name, group in groups.items():
-        if group.empty and name != "all":
-            continue
         fake = group["Score"].to_numpy()
         eer = equal_error_rate(real, fake).eer
         low, high = equal_error_rate_interval(real, fake, rng)
         rows.append({"generators": name, "real": len(real), "fake": len(fake), "eer": eer, "low": low, "high": high})
     return pd.DataFrame(rows)
+
+
+def split_by_generator(fakes: pd.DataFrame, seen: set[str]) -> dict[str, pd.DataFrame]:
+    """Divide spoofed utterances by whether their generator was there in training.
+
+    Arguments
+    ---------
+    fakes : pandas.DataFrame
+        With the column Attack.
+    seen : set of str
+        Generators of the training set.
+
+    Returns
+    -------
+    dict
+        ``seen in training``, ``unseen`` and ``generator unknown``, those that are not empty.
+
+    Example
+    -------
+    >>> list(split_by_generator(pd.DataFrame({"Attack": ["piper", "-"]}), seen={"world"}))
+    ['unseen', 'generator unknown']
+    """
+    unknown = fakes["Attack"] == "-"
+    is_seen = fakes["Attack"].isin(seen) & ~unknown
+    groups = {
+        "seen in training": fakes[is_seen],
+        "unseen": fakes[~is_seen & ~unknown],
+        "generator unknown": fakes[unknown],
+    }
+    return {name: group for name, group in groups.items() if len(group)}
 
 
 def format_generator_table(table: pd.DataFrame) -> str:

@@ -9,7 +9,14 @@ from antideepfake import __version__
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.dataio import make_batch_sampler, make_dataset
 from antideepfake.inference import load_detector
-from antideepfake.scoring import format_generator_table, generator_table, plot_scores, read_scores, score_protocol
+from antideepfake.scoring import (
+    format_generator_table,
+    generator_table,
+    plot_scores,
+    read_scores,
+    score_protocol,
+    split_by_generator,
+)
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.hparams import HyperParameters
 
@@ -75,7 +82,7 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, settings: str, 
         threshold=brain.threshold,
         threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)",
         training_corpora=[hparams["corpus"]],
-        training_generators=sorted(set(fakes["Attack"])),
+        training_generators=sorted(set(fakes["Attack"]) - {"-"}),
         provenance=f"{Path(hparams.file).name}, antideepfake {__version__}, seed {hparams['seed']}",
         licence=hparams["licence"],
     )
@@ -122,13 +129,8 @@ def evaluate_model(
     table.to_csv(folder / "eer.csv", index=False)
     print(format_generator_table(table))
 
-    fakes = scores[scores["Label"] == "fake"]
-    is_seen = fakes["Attack"].isin(seen)
-    groups = {
-        "real": scores[scores["Label"] == "real"],
-        "fake, seen generators": fakes[is_seen],
-        "fake, unseen generators": fakes[~is_seen],
-    }
-    values = {name: group["Score"].to_numpy() for name, group in groups.items() if len(group)}
+    values = {"real": scores.loc[scores["Label"] == "real", "Score"].to_numpy()}
+    for name, group in split_by_generator(scores[scores["Label"] == "fake"], seen).items():
+        values[f"fake, {name}"] = group["Score"].to_numpy()
     plot_scores(values, folder / "scores.png", metadata.threshold, title)
     return table
