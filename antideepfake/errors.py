@@ -34,7 +34,8 @@ def run_program(main: Callable[[], int]) -> None:
     try:
         status = main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # a data loader's worker hands an error on with its traceback before the sentence
+        print("error:", str(error).rsplit("InputError: ", 1)[-1].strip(), file=sys.stderr)
         status = 2
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

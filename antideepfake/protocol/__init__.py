@@ -1,6 +1,7 @@
 """The utterance table: schema, reading and writing, header probing, building."""
 
 from antideepfake.protocol.build import BuildReport, build_protocol, find_audio, probe
+from antideepfake.protocol.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
 from antideepfake.protocol.split import assign_splits
 from antideepfake.protocol.table import (
     COLUMNS,
@@ -21,7 +22,10 @@ __all__ = [
     "assign_splits",
     "build_protocol",
     "find_audio",
+    "find_shortcuts",
     "format_counts",
+    "format_shortcuts",
+    "measure_shortcuts",
     "probe",
     "read_protocol",
     "relative_path",

@@ -1,0 +1,178 @@
+"""Is there anything trivial that tells real from generated speech?
+
+A detector learns the easiest thing that separates its classes. Where generated clips are shorter, louder or wider in band
+than recordings, it learns that, scores well on the same corpus and fails everywhere else.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from numpy.typing import NDArray
+from scipy import signal
+from scipy.stats import rankdata
+from tqdm import tqdm
+
+from antideepfake.protocol.table import SPLITS, resolve_path
+
+LIMIT = 0.65
+"""Largest AUC, and one minus the smallest, that a property may have."""
+
+FRAME_SECONDS = 0.01
+FLOOR = 1e-12  # power of digital silence: -120 dB
+
+
+def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[str, float]:
+    """Measure what says nothing of how a clip was made.
+
+    Arguments
+    ---------
+    samples : array
+        As stored, in [-1, 1]; shape [time] or [time, channels], of which the mean is taken.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    dict
+        ``duration`` (s); ``level`` (power, dB of full scale); ``bandwidth`` (Hz: the highest frequency within 60 dB of
+        the strongest, from an averaged spectrum of 32 ms windows); ``noise floor`` (dB of full scale: power of the 5 %
+        quietest 10 ms frames); ``leading silence`` (s, until a frame comes within 35 dB of the loudest); ``peak``
+        (largest absolute sample); ``DC`` (mean of the samples).
+
+    Example
+    -------
+    >>> tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> measure_properties(tone, 16000)["bandwidth"] < 1400
+    True
+    """
+    samples = np.asarray(samples, dtype=np.float64)
+    samples = samples.mean(1) if samples.ndim == 2 else samples
+    frame = max(round(FRAME_SECONDS * sample_rate), 1)
+    # a clip shorter than a frame is one frame
+    frames = samples[: len(samples) // frame * frame].reshape(-1, frame) if len(samples) >= frame else samples[None]
+    powers = 10 * np.log10(np.mean(frames**2, axis=1) + FLOOR)
+    window = min(round(0.032 * sample_rate), len(samples))
+    frequencies, spectrum = signal.welch(samples, sample_rate, nperseg=window)
+    return {
+        "duration": len(samples) / sample_rate,
+        "level": float(10 * np.log10(np.mean(samples**2) + FLOOR)),
+        "bandwidth": float(frequencies[np.flatnonzero(spectrum >= spectrum.max() * 1e-6)[-1]]),
+        "noise floor": float(np.percentile(powers, 5)),
+        "leading silence": float(np.argmax(powers > powers.max() - 35)) * FRAME_SECONDS,
+        "peak": float(np.abs(samples).max()),
+        "DC": float(samples.mean()),
+    }
+
+
+def area_under_curve(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
+    """Probability that a real clip's value exceeds a fake one's, ties counted half: the area under the ROC curve.
+
+    Arguments
+    ---------
+    real, fake : array of float
+        Values of each class.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0.5 where the value says nothing.
+
+    Example
+    -------
+    >>> area_under_curve(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
+    0.875
+    """
+    ranks = rankdata(np.concatenate([real, fake]))
+    return float((ranks[: len(real)].sum() - len(real) * (len(real) + 1) / 2) / (len(real) * len(fake)))
+
+
+def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False) -> pd.DataFrame:
+    """Tell how well each trivial property alone separates the classes of a corpus.
+
+    Arguments
+    ---------
+    protocol : pandas.DataFrame
+        The corpus.
+    data_folder : str or Path
+        What ``$ROOT`` stands for.
+    quiet : bool
+        Show no progress bar.
+
+    Returns
+    -------
+    pandas.DataFrame
+        AUC of each property (rows), over the whole corpus (column ``all``) and in each split that has both classes.
+    """
+    paths = [resolve_path(path, data_folder) for path in protocol["Path"]]
+    progress = tqdm(paths, desc="measuring clips", unit="file", disable=quiet)
+    properties = pd.DataFrame([_measure_file(path) for path in progress])
+    is_real = (protocol["Label"] == "real").to_numpy()
+    splits = {"all": np.ones(len(protocol), dtype=bool)}
+    splits |= {split: (protocol["Proportion"] == split).to_numpy() for split in SPLITS}
+    areas = {
+        split: {
+            name: area_under_curve(values[inside & is_real], values[inside & ~is_real])
+            for name, values in ((column, properties[column].to_numpy()) for column in properties)
+        }
+        for split, inside in splits.items()
+        if (inside & is_real).any() and (inside & ~is_real).any()
+    }
+    return pd.DataFrame(areas)
+
+
+def find_shortcuts(areas: pd.DataFrame) -> list[str]:
+    """Name the properties that separate the classes of the whole corpus too well.
+
+    Arguments
+    ---------
+    areas : pandas.DataFrame
+        As :func:`measure_shortcuts` gives.
+
+    Returns
+    -------
+    list of str
+        Those whose AUC lies above ``LIMIT`` or below ``1 - LIMIT``.
+
+    Example
+    -------
+    >>> find_shortcuts(pd.DataFrame({"all": {"duration": 0.5, "peak": 0.3}}))
+    ['peak']
+    """
+    distances = (areas["all"] - 0.5).abs()
+    return [str(name) for name in areas.index[distances > LIMIT - 0.5]]
+
+
+def format_shortcuts(areas: pd.DataFrame) -> str:
+    """Lay out :func:`measure_shortcuts` for a terminal.
+
+    Arguments
+    ---------
+    areas : pandas.DataFrame
+        As :func:`measure_shortcuts` gives.
+
+    Returns
+    -------
+    str
+        A line a property.
+
+    Example
+    -------
+    >>> print(format_shortcuts(pd.DataFrame({"all": {"duration": 0.5, "peak": 0.3}})))
+    AUC of one property       all
+    duration                 0.50
+    peak                     0.30  shortcut
+    """
+    shortcuts = find_shortcuts(areas)
+    lines = ["AUC of one property" + "".join(f"{split:>10}" for split in areas)]
+    for name, row in areas.iterrows():
+        line = f"{name!s:<19}" + "".join(f"{area:>10.2f}" for area in row)
+        lines.append(line + ("  shortcut" if name in shortcuts else ""))
+    return "\n".join(lines)
+
+
+def _measure_file(path: Path) -> dict[str, float]:
+    samples, sample_rate = soundfile.read(path)
+    return measure_properties(samples, sample_rate)
