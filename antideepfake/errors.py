@@ -4,6 +4,8 @@ import errno
 import sys
 from collections.abc import Callable
 
+DISK_FULL = "the disk is full; free some space and run the same command again"
+
 
 class InputError(ValueError):
     """A mistake of the user's: one sentence that names the file, the line and the mend."""
@@ -12,7 +14,8 @@ class InputError(ValueError):
 def run_program(main: Callable[[], int]) -> None:
     """Run a command-line program and leave with the status that all our programs share.
 
-    0: done. 1: done, but something was skipped. 2: a mistake of the user's or a full disk, told in one sentence.
+    0: done. 1: done, but something was skipped. 2: a mistake of the user's, a file that may not be
+    written or a full disk, told in one sentence.
     130: interrupted; the same command goes on where it stopped.
 
     Arguments
@@ -35,15 +38,24 @@ def run_program(main: Callable[[], int]) -> None:
         status = main()
     except InputError as error:
         # a data loader's worker hands an error on with its traceback before the sentence
-        print("error:", str(error).rsplit("InputError: ", 1)[-1].strip(), file=sys.stderr)
-        status = 2
+        status = _fail(str(error).rsplit("InputError: ", 1)[-1])
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            status = _fail(DISK_FULL)
+        elif error.filename:
+            status = _fail(f"{error.filename}: {error.strerror}")
+        else:
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        print(f"error: the disk is full{where}; free some space and run the same command again", file=sys.stderr)
-        status = 2
+    except RuntimeError as error:
+        if "PytorchStreamWriter failed writing" not in str(error):  # torch.save's word for a full disk
+            raise
+        status = _fail(DISK_FULL)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         status = 130
     sys.exit(status)
+
+
+def _fail(sentence: str) -> int:
+    print("error:", " ".join(sentence.split()), file=sys.stderr)
+    return 2

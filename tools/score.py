@@ -34,6 +34,11 @@ def find_inputs(inputs: list[str]) -> pd.DataFrame:
         names = [file.as_posix() for file in (find_audio(path) if path.is_dir() else [path])]
         tables.append(pd.DataFrame({"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}))
     table = pd.concat(tables, ignore_index=True).fillna("-")
+    for name in table["ID"]:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{name!r}: the name of the file is not UTF-8; rename it") from None
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
         raise InputError(f"'{repeated}' is given twice; name every file once")
@@ -75,6 +80,8 @@ def main() -> int:
 
     if os.path.exists(args.output) and not args.overwrite:
         raise InputError(f"{args.output}: is there already; name another --output, or replace it with --overwrite")
+    if os.path.isdir(args.output):
+        raise InputError(f"{args.output}: a folder; --output names a file")
     table = find_inputs(args.inputs)
     detector = load_detector(args.model, args.device)
     skipped = score_protocol(

@@ -7,6 +7,7 @@ metadata.json       threshold, classes, training corpora, provenance, licence
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ import safetensors.torch
 import torch
 import yaml
 from safetensors import SafetensorError
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy
 from speechbrain.utils.parameter_transfer import Pretrainer
 
@@ -26,6 +28,9 @@ from antideepfake.protocol import LABELS
 
 MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
 FILES = {"model": "model.safetensors", "label_encoder": "label_encoder.txt", "metadata": "metadata.json"}
+# as SpeechBrain's CategoricalEncoder writes it
+LABEL_ENCODER = "".join(f"'{label}' => {index}\n" for index, label in enumerate(LABELS))
+LABEL_ENCODER += "================\n'starting_index' => 0\n"
 
 # Follows the modules' own settings in the hyperparams.yaml of every model folder.
 LOADING = """
@@ -89,6 +94,8 @@ class ModelMetadata:
             self.__init__(**values)  # type: ignore[misc]
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}: not the metadata of a model folder ({error})") from None
+        if not (isinstance(self.threshold, int | float) and math.isfinite(self.threshold)):
+            raise InputError(f"{path}: the threshold is {self.threshold!r}; it must be a number")
         if self.classes != list(LABELS):
             raise InputError(f"{path}: the classes are {self.classes}; they must be {list(LABELS)}")
 
@@ -103,7 +110,7 @@ class ModelFolderPretrainer(Pretrainer):
     """
 
     def __init__(self, loadables: Mapping[str, Any]) -> None:
-        hooks = {"model": load_weights, "metadata": ModelMetadata.load}
+        hooks = {"model": load_weights, "label_encoder": load_label_encoder, "metadata": ModelMetadata.load}
         super().__init__(loadables=loadables, custom_hooks=hooks)
 
     def collect_files(
@@ -139,6 +146,30 @@ def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
         raise InputError(f"{path}: not a whole safetensors file ({error})") from None
     except RuntimeError as error:
         raise InputError(f"{path}: these weights are of another model. {error}") from None
+    broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise InputError(f"{path}: holds weights that are not numbers, in {', '.join(broken)}")
+
+
+def load_label_encoder(encoder: CategoricalEncoder, path: str | os.PathLike) -> None:
+    """Load which class has which index; it must be 0 for fake and 1 for real.
+
+    Arguments
+    ---------
+    encoder : CategoricalEncoder
+        Takes the classes.
+    path : str or Path
+        As :func:`write_model_folder` writes it.
+
+    Raises
+    ------
+    InputError
+        When the file says otherwise.
+    """
+    if Path(path).read_text(encoding="utf-8") != LABEL_ENCODER:
+        raise InputError(f"{path}: not the classes of a detector; 'fake' must be 0 and 'real' 1")
+    encoder.load(path)
+    encoder.expect_len(len(LABELS))
 
 
 def write_model_folder(
@@ -171,12 +202,12 @@ def write_model_folder(
         raise InputError(f"the YAML names no {', '.join(missing)}; a detector has {', '.join(MODULES)}")
     detector = yaml.serialize(yaml.MappingNode(root.tag, [nodes[name] for name in MODULES]))
 
+    (folder / "hyperparams.yaml").unlink(missing_ok=True)  # of an earlier model: until the end nothing here loads
     weights = torch.nn.ModuleDict({name: modules[name] for name in MODULES}).state_dict()
     with atomic_open(folder / FILES["model"], "wb") as file:
         file.write(safetensors.torch.save({name: value.cpu().contiguous() for name, value in weights.items()}))
     with atomic_open(folder / FILES["label_encoder"]) as file:
-        file.writelines(f"'{label}' => {index}\n" for index, label in enumerate(LABELS))
-        file.write("================\n'starting_index' => 0\n")
+        file.write(LABEL_ENCODER)
     with atomic_open(folder / FILES["metadata"]) as file:
         json.dump(asdict(metadata), file, indent=1, ensure_ascii=False)
     with atomic_open(folder / "hyperparams.yaml") as file:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
@@ -136,6 +137,8 @@ def make_batch_sampler(
     30
     """
     lengths = [min(dataset.data[key]["duration"], max_clip_seconds) for key in dataset.data_ids]
+    # Boundaries at quantiles: the sampler's own are spread up to batch_seconds, and leave all short clips in the first.
+    boundaries = np.unique(np.quantile(lengths, np.arange(1, num_buckets + 1) / num_buckets)).tolist()
     return DynamicBatchSampler(
-        dataset, max_batch_length=batch_seconds, num_buckets=num_buckets, lengths_list=lengths, seed=seed
+        dataset, max_batch_length=batch_seconds, bucket_boundaries=boundaries, lengths_list=lengths, seed=seed
     )

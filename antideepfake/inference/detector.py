@@ -1,5 +1,6 @@
 """The detector as one uses it from Python."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
 from torch.utils.data import DataLoader, Dataset
+from yaml import YAMLError
 
+from antideepfake.checkpoints import FILES
 from antideepfake.dataio import SAMPLE_RATE, read_waveform
 from antideepfake.errors import InputError
 from antideepfake.lobes import compute_embeddings, compute_logits
@@ -106,6 +109,13 @@ class Detector(EncoderClassifier):
         wav_lens = torch.ones(len(wavs)) if wav_lens is None else wav_lens
         return compute_embeddings(self.mods, wavs.to(self.device), wav_lens.to(self.device))
 
+    def weights_digest(self) -> str:
+        """A short text that is the same for the same weights, and for others another."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, value in self.mods.state_dict().items():
+            digest.update(name.encode() + value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
     @torch.inference_mode()
     def score_files(
         self, paths: Iterable[str | os.PathLike], batch_seconds: float = 60.0, num_workers: int = 0
@@ -128,7 +138,7 @@ class Detector(EncoderClassifier):
             One for each path.
         """
         files = _Files([str(path) for path in paths], self.mods["compute_features"].receptive_field)
-        loader = DataLoader(files, batch_size=None, num_workers=num_workers)
+        loader = DataLoader(files, batch_size=None, num_workers=max(num_workers, 0))
         # Some batches' worth of files is read ahead and sorted by length: little padding, bounded memory.
         window: list[torch.Tensor | str] = []
         position, seconds = 0, 0.0
@@ -185,8 +195,16 @@ def load_detector(source: str | os.PathLike, device: str = "cpu") -> Detector:
     Raises
     ------
     InputError
-        When the folder is not a model folder.
+        When the folder is not a model folder or is damaged, or the device is not there.
     """
-    if not Path(source, "hyperparams.yaml").is_file():
-        raise InputError(f"{source}: not a model folder; it holds no hyperparams.yaml")
-    return Detector.from_hparams(source=str(source), savedir=None, run_opts={"device": device})
+    for name in ("hyperparams.yaml", *FILES.values()):
+        if not Path(source, name).is_file():
+            raise InputError(f"{source}: not a model folder; it holds no {name}")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"the device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
+    try:
+        return Detector.from_hparams(source=str(source), savedir=None, run_opts={"device": device})
+    except (YAMLError, KeyError, AttributeError) as error:
+        raise InputError(f"{source}/hyperparams.yaml: not that of a model folder ({error})") from None

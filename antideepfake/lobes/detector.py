@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from antideepfake.lobes.masks import length_mask
+
 
 def compute_embeddings(
     modules: Mapping[str, torch.nn.Module], waveforms: torch.Tensor, relative_lengths: torch.Tensor
@@ -26,6 +28,8 @@ def compute_embeddings(
     torch.Tensor
         Shape [batch, embedding_size].
     """
+    # whatever stands in the padding, even a value that is not a number, goes no further
+    waveforms = waveforms.masked_fill(~length_mask(relative_lengths, waveforms.shape[1]), 0.0)
     front_end: Any = modules["compute_features"]
     frames = front_end(waveforms, relative_lengths)
     frame_lengths = front_end.frame_lengths(relative_lengths, waveforms.shape[1])

@@ -1,7 +1,7 @@
 """Is there anything trivial that tells real from generated speech?
 
-A detector learns the easiest thing that separates its classes. Where generated clips are shorter, louder or wider in band
-than recordings, it learns that, scores well on the same corpus and fails everywhere else.
+A detector learns the easiest thing that separates its classes. Where generated clips are shorter, louder or wider in
+band than recordings, it learns that, scores well on the same corpus and fails everywhere else.
 """
 
 import os

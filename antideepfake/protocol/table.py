@@ -60,13 +60,13 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     [['a', 'real', 1.5]]
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such protocol; check the path, or prepare the corpus first") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
         raise InputError(f"{path}: not a protocol ({error}); it must be a CSV file with a header line") from None
     check_protocol(table, path)
-    return table.astype(NUMBERS)
+    return table.assign(**{name: pd.to_numeric(table[name]).astype(kind) for name, kind in NUMBERS.items()})
 
 
 def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
@@ -112,7 +112,44 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
         values = pd.to_numeric(table[column], errors="coerce")
         wants = "a number of seconds above 0" if column == "Duration" else "a whole number of 0 or more"
         wrong = ~(values > 0) if column == "Duration" else ~((values >= 0) & (values % 1 == 0))
-        fail(wrong | values.isin([float("inf")]), f"{column} is '{{{column}}}'; it must be {wants}")
+        fail(wrong | (values > 1e12), f"{column} is '{{{column}}}'; it must be {wants}")
+
+
+def divide_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Divide a protocol by its Proportion.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        A protocol with train, valid and test.
+    name : str or Path
+        Its file, for the message.
+
+    Returns
+    -------
+    tuple of pandas.DataFrame
+        train, valid and test.
+
+    Raises
+    ------
+    InputError
+        When one of them lacks a label.
+
+    Example
+    -------
+    >>> rows = [(split, label) for split in SPLITS for label in LABELS]
+    >>> train, valid, test = divide_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
+    >>> len(train), set(test["Proportion"])
+    (2, {'test'})
+    """
+    train, valid, test = (table[table["Proportion"] == split] for split in SPLITS)
+    for split, rows in zip(SPLITS, (train, valid, test), strict=True):
+        for label in LABELS:
+            if not (rows["Label"] == label).any():
+                raise InputError(
+                    f"{name}: no {label} utterance has the Proportion {split}; each of the three needs both"
+                )
+    return train, valid, test
 
 
 def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
@@ -156,7 +193,7 @@ def resolve_path(path: str, data_folder: str | os.PathLike) -> Path:
     >>> resolve_path("$ROOT/LJSpeech/wavs/LJ001-0001.wav", "/data").as_posix()
     '/data/LJSpeech/wavs/LJ001-0001.wav'
     """
-    if not path.startswith("$ROOT"):
+    if not path.startswith("$ROOT/"):
         return Path(path)
     return Path(data_folder, path.removeprefix("$ROOT").lstrip("/"))
 

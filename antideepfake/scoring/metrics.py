@@ -54,7 +54,7 @@ def error_curves(real: ArrayLike, fake: ArrayLike) -> Curves:
     real, fake = _check(real, "real"), _check(fake, "fake")
     scores, is_real = _sorted_scores(real, fake)
     rejected = np.cumsum(is_real) / len(real)
-    accepted = 1 - np.cumsum(~is_real) / len(fake)
+    accepted = (len(fake) - np.cumsum(~is_real)) / len(fake)
     return Curves(
         np.concatenate([[np.nextafter(scores[0], -np.inf)], scores]),
         np.concatenate([[0.0], rejected]),
@@ -134,7 +134,7 @@ def equal_error_rate_interval(
         for flag, group in ((True, real), (False, fake)):
             counts[:, is_real == flag] = rng.multinomial(len(group), np.full(len(group), 1 / len(group)), size)
         rejected = np.cumsum(counts * is_real, axis=1) / len(real)
-        accepted = 1 - np.cumsum(counts * ~is_real, axis=1) / len(fake)
+        accepted = (len(fake) - np.cumsum(counts * ~is_real, axis=1)) / len(fake)
         nearest = np.abs(rejected - accepted).argmin(axis=1)[:, None]
         rates.append(np.take_along_axis(rejected + accepted, nearest, 1)[:, 0] / 2)
     low, high = np.quantile(np.concatenate(rates), [(1 - level) / 2, (1 + level) / 2])

@@ -47,11 +47,11 @@ def generator_table(scores: pd.DataFrame, seen: set[str], seed: int = 1234) -> p
     rng = np.random.default_rng(seed)
     real = scores.loc[scores["Label"] == "real", "Score"].to_numpy()
     fakes = scores[scores["Label"] == "fake"]
-    groups = {"all": fakes, **split_by_generator(fakes, seen)}
+    groups = [("all", fakes), *split_by_generator(fakes, seen).items()]
     for generator, group in sorted(fakes[fakes["Attack"] != "-"].groupby("Attack"), key=lambda item: str(item[0])):
-        groups[str(generator) if generator in seen else f"{generator} (unseen)"] = group
+        groups.append((str(generator) if generator in seen else f"{generator} (unseen)", group))
     rows = []
-    for name, group in groups.items():
+    for name, group in groups:
         fake = group["Score"].to_numpy()
         eer = equal_error_rate(real, fake).eer
         low, high = equal_error_rate_interval(real, fake, rng)
@@ -112,7 +112,7 @@ def format_generator_table(table: pd.DataFrame) -> str:
     lines = [f"{'generators':<34}{'real':>6} {'fake':>6}   EER %   95 % interval"]
     for row in table.itertuples():
         interval = f"{100 * row.low:.2f} - {100 * row.high:.2f}"
-        lines.append(f"{row.generators:<34}{row.real:>6} {row.fake:>6} {100 * row.eer:>7.2f}{interval:>16}")
+        lines.append(f"{row.generators[:33]:<34}{row.real:>6} {row.fake:>6} {100 * row.eer:>7.2f}{interval:>16}")
     return "\n".join(lines)
 
 

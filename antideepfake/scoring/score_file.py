@@ -5,6 +5,7 @@ code reads it.
 """
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,8 @@ from antideepfake.protocol import LABELS
 class ScoreWriter:
     """Write a score file line by line, so that a run that dies goes on where it stopped.
 
-    Lines go to ``<path>.part``, which takes the final name when the block ends well. Opened again, the writer keeps the
-    whole lines of an earlier ``.part`` and drops a torn last one.
+    Lines go to ``<path>.<run>.part``, which takes the final name when the block ends well. Opened again for the same
+    run, the writer keeps the whole lines of what is there and drops a torn last one.
 
     Arguments
     ---------
@@ -31,11 +32,8 @@ class ScoreWriter:
         The score file.
     metadata : list of str
         Names of the columns after ID, Score and Label.
-
-    Raises
-    ------
-    InputError
-        When the ``.part`` of another run, with other columns, is in the way.
+    run : str
+        What tells this run from others that would write the same file: of what model and utterances it is.
 
     Example
     -------
@@ -47,21 +45,18 @@ class ScoreWriter:
     a,"[-1.5, 2.0]",1,-
     """
 
-    def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = ()) -> None:
+    def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = (), run: str = "") -> None:
         self.path = Path(path)
+        digest = hashlib.blake2b("\0".join([run, *metadata]).encode(), digest_size=4).hexdigest()
+        self.part = self.path.with_name(f"{self.path.name}.{digest}.part")
         self.columns = ["ID", "Score", "Label", *metadata]
         self.done: set[str] = set()
         """Identifiers that an earlier run has written."""
 
     def __enter__(self) -> "ScoreWriter":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.part = self.path.with_name(self.path.name + ".part")
         whole = _whole_lines(self.part)
-        if whole:
-            header, *rows = csv.reader(whole)
-            if header != self.columns:
-                raise InputError(f"{self.part}, line 1: left by a run with other columns; delete it to begin anew")
-            self.done = {row[0] for row in rows}
+        self.done = {row[0] for row in list(csv.reader(whole))[1:]}
         self._file = open(self.part, "r+" if whole else "w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         if whole:
@@ -141,7 +136,7 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     [['a', 3.5, 'real']]
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such score file") from None
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:

@@ -50,7 +50,8 @@ def score_protocol(
     metadata = [column for column in protocol.columns if column not in ("ID", "Label")]
     skipped = []
     skipped_list = f"{os.fspath(output)}.skipped.csv"
-    with ScoreWriter(output, metadata) as writer:
+    run = "\n".join([detector.weights_digest(), *protocol["ID"], *protocol["Path"]])
+    with ScoreWriter(output, metadata, run) as writer:
         todo = protocol[~protocol["ID"].isin(writer.done)]
         paths = [resolve_path(path, data_folder) for path in todo["Path"]]
         results = detector.score_files(paths, batch_seconds, num_workers)

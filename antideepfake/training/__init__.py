@@ -1,7 +1,16 @@
 """The shared Brain, the YAML of an experiment, and its steps."""
 
 from antideepfake.training.brain import DetectorBrain
+from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.experiment import evaluate_model, export_model, fit_detector
 from antideepfake.training.hparams import HyperParameters, load_hparams
 
-__all__ = ["DetectorBrain", "HyperParameters", "evaluate_model", "export_model", "fit_detector", "load_hparams"]
+__all__ = [
+    "AtomicCheckpointer",
+    "DetectorBrain",
+    "HyperParameters",
+    "evaluate_model",
+    "export_model",
+    "fit_detector",
+    "load_hparams",
+]

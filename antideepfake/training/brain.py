@@ -1,5 +1,6 @@
 """Training: SpeechBrain's Brain, hooks only."""
 
+import numpy as np
 import torch
 from speechbrain import Brain, Stage
 from speechbrain.dataio.batch import PaddedBatch
@@ -14,7 +15,7 @@ class DetectorBrain(Brain):
     Modules: ``compute_features``, ``mean_var_norm``, ``embedding_model``, ``classifier``. Hyper-parameters: ``loss``
     (logits [batch, 2] and targets [batch] to a scalar), ``lr_schedule`` (epoch to old and new learning rate),
     ``epoch_counter``, ``train_logger``, and optionally ``crop`` (a :class:`antideepfake.dataio.RandomCrop`) and
-    ``augment`` (waveforms and relative lengths to waveforms, in training only).
+    ``wav_augment`` (SpeechBrain's ``Augmenter``, in training only).
 
     The validation error is that of testing: the EER of the difference of the logits over whole, unaugmented files.
     """
@@ -30,14 +31,15 @@ class DetectorBrain(Brain):
         """Turn a batch into logits [batch, 2]."""
         batch = batch.to(self.device)
         waveforms, lengths = batch.waveform
-        augment = getattr(self.hparams, "augment", None)
-        if stage == Stage.TRAIN and augment is not None:
-            waveforms = augment(waveforms, lengths)
+        if stage == Stage.TRAIN and hasattr(self.hparams, "wav_augment"):
+            waveforms, lengths = self.hparams.wav_augment(waveforms, lengths)
         return compute_logits(self.modules, waveforms, lengths)
 
     def compute_objectives(self, predictions: torch.Tensor, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Compute the loss; in validation, also keep the scores."""
         targets = torch.as_tensor(batch.target, device=predictions.device)
+        if stage == Stage.TRAIN and hasattr(self.hparams, "wav_augment"):
+            targets = self.hparams.wav_augment.replicate_labels(targets)
         if stage != Stage.TRAIN:
             logits = predictions.double()
             self._scores.extend((logits[:, 1] - logits[:, 0]).tolist())
@@ -57,7 +59,7 @@ class DetectorBrain(Brain):
         if stage == Stage.TRAIN:
             self._train_loss = stage_loss
             return
-        scores, is_real = torch.tensor(self._scores).numpy(), torch.tensor(self._targets).numpy() == 1
+        scores, is_real = np.array(self._scores), np.array(self._targets) == 1
         self.eer, self.threshold = equal_error_rate(scores[is_real], scores[~is_real])
         if stage == Stage.VALID:
             old_rate, new_rate = self.hparams.lr_schedule(epoch)

@@ -1,6 +1,7 @@
 """The steps of an experiment, in the order that a recipe takes them: fit, export, evaluate."""
 
 import os
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from antideepfake import __version__
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.dataio import make_batch_sampler, make_dataset
+from antideepfake.files import atomic_path
 from antideepfake.inference import load_detector
 from antideepfake.scoring import (
     format_generator_table,
@@ -51,6 +53,7 @@ def fit_detector(
     brain = DetectorBrain(
         hparams["modules"], hparams["opt_class"], hparams, run_opts, checkpointer=hparams["checkpointer"]
     )
+    brain.train_sampler = sampler  # so that fit tells it the epoch, and every epoch has batches of its own
     valid_options = {"batch_size": 10, "num_workers": hparams["num_workers"]}
     brain.fit(
         hparams["epoch_counter"],
@@ -96,7 +99,7 @@ def evaluate_model(
     output_folder: str | os.PathLike,
     title: str = "",
     seed: int = 1234,
-) -> pd.DataFrame:
+) -> int:
     """Score a test set with a model folder; print the error rates and draw them.
 
     Arguments
@@ -116,21 +119,24 @@ def evaluate_model(
 
     Returns
     -------
-    pandas.DataFrame
-        As :func:`antideepfake.scoring.generator_table`.
+    int
+        How many files could not be read; ``scores.csv.skipped.csv`` lists them.
     """
     folder = Path(output_folder)
     detector = load_detector(model_folder)
     metadata = detector.hparams.metadata
-    score_protocol(detector, test_set, data_folder, folder / "scores.csv")
+    skipped = score_protocol(detector, test_set, data_folder, folder / "scores.csv")
     scores = read_scores(folder / "scores.csv")
     seen = set(metadata.training_generators)
     table = generator_table(scores, seen, seed)
-    table.to_csv(folder / "eer.csv", index=False)
+    with atomic_path(folder / "eer.csv") as temporary:
+        table.to_csv(temporary, index=False)
     print(format_generator_table(table))
 
     values = {"real": scores.loc[scores["Label"] == "real", "Score"].to_numpy()}
     for name, group in split_by_generator(scores[scores["Label"] == "fake"], seen).items():
         values[f"fake, {name}"] = group["Score"].to_numpy()
     plot_scores(values, folder / "scores.png", metadata.threshold, title)
-    return table
+    if skipped:
+        print(f"{len(skipped)} files of the test set skipped; see {folder}/scores.csv.skipped.csv", file=sys.stderr)
+    return len(skipped)

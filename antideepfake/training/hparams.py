@@ -80,15 +80,22 @@ def load_hparams(
         ) from None
     except YAMLError as error:
         raise InputError(f"{file}: not well-formed YAML. {' '.join(str(error).split())}") from None
+    except IsADirectoryError:
+        raise InputError(f"{file}: a folder, not a YAML file") from None
+    except (ImportError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: {error}") from None
     except KeyError as error:
-        raise InputError(
-            f"{file}: the key {error} is missing: it is referred to, or given on the command line"
-        ) from None
+        if "Override" in str(error):  # hyperpyyaml's "Override 'key' not found in: [...]"
+            key = str(error).split("'")[1]
+            raise InputError(f"{file}: has no key '{key}'; nothing of that name can be given") from None
+        raise InputError(f"{file}: the key {error} is missing, though another refers to it") from None
     except ValueError as error:
         if "PLACEHOLDER" not in str(error):
             raise
         key = str(error).split("'")[1]
         raise InputError(f"{file}: {key} has no value; give it on the command line: --{key} VALUE") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: holds no keys; a YAML of an experiment is lines of key: value")
     hparams = HyperParameters(values, file)
     for key in needed:
         hparams[key]

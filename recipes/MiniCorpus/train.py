@@ -17,7 +17,7 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.distributed import run_on_main
 
 from antideepfake.errors import run_program
-from antideepfake.protocol import SPLITS, read_protocol, resolve_path
+from antideepfake.protocol import divide_protocol, read_protocol, resolve_path
 from antideepfake.training import (
     DetectorBrain,
     HyperParameters,
@@ -50,11 +50,11 @@ def main() -> int:
 
     run_on_main(prepare_minicorpus, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
     protocol = read_protocol(hparams["protocol"])
-    train_set, valid_set, test_set = (protocol[protocol["Proportion"] == split] for split in SPLITS)
+    train_set, valid_set, test_set = divide_protocol(protocol, hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, settings, train_set)
-    evaluate_model(
+    skipped = evaluate_model(
         hparams["model_folder"],
         test_set,
         hparams["data_folder"],
@@ -64,7 +64,7 @@ def main() -> int:
     )
     classify_examples(hparams, test_set)
     print(f"model folder: {hparams['model_folder']}; scores and picture: {hparams['output_folder']}")
-    return 0
+    return 1 if skipped else 0
 
 
 if __name__ == "__main__":

@@ -18,9 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import BuildReport, assign_splits, build_protocol, find_audio, format_counts, read_protocol
+from antideepfake.protocol import (
+    BuildReport,
+    assign_splits,
+    build_protocol,
+    find_audio,
+    format_counts,
+    read_protocol,
+    read_report,
+)
 
 
 def find_utterances(data_folder: Path) -> list[dict[str, str]]:
@@ -41,6 +50,7 @@ def find_utterances(data_folder: Path) -> list[dict[str, str]]:
     InputError
         When a folder is missing or holds no audio.
     """
+    data_folder = data_folder.absolute()
     if not data_folder.is_dir():
         raise InputError(f"{data_folder}: no such folder; --data_folder names the one that holds real/ and fake/")
     files = {label: find_audio(data_folder / label) for label in ("fake", "real")}
@@ -61,8 +71,10 @@ def _rows(label: str, paths: list[Path], speakers: set[str], data_folder: Path) 
             attack = folders[0]
             speaker = folders[1] if len(folders) > 1 else attack
         key = "-".join(path.relative_to(data_folder).with_suffix("").parts)
-        if key in taken:  # a.wav beside a.mp3: the second keeps its suffix
+        if key in taken:  # a.wav beside a.mp3, or b-c/d.wav beside b/c-d.wav
             key += path.suffix
+        while key in taken:
+            key += "+"
         taken.add(key)
         yield {"ID": f"OwnData-{key}", "Label": label, "Path": str(path), "Attack": attack, "Speaker": speaker}
 
@@ -72,6 +84,7 @@ def prepare_owndata(
     output: str | os.PathLike,
     num_workers: int = 2,
     seed: int = 1234,
+    overwrite: bool = False,
     quiet: bool = False,
 ) -> BuildReport:
     """Write the protocol of one's own data.
@@ -86,6 +99,8 @@ def prepare_owndata(
         Headers read at the same time.
     seed : int
         Of the split.
+    overwrite : bool
+        Make the protocol anew.
     quiet : bool
         Show no progress.
 
@@ -99,21 +114,21 @@ def prepare_owndata(
     InputError
         When a folder is missing or holds no audio, or there are too few files to divide.
     """
-    if os.path.exists(output):
-        return BuildReport(len(read_protocol(output)))
-    rows = find_utterances(Path(data_folder))
-    labels = [row["Label"] for row in rows]
-    groups = [row["ID"] if row["Speaker"] == "-" else row["Speaker"] for row in rows]
-    try:
-        splits = assign_splits(labels, groups, np.random.default_rng(seed))
-    except InputError:
-        print(
-            "warning: too few speaker folders to divide by them; the training and the test set share speakers",
-            file=sys.stderr,
-        )
-        splits = assign_splits(labels, [row["ID"] for row in rows], np.random.default_rng(seed))
-    utterances = ({**row, "Proportion": split} for row, split in zip(rows, splits, strict=True))
-    return build_protocol(utterances, data_folder, output, num_workers, quiet)
+    if os.path.exists(output) and not overwrite:
+        return read_report(output)
+
+    def split(table: pd.DataFrame) -> list[str]:
+        groups = table["Speaker"].where(table["Speaker"] != "-", table["ID"])
+        try:
+            return assign_splits(table["Label"], groups, np.random.default_rng(seed))
+        except InputError:
+            print(
+                "warning: too few speaker folders to divide by them; the training and the test set share speakers",
+                file=sys.stderr,
+            )
+            return assign_splits(table["Label"], table["ID"], np.random.default_rng(seed))
+
+    return build_protocol(find_utterances(Path(data_folder)), data_folder, output, max(num_workers, 1), quiet, split)
 
 
 def main() -> int:
@@ -130,9 +145,7 @@ def main() -> int:
     parser.add_argument("--overwrite", action="store_true", help="make the protocol anew")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     args = parser.parse_args()
-    if args.overwrite:
-        Path(args.output).unlink(missing_ok=True)
-    report = prepare_owndata(args.data_folder, args.output, args.num_workers, args.seed, args.quiet)
+    report = prepare_owndata(args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet)
     print(format_counts(read_protocol(args.output)))
     if report.left_out:
         print(f"left out: {len(report.left_out)} files; see {args.output}.report.json", file=sys.stderr)

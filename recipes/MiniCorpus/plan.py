@@ -1,0 +1,301 @@
+"""Who and what goes where: the division of MiniCorpus into train, valid and test, and its check.
+
+No person and no text is in both train and test, and some generators are met in the test set only. A voice of an engine
+counts as the person whose recordings it was made from.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from channel import MAX_SECONDS, Channel, draw_channel, generator_for
+from generators import ENGINES
+from sources import TELEPHONE_SPEAKERS, Sentence, normalise_text
+
+TEST_SPEAKERS = {"june", "menardi", "ivrvoice"}
+# Share of the texts of a language that the test set gets although a speaker of the train set recorded them. Both
+# Italian speakers read the same prompts. No second English speaker is left for the test, but engines speak there.
+TEST_TEXTS = {"IT": 0.45, "EN": 0.2}
+VALID_TEXTS = 0.15
+NARROW = 0.4  # share of the sentences in the band of a telephone
+WORD_LISTS = 240  # texts for the unit-selection voice
+SHORTEST = 1.15  # seconds of speech that a recording needs: a clip keeps 0.9 of it, and is to last a second
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one generator says in one language of one part of the corpus.
+
+    Arguments
+    ---------
+    generator : str
+        A key of ``generators.ENGINES``.
+    language : str
+        Of the sentences.
+    count : int
+        Utterances in train, or in test where ``test``. Valid gets what its share of the texts makes of the count.
+    voices : dict
+        The engine's name of a voice -> the key of the person behind it. Taken in turns. Re-synthesis keeps the person
+        who recorded the sentence ("").
+    test : bool
+        Whether this is for the test set.
+    """
+
+    generator: str
+    language: str
+    count: int
+    voices: dict[str, str]
+    test: bool = False
+
+
+def _espeak(language: str, *variants: str) -> dict[str, str]:
+    return {f"{language}+{variant}": f"espeak-{variant}" for variant in variants}
+
+
+_TRAIN_VARIANTS, _TEST_VARIANTS = ("m1", "m3", "f1", "f3", "m6"), ("m2", "m4", "f2", "f4", "m7")
+_KLATT = ("klatt", "klatt2", "klatt3", "klatt4")
+_CODEC2 = dict.fromkeys(("3200", "2400", "1300", "700C"), "")
+_GRIFFIN_LIM = dict.fromkeys(("512", "800"), "")
+
+SHARES = (
+    Share("espeak-ng", "EN", 60, _espeak("en-us", *_TRAIN_VARIANTS)),
+    Share("flite-diphone", "EN", 60, {"kal16": "kal"}),
+    Share("flite-clustergen", "EN", 80, {"awb": "awb", "rms": "rms"}),
+    Share("festival-diphone", "EN", 60, {"kal_diphone": "kal"}),
+    Share("hibari", "EN", 120, {"heart": "heart"}),
+    Share("griffin-lim", "EN", 60, _GRIFFIN_LIM),
+    Share("codec2", "EN", 60, _CODEC2),
+    Share("espeak-ng", "ES", 150, _espeak("es-419", *_TRAIN_VARIANTS)),
+    Share("griffin-lim", "ES", 100, _GRIFFIN_LIM),
+    Share("codec2", "ES", 90, _CODEC2),
+    Share("espeak-ng", "IT", 50, _espeak("it", *_TRAIN_VARIANTS)),
+    Share("festival-diphone", "IT", 100, {"lp_diphone": "lp"}),
+    Share("griffin-lim", "IT", 50, _GRIFFIN_LIM),
+    Share("codec2", "IT", 50, _CODEC2),
+    Share("espeak-ng", "RU", 140, _espeak("ru", *_TRAIN_VARIANTS)),
+    Share("festival-clunits", "RU", 160, {"msu_ru_nsh_clunits": "nsh"}),
+    Share("griffin-lim", "RU", 140, _GRIFFIN_LIM),
+    Share("codec2", "RU", 140, _CODEC2),
+    # test: generators of the train set, voices and speakers that are not in it
+    Share("espeak-ng", "FR", 90, _espeak("fr-fr", *_TEST_VARIANTS), test=True),
+    Share("espeak-ng", "IT", 40, _espeak("it", *_TEST_VARIANTS), test=True),
+    Share("espeak-ng", "RU", 80, _espeak("ru", *_TEST_VARIANTS), test=True),
+    Share("flite-clustergen", "EN", 50, {"slt": "slt"}, test=True),
+    Share("festival-diphone", "IT", 80, {"pc_diphone": "pc"}, test=True),
+    Share("griffin-lim", "FR", 80, _GRIFFIN_LIM, test=True),
+    Share("griffin-lim", "IT", 40, _GRIFFIN_LIM, test=True),
+    Share("griffin-lim", "RU", 70, _GRIFFIN_LIM, test=True),
+    Share("codec2", "FR", 80, _CODEC2, test=True),
+    Share("codec2", "IT", 40, _CODEC2, test=True),
+    Share("codec2", "RU", 70, _CODEC2, test=True),
+    # test: generators that the train set does not have
+    Share("espeak-ng-klatt", "FR", 90, _espeak("fr-fr", *_KLATT), test=True),
+    Share("espeak-ng-klatt", "IT", 40, _espeak("it", *_KLATT), test=True),
+    Share("espeak-ng-klatt", "RU", 80, _espeak("ru", *_KLATT), test=True),
+    Share("festival-hts", "EN", 60, {"cmu_us_slt_arctic_hts": "slt"}, test=True),
+    Share("piper", "EN", 80, {"joe": "joe"}, test=True),
+    Share("world", "FR", 100, {"": ""}, test=True),
+    Share("world", "IT", 50, {"": ""}, test=True),
+    Share("world", "RU", 100, {"": ""}, test=True),
+)
+UNSEEN_GENERATORS = {"espeak-ng-klatt", "festival-hts", "piper", "world"}
+
+
+def choose_proportion(sentence: Sentence, seed: int) -> tuple[str, bool]:
+    """Where a sentence goes, by its text and the person who recorded it.
+
+    Arguments
+    ---------
+    sentence : Sentence
+        Any of the corpus.
+    seed : int
+        Seed of the corpus.
+
+    Returns
+    -------
+    proportion : str
+        ``train``, ``valid`` or ``test``; empty where the text is on one side and the speaker on the other.
+    recorded : bool
+        Whether its recording is for the corpus. Where not, engines may still speak the text.
+    """
+    place = generator_for(seed, "split", sentence.language, normalise_text(sentence.text)).random()
+    test_texts = TEST_TEXTS.get(sentence.language, 0.0)
+    if sentence.speaker in TEST_SPEAKERS:
+        in_test = test_texts == 0 or place < test_texts
+        return ("test", True) if in_test else ("", False)
+    if place < test_texts:
+        return ("test" if sentence.language == "EN" else ""), False
+    return ("valid" if place > 1 - VALID_TEXTS else "train"), True
+
+
+def check_split(utterances: Iterable[dict]) -> None:
+    """Check that a split is honest.
+
+    Arguments
+    ---------
+    utterances : iterable of dict
+        Label, Proportion, Speaker, Text, Language and Attack of each.
+
+    Raises
+    ------
+    AssertionError
+        A person or a text is in train (or valid) and in test, a text is in train and valid, or a generator that only
+        the test set should have is elsewhere. The message names it.
+    """
+    utterances = list(utterances)
+
+    def of(proportion: str, *columns: str) -> set:
+        return {tuple(u[c] for c in columns) for u in utterances if u["Proportion"] == proportion}
+
+    def texts(proportion: str) -> set:
+        return {(language, normalise_text(text)) for language, text in of(proportion, "Language", "Text")}
+
+    train, valid, test = texts("train"), texts("valid"), texts("test")
+    people = (of("train", "Speaker") | of("valid", "Speaker")) & of("test", "Speaker")
+    generators = (of("train", "Attack") | of("valid", "Attack")) & {(name,) for name in UNSEEN_GENERATORS}
+    for what, crossing in (
+        ("speakers in train and test", people),
+        ("texts in train and test", (train | valid) & test),
+        ("texts in train and valid", train & valid),
+        ("generators that are for the test only", generators),
+    ):
+        if crossing:
+            raise AssertionError(f"the split is not honest: {what}: {sorted(crossing)[:3]}")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance to be made.
+
+    Arguments
+    ---------
+    sentence : Sentence
+        What is said.
+    channel : Channel
+        That of the sentence.
+    proportion : str
+        ``train``, ``valid`` or ``test``.
+    speaker : str
+        Key of the person heard, or behind the voice.
+    generator : str
+        A key of ``generators.ENGINES``; empty for a recording.
+    voice : str
+        The engine's name of the voice.
+    """
+
+    sentence: Sentence
+    channel: Channel
+    proportion: str
+    speaker: str
+    generator: str = ""
+    voice: str = ""
+
+    @property
+    def name(self) -> str:
+        """Path without suffix below the corpus folder; the ID in the protocol is made of it too."""
+        folder = f"fake/{self.generator}" if self.generator else "real"
+        return f"{folder}/{self.sentence.key}"
+
+    def describe(self) -> dict[str, str]:
+        """The row of the protocol, and the text."""
+        return {
+            "ID": "MiniCorpus-" + self.name.replace("/", "-"),
+            "Label": "fake" if self.generator else "real",
+            "Path": f"MiniCorpus/{self.name}.flac",
+            "Attack": self.generator or "-",
+            "Speaker": self.speaker,
+            "Proportion": self.proportion,
+            "Language": self.sentence.language,
+            "Text": self.sentence.text,
+        }
+
+
+def plan_clips(sentences: list[Sentence], seconds: dict[str, float], seed: int) -> list[Clip]:
+    """Decide on every clip of the corpus.
+
+    Arguments
+    ---------
+    sentences : list of Sentence
+        All recordings.
+    seconds : dict
+        Seconds of speech in the recording of each, by its key.
+    seed : int
+        Seed of the corpus.
+
+    Returns
+    -------
+    list of Clip
+        The recordings, then generated speech in the order of ``SHARES``.
+    """
+    usable = _drop_repeated_texts([s for s in sentences if seconds[s.key] >= SHORTEST])
+    words = _word_lists([s for s in sentences if s.language == "RU" and seconds[s.key] < SHORTEST], usable, seed)
+    clips = {}  # of the recordings; for a word list, what its recording would be
+    recorded = set()
+    for sentence in [*usable, *words]:
+        proportion, is_recorded = choose_proportion(sentence, seed)
+        if not proportion:
+            continue
+        rng = generator_for(seed, "sentence", sentence.key)
+        narrow = sentence.speaker in TELEPHONE_SPEAKERS or rng.random() < NARROW
+        channel = draw_channel(sentence.key, narrow, seconds.get(sentence.key, MAX_SECONDS), seed)
+        clips[sentence.key] = Clip(sentence, channel, proportion, sentence.speaker)
+        if is_recorded and sentence.path:
+            recorded.add(sentence.key)
+
+    plan = [clip for key, clip in clips.items() if key in recorded]
+    for share in SHARES:
+        engine = ENGINES[share.generator]
+        if share.generator == "festival-clunits":
+            able = [clips[sentence.key] for sentence in words if sentence.key in clips]
+        elif engine.resynthesis:
+            able = [clip for clip in plan if not clip.generator]
+        else:
+            able = [clips[sentence.key] for sentence in usable if sentence.key in clips]
+        able = [clip for clip in able if clip.sentence.language == share.language]
+        if share.generator == "codec2":  # at 8 kHz it would be told by its band
+            able = [clip for clip in able if clip.channel.cutoff < 4000]
+        train = 1 - VALID_TEXTS - TEST_TEXTS.get(share.language, 0.0)
+        counts = (
+            {"test": share.count} if share.test else {"train": share.count, "valid": share.count * VALID_TEXTS / train}
+        )
+        for proportion, count in counts.items():
+            plan += _choose(share, [clip for clip in able if clip.proportion == proportion], round(count), seed)
+    return plan
+
+
+def _choose(share: Share, clips: list[Clip], count: int, seed: int) -> list[Clip]:
+    """Draw sentences for one share, and give them its voices in turns."""
+    rng = generator_for(seed, share.generator, share.language, clips[0].proportion if clips else "")
+    chosen = rng.permutation(len(clips))[:count]
+    voices = list(share.voices.items())
+    plan = []
+    for number, index in enumerate(sorted(chosen)):
+        voice, person = voices[number % len(voices)]
+        clip = clips[index]
+        plan.append(Clip(clip.sentence, clip.channel, clip.proportion, person or clip.speaker, share.generator, voice))
+    return plan
+
+
+def _drop_repeated_texts(sentences: list[Sentence]) -> list[Sentence]:
+    """The first recording of each text by each speaker; texts of a few letters are none."""
+    first: dict[tuple[str, str, str], Sentence] = {}
+    for sentence in sentences:
+        text = normalise_text(sentence.text)
+        if len(text) > 5:
+            first.setdefault((sentence.speaker, sentence.language, text), sentence)
+    return list(first.values())
+
+
+def _word_lists(short: list[Sentence], usable: list[Sentence], seed: int) -> list[Sentence]:
+    """Texts for the unit-selection voice, which must not say the sentences that it is cut from.
+
+    Its units come from the recordings of the speaker nsh: told to say one of those sentences it would play the
+    recording, which is no generated speech. So it reads lists of three to five prompts too short to be in the corpus.
+    """
+    rng = generator_for(seed, "word lists")
+    taken = {normalise_text(sentence.text) for sentence in usable}
+    words = sorted({s.text.strip(" .,!?") for s in short if not any(c.isdigit() for c in s.text)})
+    words = [word for word in words if len(word) > 2 and normalise_text(word) not in taken]
+    if len(words) < 5:
+        return []
+    texts = [", ".join(rng.choice(words, size=rng.integers(3, 6), replace=False)) + "." for _ in range(WORD_LISTS)]
+    return [Sentence(f"ru-words-{number:03d}", text, "RU", "nsh", None) for number, text in enumerate(texts)]

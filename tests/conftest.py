@@ -1,0 +1,134 @@
+"""Fixtures that several tests share: signals, audio files, a small detector with weights as if trained."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import settings
+from speechbrain.utils.importutils import LazyModule
+
+from antideepfake.checkpoints import ModelMetadata, write_model_folder
+from antideepfake.training import load_hparams
+
+os.environ["MPLBACKEND"] = "Agg"
+LazyModule.__file__ = None  # hypothesis asks every module for its file, which would import k2 and others not installed
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=50, database=None)
+settings.load_profile("house")
+
+MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+DETECTOR_YAML = """
+compute_features: !new:antideepfake.lobes.LogFilterBank
+    n_filters: 40
+mean_var_norm: !new:antideepfake.lobes.SentenceMeanNorm
+embedding_model: !new:antideepfake.lobes.ConvolutionalEncoder
+    n_features: 40
+    channels: [6, 8]
+    embedding_size: 16
+classifier: !new:torch.nn.Linear
+    in_features: 16
+    out_features: 2
+"""
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    """Every test draws the same numbers, on one core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(1234)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Source of a test's signals."""
+    return np.random.default_rng(1234)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for property-based tests, whose examples write over each other's files."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="session")
+def write_audio() -> Callable[..., Path]:
+    """Write samples (noise when none are given) to a file whose folders are made."""
+
+    def write(path: Path, samples: np.ndarray | None = None, rate: int = 16000, **options) -> Path:
+        if samples is None:
+            samples = 0.1 * np.random.default_rng(len(path.name)).standard_normal(rate // 2)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, samples, rate, **options)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def make_modules() -> Callable[[int], dict[str, torch.nn.Module]]:
+    """Make the modules of a small detector, with weights and batch-norm statistics as if trained."""
+
+    def make(seed: int = 1) -> dict[str, torch.nn.Module]:
+        with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            path = Path(folder, "detector.yaml")
+            path.write_text(DETECTOR_YAML)
+            hparams, _ = load_hparams(path)
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(tensor: torch.Tensor, low: float, high: float) -> None:
+            tensor.copy_(low + (high - low) * torch.rand(tensor.shape, generator=generator))
+
+        with torch.no_grad():
+            for module in torch.nn.ModuleList([hparams[name] for name in MODULES]).modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    draw(module.running_mean, -0.5, 0.5)
+                    draw(module.running_var, 0.5, 2.0)
+                    draw(module.weight, 0.5, 1.5)
+                    draw(module.bias, 0.2, 0.8)
+                elif isinstance(module, torch.nn.Linear):
+                    draw(module.bias, -0.5, 0.5)
+        return {name: hparams[name].eval() for name in MODULES}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def detector_yaml() -> str:
+    """The YAML of the modules that ``make_modules`` makes."""
+    return DETECTOR_YAML
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, make_modules) -> Path:
+    """A model folder; tests that spoil one copy it first."""
+    folder = tmp_path_factory.mktemp("model_folder") / "model"
+    metadata = ModelMetadata(threshold=0.25, training_corpora=["Mini"], training_generators=["world"])
+    write_model_folder(folder, DETECTOR_YAML, make_modules(), metadata)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_corpus(write_audio) -> Callable[..., Path]:
+    """Write ``real/`` (noise with harmonics) and ``fake/`` (pure tones), by speakers, a split second each."""
+
+    def make(folder: Path, speakers: int = 6, files: int = 2, seconds: float = 0.5) -> Path:
+        rng = np.random.default_rng(1234)
+        time = np.arange(round(16000 * seconds)) / 16000
+        for speaker in range(speakers):
+            for number in range(files):
+                voice = sum(np.sin(2 * np.pi * (110 + 15 * speaker) * h * time) / h for h in range(1, 8))
+                noise = rng.standard_normal(len(time)) * rng.integers(0, 2, len(time) // 80 + 1).repeat(80)[: len(time)]
+                write_audio(folder / "real" / f"speaker{speaker}" / f"{number}.wav", 0.05 * (voice + noise))
+                tone = 0.3 * np.sin(2 * np.pi * (400 + 40 * speaker + 7 * number) * time)
+                write_audio(folder / "fake" / f"speaker{speaker}" / f"{number}.flac", tone)
+        return folder
+
+    return make

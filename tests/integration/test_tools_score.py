@@ -1,0 +1,255 @@
+"""tools/score.py: files, folders and protocols in; a table, a score file and an exit status out."""
+
+import errno
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antideepfake.inference import load_detector
+from antideepfake.protocol import COLUMNS
+from antideepfake.scoring import read_scores
+
+PROGRAM = Path(__file__).parents[2] / "tools" / "score.py"
+
+
+@pytest.fixture(scope="module")
+def program():
+    """The module of tools/score.py."""
+    spec = importlib.util.spec_from_file_location("score_program", PROGRAM)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(program, monkeypatch, tmp_path):
+    """Run the program in this process, from an empty folder; gives its status."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["score.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            program.run_program(program.main)
+        return left.value.code
+
+    return call
+
+
+@pytest.fixture
+def data(tmp_path, write_audio):
+    """A folder with three good files."""
+    for number, name in enumerate(["b.wav", "a.flac", "deep/er/c.mp3"]):
+        write_audio(tmp_path / "data" / name, 0.1 * np.random.default_rng(number).standard_normal(8000))
+    return tmp_path / "data"
+
+
+def test_a_folder_as_a_program(model_folder, data, tmp_path):
+    """The command of the README would fail, or mix its log into the table."""
+    (data / "empty.wav").touch()
+    command = [sys.executable, PROGRAM, model_folder, data, "--output", tmp_path / "s.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["decision", "score", "file"]
+    assert len(lines) == 1 + 3 + 1 + 1
+    assert lines[-2].startswith("3 scored: ") and lines[-1] == f"score file: {tmp_path}/s.csv"
+    assert "Traceback" not in done.stderr
+    assert f"skipped {data}/empty.wav: the file is empty" in done.stderr.splitlines()
+    assert f"1 files skipped; the list is {tmp_path}/s.csv.skipped.csv" in done.stderr.splitlines()
+    assert sorted(os.listdir(tmp_path)) == ["data", "s.csv", "s.csv.skipped.csv"]
+
+
+def test_table_and_score_file_say_what_the_detector_says(run, model_folder, data, capsys):
+    """The program would show another score or decision than the same model in Python."""
+    assert run(model_folder, data, "--quiet") == 0
+    scores = read_scores("scores.csv").set_index("ID")
+    said = capsys.readouterr()
+    names = [data / name for name in ("a.flac", "b.wav", "deep/er/c.mp3")]
+    assert scores.index.tolist() == [str(name) for name in names]
+    results = list(load_detector(model_folder).score_files(names))
+    for result, line in zip(results, said.out.splitlines()[1:], strict=False):
+        assert scores.loc[result.path, "Score"] == pytest.approx(result.score, abs=1e-5)
+        decision, score, name = line.split(maxsplit=2)
+        assert decision == result.decision and float(score) == pytest.approx(result.score, abs=0.006)
+        assert name.removeprefix("...") == result.path[-len(name.removeprefix("...")) :]
+    assert "real" in said.out.splitlines()[-2]
+    assert said.err == ""
+
+
+def test_bad_files_are_skipped_and_listed(run, model_folder, data, write_audio, capsys):
+    """One bad recording would end the run, or be left out without a word."""
+    (data / "empty.wav").touch()
+    (data / "text.wav").write_text("no audio " * 50)
+    write_audio(data / "silent.flac", np.zeros(8000))
+    write_audio(data / "short.wav", np.random.default_rng(1).uniform(-0.1, 0.1, 100))
+    for name in ("half.flac", "half.wav"):
+        path = write_audio(data / name)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert run(model_folder, data, "--quiet") == 1
+    assert len(read_scores("scores.csv")) == 3
+    listed = Path("scores.csv.skipped.csv").read_text()
+    said = capsys.readouterr().err
+    for name in ("empty.wav", "text.wav", "silent.flac", "short.wav", "half.flac", "half.wav"):
+        assert str(data / name) in listed and f"skipped {data / name}: " in said
+    assert len(said.splitlines()) == 7
+
+
+def test_a_single_file_and_one_that_is_bad(run, model_folder, data, capsys):
+    """The journalist's one recording would not be scored; or a bad one crash the report over nothing."""
+    assert run(model_folder, data / "b.wav", "--quiet") == 0
+    assert read_scores("scores.csv")["ID"].tolist() == [str(data / "b.wav")]
+    (data / "empty.wav").touch()
+    capsys.readouterr()
+    assert run(model_folder, data / "empty.wav", "--output", "t.csv", "--quiet") == 1
+    assert "0 scored" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["sound.raw", "notes.txt", "noextension"])
+def test_a_file_that_is_no_audio_is_skipped(run, model_folder, tmp_path, capsys, name):
+    """A file with a suffix that libsndfile reads otherwise would end in a traceback."""
+    (tmp_path / name).write_bytes(bytes(range(256)) * 4)
+    assert run(model_folder, tmp_path / name, "--quiet") == 1
+    assert f"skipped {tmp_path / name}: " in capsys.readouterr().err
+
+
+def _protocol(path, data):
+    lines = [",".join(COLUMNS)]
+    for name, label in (("b.wav", "real"), ("deep/er/c.mp3", "fake")):
+        lines.append(f"id-{name},{label},0.5,16000,$ROOT/{name},world,ann,test,1,PCM_S,16,EN")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_protocol_keeps_labels_and_columns(run, model_folder, data, tmp_path):
+    """An evaluation by generator would not be possible from the score file."""
+    path = _protocol(tmp_path / "p.csv", data)
+    assert run(model_folder, path, "--data_folder", data, "--quiet") == 0
+    table = read_scores("scores.csv")
+    assert table["ID"].tolist() == ["id-b.wav", "id-deep/er/c.mp3"]
+    assert table["Label"].tolist() == ["real", "fake"]
+    assert set(COLUMNS) <= set(table.columns) and table["Attack"].tolist() == ["world"] * 2
+
+
+def test_files_and_protocols_together(run, model_folder, data, tmp_path):
+    """Inputs of two kinds would be refused, or columns that one lacks be empty."""
+    path = _protocol(tmp_path / "p.csv", data)
+    assert run(model_folder, path, data / "a.flac", "--data_folder", data, "--quiet") == 0
+    table = read_scores("scores.csv")
+    assert table["Label"].tolist() == ["real", "fake", ""]
+    assert table["Attack"].tolist() == ["world", "world", "-"]
+
+
+def test_results_do_not_depend_on_batches_or_workers(run, model_folder, data):
+    """The same recording would get two scores on two machines."""
+    tables = []
+    for number, options in enumerate((("--batch_seconds", "0.1"), ("--batch_seconds", "60", "--num_workers", "2"))):
+        assert run(model_folder, data, "--output", f"{number}.csv", "--quiet", *options) == 0
+        tables.append(read_scores(f"{number}.csv"))
+    np.testing.assert_allclose(tables[0]["Score"], tables[1]["Score"], atol=1e-5)
+
+
+def test_an_old_score_file_is_kept_unless_told(run, model_folder, data, capsys):
+    """The scores of an hour would be overwritten by a slip."""
+    Path("scores.csv").write_text("mine")
+    assert run(model_folder, data) == 2
+    assert capsys.readouterr().err == (
+        "error: scores.csv: is there already; name another --output, or replace it with --overwrite\n"
+    )
+    assert Path("scores.csv").read_text() == "mine"
+    assert run(model_folder, data, "--overwrite", "--quiet") == 0
+    assert len(read_scores("scores.csv")) == 3
+
+
+def test_overwrite_begins_anew(run, model_folder, data):
+    """--overwrite would go on in what an interrupted run, perhaps of another model, had left."""
+    header = "ID,Score,Label,Path\n"
+    Path("scores.csv.part").write_text(f'{header}{data / "a.flac"},"[0.0, 77.0]",,x\n')
+    assert run(model_folder, data, "--overwrite", "--quiet") == 0
+    assert 77.0 not in read_scores("scores.csv")["Score"].tolist()
+
+
+def test_an_interruption_is_130_and_goes_on(run, program, model_folder, data, monkeypatch, capsys):
+    """Ctrl-C would print a traceback, or lose what was scored."""
+    score, calls = program.score_protocol, []
+
+    def interrupted(detector, *arguments, **options):
+        if not calls:
+            scored = detector.score_files
+
+            def some(paths, *rest):
+                yield from (result for result, _ in zip(scored(paths, *rest), range(2), strict=False))
+                raise KeyboardInterrupt
+
+            calls.append(1)
+            monkeypatch.setattr(detector, "score_files", some)
+        return score(detector, *arguments, **options)
+
+    monkeypatch.setattr(program, "score_protocol", interrupted)
+    assert run(model_folder, data, "--quiet") == 130
+    assert capsys.readouterr().err == "interrupted; run the same command again to go on\n"
+    assert not Path("scores.csv").exists() and len(Path("scores.csv.part").read_text().splitlines()) == 3
+    assert run(model_folder, data, "--quiet") == 0
+    assert len(read_scores("scores.csv")) == 3
+    assert not Path("scores.csv.part").exists()
+
+
+def test_a_full_disk_is_one_sentence(run, model_folder, data, monkeypatch, capsys):
+    """A full disk would print a traceback, or leave a short score file under the final name."""
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert run(model_folder, data, "--quiet") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "disk is full" in said
+    assert not Path("scores.csv").exists()
+    assert run(model_folder, data, "--quiet") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere", "DATA"], "nowhere: not a model folder"),
+        (["MODEL", "nowhere.wav"], "nowhere.wav: no such file or folder"),
+        (["MODEL", "nowhere.csv"], "nowhere.csv: no such protocol"),
+        (["MODEL", "."], "holds no audio"),
+        (["MODEL", "DATA", "DATA"], "is given twice"),
+        (["MODEL", "DATA", "--output", "file/s.csv"], "file"),
+        (["MODEL", "DATA", "--output", "folder", "--overwrite"], "folder"),
+        (["MODEL", "DATA", "--device", "nonsense"], "nonsense"),
+        (["MODEL", "DATA", "--num_workers", "-1"], "num_workers"),
+    ],
+)
+def test_mistakes_take_one_line_and_status_2(run, model_folder, data, capsys, arguments, said):
+    """A user's mistake would end in a traceback, or after the work is done."""
+    Path("file").touch()
+    if "folder" in arguments:
+        Path("folder").mkdir()
+    names = {"MODEL": model_folder, "DATA": data}
+    assert run(*(names.get(argument, argument) for argument in arguments), "--quiet") == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and told.err.startswith("error: ") and said in told.err
+    assert told.out == ""
+    assert not Path("scores.csv").exists()
+
+
+def test_file_names_that_are_not_utf8(run, model_folder, data):
+    """One name from an old zip file would end the run over a folder with a traceback."""
+    os.rename(data / "a.flac", os.fsencode(data) + b"/caf\xe9.flac")
+    assert run(model_folder, data, "--quiet") in (0, 1)
+    assert len(read_scores("scores.csv")) >= 2
+
+
+def test_help_ends_with_an_example(run, capsys):
+    """The first thing a user types would fail or not show how to begin."""
+    assert run("--help") == 0
+    assert capsys.readouterr().out.strip().splitlines()[-2] == "example:"

@@ -1,0 +1,168 @@
+"""The journey with one's own data: prepare, train, evaluate, go on, score; as commands, from outside."""
+
+import json
+import logging
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from speechbrain.inference.classifiers import EncoderClassifier
+
+from antideepfake.protocol import read_protocol
+from antideepfake.scoring import read_scores
+
+ROOT = Path(__file__).parents[2]
+RECIPE = ROOT / "recipes" / "OwnData"
+
+
+def _arguments(data, output):
+    options = ("--data_folder", data, "--output_folder", output, "--number_of_epochs", 2, "--num_workers", 0)
+    return ["train.py", "hparams/train.yaml", *map(str, options)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, make_corpus):
+    """Data and results of a first run, in a process of its own."""
+    folder = tmp_path_factory.mktemp("journey")
+    make_corpus(folder / "data")
+    command = [sys.executable, *_arguments(folder / "data", folder / "results")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return folder, subprocess.run(command, capture_output=True, text=True, cwd=RECIPE, env=environment)
+
+
+@pytest.fixture
+def train(monkeypatch, capfd):
+    """Run train.py once more in this process, which saves the seconds that imports take; gives status, out and err."""
+    monkeypatch.chdir(RECIPE)
+    monkeypatch.syspath_prepend(str(RECIPE))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    handlers, level = list(logging.root.handlers), logging.root.level
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", list(arguments))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(arguments[0], run_name="__main__")
+        return left.value.code, *capfd.readouterr()
+
+    yield run
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    sys.modules.pop("owndata_prepare", None)
+
+
+def test_the_first_run_leaves_model_scores_and_picture(trained):
+    """The command of the README would fail, or lack one of its results."""
+    folder, run = trained
+    assert run.returncode == 0, run.stderr
+    results = folder / "results"
+    protocol = read_protocol(folder / "data" / "OwnData.csv")
+    test_set = protocol[protocol["Proportion"] == "test"]
+
+    metadata = json.loads((results / "model" / "metadata.json").read_text())
+    assert metadata["classes"] == ["fake", "real"] and metadata["training_corpora"] == ["OwnData"]
+    assert np.isfinite(metadata["threshold"]) and "validation" in metadata["threshold_source"]
+    hyperparams = (results / "model" / "hyperparams.yaml").read_text()
+    assert str(folder) not in hyperparams and "compute_features:" in hyperparams
+
+    scores = read_scores(results / "scores.csv")
+    assert scores["ID"].tolist() == test_set["ID"].tolist() and scores["Label"].tolist() == test_set["Label"].tolist()
+    table = pd.read_csv(results / "eer.csv")
+    assert table.loc[0, "generators"] == "all" and 0 <= table.loc[0, "eer"] <= 1
+    assert f"{100 * table.loc[0, 'eer']:.2f}" in run.stdout
+
+    picture = matplotlib.image.imread(results / "scores.png")
+    assert picture.shape[0] > 300 and picture.shape[1] > 700
+    assert 0.01 < (picture[..., :3].min(2) < 0.9).mean() < 0.9
+
+
+def test_the_log_goes_to_standard_error(trained):
+    """The table could not be piped into a file without the log of training in it."""
+    _, run = trained
+    assert "speechbrain" not in run.stdout
+    assert run.stdout.startswith("generators")
+
+
+def test_the_second_run_trains_nothing_and_says_the_same(trained, train):
+    """Run again, hours of training would be repeated, or the finished model be changed."""
+    folder, first = trained
+    results = folder / "results"
+    before = {path: path.read_bytes() for path in (results / "train_log.txt", results / "model" / "model.safetensors")}
+    assert len(before[results / "train_log.txt"].splitlines()) == 2
+    scores = (results / "scores.csv").read_text()
+    status, out, err = train(*_arguments(folder / "data", results))
+    assert status == 0, err
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert (results / "scores.csv").read_text() == scores
+    assert "Going into epoch" not in out + err
+    assert out.splitlines()[-4:] == first.stdout.splitlines()[-4:]
+
+
+def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path, monkeypatch):
+    """The model folder, the aim of it all, would be of use to neither."""
+    folder, _ = trained
+    expected = read_scores(folder / "results" / "scores.csv").set_index("Path")["Score"]
+    model = folder / "results" / "model"
+    command = ("score.py", model, folder / "data" / "OwnData.csv", "--data_folder", folder / "data", "--quiet")
+    monkeypatch.setattr(sys, "argv", [*map(str, command), "--output", str(tmp_path / "s.csv")])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(ROOT / "tools" / "score.py"), run_name="__main__")
+    assert left.value.code == 0
+    found = read_scores(tmp_path / "s.csv").set_index("Path")["Score"]
+    np.testing.assert_allclose(found[expected.index], expected, atol=1e-5)
+    classifier = EncoderClassifier.from_hparams(source=str(model), savedir=str(tmp_path / "saved"))
+    for path, score in expected.items():
+        logits, *_ = classifier.classify_file(str(path).replace("$ROOT", str(folder / "data")))
+        torch.testing.assert_close((logits[0, 1] - logits[0, 0]).item(), score, atol=1e-5, rtol=1e-5)
+
+
+def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_corpus, write_audio, train):
+    """One silent or damaged file among thousands would end training with a traceback."""
+    make_corpus(tmp_path / "data")
+    write_audio(tmp_path / "data" / "real" / "speaker0" / "silent.wav", np.zeros(8000))
+    torn = write_audio(tmp_path / "data" / "fake" / "speaker1" / "torn.flac")
+    torn.write_bytes(torn.read_bytes()[:-2000])
+    (tmp_path / "data" / "fake" / "speaker2" / "empty.mp3").touch()
+    status, out, err = train(*_arguments(tmp_path / "data", tmp_path / "results"))
+    assert "Traceback" not in out + err
+    assert status in (1, 2)
+    if status == 2:
+        assert err.splitlines()[-1].startswith("error: ")
+        assert "silent.wav" in err or "torn.flac" in err
+    else:
+        assert (tmp_path / "results" / "scores.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["hparams/nothing.yaml"], "hparams/nothing.yaml: no such file"),
+        (["hparams/train.yaml"], "--data_folder VALUE"),
+        (["hparams/train.yaml", "--data_folder", "NOWHERE"], "NOWHERE: no such folder"),
+        (["hparams/train.yaml", "--data_folder", "NOWHERE", "--learning_rate", "1"], "learning_rate"),
+    ],
+)
+def test_mistakes_take_one_line_and_status_2(tmp_path, train, arguments, said):
+    """A user's mistake would end in a traceback."""
+    nowhere = str(tmp_path / "nowhere")
+    output = ["--output_folder", str(tmp_path / "results")]
+    status, out, err = train("train.py", *(nowhere if item == "NOWHERE" else item for item in arguments), *output)
+    assert status == 2
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and said.replace("NOWHERE", nowhere) in errors[0]
+    assert err.splitlines()[-1] == errors[0]
+    assert "Traceback" not in err + out
+
+
+def test_help(train):
+    """The first thing a user types would fail."""
+    status, out, _ = train("train.py", "--help")
+    assert status == 0
+    assert "--device" in out

@@ -1,0 +1,357 @@
+"""MiniCorpus: its split is honest, its channel treats both classes alike, and making it can be interrupted."""
+
+import gzip
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antideepfake.errors import InputError
+from antideepfake.protocol import read_protocol
+from antideepfake.protocol.shortcuts import measure_properties
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "recipes/MiniCorpus"))
+
+import channel
+import debian
+import generators
+import minicorpus_prepare
+import plan
+import sources
+from sources import Sentence
+
+needs_ffmpeg = pytest.mark.skipif(
+    minicorpus_prepare.importlib.util.find_spec("imageio_ffmpeg") is None, reason="G.722 is coded by imageio-ffmpeg"
+)
+RATE = channel.SAMPLE_RATE
+SPEAKERS = [(recordings.language, recordings.speaker) for recordings in sources.RECORDINGS]
+
+
+def make_speech(rng: np.random.Generator, seconds: float = 2.0, silence: float = 0.4, level: float = 0.1) -> np.ndarray:
+    """Syllables of a wide-band buzz between silences."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    buzz = np.sign(np.sin(2 * np.pi * 140 * time)) + 0.3 * rng.normal(size=len(time))
+    pause = np.zeros(round(silence * RATE))
+    return np.concatenate([pause, level * buzz * (0.4 + 0.6 * np.sin(2 * np.pi * 2 * time) ** 2), pause])
+
+
+def make_sentences(count: int = 40) -> tuple[list[Sentence], dict[str, float]]:
+    """As many sentences of every speaker, the two Italians reading the same, and short Russian prompts."""
+    sentences, seconds = [], {}
+    for language, speaker in SPEAKERS:
+        for number in range(count):
+            owner = "prompt" if language == "IT" else speaker
+            key = f"{language.lower()}-{speaker}-{number}"
+            sentences.append(Sentence(key, f"sentence {number} of {owner}", language, speaker, Path(f"{key}.wav")))
+            seconds[key] = 1.2 + number / 20
+    for number, word in enumerate(("активировано", "добавлено", "удалено", "конференция", "абонент", "номер")):
+        sentences.append(Sentence(f"ru-short-{number}", word, "RU", "ivrvoice", Path(f"{number}.wav")))
+        seconds[f"ru-short-{number}"] = 0.6
+    return sentences, seconds
+
+
+# ---------------------------------------------------------------------------------------------------------- the split
+
+
+@given(st.integers(0, 10**6))
+def test_split_is_honest_for_every_seed(seed: int):
+    sentences, seconds = make_sentences()
+    clips = plan.plan_clips(sentences, seconds, seed)
+    rows = [clip.describe() for clip in clips]
+    plan.check_split(rows)
+
+    assert len({row["ID"] for row in rows}) == len({row["Path"] for row in rows}) == len(rows)
+    for clip in clips:
+        recorded = clip.sentence.speaker
+        if not clip.generator:
+            assert (recorded in plan.TEST_SPEAKERS) == (clip.proportion == "test")
+        elif generators.ENGINES[clip.generator].resynthesis:
+            assert clip.speaker == recorded
+        if clip.generator == "codec2":
+            assert clip.channel.cutoff < 4000  # at 8 kHz: told by its band otherwise
+        if clip.generator == "festival-clunits":
+            assert clip.sentence.path is None  # its own recordings it would play
+    channels: dict[str, set] = {}
+    for clip in clips:
+        channels.setdefault(clip.sentence.key, set()).add(clip.channel)
+    assert all(len(found) == 1 for found in channels.values())
+
+
+def test_plan_does_not_change():
+    sentences, seconds = make_sentences()
+    assert plan.plan_clips(sentences, seconds, 1) == plan.plan_clips(sentences, seconds, 1)
+    assert plan.plan_clips(sentences, seconds, 1) != plan.plan_clips(sentences, seconds, 2)
+
+
+def test_generators_met_in_test_only():
+    test = {share.generator for share in plan.SHARES if share.test}
+    train = {share.generator for share in plan.SHARES if not share.test}
+    assert test - train == plan.UNSEEN_GENERATORS
+    assert len(test & train) >= 3
+    assert {share.generator for share in plan.SHARES} == set(generators.ENGINES)
+
+
+ROW = {"Label": "fake", "Proportion": "train", "Speaker": "a", "Text": "one", "Language": "EN", "Attack": "flite"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"Proportion": "test", "Text": "two"}, "speakers in train and test"),
+        ({"Proportion": "test", "Speaker": "b", "Text": "One!"}, "texts in train and test"),
+        ({"Proportion": "valid"}, "texts in train and valid"),
+        ({"Attack": "world"}, "generators that are for the test only"),
+    ],
+)
+def test_check_split_names_what_crosses(changes: dict, what: str):
+    with pytest.raises(AssertionError, match=what):
+        plan.check_split([ROW, ROW | changes])
+
+
+def test_check_split_allows_what_is_honest():
+    plan.check_split(
+        [
+            ROW,
+            ROW | {"Proportion": "valid", "Text": "two"},  # a speaker of the train set
+            ROW | {"Proportion": "test", "Speaker": "b", "Language": "IT"},  # the same word in another language
+        ]
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- the texts
+
+
+def test_prompt_texts(tmp_path: Path):
+    with gzip.open(tmp_path / "texts.gz", "wt", encoding="utf-8-sig") as file:
+        file.write(
+            "; Core Asterisk Sounds\n\nactivated: Activated.\nbeep: [a beep]\nconfbridge-join: <beep ascending>\n"
+            "beeperr: (ahooga)\ndictate/forhelp: time: press 0\nboth: press * to go on\nbye: ...l’ultima “volta”…\n"  # noqa: RUF001
+        )
+    assert sources.read_prompt_texts(tmp_path / "texts.gz") == {
+        "activated": "Activated.",
+        "dictate/forhelp": "time: press 0",
+        "bye": "l'ultima volta",
+    }
+
+
+def test_festvox_texts(tmp_path: Path):
+    path = tmp_path / "txt.done.data"
+    path.write_text('( ru_0001 "вдруг гром+ко, - да" )\n( ru_0002 "+Яблоки" )\n', encoding="utf-8")
+    assert sources.read_festvox_texts(path) == {"ru_0001": "вдруг громко, - да", "ru_0002": "Яблоки"}
+
+
+@given(st.text(max_size=60))
+def test_texts_are_cleaned_once_and_compared_without_marks(text: str):
+    assert sources.clean_text(sources.clean_text(text)) == sources.clean_text(text)
+    assert sources.normalise_text(f"  {text}!") == sources.normalise_text(text)
+
+
+def test_list_sentences_leaves_out_silence_and_unknown_prompts(tmp_path: Path):
+    recordings = sources.RECORDINGS[0]
+    for name in ("activated", "silence/1", "dictate/pause", "unknown"):
+        path = tmp_path / recordings.folder / f"{name}.g722"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    texts = tmp_path / recordings.texts
+    texts.parent.mkdir(parents=True)
+    texts.write_bytes(gzip.compress(b"activated: Activated.\nsilence/1: silence\ndictate/pause: pause\n"))
+    found = sources.list_sentences(recordings, tmp_path)
+    assert [(s.key, s.text) for s in found] == [
+        ("en-allison-activated", "Activated."),
+        ("en-allison-dictate.pause", "pause"),
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------- the channel
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_channel_makes_loud_quiet_and_padded_speech_alike(narrow: bool, rng: np.random.Generator):
+    drawn = channel.draw_channel("key", narrow, speech_seconds=2.0, seed=1)
+    properties = []
+    for level, silence, offset in ((0.5, 0.0, 0.2), (0.01, 1.0, 0.0)):
+        speech = make_speech(rng, silence=silence, level=level) + offset
+        properties.append(measure_properties(channel.apply_channel(speech, drawn, rng), RATE))
+    for found in properties:
+        assert found["duration"] == pytest.approx(drawn.seconds, abs=0.001)
+        assert found["level"] == pytest.approx(drawn.level, abs=1.0)
+        assert found["bandwidth"] == pytest.approx(drawn.cutoff, abs=400)
+        assert found["leading silence"] <= 0.04
+        assert abs(found["DC"]) < 1e-4
+    assert properties[0]["noise floor"] == pytest.approx(properties[1]["noise floor"], abs=3)
+
+
+@given(st.booleans(), st.floats(plan.SHORTEST, 20), st.integers(0, 10**6), st.text(max_size=8))
+def test_channel_is_drawn_within_its_bounds(narrow: bool, seconds: float, seed: int, key: str):
+    drawn = channel.draw_channel(key, narrow, seconds, seed)
+    assert drawn == channel.draw_channel(key, narrow, seconds, seed)
+    assert (drawn.cutoff < 4000) == narrow
+    assert 1.0 < drawn.seconds <= min(0.9 * seconds, channel.MAX_SECONDS)
+
+
+@given(st.floats(0, 1), st.floats(0.3, 2), st.floats(0.01, 1))
+def test_speech_is_found_between_silences(before: float, seconds: float, gain: float):
+    waveform = np.concatenate([np.zeros(round(before * RATE)), gain * np.ones(round(seconds * RATE)), np.zeros(8000)])
+    start, end = channel.find_speech(waveform)
+    assert start / RATE == pytest.approx(before, abs=0.031)
+    assert end / RATE == pytest.approx(before + seconds, abs=0.031)
+
+
+@pytest.mark.parametrize("samples", [0, 10, 16000])
+def test_clip_without_speech_is_refused(samples: int, rng: np.random.Generator):
+    drawn = channel.draw_channel("key", False, 2.0, seed=1)
+    with pytest.raises(ValueError, match="half a second"):
+        channel.apply_channel(np.zeros(samples), drawn, rng)
+
+
+@needs_ffmpeg
+def test_codec_keeps_lengths_and_places(rng: np.random.Generator):
+    waveforms = [make_speech(rng, seconds)[: round(seconds * RATE)] for seconds in (0.5, 0.7001, 1.0)]
+    coded = channel.code_g722(waveforms)
+    for waveform, samples in zip(waveforms, coded, strict=True):
+        assert len(samples) == len(waveform)
+        correlation = np.correlate(samples / 32768, waveform[100:-100], "valid")
+        assert correlation.argmax() == 100  # the delay of the codec is taken off
+    assert channel.code_g722([]) == []
+
+
+# --------------------------------------------------------------------------------------------------------- the making
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> Path:
+    """A data folder whose recordings are decoded, and engines that need no program."""
+    sentences, seconds = make_sentences(4)
+    for sentence in sentences:
+        path = tmp_path / f"MiniCorpus/cache/recordings/{sentence.key}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, make_speech(rng, seconds[sentence.key], silence=0.1), RATE)
+    engine = generators.Engine(lambda batch: [make_speech(np.random.default_rng(1)) for _ in batch.texts])
+    names = ("espeak-ng", "flite-clustergen")
+    monkeypatch.setattr(plan, "SHARES", [share for share in plan.SHARES if share.generator in names])
+    monkeypatch.setattr(minicorpus_prepare, "decode_recordings", lambda *_: (sentences, seconds))
+    monkeypatch.setattr(minicorpus_prepare, "_run", lambda function, jobs, *_: [function(*job) for job in jobs])
+    for name in names:
+        monkeypatch.setitem(generators.ENGINES, name, engine)
+    return tmp_path
+
+
+def read_clips(data_folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(data_folder)): path.read_bytes() for path in data_folder.glob("MiniCorpus/[rf]*/**/*.flac")
+    }
+
+
+@needs_ffmpeg
+def test_interrupted_corpus_goes_on_to_the_same_end(corpus: Path, monkeypatch: pytest.MonkeyPatch):
+    prepare, output = minicorpus_prepare.prepare_minicorpus, corpus / "protocol.csv"
+    write, written = soundfile.write, []
+
+    def fail_after_five(path, samples, *options, **more):
+        written.append(path)
+        write(path, samples[:100] if len(written) == 6 else samples, *options, **more)
+        if len(written) == 6:
+            raise KeyboardInterrupt  # the sixth clip is half-written
+
+    monkeypatch.setattr(soundfile, "write", fail_after_five)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(corpus, output, quiet=True)
+    assert len(read_clips(corpus)) == 5
+    assert not output.exists()
+    monkeypatch.setattr(soundfile, "write", write)
+    assert prepare(corpus, output, quiet=True) == 0
+    resumed, protocol = read_clips(corpus), output.read_text()
+    assert set(read_protocol(output)["Label"]) == {"real", "fake"}
+    assert len(read_protocol(output)) == len(resumed)
+
+    monkeypatch.setattr(minicorpus_prepare, "make_clips", pytest.fail)  # nothing is left to make
+    assert prepare(corpus, output, quiet=True) == 0
+    assert output.read_text() == protocol
+    monkeypatch.undo()
+
+
+@needs_ffmpeg
+def test_overwritten_corpus_is_the_same(corpus: Path):
+    output = corpus / "protocol.csv"
+    minicorpus_prepare.prepare_minicorpus(corpus, output, quiet=True)
+    first = read_clips(corpus)
+    minicorpus_prepare.prepare_minicorpus(corpus, output, overwrite=True, quiet=True)
+    assert read_clips(corpus) == first
+
+
+@needs_ffmpeg
+def test_missing_engine_is_named_and_reported(corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog):
+    engine = generators.Engine(pytest.fail, modules=("no_such_module",))
+    monkeypatch.setitem(generators.ENGINES, "flite-clustergen", engine)
+    output = corpus / "protocol.csv"
+    with caplog.at_level(logging.WARNING):
+        missing = minicorpus_prepare.prepare_minicorpus(corpus, output, quiet=True)
+    assert "flite-clustergen" in caplog.text
+    assert "no_such_module" in caplog.text
+    assert set(read_protocol(output)["Attack"]) == {"-", "espeak-ng"}
+    report = json.loads((corpus / "protocol.csv.report.json").read_text())
+    assert len(report["left_out"]) == missing > 0
+    assert all("flite-clustergen" in utterance["id"] for utterance in report["left_out"])
+
+
+@needs_ffmpeg
+def test_failing_engine_leaves_the_others(corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog):
+    def crash(batch: generators.Batch) -> list[np.ndarray]:
+        generators._run([sys.executable, "-c", "raise SystemExit('no voice')"], batch.root)
+        return []
+
+    monkeypatch.setitem(generators.ENGINES, "flite-clustergen", generators.Engine(crash))
+    with caplog.at_level(logging.WARNING):
+        assert minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", quiet=True) > 0
+    assert "no voice" in caplog.text
+    assert set(read_protocol(corpus / "protocol.csv")["Attack"]) == {"-", "espeak-ng"}
+
+
+@needs_ffmpeg
+def test_wordless_clip_is_reported_once(corpus: Path, monkeypatch: pytest.MonkeyPatch):
+    engine = generators.Engine(lambda batch: [np.zeros(RATE) for _ in batch.texts])
+    monkeypatch.setitem(generators.ENGINES, "flite-clustergen", engine)
+    missing = minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", quiet=True)
+    report = json.loads((corpus / "protocol.csv.report.json").read_text())
+    assert {utterance["reason"] for utterance in report["left_out"]} == {"less than half a second of speech"}
+    monkeypatch.setattr(minicorpus_prepare, "make_clips", pytest.fail)
+    assert minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", quiet=True) == missing
+
+
+@needs_ffmpeg
+def test_another_seed_does_not_mix_with_the_first(corpus: Path):
+    minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", quiet=True)
+    with pytest.raises(InputError, match="seed 1234, not 5"):
+        minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", seed=5, quiet=True)
+
+
+@needs_ffmpeg
+def test_recordings_that_cannot_be_had_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise debian.MissingPackageError("Unable to locate package festvox-ru")
+
+    monkeypatch.setattr(minicorpus_prepare, "fetch", refuse)
+    with pytest.raises(InputError, match="Unable to locate package festvox-ru"):
+        minicorpus_prepare.prepare_minicorpus(tmp_path, tmp_path / "protocol.csv", quiet=True)
+
+
+def test_no_apt_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="Debian 12"):
+        debian.fetch(["codec2"], tmp_path / "root", quiet=True)
+
+
+def test_unpacked_packages_are_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fetched = []
+    monkeypatch.setattr(debian, "_fetch_one", lambda package, root: fetched.append(package))
+    monkeypatch.setattr(debian, "_missing_dependencies", lambda packages, root: ["library", *packages])
+    monkeypatch.setattr(debian.shutil, "which", lambda program: program)
+    for _ in range(2):
+        debian.fetch(["engine"], tmp_path, dependencies=True, quiet=True)
+    assert fetched == ["engine", "library"]

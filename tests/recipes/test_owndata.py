@@ -1,0 +1,205 @@
+"""The recipe for one's own data: what its prepare program finds, and what it says when it cannot go on."""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.protocol import LABELS, SPLITS, read_protocol
+
+PROGRAM = Path(__file__).parents[2] / "recipes" / "OwnData" / "owndata_prepare.py"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """The module owndata_prepare."""
+    spec = importlib.util.spec_from_file_location("owndata_prepare", PROGRAM)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _run(recipe, monkeypatch, *arguments):
+    """Run the program in this process; gives its status."""
+    monkeypatch.setattr(sys, "argv", ["owndata_prepare.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        recipe.run_program(recipe.main)
+    return left.value.code
+
+
+def test_folders_tell_speaker_and_generator(tmp_path, write_audio, recipe):
+    """Speakers would be on both sides of the split, or generators be called unknown."""
+    expected = {
+        "real/alice/monday/a.wav": ("alice", "-"),
+        "real/b.flac": ("-", "-"),
+        "fake/alice/c.mp3": ("alice", "-"),
+        "fake/some_tts/d.ogg": ("some_tts", "some_tts"),
+        "fake/some_tts/alice/e.wav": ("alice", "some_tts"),
+        "fake/f.WAV": ("-", "-"),
+    }
+    for name in expected:
+        write_audio(tmp_path / name, format="WAV" if name.endswith("WAV") else None)
+    rows = recipe.find_utterances(tmp_path)
+    found = {os.path.relpath(row["Path"], tmp_path): (row["Speaker"], row["Attack"]) for row in rows}
+    assert found == expected
+    assert all(row["Label"] == os.path.relpath(row["Path"], tmp_path).split("/")[0] for row in rows)
+
+
+def test_ids_are_unique_whatever_the_names(tmp_path, write_audio, recipe):
+    """Two files would share an ID, and the whole corpus be refused with a mend that the user cannot do."""
+    names = ["a.wav", "a.flac", "a.wav.flac", "b-c.wav", "b/c.wav", "b-c-d.wav", "b/c-d.wav", "b-c/d.wav", "b/c/d.wav"]
+    for name in names:
+        write_audio(tmp_path / "real" / name)
+        write_audio(tmp_path / "fake" / name)
+    ids = [row["ID"] for row in recipe.find_utterances(tmp_path)]
+    assert len(set(ids)) == len(ids) == 2 * len(names)
+
+
+def test_speakers_stay_on_one_side(tmp_path, make_corpus, recipe, capsys):
+    """A detector would be tested on the voices that it was trained on."""
+    make_corpus(tmp_path / "data", speakers=5)
+    report = recipe.prepare_owndata(tmp_path / "data", tmp_path / "p.csv", quiet=True)
+    table = read_protocol(tmp_path / "p.csv")
+    assert (report.written, len(report.left_out)) == (20, 0)
+    assert (table.groupby("Speaker")["Proportion"].nunique() == 1).all()
+    assert set(zip(table["Proportion"], table["Label"], strict=True)) == {
+        (s, label) for s in SPLITS for label in LABELS
+    }
+    assert capsys.readouterr().err == ""
+
+
+def test_without_enough_speakers_it_warns(tmp_path, make_corpus, recipe, capsys):
+    """Figures that flatter would be reported without a word."""
+    make_corpus(tmp_path / "data", speakers=2, files=6)
+    recipe.prepare_owndata(tmp_path / "data", tmp_path / "p.csv", quiet=True)
+    assert set(read_protocol(tmp_path / "p.csv")["Proportion"]) == set(SPLITS)
+    assert capsys.readouterr().err.startswith("warning: too few speaker folders")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_split_has_readable_files_of_both_classes(tmp_path, write_audio, recipe, seed):
+    """Unreadable files, counted in the split, would leave it without a class: training stops after its first epoch."""
+    for number in range(8):
+        write_audio(tmp_path / "data" / "fake" / f"{number}.wav")
+        path = write_audio(tmp_path / "data" / "real" / f"{number}.wav")
+        if number >= 4:
+            path.write_bytes(b"")
+    try:
+        recipe.prepare_owndata(tmp_path / "data", tmp_path / "p.csv", seed=seed, quiet=True)
+    except InputError:
+        assert not (tmp_path / "p.csv").exists()
+        return
+    table = read_protocol(tmp_path / "p.csv")
+    assert set(zip(table["Proportion"], table["Label"], strict=True)) == {
+        (s, label) for s in SPLITS for label in LABELS
+    }
+
+
+def test_same_folder_same_protocol(tmp_path, make_corpus, recipe):
+    """A run could not be repeated; the number of workers would change the split."""
+    make_corpus(tmp_path / "data")
+    for name, workers in (("a.csv", 1), ("b.csv", 4)):
+        recipe.prepare_owndata(tmp_path / "data", tmp_path / name, workers, quiet=True)
+    recipe.prepare_owndata(tmp_path / "data", tmp_path / "c.csv", seed=5, quiet=True)
+    first, second, other = ((tmp_path / name).read_text() for name in ("a.csv", "b.csv", "c.csv"))
+    assert first == second != other
+
+
+@pytest.mark.parametrize("here", [".", "data", "./data/../data"])
+def test_a_relative_data_folder(tmp_path, make_corpus, recipe, monkeypatch, here):
+    """The example of --help, `--data_folder my_data`, would find no file."""
+    make_corpus(tmp_path / "data")
+    monkeypatch.chdir(tmp_path / "data" if here == "." else tmp_path)
+    assert _run(recipe, monkeypatch, "--data_folder", here, "--output", tmp_path / "p.csv", "--quiet") == 0
+    table = read_protocol(tmp_path / "p.csv")
+    assert all((tmp_path / "data" / path.removeprefix("$ROOT/")).is_file() for path in table["Path"])
+
+
+def test_left_out_files_give_status_1(tmp_path, make_corpus, recipe, monkeypatch, capsys):
+    """A script would take a corpus with holes for a whole one."""
+    make_corpus(tmp_path / "data")
+    (tmp_path / "data" / "real" / "speaker0" / "empty.wav").touch()
+    arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet")
+    assert _run(recipe, monkeypatch, *arguments) == 1
+    said = capsys.readouterr()
+    assert said.err == f"left out: 1 files; see {tmp_path}/p.csv.report.json\n"
+    assert "train" in said.out
+    assert json.loads((tmp_path / "p.csv.report.json").read_text())["left_out"][0]["reason"] == "the file is empty"
+    assert _run(recipe, monkeypatch, *arguments) == 1  # and again, though the protocol is there by now
+
+
+def test_a_protocol_that_is_there_is_kept_unless_told(tmp_path, make_corpus, recipe, monkeypatch):
+    """A split that was made by hand would be overwritten; or --overwrite be without effect."""
+    make_corpus(tmp_path / "data")
+    arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet")
+    assert _run(recipe, monkeypatch, *arguments) == 0
+    first = (tmp_path / "p.csv").read_text()
+    edited = first.replace(",EN", ",DE").replace(",train,", ",valid,", 1)
+    (tmp_path / "p.csv").write_text(edited)
+    assert _run(recipe, monkeypatch, *arguments) == 0
+    assert (tmp_path / "p.csv").read_text() == edited
+    assert _run(recipe, monkeypatch, *arguments, "--overwrite") == 0
+    assert (tmp_path / "p.csv").read_text() == first
+
+
+def test_overwrite_with_a_mistake_keeps_the_old_protocol(tmp_path, make_corpus, recipe, monkeypatch):
+    """A mistyped folder would cost the user the protocol that was there."""
+    make_corpus(tmp_path / "data")
+    assert _run(recipe, monkeypatch, "--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet") == 0
+    arguments = ("--data_folder", tmp_path / "dta", "--output", tmp_path / "p.csv", "--overwrite")
+    assert _run(recipe, monkeypatch, *arguments) == 2
+    assert (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("made", "data_folder", "said"),
+    [
+        ([], "missing", "missing: no such folder; --data_folder names the one that holds real/ and fake/"),
+        (["real/a.wav"], "", "fake: no such folder"),
+        (["real/a.wav", "fake/a.txt"], "", "fake: holds no audio; files must end in"),
+        (["real/a.wav", "fake/a.wav"], "", "too few speakers or utterances"),
+    ],
+)
+def test_mistakes_take_one_line_and_status_2(
+    tmp_path, recipe, monkeypatch, capsys, made, data_folder, said, write_audio
+):
+    """A user's mistake would end in a traceback, or leave a protocol behind."""
+    for name in made:
+        path = write_audio((tmp_path / name).with_suffix(".wav"))
+        path.rename(tmp_path / name)
+    arguments = ("--data_folder", tmp_path / data_folder, "--output", tmp_path / "out" / "p.csv", "--quiet")
+    assert _run(recipe, monkeypatch, *arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if not line.startswith("warning: ")] == [lines[-1]]
+    assert lines[-1].startswith("error: ") and said in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("output", ["file.txt/p.csv", "folder"])
+def test_an_output_that_cannot_be_written_is_told(tmp_path, make_corpus, recipe, monkeypatch, capsys, output):
+    """A wrong --output would end in a traceback."""
+    make_corpus(tmp_path / "data")
+    (tmp_path / "file.txt").touch()
+    (tmp_path / "folder").mkdir()
+    arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / output, "--quiet", "--overwrite")
+    assert _run(recipe, monkeypatch, *arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ") and output.split("/")[0] in lines[0]
+
+
+def test_no_workers_means_this_process(tmp_path, make_corpus, recipe, monkeypatch):
+    """0, which tools/score.py takes for `this process`, would end in a traceback here."""
+    make_corpus(tmp_path / "data")
+    arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet", "--num_workers", "0")
+    assert _run(recipe, monkeypatch, *arguments) == 0
+
+
+def test_help_ends_with_an_example(recipe, monkeypatch, capsys):
+    """The first thing a user types would fail or not show how to begin."""
+    assert _run(recipe, monkeypatch, "--help") == 0
+    assert capsys.readouterr().out.strip().splitlines()[-2] == "example:"

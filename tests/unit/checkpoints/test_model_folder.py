@@ -1,0 +1,211 @@
+"""The model folder: loads here and in SpeechBrain, and tells what is wrong with a spoilt one."""
+
+import errno
+import json
+import os
+import shutil
+
+import pytest
+import safetensors.torch
+import torch
+from speechbrain.inference.classifiers import EncoderClassifier
+
+from antideepfake.checkpoints import ModelMetadata, write_model_folder
+from antideepfake.errors import InputError
+from antideepfake.inference import load_detector
+from antideepfake.training import load_hparams
+
+
+@pytest.fixture
+def spoilt(tmp_path, model_folder):
+    """A copy of the model folder, to be spoilt."""
+    return shutil.copytree(model_folder, tmp_path / "model")
+
+
+def test_round_trip_through_speechbrain(tmp_path, model_folder, write_audio):
+    """SpeechBrain's own interface would give other logits, or another decision, than the detector of this project."""
+    paths = [write_audio(tmp_path / f"{n}.wav", rate=rate) for n, rate in enumerate((16000, 44100, 8000))]
+    classifier = EncoderClassifier.from_hparams(source=str(model_folder), savedir=str(tmp_path / "saved"))
+    for path, ours in zip(paths, load_detector(model_folder).score_files(paths), strict=True):
+        logits, best, index, (label,) = classifier.classify_file(str(path))
+        torch.testing.assert_close(logits[0], torch.tensor(ours.logits), atol=1e-5, rtol=1e-5)
+        assert best.item() == pytest.approx(max(ours.logits), abs=1e-5)
+        assert label == ("real" if ours.score > 0 else "fake") == ["fake", "real"][index.item()]
+
+
+def test_weights_come_back_as_they_were(model_folder, make_modules):
+    """Batch-norm statistics or a bias would be lost on the way, and scores change."""
+    expected, found = make_modules(), load_detector(model_folder).mods
+    for name, module in expected.items():
+        state = found[name].state_dict()
+        assert list(state) == list(module.state_dict())
+        for key, value in module.state_dict().items():
+            torch.testing.assert_close(state[key], value, atol=0, rtol=0)
+
+
+def test_what_is_known_of_the_model_comes_back(model_folder):
+    """Decisions would fall at another threshold than the one that was chosen."""
+    metadata = load_detector(model_folder).hparams.metadata
+    assert metadata == ModelMetadata(threshold=0.25, training_corpora=["Mini"], training_generators=["world"])
+
+
+def test_loading_leaves_the_folder_and_the_place_alone(model_folder, tmp_path, monkeypatch):
+    """A folder on a read-only disk could not be loaded; links would be strewn over the user's folder."""
+    monkeypatch.chdir(tmp_path)
+    before = sorted(os.listdir(model_folder))
+    load_detector(model_folder)
+    assert sorted(os.listdir(model_folder)) == before
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_relative_folder_loads(model_folder, monkeypatch):
+    """`python tools/score.py results/small/model` would take the path for the name of a model on the hub."""
+    monkeypatch.chdir(model_folder.parent)
+    assert load_detector("model").hparams.metadata.threshold == 0.25
+
+
+def test_a_moved_folder_loads(tmp_path, spoilt):
+    """A folder that was given to someone else would look for its files where it was made."""
+    shutil.move(spoilt, tmp_path / "elsewhere")
+    assert load_detector(tmp_path / "elsewhere").hparams.metadata.threshold == 0.25
+
+
+def test_the_trainings_other_keys_stay_out(tmp_path, make_modules, detector_yaml):
+    """A model folder would hold the trainer's paths, or need its data to load."""
+    yaml = f"data_folder: /home/me/secret\nsize: 40\n{detector_yaml}".replace(
+        "n_features: 40", "n_features: !ref <size>"
+    )
+    (tmp_path / "train.yaml").write_text(yaml)
+    _, settings = load_hparams(tmp_path / "train.yaml")
+    write_model_folder(tmp_path / "model", settings, make_modules(), ModelMetadata())
+    assert "secret" not in (tmp_path / "model" / "hyperparams.yaml").read_text()
+    load_detector(tmp_path / "model")
+
+
+def test_settings_without_a_module_are_told(tmp_path, make_modules, detector_yaml):
+    """A folder that cannot be loaded would be written at the end of a training of days."""
+    with pytest.raises(InputError, match="names no classifier"):
+        write_model_folder(tmp_path / "m", detector_yaml.split("classifier")[0], make_modules(), ModelMetadata())
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "label_encoder.txt", "metadata.json", "hyperparams.yaml"])
+@pytest.mark.parametrize("fault", ["missing", "empty", "half"])
+def test_a_file_that_is_missing_or_torn_is_told(spoilt, name, fault):
+    """An incomplete download would load silently, or end in a traceback of a library."""
+    path = spoilt / name
+    content = path.read_bytes()
+    path.unlink()
+    if fault != "missing":
+        path.write_bytes(content[: len(content) // 2] if fault == "half" else b"")
+    with pytest.raises(InputError) as told:
+        load_detector(spoilt)
+    assert name in str(told.value)
+
+
+def _change_weights(folder, change):
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    change(weights)
+    safetensors.torch.save_file(weights, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "tensor"),
+    [
+        (lambda weights: weights.update({"classifier.bias": torch.zeros(3)}), "classifier.bias"),
+        (lambda weights: weights.pop("embedding_model.output.0.weight"), "embedding_model.output.0.weight"),
+        (lambda weights: weights.update({"stray": torch.zeros(1)}), "stray"),
+    ],
+)
+def test_weights_of_another_model_are_told_by_name(spoilt, change, tensor):
+    """Part of a model would stay at its random beginning."""
+    _change_weights(spoilt, change)
+    with pytest.raises(InputError) as told:
+        load_detector(spoilt)
+    assert tensor in str(told.value) and "model.safetensors" in str(told.value)
+
+
+def test_weights_that_are_no_numbers_are_told(spoilt):
+    """A training that diverged would give a detector that calls everything fake: NaN lies above no threshold."""
+    _change_weights(spoilt, lambda weights: weights["classifier.bias"].fill_(float("nan")))
+    with pytest.raises(InputError, match=r"classifier\.bias"):
+        load_detector(spoilt)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ["real", "fake"]},
+        {"classes": ["fake", "real", "partial"]},
+        {"unknown": 1},
+        {"threshold": "high"},
+        {"threshold": None},
+        {"threshold": float("nan")},
+    ],
+)
+def test_wrong_metadata_is_told(spoilt, change):
+    """Real and fake would be swapped, or decisions fall at no threshold."""
+    path = spoilt / "metadata.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=r"metadata\.json"):
+        load_detector(spoilt)
+
+
+def test_wrong_classes_in_the_label_encoder_are_told(spoilt):
+    """SpeechBrain's classify_file would call real speech fake, against the metadata of the same folder."""
+    path = spoilt / "label_encoder.txt"
+    path.write_text(path.read_text().replace("fake", "?").replace("real", "fake").replace("?", "real"))
+    with pytest.raises(InputError, match=r"label_encoder\.txt"):
+        load_detector(spoilt)
+
+
+@pytest.mark.parametrize("name", ["", "nothing_there", "model.safetensors"])
+def test_what_is_no_model_folder_is_told(spoilt, name):
+    """A wrong path would be looked for on the hub."""
+    (spoilt / "hyperparams.yaml").unlink()
+    with pytest.raises(InputError, match="not a model folder"):
+        load_detector(spoilt / name)
+
+
+def test_pickles_are_not_opened(tmp_path, spoilt):
+    """A model folder from a stranger could run code through its weights."""
+
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "ran"),))
+
+    torch.save(Bomb(), spoilt / "model.safetensors")
+    with pytest.raises(InputError, match="not a whole safetensors file"):
+        load_detector(spoilt)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_full_disk_leaves_no_finished_folder(tmp_path, make_modules, detector_yaml, monkeypatch):
+    """A folder without weights would look finished."""
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_model_folder(tmp_path / "m", detector_yaml, make_modules(), ModelMetadata())
+    assert os.listdir(tmp_path / "m") == ["model.safetensors"]
+    with pytest.raises(InputError, match="not a model folder"):
+        load_detector(tmp_path / "m")
+
+
+def test_a_folder_is_never_half_new(tmp_path, make_modules, detector_yaml, monkeypatch):
+    """Written over an older one and interrupted, a folder would pair new weights with the old threshold."""
+    write_model_folder(tmp_path / "m", detector_yaml, make_modules(1), ModelMetadata(threshold=1.0))
+    monkeypatch.setattr(json, "dump", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        write_model_folder(tmp_path / "m", detector_yaml, make_modules(2), ModelMetadata(threshold=2.0))
+    monkeypatch.undo()
+    try:
+        detector = load_detector(tmp_path / "m")
+    except InputError:
+        return  # not finished, and told so
+    torch.testing.assert_close(detector.mods["classifier"].bias, make_modules(1)["classifier"].bias)

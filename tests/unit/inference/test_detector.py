@@ -1,0 +1,154 @@
+"""The detector from Python: files in, scores out, in order."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from antideepfake.dataio import read_waveform
+from antideepfake.errors import InputError
+from antideepfake.inference import FileScore, load_detector
+
+
+@pytest.fixture(scope="module")
+def detector(model_folder):
+    """A loaded detector."""
+    return load_detector(model_folder)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, write_audio):
+    """Eight files of many lengths, and the scores of each alone."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(1)
+    lengths = [400, 801, 1600, 4000, 4001, 8000, 12_345, 16_000]
+    return [write_audio(folder / f"{length}.wav", 0.1 * rng.standard_normal(length)) for length in lengths]
+
+
+@pytest.fixture(scope="module")
+def alone(detector, files):
+    """Logits of each file by itself."""
+    return {str(path): next(iter(detector.score_files([path]))).logits for path in files}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.lists(st.integers(0, 7), max_size=12),
+    batch_seconds=st.sampled_from([0.001, 0.1, 0.3, 1.0, 60.0]),
+)
+def test_scores_do_not_depend_on_batches_and_keep_the_order(detector, files, alone, order, batch_seconds):
+    """A file would get another's score, or one that changes with --batch_seconds."""
+    paths = [files[index] for index in order]
+    results = list(detector.score_files(paths, batch_seconds))
+    assert [result.path for result in results] == [str(path) for path in paths]
+    for result in results:
+        np.testing.assert_allclose(result.logits, alone[result.path], atol=1e-5, rtol=1e-5)
+        assert result.error == "" and result.threshold == 0.25
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_bad_files_are_reported_in_their_place(detector, files, alone, tmp_path, write_audio, workers):
+    """One bad file among a million would stop the others, or shift their scores."""
+    noise = np.random.default_rng(1).standard_normal(3000)
+    bad = {
+        tmp_path / "missing.wav": "no such file",
+        tmp_path / "empty.wav": "is empty",
+        tmp_path / "text.wav": "cannot be read",
+        tmp_path / "half.flac": "cannot be read",
+        tmp_path / "half.wav": "truncated",
+        tmp_path / "x.raw": "cannot be read",
+        tmp_path: "a folder",
+        write_audio(tmp_path / "silent.wav", np.zeros(8000)): "silent",
+        write_audio(tmp_path / "short.wav", noise[:399] / 10): "too short",
+        write_audio(
+            tmp_path / "nan.wav", np.where(np.arange(3000) == 5, np.nan, noise), subtype="FLOAT"
+        ): "not numbers",
+    }
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("text " * 100)
+    (tmp_path / "x.raw").write_bytes(bytes(range(256)))
+    for name in ("half.flac", "half.wav"):
+        path = write_audio(tmp_path / name)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    paths = [path for pair in zip(bad, files * 2, strict=False) for path in pair]
+    results = list(detector.score_files(paths, 0.5, workers))
+    assert [result.path for result in results] == [str(path) for path in paths]
+    for result in results[1::2]:
+        np.testing.assert_allclose(result.logits, alone[result.path], atol=1e-5, rtol=1e-5)
+    for result, said in zip(results[::2], bad.values(), strict=True):
+        assert said in result.error and result.path in result.error
+        assert math.isnan(result.score) and result.decision == ""
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 16001])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_any_rate_and_channels_give_about_the_score_of_16_khz_mono(detector, tmp_path, write_audio, rate, channels):
+    """Recordings that are not 16 kHz mono would be refused, or scored at the wrong speed."""
+
+    def harmonics(rate):
+        time = np.arange(rate) / rate
+        return 0.1 * sum(np.sin(2 * np.pi * 150 * k * time + k * k) / k for k in range(1, 20))
+
+    expected, found = detector.score_files(
+        [
+            write_audio(tmp_path / "a.wav", harmonics(16000), subtype="FLOAT"),
+            write_audio(tmp_path / "b.wav", np.tile(harmonics(rate)[:, None], (1, channels)), rate, subtype="FLOAT"),
+        ]
+    )
+    wrong_speed = detector.score_files([write_audio(tmp_path / "c.wav", harmonics(rate), 16000, subtype="FLOAT")])
+    assert found.error == ""
+    if rate > 16001:  # below, the band that is missing changes the score by itself
+        assert abs(found.score - expected.score) < 0.2 * abs(next(iter(wrong_speed)).score - expected.score)
+
+
+def test_nothing_to_score(detector):
+    """An empty list would crash the loader."""
+    assert list(detector.score_files([])) == []
+
+
+def test_dropout_is_off(detector, files):
+    """The same file would get another score each time."""
+    assert not any(module.training for module in detector.mods.modules())
+    first, second = (next(iter(detector.score_files([files[3]]))) for _ in range(2))
+    assert first == second
+
+
+def test_embeddings_are_those_that_are_classified(detector, files, alone):
+    """encode_batch and classify_batch, of SpeechBrain's interface, would not fit together with score_files."""
+    waveforms = [read_waveform(path) for path in files[3:6]]
+    batch = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
+    lengths = torch.tensor([len(waveform) / batch.shape[1] for waveform in waveforms])
+    logits, _, index, labels = detector.classify_batch(batch, lengths)
+    np.testing.assert_allclose(logits, [alone[str(path)] for path in files[3:6]], atol=1e-5, rtol=1e-5)
+    assert labels == [["fake", "real"][position] for position in index.tolist()]
+    torch.testing.assert_close(detector.encode_batch(waveforms[0]), detector.encode_batch(batch, lengths)[:1])
+    with pytest.raises(ValueError, match="normalize"):
+        detector.encode_batch(batch, lengths, normalize=True)
+
+
+@pytest.mark.parametrize(
+    ("logits", "threshold", "decision", "probability"),
+    [
+        ((0.0, 0.0), 0.0, "fake", 0.5),  # not above the threshold
+        ((0.0, 0.1), 0.0, "real", 0.52498),
+        ((1.0, 2.0), 1.5, "fake", 0.73106),
+        ((-3000.0, 3000.0), 0.0, "real", 1.0),
+        ((3000.0, -3000.0), 0.0, "fake", 0.0),
+    ],
+)
+def test_decision_and_probability(logits, threshold, decision, probability):
+    """A decision would fall on the wrong side, or a sure detector overflow."""
+    result = FileScore("a.wav", logits, threshold)
+    assert result.decision == decision
+    assert result.probability == pytest.approx(probability, abs=1e-5)
+    assert result.score == logits[1] - logits[0]
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_is_told(model_folder, device):
+    """A mistyped --device would end in a traceback of PyTorch."""
+    with pytest.raises(InputError, match=device):
+        load_detector(model_folder, device)

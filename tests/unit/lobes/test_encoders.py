@@ -1,0 +1,64 @@
+"""Encoders: no trace of padding in an embedding."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antideepfake.lobes import ConvolutionalEncoder
+from antideepfake.lobes.encoders import ConvolutionalBlock
+
+
+@pytest.fixture(scope="module")
+def encoder(make_modules):
+    """An encoder as if trained."""
+    return make_modules()["embedding_model"]
+
+
+@given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, 3.0, -1e5]))
+def test_embedding_ignores_padding(encoder, frames, padding, value):
+    """Convolutions, strides and pooling would each let the neighbours in a batch into an embedding."""
+    features = torch.randn(1, frames, 40, generator=torch.Generator().manual_seed(frames))
+    padded = torch.cat([features, torch.full((1, padding, 40), value)], 1)
+    with torch.no_grad():
+        alone = encoder(features, torch.ones(1))
+        together = encoder(padded, torch.tensor([frames / (frames + padding)]))
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_block_keeps_padding_zero():
+    """Batch normalisation makes something of nothing: padding would leak into the next block."""
+    block = ConvolutionalBlock(1, 4).eval()
+    with torch.no_grad():
+        for norm in block.norms:
+            norm.bias.fill_(1.0)
+        mask = torch.tensor([True] * 5 + [False] * 6)[None, None, :, None]
+        out = block(torch.randn(1, 1, 11, 8) * mask, mask)
+    assert out.shape == (1, 4, 6, 4)
+    assert out[:, :, :3].any() and not out[:, :, 3:].any()
+
+
+def test_order_of_frames_matters(encoder):
+    """An encoder that only pools would be blind to what changes over time."""
+    features = torch.randn(1, 30, 40)
+    with torch.no_grad():
+        there, back = (encoder(x, torch.ones(1)) for x in (features, features.flip(1)))
+    assert not torch.allclose(there, back, atol=1e-3)
+
+
+def test_one_frame_has_a_finite_gradient():
+    """The deviation over a single frame is zero, where the root has no slope: training would turn to NaN."""
+    encoder = ConvolutionalEncoder(10, [4], 8)
+    features = torch.randn(2, 1, 10, requires_grad=True)
+    encoder(features, torch.ones(2)).sum().backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in encoder.parameters() if weight.grad is not None)
+    assert torch.isfinite(features.grad).all()
+
+
+def test_every_weight_learns():
+    """A part of the network would be built but never used."""
+    encoder = ConvolutionalEncoder(20, [4, 6], 8, dropout=0.0)
+    encoder(torch.randn(4, 30, 20), torch.tensor([1.0, 0.9, 0.5, 0.3])).square().sum().backward()
+    idle = [name for name, weight in encoder.named_parameters() if weight.grad is None or not weight.grad.any()]
+    # softmax over time does not see a constant
+    assert idle in ([], ["attention.2.bias"])

@@ -1,0 +1,155 @@
+"""From files to a protocol: nothing unreadable in it, everything left out on record."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.protocol import build_protocol, find_audio, probe, read_protocol
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("a.wav", {"subtype": "PCM_16"}, ("PCM_S", 16)),
+        ("a.wav", {"subtype": "PCM_24"}, ("PCM_S", 24)),
+        ("a.wav", {"subtype": "PCM_U8"}, ("PCM_U", 8)),
+        ("a.wav", {"subtype": "FLOAT"}, ("PCM_F", 32)),
+        ("a.wav", {"subtype": "DOUBLE"}, ("PCM_F", 64)),
+        ("a.wav", {"subtype": "ULAW"}, ("ULAW", 8)),
+        ("a.flac", {}, ("FLAC", 16)),
+        ("a.ogg", {"format": "OGG", "subtype": "VORBIS"}, ("VORBIS", 0)),
+        ("a.opus", {"format": "OGG", "subtype": "OPUS"}, ("OPUS", 0)),
+        ("a.mp3", {}, ("MP3", 0)),
+    ],
+)
+def test_probe_tells_the_header(tmp_path, write_audio, name, options, expected):
+    """Duration, rate or encoding in a protocol would be wrong."""
+    header = probe(
+        write_audio(tmp_path / name, np.random.default_rng(1).uniform(-0.3, 0.3, (12000, 2)), 8000, **options)
+    )
+    assert header["Duration"] == pytest.approx(1.5, abs=0.07)  # lossy codecs work in blocks
+    assert (header["SampleRate"], header["AudioChannel"]) == (8000, 2)
+    assert (header["AudioEncoding"], header["AudioBitSample"]) == expected
+
+
+def test_one_sample_has_a_duration(tmp_path, write_audio):
+    """A file of one sample would be written with a duration of 0, which no protocol may have."""
+    assert probe(write_audio(tmp_path / "a.wav", np.array([0.5])))["Duration"] == 0.01
+
+
+def _spoilt(folder, write_audio):
+    whole = write_audio(folder / "good.flac").read_bytes()
+    write_audio(folder / "good.wav")
+    write_audio(folder / "no_sample.wav", np.zeros(0))
+    contents = {
+        "empty.wav": b"",
+        "text.wav": b"this is no audio\n" * 50,
+        "head.flac": whole[:60],
+        "noise.raw": bytes(range(256)) * 20,
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [*contents, "no_sample.wav", "missing.wav"]
+
+
+def test_unreadable_files_are_left_out_and_listed(tmp_path, write_audio):
+    """A protocol would hold files that do not decode, on which training stops hours later."""
+    bad = _spoilt(tmp_path, write_audio)
+    (tmp_path / "folder.wav").mkdir()
+    names = ["good.wav", *bad, "folder.wav", "good.flac"]
+    rows = [{"ID": name, "Label": "real", "Path": name} for name in names]
+    report = build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
+    listed = {entry["id"]: entry["reason"] for entry in report.left_out}
+    assert set(listed) == {*bad, "folder.wav"}
+    assert read_protocol(tmp_path / "p.csv")["ID"].tolist() == ["good.wav", "good.flac"]
+    assert json.loads((tmp_path / "p.csv.report.json").read_text()) == {"written": 2, "left_out": report.left_out}
+    assert "empty" in listed["empty.wav"] and "no such file" in listed["missing.wav"]
+    assert all(reason and "\n" not in reason and str(tmp_path) not in reason for reason in listed.values())
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.ogg"])
+def test_truncated_files_are_left_out(tmp_path, write_audio, name):
+    """A file cut short by a full disk or a broken download would be in the protocol, with the length it once had."""
+    path = write_audio(tmp_path / name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    write_audio(tmp_path / "good.wav")
+    rows = [{"ID": name, "Label": "real", "Path": name}, {"ID": "good", "Label": "real", "Path": "good.wav"}]
+    report = build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
+    assert [entry["id"] for entry in report.left_out] == [name]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_order_is_that_given_whatever_the_workers(tmp_path, write_audio, workers):
+    """Two runs would write two protocols, and a split by position would change."""
+    names = [f"{number}.wav" for number in (3, 1, 2, 5, 4)]
+    for name in names:
+        write_audio(tmp_path / name)
+    build_protocol(
+        [{"ID": name, "Label": "fake", "Path": name} for name in names], tmp_path, tmp_path / "p.csv", workers, True
+    )
+    assert read_protocol(tmp_path / "p.csv")["ID"].tolist() == names
+
+
+def test_what_is_known_is_kept_and_the_rest_is_a_dash(tmp_path, write_audio):
+    """Generator and speaker of an utterance would be lost on the way to the protocol."""
+    path = write_audio(tmp_path / "data" / "x" / "a.wav")
+    row = {"ID": "a", "Label": "fake", "Path": str(path), "Attack": "world", "Proportion": "valid"}
+    build_protocol([row], tmp_path / "data", tmp_path / "p.csv", quiet=True)
+    written = read_protocol(tmp_path / "p.csv").iloc[0]
+    assert (written["Path"], written["Attack"], written["Proportion"]) == ("$ROOT/x/a.wav", "world", "valid")
+    assert (written["Speaker"], written["Language"]) == ("-", "-")
+
+
+def test_nothing_readable_is_a_mistake_and_writes_nothing(tmp_path):
+    """A wrong folder would give an empty protocol."""
+    with pytest.raises(InputError, match="none of 1 files"):
+        build_protocol([{"ID": "a", "Label": "real", "Path": "a.wav"}], tmp_path, tmp_path / "p.csv", quiet=True)
+    assert os.listdir(tmp_path) == []
+
+
+def test_repeated_id_writes_nothing(tmp_path, write_audio):
+    """Two utterances of one name would share a line of the score file."""
+    write_audio(tmp_path / "a.wav")
+    with pytest.raises(InputError, match="'a' stands a second time"):
+        build_protocol([{"ID": "a", "Label": "real", "Path": "a.wav"}] * 2, tmp_path, tmp_path / "p.csv", quiet=True)
+    assert os.listdir(tmp_path) == ["a.wav"]
+
+
+def test_find_audio_goes_deep_and_sorted(tmp_path):
+    """Files in sub-folders or with capital suffixes would be missed, or come in the order of the disk."""
+    for name in ("b/2.FLAC", "b/1.mp3", "a.wav", "c.txt", "d.Ogg", "e.opus"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.wav").mkdir()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_audio(tmp_path)]
+    assert found == ["a.wav", "b/1.mp3", "b/2.FLAC", "d.Ogg", "e.opus"]
+
+
+def test_find_audio_passes_over_hidden_files(tmp_path):
+    """A Mac leaves ._a.wav beside every a.wav on a foreign disk: half of the corpus would be reported as damaged."""
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "._a.wav").touch()
+    assert [path.name for path in find_audio(tmp_path)] == ["a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("missing", "no such folder"), ("", "holds no audio"), ("a.txt", "no such")]
+)
+def test_find_audio_mistakes(tmp_path, name, said):
+    """A wrong folder would look like a corpus without files."""
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(InputError, match=said):
+        find_audio(tmp_path / name)
+
+
+def test_file_names_that_are_not_utf8(tmp_path, write_audio):
+    """One name from an old zip file would end the walk through a corpus with a UnicodeEncodeError."""
+    os.rename(write_audio(tmp_path / "x.wav"), os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    write_audio(tmp_path / "good.wav")
+    rows = [{"ID": path.stem, "Label": "real", "Path": str(path)} for path in find_audio(tmp_path)]
+    report = build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
+    assert report.written + len(report.left_out) == 2
+    assert "good" in read_protocol(tmp_path / "p.csv")["ID"].tolist()

@@ -1,0 +1,189 @@
+"""The utterance table: what is written comes back, and every fault is told with its line."""
+
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from antideepfake.errors import InputError
+from antideepfake.protocol import (
+    COLUMNS,
+    LABELS,
+    format_counts,
+    read_protocol,
+    relative_path,
+    resolve_path,
+    write_protocol,
+)
+
+HEADER = ",".join(COLUMNS)
+LINE = "a,real,1.5,16000,$ROOT/a.wav,-,-,test,1,PCM_S,16,EN"
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+ROW = st.fixed_dictionaries(
+    {
+        "Label": st.sampled_from(LABELS),
+        "Duration": st.floats(0.01, 1e5),
+        "SampleRate": st.integers(0, 400_000),
+        "Path": TEXT,
+        "Attack": TEXT,
+        "Speaker": TEXT,
+        "Proportion": TEXT,
+        "AudioChannel": st.integers(0, 64),
+        "AudioEncoding": TEXT,
+        "AudioBitSample": st.integers(0, 64),
+        "Language": TEXT,
+    }
+)
+NAMES = st.lists(TEXT.filter(str.strip), min_size=1, max_size=5, unique=True)
+
+
+@given(NAMES, st.data())
+@example(["NA", "null", "1e5", "007"], None)
+@example(['a"b', "a,b", "a\nb", "a\r\nb", "$ROOT"], None)
+@example(["a\rb"], None)
+def test_round_trip(scratch, names, data):
+    """Names with commas, quotes, line ends, leading zeros or the letters NA would come back as something else."""
+    fixed = dict(zip(COLUMNS, ["", "real", 1.5, 16000, "NA", "001", "nan", "test", 1, "", 16, "None"], strict=True))
+    rows = [{"ID": name, **(data.draw(ROW) if data else {**fixed, "ID": name})} for name in names]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    write_protocol(table, scratch / "protocol.csv")
+    assert read_protocol(scratch / "protocol.csv").to_dict("records") == table.to_dict("records")
+
+
+def test_written_order_and_further_columns(tmp_path):
+    """The released code reads columns by their place; further columns must not come between."""
+    row = dict(zip(COLUMNS, LINE.split(","), strict=True))
+    table = pd.DataFrame([{"Extra": "x", **dict(reversed(row.items()))}])
+    write_protocol(table, tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text() == f"{HEADER},Extra\n{LINE},x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a protocol"),
+        (HEADER, "holds no utterance"),
+        (f"{HEADER}\n{LINE}\n".replace("Speaker,", "").replace("-,-", "-"), "line 1: no column Speaker"),
+        (f"{HEADER}\n{LINE}\n".replace(",", ";"), "line 1: no column ID"),
+        (f"{HEADER}\n{LINE}\n{LINE}\n", "line 3: the ID 'a' stands a second time"),
+        (f"{HEADER}\n{LINE.replace('a,', ' ,', 1)}\n", "line 2: the ID is empty"),
+        (f"{HEADER}\n{LINE.replace('real', 'bonafide')}\n", "line 2: the Label is 'bonafide'; it must be real or fake"),
+        (f"{HEADER}\n{LINE.replace('real', 'Real')}\n", "line 2: the Label is 'Real'"),
+        (f"{HEADER}\n{LINE.replace('1.5', '-1.5')}\n", "line 2: Duration is '-1.5'; it must be a number of seconds"),
+        (f"{HEADER}\n{LINE.replace('1.5', '0')}\n", "line 2: Duration is '0'"),
+        (f"{HEADER}\n{LINE.replace('1.5', 'nan')}\n", "line 2: Duration is 'nan'"),
+        (f"{HEADER}\n{LINE.replace('1.5', 'inf')}\n", "line 2: Duration is 'inf'"),
+        (f"{HEADER}\n{LINE.replace('1.5', 'long')}\n", "line 2: Duration is 'long'"),
+        (f"{HEADER}\n{LINE.replace('16000', '16 kHz')}\n", "line 2: SampleRate is '16 kHz'; it must be a whole number"),
+        (f"{HEADER}\n{LINE.replace('16000', '16000.5')}\n", "line 2: SampleRate is '16000.5'"),
+        (f"{HEADER}\n{LINE.replace('16000', '1e30')}\n", "SampleRate is '1e30'"),
+        (f"{HEADER}\n{LINE}\nb{LINE[1:]},x,y\n", "line 3"),
+        (f"{HEADER}\n{LINE},\n", "line 2"),
+        (f'{HEADER}\n{LINE[:-2]}"EN\n', "not a protocol"),
+    ],
+)
+def test_every_fault_has_its_sentence(tmp_path, text, said):
+    """The user would be left with a traceback, or without the line to mend."""
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    with pytest.raises(InputError) as told:
+        read_protocol(path)
+    message = str(told.value)
+    assert str(path) in message and said in message
+    assert "\n" not in message
+
+
+def test_too_many_fields_are_told_as_such(tmp_path):
+    """Pandas takes a first column too many for row names: the user is told that the Label is '1.5'."""
+    path = tmp_path / "p.csv"
+    path.write_text(f"{HEADER}\n{LINE},\n")
+    with pytest.raises(InputError) as told:
+        read_protocol(path)
+    assert "Label" not in str(told.value)
+
+
+@pytest.mark.parametrize(("text", "line"), [(f"{HEADER}\n\n{LINE}\n", 3), (f'{HEADER}\n"b\nc"{LINE[1:]}\n{LINE}\n', 4)])
+def test_line_numbers_are_those_of_an_editor(tmp_path, text, line):
+    """Blank lines and line ends within quotes would send the user to the wrong line."""
+    path = tmp_path / "p.csv"
+    path.write_text(text.replace("\na,real", "\na,wrong"))
+    with pytest.raises(InputError, match=f"line {line}:"):
+        read_protocol(path)
+
+
+def test_whole_numbers_written_as_floats_are_read(tmp_path):
+    """A table that went through pandas with a gap in it has 16000.0; the check lets it pass, so reading must too."""
+    (tmp_path / "p.csv").write_text(f"{HEADER}\n{LINE.replace('16000', '16000.0')}\n")
+    assert read_protocol(tmp_path / "p.csv")["SampleRate"].tolist() == [16000]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", "é".encode("latin-1"), f"{HEADER}\n{LINE}\n".encode("utf-16")])
+def test_other_encodings_are_told(tmp_path, content):
+    """A protocol from an old spreadsheet would end in a UnicodeDecodeError."""
+    (tmp_path / "p.csv").write_bytes(content)
+    with pytest.raises(InputError, match="not a protocol"):
+        read_protocol(tmp_path / "p.csv")
+
+
+def test_byte_order_mark_and_windows_lines(tmp_path):
+    """A protocol saved by a spreadsheet would lack the column ID."""
+    (tmp_path / "p.csv").write_bytes(f"\ufeff{HEADER}\r\n{LINE}\r\n".encode())
+    assert read_protocol(tmp_path / "p.csv")[["ID", "Language"]].values.tolist() == [["a", "EN"]]
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "folder"])
+def test_missing_file_and_folder(tmp_path, name):
+    """A wrong path would end in a traceback."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError) as told:
+        read_protocol(tmp_path / name)
+    assert name in str(told.value)
+
+
+def test_a_faulty_table_is_not_written(tmp_path):
+    """A bad protocol would replace the good one of an earlier run."""
+    path = tmp_path / "p.csv"
+    path.write_text("old")
+    table = pd.DataFrame([LINE.replace("real", "genuine").split(",")], columns=COLUMNS)
+    with pytest.raises(InputError, match="genuine"):
+        write_protocol(table, path)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["p.csv"]
+
+
+PARTS = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=8).filter(
+        lambda part: part not in (".", "..")
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(PARTS, st.sampled_from(["/data", "/data/", "/", "data"]))
+def test_root_round_trip(parts, folder):
+    """A protocol would name files that are not there."""
+    from pathlib import Path
+
+    path = Path(folder, *parts).absolute()
+    stored = relative_path(path, folder)
+    assert stored.startswith("$ROOT/")
+    assert resolve_path(stored, folder).absolute() == path
+
+
+def test_paths_outside_of_the_data_folder_stay():
+    """A file elsewhere, or in a folder whose name begins alike, would be looked for below the data folder."""
+    assert relative_path("/data2/a.wav", "/data") == "/data2/a.wav"
+    assert resolve_path("/data2/a.wav", "/data").as_posix() == "/data2/a.wav"
+    assert resolve_path("$ROOTED/a.wav", "/data").as_posix() == "$ROOTED/a.wav"
+
+
+def test_counts_are_those_of_the_table():
+    """The user would be told of other amounts than were written."""
+    rows = [("test", "real", 1800.0)] * 2 + [("train", "fake", 36.0)] * 3 + [("extra", "real", 3600.0)]
+    lines = format_counts(pd.DataFrame(rows, columns=["Proportion", "Label", "Duration"])).splitlines()[1:]
+    assert [line.split() for line in lines] == [
+        ["train", "0", "0.00", "h", "3", "0.03", "h"],
+        ["test", "2", "1.00", "h", "0", "0.00", "h"],
+        ["extra", "1", "1.00", "h", "0", "0.00", "h"],
+    ]

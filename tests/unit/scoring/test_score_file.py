@@ -1,0 +1,156 @@
+"""The score file: what is written comes back, and a run that died goes on."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from antideepfake.errors import InputError
+from antideepfake.scoring import ScoreWriter, read_scores
+
+LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+NAME = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
+PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r"), min_size=1, max_size=8)
+LOGIT = st.floats(-1e4, 1e4, width=32)
+
+
+def _row(name):
+    return st.tuples(name, st.tuples(LOGIT, LOGIT), st.sampled_from(["real", "fake", None]), name)
+
+
+def _rows(name):
+    return st.lists(_row(name), min_size=1, max_size=6, unique_by=lambda row: row[0])
+
+
+def _write(path, rows):
+    with ScoreWriter(path, ["Attack"]) as writer:
+        for name, logits, label, attack in rows:
+            if name not in writer.done:
+                writer.write(name, logits, label, {"Attack": attack, "Path": "not a column"})
+
+
+@given(_rows(NAME))
+@example([("NA", (1.0, 2.0), "real", "null"), ("007", (0.0, 0.0), None, "1e5"), ('a,"b', (0.0, -1.5), "fake", " x ")])
+@example([("a\nb", (1.0, 2.0), "real", "x")])
+@example([("a\rb", (1.0, 2.0), "real", "x")])
+def test_round_trip(scratch, rows):
+    """Names that look like numbers, or have commas and quotes in them, would not be found again; scores be rounded."""
+    _write(scratch / "scores.csv", rows)
+    table = read_scores(scratch / "scores.csv")
+    expected = [[name, float(real) - float(fake), label or "", attack] for name, (fake, real), label, attack in rows]
+    assert table.values.tolist() == expected
+    assert table["Score"].dtype == np.float64
+
+
+def _resume_after(scratch, rows, share):
+    path = scratch / "scores.csv"
+    path.unlink(missing_ok=True)
+    _write(path, rows)
+    whole = path.read_bytes()
+    (scratch / "scores.csv.part").write_bytes(whole[: round(share * len(whole))])
+    _write(path, rows)
+    assert path.read_bytes() == whole
+    assert not (scratch / "scores.csv.part").exists()
+
+
+@given(_rows(PLAIN), st.floats(0, 1))
+@example([("é語" * 4, (1.0, 2.0), "real", LINE_ENDS[2:])] * 1, 0.65)
+def test_resume_after_truncation_at_any_byte(scratch, rows, share):
+    """A run killed in the middle of a line, or of a letter, would leave a torn line or lose a score."""
+    _resume_after(scratch, rows, share)
+
+
+@given(_rows(st.text('a\n\r",', min_size=1, max_size=4)), st.floats(0, 1))
+def test_resume_with_line_ends_in_names(scratch, rows, share):
+    """A file name may hold a line end; a line torn there would be taken for whole, and the file be spoilt silently."""
+    _resume_after(scratch, rows, share)
+
+
+def test_resume_knows_what_is_done(tmp_path):
+    """Work of hours would be repeated, or an utterance be there twice."""
+    with pytest.raises(KeyboardInterrupt), ScoreWriter(tmp_path / "s.csv") as writer:
+        writer.write("a", (0.0, 1.0), "real")
+        writer.write("b", (0.0, 1.0), "fake")
+        raise KeyboardInterrupt
+    assert not (tmp_path / "s.csv").exists()
+    with ScoreWriter(tmp_path / "s.csv") as writer:
+        assert writer.done == {"a", "b"}
+        writer.write("c", (0.0, 2.0), None)
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a", "b", "c"]
+
+
+def test_a_flushed_line_outlives_a_kill(tmp_path):
+    """What was scored before the power failed would be lost."""
+    with ScoreWriter(tmp_path / "s.csv") as writer:
+        writer.write("a", (0.0, 1.0), "real")
+        writer.flush()
+        assert (tmp_path / "s.csv.part").read_text().endswith('a,"[0.0, 1.0]",1\n')
+
+
+def test_other_columns_in_the_way(tmp_path):
+    """Lines of two kinds would stand in one file."""
+    (tmp_path / "s.csv.part").write_text('ID,Score,Label,Speaker\na,"[0, 1]",1,x\n')
+    with pytest.raises(InputError, match=r"s\.csv\.part, line 1: .* delete it"), ScoreWriter(tmp_path / "s.csv"):
+        pass
+    assert (tmp_path / "s.csv.part").read_text().endswith("1,x\n")  # the other run's work is left alone
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_full_disk_leaves_no_score_file(tmp_path, monkeypatch):
+    """A score file that ends in the middle would pass for a whole one."""
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        _write(tmp_path / "s.csv", [("a", (0.0, 1.0), "real", "-")])
+    assert not (tmp_path / "s.csv").exists()
+    monkeypatch.undo()
+    _write(tmp_path / "s.csv", [("a", (0.0, 1.0), "real", "-"), ("b", (0.0, 1.0), "real", "-")])
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a", "b"]
+
+
+HEADER = "ID,Score,Label\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not a score file"),
+        ("ID,Score\na,1\n", "line 1: no column Label"),
+        (HEADER + 'a,"[0, 1]",1\nb,0.7,1\n', "line 3: the Score is '0.7'; it must be [fake_logit, real_logit]"),
+        (HEADER + 'a,"[0, 1, 2]",1\n', "line 2: the Score is '[0, 1, 2]'"),
+        (HEADER + 'a,"[0, x]",1\n', "line 2: the Score is '[0, x]'"),
+        (HEADER + 'a,"[0, null]",1\n', "line 2: the Score is '[0, null]'"),
+        (HEADER + "a,,1\n", "line 2: the Score is ''"),
+        (HEADER + 'a,"[0, 1]",real\n', "line 2: the Label is 'real'; it must be 1 (real) or 0 (fake)"),
+        (HEADER + 'a,"[0, 1]",2\n', "line 2: the Label is '2'"),
+        (HEADER + 'a,"[0, 1]",1\nb,"[0, 1]",1,x,y\n', "line 3"),
+        (HEADER + '\na,"[0, 1]",5\n', "line 3"),
+    ],
+)
+def test_every_fault_has_its_sentence(tmp_path, text, said):
+    """A damaged score file would end in a traceback, or give a wrong error rate."""
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(InputError) as told:
+        read_scores(tmp_path / "s.csv")
+    assert said in str(told.value) and "s.csv" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "folder"])
+def test_missing_file_and_folder(tmp_path, name):
+    """A wrong path would end in a traceback."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=name):
+        read_scores(tmp_path / name)
+
+
+def test_a_file_of_the_released_code(tmp_path):
+    """Scores that others computed with the released code could not be evaluated here."""
+    (tmp_path / "s.csv").write_text('ID,Score,Label\nLA_E_1,"[-2.5, 1.25]",1\nLA_E_2,"[3, -3]",0\n')
+    assert read_scores(tmp_path / "s.csv").values.tolist() == [["LA_E_1", 3.75, "real"], ["LA_E_2", -6.0, "fake"]]

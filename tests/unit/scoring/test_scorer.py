@@ -1,0 +1,132 @@
+"""From a protocol and a detector to a score file, through interruptions."""
+
+import csv
+import errno
+import os
+
+import pandas as pd
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.inference import FileScore
+from antideepfake.scoring import read_scores, score_protocol
+
+
+class _Detector:
+    """Gives each file a score by its name; dies at the file ``dies_at``."""
+
+    def __init__(self, scale=1.0, dies_at=None, bad=()):
+        self.scale, self.dies_at, self.bad, self.asked = scale, dies_at, bad, []
+
+    def score_files(self, paths, batch_seconds=60.0, num_workers=0):
+        for path in map(str, paths):
+            name = os.path.basename(path)
+            if name == self.dies_at:
+                raise KeyboardInterrupt
+            self.asked.append(name)
+            if name in self.bad:
+                yield FileScore(path, (float("nan"),) * 2, 0.0, f"{path}: the file is empty")
+            else:
+                yield FileScore(path, (0.0, self.scale * len(name)), 0.0)
+
+
+@pytest.fixture
+def protocol():
+    """Five utterances."""
+    rows = [
+        (f"id{n}", label, f"$ROOT/{'x' * n}.wav", "-") for n, label in enumerate(["real", "fake", "", "real", "fake"])
+    ]
+    return pd.DataFrame(rows, columns=["ID", "Label", "Path", "Attack"])
+
+
+def test_scores_stand_in_the_order_of_the_protocol(tmp_path, protocol):
+    """Scores would be given to other utterances."""
+    skipped = score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    table = read_scores(tmp_path / "s.csv")
+    assert skipped == []
+    assert table["ID"].tolist() == protocol["ID"].tolist()
+    assert table["Score"].tolist() == [4.0, 5.0, 6.0, 7.0, 8.0]
+    assert table["Label"].tolist() == protocol["Label"].tolist()
+    assert table["Path"].tolist() == protocol["Path"].tolist()
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_run_that_died_is_resumed_not_repeated(tmp_path, protocol, number):
+    """A million files would be scored again after a failure at the last."""
+    name = "x" * number + ".wav"
+    with pytest.raises(KeyboardInterrupt):
+        score_protocol(_Detector(dies_at=name), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    assert not (tmp_path / "s.csv").exists()
+    second = _Detector()
+    score_protocol(second, protocol, "/data", tmp_path / "s.csv", quiet=True)
+    assert len(second.asked) == 5 - number
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == protocol["ID"].tolist()
+
+
+def test_unreadable_files_are_listed(tmp_path, protocol):
+    """The user would not learn which files have no score, or one of them would stop the run."""
+    skipped = score_protocol(_Detector(bad=["x.wav", "xxx.wav"]), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    assert [os.path.basename(result.path) for result in skipped] == ["x.wav", "xxx.wav"]
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id2", "id4"]
+    with open(tmp_path / "s.csv.skipped.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["Path", "Reason"],
+        *(["/data/" + n, f"/data/{n}: the file is empty"] for n in ("x.wav", "xxx.wav")),
+    ]
+
+
+def test_an_old_list_of_skipped_files_goes(tmp_path, protocol):
+    """The list of an earlier run would stand beside a score file that lacks nothing."""
+    score_protocol(_Detector(bad=["x.wav"]), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    assert sorted(os.listdir(tmp_path)) == ["s.csv"]
+
+
+def test_files_skipped_before_an_interruption_are_listed(tmp_path, protocol):
+    """Only what was skipped after the interruption would be told."""
+    with pytest.raises(KeyboardInterrupt):
+        score_protocol(_Detector(bad=["x.wav"], dies_at="xxx.wav"), protocol, "/d", tmp_path / "s.csv", quiet=True)
+    skipped = score_protocol(_Detector(bad=["x.wav"]), protocol, "/d", tmp_path / "s.csv", quiet=True)
+    assert [os.path.basename(result.path) for result in skipped] == ["x.wav"]
+
+
+def test_scores_of_two_models_never_stand_in_one_file(tmp_path, protocol):
+    """After an interruption, a run with another model would go on in the file of the first: figures of neither."""
+    with pytest.raises(KeyboardInterrupt):
+        score_protocol(_Detector(dies_at="xxx.wav"), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    try:
+        score_protocol(_Detector(scale=-1.0), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    except InputError:
+        return  # told to delete what is in the way: as good
+    assert (read_scores(tmp_path / "s.csv")["Score"] < 0).all()
+
+
+def test_lines_of_another_protocol_do_not_stay(tmp_path, protocol):
+    """After an interruption, utterances that were not asked for would be in the score file."""
+    with pytest.raises(KeyboardInterrupt):
+        score_protocol(_Detector(dies_at="xxx.wav"), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    try:
+        score_protocol(_Detector(), protocol[3:], "/data", tmp_path / "s.csv", quiet=True)
+    except InputError:
+        return
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id3", "id4"]
+
+
+def test_nothing_readable_gives_an_empty_table(tmp_path, protocol):
+    """The report over no score would crash."""
+    names = ["x" * number + ".wav" for number in range(5)]
+    assert len(score_protocol(_Detector(bad=names), protocol, "/data", tmp_path / "s.csv", quiet=True)) == 5
+    assert read_scores(tmp_path / "s.csv").empty
+
+
+def test_full_disk_leaves_no_score_file(tmp_path, protocol, monkeypatch):
+    """A short score file would pass for a whole one."""
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    assert not (tmp_path / "s.csv").exists()

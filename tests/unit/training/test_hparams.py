@@ -1,0 +1,86 @@
+"""Every mistake in a YAML has its sentence."""
+
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.training import load_hparams
+
+CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max_seconds: 2.0\n    seed: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "said"),
+    [
+        ("data_folder: !PLACEHOLDER", "", "data_folder has no value; give it on the command line: --data_folder VALUE"),
+        ("a: 1", "epochs: 2", "epochs"),
+        ("a: [1\nb: 2", "", "not well-formed YAML"),
+        ("a:\n\t- 1", "", "not well-formed YAML"),
+        ("a: 1\na: 2", "", 'duplicate key "a"'),
+        ("a: !include:other.yaml", "", "other.yaml: no such file; "),
+        ("a: !ref <nothing>", "", "nothing"),
+        ("a: !new:antideepfake.lobes.Nothing", "", "antideepfake.lobes.Nothing"),
+        ("a: !new:nowhere.Nothing", "", "nowhere.Nothing"),
+        ("a: !new:antideepfake.lobes.LogFilterBank\n    filters: 1", "", "filters"),
+        (CROP, "", "min_seconds <= max_seconds"),
+        ("a: !new:speechbrain.utils.epoch_loop.EpochCounter\n    limit: !ref <n>\nn: 3", "n: many", "many"),
+        ("- a\n- b", "", "train.yaml"),
+        ("", "", "train.yaml"),
+    ],
+)
+def test_every_fault_has_its_sentence(tmp_path, text, overrides, said):
+    """Someone who edits a YAML would be left with a traceback of its parser."""
+    path = tmp_path / "train.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as told:
+        load_hparams(path, overrides)
+    message = str(told.value)
+    assert said in message and "train.yaml" in message
+    assert "\n" not in message
+
+
+def test_an_unknown_override_is_called_so(tmp_path):
+    """The sentence for a mistyped option would speak of a key that is missing from the YAML's own references."""
+    (tmp_path / "train.yaml").write_text("lr: 1\nseed: 2")
+    with pytest.raises(InputError) as told:
+        load_hparams(tmp_path / "train.yaml", "learning_rate: 2")
+    assert "Override" not in str(told.value) and "learning_rate" in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "folder"])
+def test_missing_file_and_folder(tmp_path, name):
+    """A wrong path would end in a traceback."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=name):
+        load_hparams(tmp_path / name)
+
+
+def test_other_encodings_are_told(tmp_path):
+    """A YAML saved by an old editor would end in a UnicodeDecodeError."""
+    (tmp_path / "train.yaml").write_bytes("a: é".encode("latin-1"))
+    with pytest.raises(InputError, match=r"train\.yaml"):
+        load_hparams(tmp_path / "train.yaml")
+
+
+def test_missing_keys_are_told_at_once_and_on_use(tmp_path):
+    """A key that is needed at the end of training would be missed only then."""
+    path = tmp_path / "train.yaml"
+    path.write_text("seed: 1")
+    with pytest.raises(InputError, match=r"train\.yaml: the key 'loss' is missing"):
+        load_hparams(path, needed=["seed", "loss"])
+    hparams, _ = load_hparams(path)
+    with pytest.raises(InputError, match="'lr' is missing"):
+        hparams["lr"]
+    assert hparams.get("lr") is None and "lr" not in hparams
+
+
+def test_settings_are_the_yaml_that_was_used(tmp_path):
+    """A model folder would be written with other settings than the model has."""
+    (tmp_path / "part.yaml").write_text("!new:antideepfake.lobes.LogFilterBank\nn_filters: 80\n")
+    path = tmp_path / "train.yaml"
+    path.write_text("size: 20\nfront: !include:part.yaml\n    n_filters: !ref <size>\nn: !ref <size> * 2\n")
+    hparams, settings = load_hparams(path, "size: 30")
+    assert hparams["front"].filters.shape[1] == 30 and hparams["n"] == 60
+    (tmp_path / "again.yaml").write_text(settings)
+    again, settings_again = load_hparams(tmp_path / "again.yaml")
+    assert settings_again == settings
+    assert again["front"].filters.shape[1] == 30 and again["n"] == 60
