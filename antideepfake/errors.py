@@ -41,7 +41,7 @@ def run_program(main: Callable[[], int]) -> None:
         status = _fail(str(error).rsplit("InputError: ", 1)[-1])
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            status = _fail(DISK_FULL)
+            status = _fail(DISK_FULL + (f" (writing {error.filename})" if error.filename else ""))
         elif error.filename:
             status = _fail(f"{error.filename}: {error.strerror}")
         else:

@@ -2,8 +2,8 @@
 """Check that nothing trivial tells a corpus's classes apart.
 
 For duration, level, bandwidth, noise floor, leading silence, peak and DC, prints how well each alone separates real
-from fake, as the area under the ROC curve (AUC): 0.5 says nothing, 1 and 0 say all. Fails where one lies above 0.65 or below
-0.35: a detector trained on such a corpus learns that instead of speech.
+from fake, as the area under the ROC curve (AUC): 0.5 says nothing, 1 and 0 say all. Fails where one lies above 0.65 or
+below 0.35: a detector trained on such a corpus learns that instead of speech.
 """
 
 import argparse

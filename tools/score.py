@@ -34,11 +34,6 @@ def find_inputs(inputs: list[str]) -> pd.DataFrame:
         names = [file.as_posix() for file in (find_audio(path) if path.is_dir() else [path])]
         tables.append(pd.DataFrame({"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}))
     table = pd.concat(tables, ignore_index=True).fillna("-")
-    for name in table["ID"]:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{name!r}: the name of the file is not UTF-8; rename it") from None
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
         raise InputError(f"'{repeated}' is given twice; name every file once")
@@ -80,6 +75,8 @@ def main() -> int:
 
     if os.path.exists(args.output) and not args.overwrite:
         raise InputError(f"{args.output}: is there already; name another --output, or replace it with --overwrite")
+    if args.num_workers < 0:
+        raise InputError(f"--num_workers is {args.num_workers}; it must be 0 or more")
     if os.path.isdir(args.output):
         raise InputError(f"{args.output}: a folder; --output names a file")
     table = find_inputs(args.inputs)

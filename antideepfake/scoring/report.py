@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,7 @@ def plot_scores(
     colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # Okabe and Ito's, told apart by the colour-blind
     figure, (histogram, det) = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     bins = np.histogram_bin_edges(np.concatenate(list(scores.values())), 40)
-    for (name, values), colour in zip(scores.items(), colours, strict=False):
+    for (name, values), colour in zip(scores.items(), cycle(colours), strict=False):
         histogram.hist(values, bins, density=True, alpha=0.45, color=colour, label=f"{name} ({len(values)})")
         histogram.hist(values, bins, density=True, histtype="step", color=colour)
     if threshold is not None:
@@ -150,7 +151,7 @@ def plot_scores(
 
     rates = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])
     limits = norm.ppf([0.001, 0.95])
-    for (name, values), colour in zip(scores.items(), colours, strict=False):
+    for (name, values), colour in zip(scores.items(), cycle(colours), strict=False):
         if name == "real":
             continue
         curves = error_curves(scores["real"], values)

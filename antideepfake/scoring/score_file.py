@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import LABELS
+from antideepfake.protocol import LABELS, read_lines
 
 
 class ScoreWriter:
@@ -32,7 +32,7 @@ class ScoreWriter:
         The score file.
     metadata : list of str
         Names of the columns after ID, Score and Label.
-    run : str
+    run : bytes
         What tells this run from others that would write the same file: of what model and utterances it is.
 
     Example
@@ -45,9 +45,9 @@ class ScoreWriter:
     a,"[-1.5, 2.0]",1,-
     """
 
-    def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = (), run: str = "") -> None:
+    def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = (), run: bytes = b"") -> None:
         self.path = Path(path)
-        digest = hashlib.blake2b("\0".join([run, *metadata]).encode(), digest_size=4).hexdigest()
+        digest = hashlib.blake2b(run + "\0".join(metadata).encode(), digest_size=4).hexdigest()
         self.part = self.path.with_name(f"{self.path.name}.{digest}.part")
         self.columns = ["ID", "Score", "Label", *metadata]
         self.done: set[str] = set()
@@ -84,7 +84,10 @@ class ScoreWriter:
         """
         pair = json.dumps([float(logit) for logit in logits])
         values = [(metadata or {}).get(column, "-") for column in self.columns[3:]]
-        self._writer.writerow([utterance, pair, "" if label is None else LABELS.index(label), *values])
+        row = [utterance, pair, "" if label is None else str(LABELS.index(label)), *map(str, values)]
+        if any(end in value for value in row for end in "\r\n"):
+            raise InputError(f"{utterance!r}: a line end in a name or path, which a score file cannot hold; rename it")
+        self._writer.writerow(row)
 
     def flush(self) -> None:
         """Hand what was written to the system, so that it outlives this process."""
@@ -135,25 +138,21 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     >>> read_scores(path).values.tolist()
     [['a', 3.5, 'real']]
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such score file") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
-        raise InputError(f"{path}: not a score file ({error})") from None
+    table = read_lines(path)
     missing = [column for column in ("ID", "Score", "Label") if column not in table.columns]
     if missing:
         raise InputError(f"{path}, line 1: no column {', '.join(missing)}; a score file begins with ID,Score,Label")
     names = {str(index): label for index, label in enumerate(LABELS)} | {"": ""}
     scores = np.empty(len(table))
-    for position, (pair, label) in enumerate(zip(table["Score"], table["Label"], strict=True)):
+    rows = zip(table.index, table["Score"], table["Label"], strict=True)
+    for position, (line, pair, label) in enumerate(rows):
         try:
             fake, real = json.loads(pair)
             scores[position] = float(real) - float(fake)
         except (ValueError, TypeError):
             raise InputError(
-                f"{path}, line {position + 2}: the Score is '{pair}'; it must be [fake_logit, real_logit]"
+                f"{path}, line {line}: the Score is '{pair}'; it must be [fake_logit, real_logit]"
             ) from None
         if label not in names:
-            raise InputError(f"{path}, line {position + 2}: the Label is '{label}'; it must be 1 (real) or 0 (fake)")
-    return table.assign(Score=scores, Label=table["Label"].map(names))
+            raise InputError(f"{path}, line {line}: the Label is '{label}'; it must be 1 (real) or 0 (fake)")
+    return table.assign(Score=scores, Label=table["Label"].map(names)).reset_index(drop=True)

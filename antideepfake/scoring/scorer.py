@@ -50,7 +50,7 @@ def score_protocol(
     metadata = [column for column in protocol.columns if column not in ("ID", "Label")]
     skipped = []
     skipped_list = f"{os.fspath(output)}.skipped.csv"
-    run = "\n".join([detector.weights_digest(), *protocol["ID"], *protocol["Path"]])
+    run = "\n".join([detector.weights_digest(), *protocol["ID"], *protocol["Path"]]).encode(errors="backslashreplace")
     with ScoreWriter(output, metadata, run) as writer:
         todo = protocol[~protocol["ID"].isin(writer.done)]
         paths = [resolve_path(path, data_folder) for path in todo["Path"]]
@@ -65,7 +65,7 @@ def score_protocol(
             writer.write(row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
             writer.flush()
     if skipped:
-        with atomic_open(skipped_list, newline="") as file:
+        with atomic_open(skipped_list, newline="", errors="backslashreplace") as file:
             csv.writer(file).writerows([("Path", "Reason"), *((result.path, result.error) for result in skipped)])
     elif os.path.exists(skipped_list):
         os.remove(skipped_list)

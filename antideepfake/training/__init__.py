@@ -2,13 +2,14 @@
 
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
-from antideepfake.training.experiment import evaluate_model, export_model, fit_detector
+from antideepfake.training.experiment import begin_experiment, evaluate_model, export_model, fit_detector
 from antideepfake.training.hparams import HyperParameters, load_hparams
 
 __all__ = [
     "AtomicCheckpointer",
     "DetectorBrain",
     "HyperParameters",
+    "begin_experiment",
     "evaluate_model",
     "export_model",
     "fit_detector",

@@ -1,14 +1,17 @@
 """The steps of an experiment, in the order that a recipe takes them: fit, export, evaluate."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 import pandas as pd
+import speechbrain as sb
 
 from antideepfake import __version__
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.dataio import make_batch_sampler, make_dataset
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.inference import load_detector
 from antideepfake.scoring import (
@@ -21,6 +24,21 @@ from antideepfake.scoring import (
 )
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.hparams import HyperParameters
+
+
+def begin_experiment(hparams: HyperParameters, overrides: str) -> None:
+    """Make the output folder with a copy of the YAML and a log, and seed everything.
+
+    Arguments
+    ---------
+    hparams : HyperParameters
+        ``output_folder`` and ``seed``.
+    overrides : str
+        From the command line.
+    """
+    with contextlib.redirect_stdout(sys.stderr):  # where SpeechBrain's log goes from here on: stdout is for results
+        sb.create_experiment_directory(hparams["output_folder"], hparams.file, overrides)
+    sb.utils.seed.seed_everything(hparams["seed"])
 
 
 def fit_detector(
@@ -43,6 +61,8 @@ def fit_detector(
     DetectorBrain
         With the weights that were best on the validation set, and their ``eer`` and ``threshold`` there.
     """
+    if train_set.empty or valid_set.empty:
+        raise InputError("the training or the validation set is empty; see the Proportion column of the protocol")
     min_samples = hparams["compute_features"].receptive_field
     crop = hparams["crop"]
     train_data = make_dataset(train_set, hparams["data_folder"], crop, min_samples)

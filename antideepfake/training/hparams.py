@@ -89,13 +89,13 @@ def load_hparams(
             key = str(error).split("'")[1]
             raise InputError(f"{file}: has no key '{key}'; nothing of that name can be given") from None
         raise InputError(f"{file}: the key {error} is missing, though another refers to it") from None
-    except ValueError as error:
+    except AttributeError:  # hyperpyyaml's, of a document that is no mapping
+        raise InputError(f"{file}: holds no keys; a YAML of an experiment is lines of key: value") from None
+    except (ValueError, TypeError) as error:
         if "PLACEHOLDER" not in str(error):
-            raise
+            raise InputError(f"{file}: {error}") from error
         key = str(error).split("'")[1]
         raise InputError(f"{file}: {key} has no value; give it on the command line: --{key} VALUE") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: holds no keys; a YAML of an experiment is lines of key: value")
     hparams = HyperParameters(values, file)
     for key in needed:
         hparams[key]

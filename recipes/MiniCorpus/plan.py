@@ -14,7 +14,7 @@ from sources import TELEPHONE_SPEAKERS, Sentence, normalise_text
 TEST_SPEAKERS = {"june", "menardi", "ivrvoice"}
 # Share of the texts of a language that the test set gets although a speaker of the train set recorded them. Both
 # Italian speakers read the same prompts. No second English speaker is left for the test, but engines speak there.
-TEST_TEXTS = {"IT": 0.45, "EN": 0.2}
+TEST_TEXTS = {"IT": 0.45, "EN": 0.4}
 VALID_TEXTS = 0.15
 NARROW = 0.4  # share of the sentences in the band of a telephone
 WORD_LISTS = 240  # texts for the unit-selection voice
@@ -54,48 +54,57 @@ def _espeak(language: str, *variants: str) -> dict[str, str]:
 _TRAIN_VARIANTS, _TEST_VARIANTS = ("m1", "m3", "f1", "f3", "m6"), ("m2", "m4", "f2", "f4", "m7")
 _KLATT = ("klatt", "klatt2", "klatt3", "klatt4")
 _CODEC2 = dict.fromkeys(("3200", "2400", "1300", "700C"), "")
+_LPC = dict.fromkeys(("16", "24"), "")
 _GRIFFIN_LIM = dict.fromkeys(("512", "800"), "")
 
 SHARES = (
-    Share("espeak-ng", "EN", 60, _espeak("en-us", *_TRAIN_VARIANTS)),
-    Share("flite-diphone", "EN", 60, {"kal16": "kal"}),
-    Share("flite-clustergen", "EN", 80, {"awb": "awb", "rms": "rms"}),
-    Share("festival-diphone", "EN", 60, {"kal_diphone": "kal"}),
-    Share("hibari", "EN", 120, {"heart": "heart"}),
-    Share("griffin-lim", "EN", 60, _GRIFFIN_LIM),
-    Share("codec2", "EN", 60, _CODEC2),
-    Share("espeak-ng", "ES", 150, _espeak("es-419", *_TRAIN_VARIANTS)),
-    Share("griffin-lim", "ES", 100, _GRIFFIN_LIM),
-    Share("codec2", "ES", 90, _CODEC2),
-    Share("espeak-ng", "IT", 50, _espeak("it", *_TRAIN_VARIANTS)),
-    Share("festival-diphone", "IT", 100, {"lp_diphone": "lp"}),
-    Share("griffin-lim", "IT", 50, _GRIFFIN_LIM),
-    Share("codec2", "IT", 50, _CODEC2),
+    # train and valid: as many fakes for each recording in every language, as far as the engines go
+    Share("espeak-ng", "EN", 25, _espeak("en-us", *_TRAIN_VARIANTS)),
+    Share("flite-diphone", "EN", 25, {"kal16": "kal"}),
+    Share("flite-clustergen", "EN", 45, {"awb": "awb", "rms": "rms"}),
+    Share("festival-diphone", "EN", 25, {"kal_diphone": "kal"}),
+    Share("hibari", "EN", 60, {"heart": "heart"}),
+    Share("griffin-lim", "EN", 20, _GRIFFIN_LIM),
+    Share("lpc", "EN", 20, _LPC),
+    Share("codec2", "EN", 20, _CODEC2),
+    Share("espeak-ng", "ES", 130, _espeak("es-419", *_TRAIN_VARIANTS)),
+    Share("griffin-lim", "ES", 90, _GRIFFIN_LIM),
+    Share("lpc", "ES", 90, _LPC),
+    Share("codec2", "ES", 70, _CODEC2),
+    Share("espeak-ng", "IT", 30, _espeak("it", *_TRAIN_VARIANTS)),
+    Share("festival-diphone", "IT", 60, {"lp_diphone": "lp"}),
+    Share("griffin-lim", "IT", 25, _GRIFFIN_LIM),
+    Share("lpc", "IT", 25, _LPC),
+    Share("codec2", "IT", 20, _CODEC2),
     Share("espeak-ng", "RU", 140, _espeak("ru", *_TRAIN_VARIANTS)),
     Share("festival-clunits", "RU", 160, {"msu_ru_nsh_clunits": "nsh"}),
     Share("griffin-lim", "RU", 140, _GRIFFIN_LIM),
+    Share("lpc", "RU", 140, _LPC),
     Share("codec2", "RU", 140, _CODEC2),
     # test: generators of the train set, voices and speakers that are not in it
-    Share("espeak-ng", "FR", 90, _espeak("fr-fr", *_TEST_VARIANTS), test=True),
-    Share("espeak-ng", "IT", 40, _espeak("it", *_TEST_VARIANTS), test=True),
-    Share("espeak-ng", "RU", 80, _espeak("ru", *_TEST_VARIANTS), test=True),
-    Share("flite-clustergen", "EN", 50, {"slt": "slt"}, test=True),
+    Share("espeak-ng", "FR", 40, _espeak("fr-fr", *_TEST_VARIANTS), test=True),
+    Share("espeak-ng", "IT", 20, _espeak("it", *_TEST_VARIANTS), test=True),
+    Share("espeak-ng", "RU", 40, _espeak("ru", *_TEST_VARIANTS), test=True),
+    Share("flite-clustergen", "EN", 80, {"slt": "slt"}, test=True),
     Share("festival-diphone", "IT", 80, {"pc_diphone": "pc"}, test=True),
-    Share("griffin-lim", "FR", 80, _GRIFFIN_LIM, test=True),
-    Share("griffin-lim", "IT", 40, _GRIFFIN_LIM, test=True),
-    Share("griffin-lim", "RU", 70, _GRIFFIN_LIM, test=True),
-    Share("codec2", "FR", 80, _CODEC2, test=True),
-    Share("codec2", "IT", 40, _CODEC2, test=True),
-    Share("codec2", "RU", 70, _CODEC2, test=True),
-    # test: generators that the train set does not have
-    Share("espeak-ng-klatt", "FR", 90, _espeak("fr-fr", *_KLATT), test=True),
-    Share("espeak-ng-klatt", "IT", 40, _espeak("it", *_KLATT), test=True),
-    Share("espeak-ng-klatt", "RU", 80, _espeak("ru", *_KLATT), test=True),
-    Share("festival-hts", "EN", 60, {"cmu_us_slt_arctic_hts": "slt"}, test=True),
-    Share("piper", "EN", 80, {"joe": "joe"}, test=True),
-    Share("world", "FR", 100, {"": ""}, test=True),
-    Share("world", "IT", 50, {"": ""}, test=True),
-    Share("world", "RU", 100, {"": ""}, test=True),
+    Share("griffin-lim", "FR", 40, _GRIFFIN_LIM, test=True),
+    Share("griffin-lim", "IT", 20, _GRIFFIN_LIM, test=True),
+    Share("griffin-lim", "RU", 40, _GRIFFIN_LIM, test=True),
+    Share("lpc", "FR", 40, _LPC, test=True),
+    Share("lpc", "IT", 20, _LPC, test=True),
+    Share("lpc", "RU", 40, _LPC, test=True),
+    Share("codec2", "FR", 40, _CODEC2, test=True),
+    Share("codec2", "IT", 20, _CODEC2, test=True),
+    Share("codec2", "RU", 40, _CODEC2, test=True),
+    # test: generators that the train set does not have, about as many of each
+    Share("espeak-ng-klatt", "FR", 40, _espeak("fr-fr", *_KLATT), test=True),
+    Share("espeak-ng-klatt", "IT", 20, _espeak("it", *_KLATT), test=True),
+    Share("espeak-ng-klatt", "RU", 40, _espeak("ru", *_KLATT), test=True),
+    Share("festival-hts", "EN", 100, {"cmu_us_slt_arctic_hts": "slt"}, test=True),
+    Share("piper", "EN", 100, {"joe": "joe"}, test=True),
+    Share("world", "FR", 40, {"": ""}, test=True),
+    Share("world", "IT", 20, {"": ""}, test=True),
+    Share("world", "RU", 40, {"": ""}, test=True),
 )
 UNSEEN_GENERATORS = {"espeak-ng-klatt", "festival-hts", "piper", "world"}
 

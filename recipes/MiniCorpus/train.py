@@ -21,6 +21,7 @@ from antideepfake.protocol import divide_protocol, read_protocol, resolve_path
 from antideepfake.training import (
     DetectorBrain,
     HyperParameters,
+    begin_experiment,
     evaluate_model,
     export_model,
     fit_detector,
@@ -45,8 +46,7 @@ def main() -> int:
     """Prepare, train, export, evaluate."""
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     hparams, settings = load_hparams(hparams_file, overrides, DetectorBrain.HPARAMS_NEEDED)
-    torch.manual_seed(hparams["seed"])
-    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+    begin_experiment(hparams, overrides)
 
     run_on_main(prepare_minicorpus, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
     protocol = read_protocol(hparams["protocol"])

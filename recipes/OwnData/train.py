@@ -10,21 +10,26 @@ checkpoint.
 import sys
 
 import speechbrain as sb
-import torch
 from owndata_prepare import prepare_owndata
 from speechbrain.utils.distributed import run_on_main
 
 from antideepfake.errors import run_program
 from antideepfake.protocol import divide_protocol, read_protocol
-from antideepfake.training import DetectorBrain, evaluate_model, export_model, fit_detector, load_hparams
+from antideepfake.training import (
+    DetectorBrain,
+    begin_experiment,
+    evaluate_model,
+    export_model,
+    fit_detector,
+    load_hparams,
+)
 
 
 def main() -> int:
     """Prepare, train, export, evaluate."""
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     hparams, settings = load_hparams(hparams_file, overrides, DetectorBrain.HPARAMS_NEEDED)
-    torch.manual_seed(hparams["seed"])
-    sb.create_experiment_directory(hparams["output_folder"], hparams_file, overrides)
+    begin_experiment(hparams, overrides)
 
     run_on_main(prepare_owndata, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
     protocol = read_protocol(hparams["protocol"])

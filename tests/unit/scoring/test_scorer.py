@@ -18,6 +18,9 @@ class _Detector:
     def __init__(self, scale=1.0, dies_at=None, bad=()):
         self.scale, self.dies_at, self.bad, self.asked = scale, dies_at, bad, []
 
+    def weights_digest(self):
+        return str(self.scale)
+
     def score_files(self, paths, batch_seconds=60.0, num_workers=0):
         for path in map(str, paths):
             name = os.path.basename(path)

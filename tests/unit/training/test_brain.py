@@ -127,11 +127,15 @@ def test_augmentation_is_for_training_only(make_brain):
     """Validation would be on distorted speech."""
     calls = []
 
-    def augment(waveforms, lengths):
-        calls.append((len(waveforms), lengths.max().item()))
-        return torch.zeros_like(waveforms)
+    class _Augmenter:
+        def __call__(self, waveforms, lengths):
+            calls.append((len(waveforms), lengths.max().item()))
+            return torch.zeros_like(waveforms), lengths
 
-    brain = _fit(make_brain(_Recording, epochs=2, augment=augment))
+        def replicate_labels(self, targets):
+            return targets
+
+    brain = _fit(make_brain(_Recording, epochs=2, wav_augment=_Augmenter()))
     assert calls == [(8, 1.0)] * (2 * 4)
     scores = np.array(brain.logits)
     assert len(np.unique(scores.round(6), axis=0)) > 1

@@ -46,7 +46,7 @@ modules:
     mean_var_norm: !ref <mean_var_norm>
     embedding_model: !ref <embedding_model>
     classifier: !ref <classifier>
-checkpointer: !new:speechbrain.utils.checkpoints.Checkpointer
+checkpointer: !new:antideepfake.training.AtomicCheckpointer
     checkpoints_dir: !ref <output_folder>/checkpoints
     recoverables:
         embedding_model: !ref <embedding_model>
@@ -105,7 +105,8 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     brain = fit_detector(hparams, RUN, train_set, valid_set)
     export_model(brain, hparams, settings, train_set)
     capsys.readouterr()
-    table = evaluate_model(tmp_path / "model", test_set, corpus, tmp_path, "title")
+    assert evaluate_model(tmp_path / "model", test_set, corpus, tmp_path, "title") == 0
+    table = pd.read_csv(tmp_path / "eer.csv")
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == brain.threshold
     assert metadata["training_corpora"] == ["Tiny"] and metadata["training_generators"] == ["tone"]
