@@ -32,7 +32,8 @@ def find_inputs(inputs: list[str]) -> pd.DataFrame:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
         names = [file.as_posix() for file in (find_audio(path) if path.is_dir() else [path])]
-        tables.append(pd.DataFrame({"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}))
+        rows = {"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}
+        tables.append(pd.DataFrame(rows, dtype=object))  # pandas' strings cannot hold a name that is not UTF-8
     table = pd.concat(tables, ignore_index=True).fillna("-")
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]

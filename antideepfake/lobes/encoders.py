@@ -18,8 +18,8 @@ class ConvolutionalBlock(torch.nn.Module):
         super().__init__()
         self.body = torch.nn.ModuleList(
             [
-                torch.nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
-                torch.nn.Conv2d(out_channels, out_channels, 3, padding=1, stride=2, bias=False),
+                torch.nn.Conv2d(in_channels, out_channels, 3, padding=1, stride=2, bias=False),
+                torch.nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
             ]
         )
         self.norms = torch.nn.ModuleList([torch.nn.BatchNorm2d(out_channels) for _ in self.body])
@@ -31,8 +31,9 @@ class ConvolutionalBlock(torch.nn.Module):
         Padding, where ``mask`` ([batch, 1, frames, 1]) is False, is zero before and after: output frame t stands at
         input frame 2 t, so every second value of the mask is the mask of the output.
         """
+        mask = mask[:, :, ::2]
         y = torch.relu(self.norms[0](self.body[0](x))) * mask
-        return torch.relu(self.norms[1](self.body[1](y)) + self.shortcut(x)) * mask[:, :, ::2]
+        return torch.relu(self.norms[1](self.body[1](y)) + self.shortcut(x)) * mask
 
 
 class ConvolutionalEncoder(torch.nn.Module):

@@ -22,7 +22,7 @@ class LogFilterBank(torch.nn.Module):
     n_filters : int
         Filters, and so the size of a frame.
     window_ms, hop_ms : float
-        Length of a frame, and from one to the next, in milliseconds.
+        Length of a frame, and from one to the next, in milliseconds. 25 and 10 are the custom of speech recognition.
     f_min, f_max : float
         Edges of the lowest and the highest filter, in Hz.
 

@@ -77,7 +77,7 @@ def test_written_order_and_further_columns(tmp_path):
         (f"{HEADER}\n{LINE.replace('16000', '16000.5')}\n", "line 2: SampleRate is '16000.5'"),
         (f"{HEADER}\n{LINE.replace('16000', '1e30')}\n", "SampleRate is '1e30'"),
         (f"{HEADER}\n{LINE}\nb{LINE[1:]},x,y\n", "line 3"),
-        (f"{HEADER}\n{LINE},\n", "line 2"),
+        (f"{HEADER}\n{LINE},\n", "not a CSV file"),
         (f'{HEADER}\n{LINE[:-2]}"EN\n', "not a CSV file"),
     ],
 )
