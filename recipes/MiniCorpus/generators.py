@@ -143,12 +143,14 @@ def lpc(batch: Batch) -> list[np.ndarray]:
 
 
 def _lpc_vocode(recording: np.ndarray, order: int, rng: np.random.Generator) -> np.ndarray:
-    """Autocorrelation method (Makhoul 1975), 25 ms Hann windows every 5 ms; voiced where harvest finds a pitch."""
+    """Autocorrelation method (Makhoul 1975), 25 ms Hann windows every 5 ms; voiced where WORLD finds a pitch."""
     import pyworld
     from scipy import linalg, signal
 
     hop, half = SAMPLE_RATE // 200, SAMPLE_RATE // 80
-    pitch, _ = pyworld.harvest(recording, SAMPLE_RATE)  # Hz, every 5 ms; 0 where unvoiced
+    pitch = pyworld.stonemask(
+        recording, *pyworld.dio(recording, SAMPLE_RATE), SAMPLE_RATE
+    )  # Hz, every 5 ms; 0: unvoiced
     padded = np.pad(recording, half)
     window = np.hanning(2 * half)
     state, phase = np.zeros(order), 0.0
