@@ -9,6 +9,8 @@ from antideepfake.errors import InputError
 from antideepfake.protocol import (
     COLUMNS,
     LABELS,
+    SPLITS,
+    divide_protocol,
     format_counts,
     read_protocol,
     relative_path,
@@ -186,3 +188,11 @@ def test_counts_are_those_of_the_table():
         ["test", "2", "1.00", "h", "0", "0.00", "h"],
         ["extra", "1", "1.00", "h", "0", "0.00", "h"],
     ]
+
+
+@pytest.mark.parametrize("missing", [(split, label) for split in SPLITS for label in LABELS])
+def test_a_split_without_a_label_is_told(missing):
+    """Training would end in a traceback hours later, where the error rate needs both classes."""
+    rows = [pair for split in SPLITS for label in LABELS if (pair := (split, label)) != missing]
+    with pytest.raises(InputError, match=f"p.csv: no {missing[1]} utterance has the Proportion {missing[0]}"):
+        divide_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
