@@ -147,6 +147,7 @@ def plot_scores(
     if threshold is not None:
         histogram.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
     histogram.set(xlabel="score (logit of real - logit of fake)", ylabel="density")
+    histogram.set_ylim(top=1.35 * histogram.get_ylim()[1])  # room for the legend
     histogram.legend(frameon=False)
 
     rates = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])

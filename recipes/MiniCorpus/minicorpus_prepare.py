@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import groupby
@@ -350,7 +351,8 @@ def main() -> int:
     protocol = read_protocol(args.output)
     print(format_counts(protocol))
     fakes = protocol[protocol["Label"] == "fake"]
-    print("generators:", ", ".join(f"{name} ({count})" for name, count in fakes["Attack"].value_counts().items()))
+    generators = ", ".join(f"{name} ({count})" for name, count in fakes["Attack"].value_counts().items())
+    print(textwrap.fill(f"generators: {generators}", 100))
     areas = _measure_once(protocol, args.data_folder, args.overwrite, args.quiet)
     print(format_shortcuts(areas))
     shortcuts = find_shortcuts(areas)
