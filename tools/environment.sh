@@ -6,7 +6,11 @@ environment() {
     local stamp="$here/.venv/installed-$extras"
     if [ ! -x "$here/.venv/bin/python" ]; then
         echo "== making the virtual environment .venv"
-        "${PYTHON:-python3}" -m venv "$here/.venv"
+        if ! "${PYTHON:-python3}" -m venv "$here/.venv"; then
+            rm -rf "$here/.venv"
+            echo "error: ${PYTHON:-python3} cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
+            exit 2
+        fi
     fi
     if [ ! -f "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ]; then
         echo "== installing antideepfake[$extras] (about 7 GB with PyTorch; some minutes)"
