@@ -5,7 +5,6 @@ Path stands for the data folder.
 """
 
 import os
-import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -63,7 +62,8 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     table = read_lines(path)
     _check(table, path)
     table = table.reset_index(drop=True)
-    return table.assign(**{name: pd.to_numeric(table[name]).astype(kind) for name, kind in NUMBERS.items()})
+    # by way of float, which reads a number to its last digit, and 16000.0 too
+    return table.assign(**{name: table[name].map(float).astype(kind) for name, kind in NUMBERS.items()})
 
 
 def read_lines(path: str | os.PathLike) -> pd.DataFrame:
@@ -92,15 +92,15 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     [2, 4]
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows that are longer than the header
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
-    except (ValueError, IsADirectoryError, pd.errors.ParserWarning) as error:
+    except (ValueError, IsADirectoryError) as error:
         raise InputError(
             f"{path}: not a CSV file of a header and rows as long. {' '.join(str(error).split())}"
         ) from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas' view of rows that are all longer than the header
+        raise InputError(f"{path}: not a CSV file of a header and rows as long; the rows have a value too many")
     table.index += 2
     table = table[~(table == "").all(axis=1)]
     for column in table:
