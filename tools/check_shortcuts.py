@@ -30,6 +30,7 @@ def main() -> int:
         raise InputError(
             f"{args.protocol}: {', '.join(shortcuts)} alone tells the classes apart; pass both through the same channel"
         )
+    print("no shortcut: none lies above 0.65 or below 0.35 over the whole corpus")
     return 0
 
 

@@ -74,14 +74,14 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     args = parser.parse_args()
 
-    if os.path.exists(args.output) and not args.overwrite:
-        raise InputError(f"{args.output}: is there already; name another --output, or replace it with --overwrite")
     if args.num_workers < 0:
         raise InputError(f"--num_workers is {args.num_workers}; it must be 0 or more")
     if os.path.isdir(args.output):
         raise InputError(f"{args.output}: a folder; --output names a file")
     table = find_inputs(args.inputs)
     detector = load_detector(args.model, args.device)
+    if os.path.exists(args.output) and not args.overwrite:
+        raise InputError(f"{args.output}: is there already; name another --output, or replace it with --overwrite")
     skipped = score_protocol(
         detector, table, args.data_folder, args.output, args.batch_seconds, args.num_workers, args.quiet
     )
