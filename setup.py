@@ -25,6 +25,7 @@ setup(
         "torch>=2.9,<3",
         "torchaudio>=2.9",
         "hyperpyyaml>=1.2.3",
+        "transformers>=5,<6",
         "soundfile>=0.12",
         "numpy>=1.26",
         "pandas>=2.2",

@@ -20,15 +20,17 @@ LazyModule.__file__ = None  # hypothesis asks every module for its file, which w
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=50, database=None)
 settings.load_profile("house")
 
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+MODULES = ("embedding_model", "classifier")
 DETECTOR_YAML = """
-compute_features: !new:antideepfake.lobes.LogFilterBank
+front_end: !new:antideepfake.lobes.LogFilterBank
     n_filters: 40
-mean_var_norm: !new:antideepfake.lobes.SentenceMeanNorm
-embedding_model: !new:antideepfake.lobes.ConvolutionalEncoder
+back_end: !new:antideepfake.lobes.ConvolutionalEncoder
     n_features: 40
     channels: [6, 8]
     embedding_size: 16
+embedding_model: !new:antideepfake.lobes.UtteranceEncoder
+    front_end: !ref <front_end>
+    back_end: !ref <back_end>
 classifier: !new:torch.nn.Linear
     in_features: 16
     out_features: 2

@@ -4,8 +4,28 @@ from antideepfake.checkpoints.model_folder import (
     FILES,
     ModelFolderPretrainer,
     ModelMetadata,
+    build_modules,
+    fetch_model_folder,
+    load_label_encoder,
     load_weights,
     write_model_folder,
 )
+from antideepfake.checkpoints.names import Checkpoint, load_front_end, load_pretrained, read_checkpoint
+from antideepfake.checkpoints.reading import Weights, read_weights
 
-__all__ = ["FILES", "ModelFolderPretrainer", "ModelMetadata", "load_weights", "write_model_folder"]
+__all__ = [
+    "FILES",
+    "Checkpoint",
+    "ModelFolderPretrainer",
+    "ModelMetadata",
+    "Weights",
+    "build_modules",
+    "fetch_model_folder",
+    "load_front_end",
+    "load_label_encoder",
+    "load_pretrained",
+    "load_weights",
+    "read_checkpoint",
+    "read_weights",
+    "write_model_folder",
+]

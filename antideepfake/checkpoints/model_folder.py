@@ -1,6 +1,7 @@
 """The model folder: all that a detector needs, and nothing that must be unpickled.
 
-hyperparams.yaml    which modules, with which settings
+config.json         which modules, with which settings: plain data, for load_detector
+hyperparams.yaml    the same for SpeechBrain's from_hparams; as any HyperPyYAML it can run code
 model.safetensors   their weights
 label_encoder.txt   which class has which index
 metadata.json       threshold, classes, training corpora, provenance, licence
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ruamel.yaml
 import safetensors.torch
 import torch
 import yaml
@@ -22,21 +24,27 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy
 from speechbrain.utils.parameter_transfer import Pretrainer
 
+from antideepfake import lobes
+from antideepfake.checkpoints.reading import fetch_folder
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_open
+from antideepfake.files import atomic_open, atomic_path
+from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.protocol import LABELS
 
-MODULES = ("compute_features", "mean_var_norm", "embedding_model", "classifier")
+PARTS = ("front_end", "back_end", "classifier")
 FILES = {"model": "model.safetensors", "label_encoder": "label_encoder.txt", "metadata": "metadata.json"}
 # as SpeechBrain's CategoricalEncoder writes it
 LABEL_ENCODER = "".join(f"'{label}' => {index}\n" for index, label in enumerate(LABELS))
 LABEL_ENCODER += "================\n'starting_index' => 0\n"
 
-# Follows the modules' own settings in the hyperparams.yaml of every model folder.
+# Follows the parts' own settings in the hyperparams.yaml of every model folder.
 LOADING = """
+embedding_model: !new:antideepfake.lobes.UtteranceEncoder
+  front_end: !ref <front_end>
+  back_end: !ref <back_end>
 modules:
-  compute_features: !ref <compute_features>
-  mean_var_norm: !ref <mean_var_norm>
+  compute_features: !new:torch.nn.Identity
+  mean_var_norm: !new:antideepfake.lobes.PassThrough
   embedding_model: !ref <embedding_model>
   classifier: !ref <classifier>
 model: !new:torch.nn.ModuleDict
@@ -124,6 +132,11 @@ class ModelFolderPretrainer(Pretrainer):
         return super().collect_files(default_source, local_strategy, fetch_config)
 
 
+def fetch_model_folder(source: str | os.PathLike) -> Path:
+    """Give the local folder of a model, downloaded if ``source`` is a hub id; see :func:`fetch_folder`."""
+    return fetch_folder(source, ("config.json", "hyperparams.yaml", *FILES.values()))
+
+
 def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
     """Load weights by name; every one must be there, of the right shape, and none left over.
 
@@ -141,7 +154,9 @@ def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
     """
     try:
         state = safetensors.torch.load_file(path)
-        module.load_state_dict(state)
+        # in the module's own precision, whatever the file has; assigned, so that a module without memory takes them
+        state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        module.load_state_dict(state, assign=True)
     except SafetensorError as error:
         raise InputError(f"{path}: not a whole safetensors file ({error})") from None
     except RuntimeError as error:
@@ -172,44 +187,168 @@ def load_label_encoder(encoder: CategoricalEncoder, path: str | os.PathLike) -> 
     encoder.expect_len(len(LABELS))
 
 
+def describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml.Node]:
+    """Pick the parts of a detector from the YAML of its training.
+
+    Arguments
+    ---------
+    settings : str
+        The YAML, references resolved (``hyperpyyaml.resolve_references``).
+    front_end : torch.nn.Module
+        What the YAML built. One that was loaded from elsewhere tells its settings itself.
+
+    Returns
+    -------
+    dict
+        YAML nodes of ``front_end``, ``back_end`` and ``classifier``.
+
+    Raises
+    ------
+    InputError
+        When the YAML lacks one of them.
+    """
+    root = yaml.compose(settings)  # nodes, not values: tags such as !new: stay as they are
+    nodes = {key.value: value for key, value in root.value}
+    missing = [name for name in PARTS if name not in nodes]
+    if missing:
+        raise InputError(f"the YAML names no {', '.join(missing)}; a detector has {', '.join(PARTS)}")
+    parts = {name: nodes[name] for name in PARTS}
+    if isinstance(front_end, SelfSupervisedFrontEnd):
+        own = yaml.compose(yaml.safe_dump({**front_end.settings, "all_layers": front_end.all_layers}, sort_keys=False))
+        own.tag = f"!new:antideepfake.lobes.{type(front_end).__name__}"
+        parts["front_end"] = own
+    return parts
+
+
+def as_plain_data(parts: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]] | None:
+    """Turn YAML nodes into plain data: ``{"class": ..., **settings}`` of each part.
+
+    Arguments
+    ---------
+    parts : mapping
+        As :func:`describe_parts` gives.
+
+    Returns
+    -------
+    dict or None
+        None when a part is made of other classes than this project's and ``torch.nn.Linear``.
+    """
+    plain = {}
+    for name, node in parts.items():
+        kind = node.tag.removeprefix("!new:")
+        if find_class(kind) is None:
+            return None
+        values = node.value if isinstance(node, yaml.MappingNode) else []
+        try:
+            text = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", values))
+            settings = ruamel.yaml.YAML(typ="safe", pure=True).load(text)
+        except ruamel.yaml.YAMLError:  # a tag further down
+            return None
+        plain[name] = {"class": kind, **(settings or {})}
+    return plain
+
+
+def find_class(name: str) -> type[torch.nn.Module] | None:
+    """Find a class that a config.json may name; None for all others.
+
+    Example
+    -------
+    >>> find_class("antideepfake.lobes.MeanPooling"), find_class("os.system")
+    (<class 'antideepfake.lobes.back_ends.MeanPooling'>, None)
+    """
+    if name == "torch.nn.Linear":
+        return torch.nn.Linear
+    module, _, kind = name.rpartition(".")
+    found = getattr(lobes, kind) if module == "antideepfake.lobes" and kind in lobes.__all__ else None
+    return found if isinstance(found, type) else None
+
+
+def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
+    """Build the modules of a ``config.json``; it can name no code but this project's.
+
+    Arguments
+    ---------
+    path : str or Path
+        As :func:`write_model_folder` writes it.
+
+    Returns
+    -------
+    torch.nn.ModuleDict
+        The modules of an ``EncoderClassifier``. Self-supervised front ends have no memory yet: their weights are to be
+        loaded with :func:`load_weights`.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or names another class.
+    """
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+        parts = {}
+        for name in PARTS:
+            settings = dict(config[name])
+            kind = find_class(settings.pop("class"))
+            if kind is None:
+                raise InputError(
+                    f"{path}: the {name} is a {config[name]['class']}; a config.json may name lobes of antideepfake"
+                )
+            # random weights that are replaced at once would take a minute at 2 billion
+            with torch.device("meta" if issubclass(kind, SelfSupervisedFrontEnd) else "cpu"):
+                parts[name] = kind(**settings)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not that of a model folder ({error})") from None
+    modules = {
+        "compute_features": torch.nn.Identity(),
+        "mean_var_norm": lobes.PassThrough(),
+        "embedding_model": lobes.UtteranceEncoder(parts["front_end"], parts["back_end"]),
+        "classifier": parts["classifier"],
+    }
+    return torch.nn.ModuleDict(modules)
+
+
 def write_model_folder(
     folder: str | os.PathLike, settings: str, modules: Mapping[str, torch.nn.Module], metadata: ModelMetadata
 ) -> None:
-    """Write a model folder that ``EncoderClassifier.from_hparams(source=folder, savedir=...)`` loads.
+    """Write a model folder that ``load_detector(folder)`` and ``EncoderClassifier.from_hparams(source=folder)`` load.
 
     Arguments
     ---------
     folder : str or Path
-        Where to. Its hyperparams.yaml comes last: a folder without one is not finished.
+        Where to. Its config.json and hyperparams.yaml come last: a folder without them is not finished.
     settings : str
-        The training YAML, references resolved (``hyperpyyaml.resolve_references``). Of its keys those of the four
-        modules are taken: ``compute_features``, ``mean_var_norm``, ``embedding_model`` and ``classifier``.
+        The training YAML, references resolved (``hyperpyyaml.resolve_references``). Of its keys ``front_end``,
+        ``back_end`` and ``classifier`` are taken. Where one is made of classes that are not of this project, no
+        config.json is written: such a detector needs code of its own to load.
     modules : mapping
-        The trained modules, under the same names.
+        ``embedding_model``, a :class:`antideepfake.lobes.UtteranceEncoder`, and ``classifier``.
     metadata : ModelMetadata
         What the folder is to remember.
 
     Raises
     ------
     InputError
-        When the YAML lacks one of the modules.
+        When the YAML lacks one of the parts.
     """
     folder = Path(folder)
-    root = yaml.compose(settings)  # nodes, not values: tags such as !new: stay as they are
-    nodes = {key.value: (key, value) for key, value in root.value}
-    missing = [name for name in MODULES if name not in nodes]
-    if missing:
-        raise InputError(f"the YAML names no {', '.join(missing)}; a detector has {', '.join(MODULES)}")
-    detector = yaml.serialize(yaml.MappingNode(root.tag, [nodes[name] for name in MODULES]))
+    embedding_model: Any = modules["embedding_model"]
+    parts = describe_parts(settings, embedding_model.front_end)
+    keys = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), node) for name, node in parts.items()]
+    detector = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", keys))
+    plain = as_plain_data(parts)
 
-    (folder / "hyperparams.yaml").unlink(missing_ok=True)  # of an earlier model: until the end nothing here loads
-    weights = torch.nn.ModuleDict({name: modules[name] for name in MODULES}).state_dict()
-    with atomic_open(folder / FILES["model"], "wb") as file:
-        file.write(safetensors.torch.save({name: value.cpu().contiguous() for name, value in weights.items()}))
+    for name in ("hyperparams.yaml", "config.json"):  # of an earlier model: until the end nothing here loads
+        (folder / name).unlink(missing_ok=True)
+    weights = torch.nn.ModuleDict({name: modules[name] for name in ("embedding_model", "classifier")}).state_dict()
+    with atomic_path(folder / FILES["model"]) as temporary:
+        # from tensor to file: in memory, 2 billion weights would be there twice
+        safetensors.torch.save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
     with atomic_open(folder / FILES["label_encoder"]) as file:
         file.write(LABEL_ENCODER)
     with atomic_open(folder / FILES["metadata"]) as file:
         json.dump(asdict(metadata), file, indent=1, ensure_ascii=False)
+    if plain is not None:
+        with atomic_open(folder / "config.json") as file:
+            json.dump(plain, file, indent=1)
     with atomic_open(folder / "hyperparams.yaml") as file:
         file.write("# A detector of generated speech. Loads with SpeechBrain's EncoderClassifier.from_hparams.\n")
         file.write(detector + LOADING)

@@ -1,6 +1,14 @@
 """From files to waveforms, datasets and batches."""
 
-from antideepfake.dataio.audio import SAMPLE_RATE, WaveformNormalizer, normalise, read_audio, read_waveform, to_mono_16k
+from antideepfake.dataio.audio import (
+    SAMPLE_RATE,
+    WaveformNormalizer,
+    make_waveform,
+    normalise,
+    read_audio,
+    read_waveform,
+    to_mono_16k,
+)
 from antideepfake.dataio.datasets import RandomCrop, make_batch_sampler, make_dataset
 
 __all__ = [
@@ -9,6 +17,7 @@ __all__ = [
     "WaveformNormalizer",
     "make_batch_sampler",
     "make_dataset",
+    "make_waveform",
     "normalise",
     "read_audio",
     "read_waveform",

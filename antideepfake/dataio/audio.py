@@ -163,14 +163,51 @@ def read_waveform(
     torch.Size([16000])
     """
     signal, sample_rate = read_audio(path, start, duration)
+    return make_waveform(signal, sample_rate, os.fspath(path), min_samples)
+
+
+def make_waveform(signal: torch.Tensor, sample_rate: int, name: str, min_samples: int = 1) -> torch.Tensor:
+    """Turn samples into a waveform as every front end takes it; refuse those that no detector can judge.
+
+    Arguments
+    ---------
+    signal : torch.Tensor
+        Samples, shape [time] or [time, channels].
+    sample_rate : int
+        Hz.
+    name : str
+        Of the recording, for messages.
+    min_samples : int
+        As :func:`read_waveform`.
+
+    Returns
+    -------
+    torch.Tensor
+        Waveform of shape [time]: mono, 16 kHz, zero mean, unit variance.
+
+    Raises
+    ------
+    InputError
+        When there is no sample, all are alike, one is not a number, or there are too few.
+
+    Example
+    -------
+    >>> make_waveform(torch.rand(8000), 8000, "a call").shape
+    torch.Size([16000])
+    """
+    if signal.dim() not in (1, 2) or not signal.numel() or sample_rate <= 0:
+        raise InputError(
+            f"{name}: samples of shape {list(signal.shape)} at {sample_rate} Hz; give [time] or [time, channels]"
+        )
     if not torch.isfinite(signal).all():
-        raise InputError(f"{path}: holds samples that are not numbers; convert the file anew")
-    signal = signal.mean(1)
+        raise InputError(f"{name}: holds samples that are not numbers; convert the file anew")
+    if signal.dim() == 2:
+        signal = signal.mean(1)
     if signal.max() - signal.min() <= SILENCE:
-        raise InputError(f"{path}: silent; there is nothing to classify")
+        raise InputError(f"{name}: silent; there is nothing to classify")
     waveform = to_mono_16k(signal, sample_rate)
     if len(waveform) < min_samples:
         raise InputError(
-            f"{path}: too short; {len(waveform)} samples at 16 kHz, the front end needs at least {min_samples}"
+            f"{name}: too short; {len(waveform)} samples at 16 kHz, the front end needs at least {min_samples}"
         )
     return normalise(waveform)

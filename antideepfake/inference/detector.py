@@ -2,42 +2,60 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass, field
 from math import exp, nan
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 from yaml import YAMLError
 
-from antideepfake.checkpoints import FILES
-from antideepfake.dataio import SAMPLE_RATE, read_waveform
+from antideepfake.checkpoints import (
+    FILES,
+    ModelMetadata,
+    build_modules,
+    fetch_model_folder,
+    load_label_encoder,
+    load_weights,
+)
+from antideepfake.dataio import SAMPLE_RATE, WaveformNormalizer, make_waveform, read_waveform
 from antideepfake.errors import InputError
-from antideepfake.lobes import compute_embeddings, compute_logits
+from antideepfake.inference.packing import pack_linears
+from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
+
+Item = str | os.PathLike | tuple[Any, int]
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class FileScore:
-    """What the detector says of one file.
+    """What the detector says of one recording.
 
     Arguments
     ---------
     path : str
-        The file.
+        The file; for samples, ``item`` and their position.
     logits : pair of float
         Of fake and of real; not a number where the file could not be read.
     threshold : float
         Of the model folder.
     error : str
         Why the file could not be read; empty when it could.
+    embedding : numpy.ndarray
+        What the classifier saw, shape [embedding_size], float32; empty where the file could not be read.
     """
 
     path: str
     logits: tuple[float, float]
     threshold: float
     error: str = ""
+    embedding: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False, compare=False)
 
     @property
     def score(self) -> float:
@@ -57,135 +75,184 @@ class FileScore:
         return "real" if self.score > self.threshold else "fake"
 
 
-class _Files(Dataset):
-    """Waveforms of files; of one that cannot be read, why."""
+class _Items(Dataset):
+    """Names and waveforms; instead of one that cannot be read, why."""
 
-    def __init__(self, paths: list[str], min_samples: int) -> None:
-        self.paths = paths
+    def __init__(self, items: list[Item], min_samples: int) -> None:
+        self.items = items
         self.min_samples = min_samples
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.items)
 
-    def __getitem__(self, index: int) -> torch.Tensor | str:
-        try:
-            return read_waveform(self.paths[index], min_samples=self.min_samples)
-        except InputError as error:
-            return str(error)
+    def __getitem__(self, index: int) -> tuple[str, torch.Tensor | str]:
+        return _read_item(self.items[index], index, self.min_samples)
+
+
+def _read_item(item: Item, index: int, min_samples: int) -> tuple[str, torch.Tensor | str]:
+    name = f"item {index}" if isinstance(item, tuple) else os.fspath(item)
+    try:
+        if isinstance(item, tuple):
+            samples, sample_rate = item
+            signal = torch.as_tensor(samples)
+            if not signal.is_floating_point():
+                signal = signal / -torch.iinfo(signal.dtype).min  # 16-bit integers and the like: to [-1, 1)
+            return name, make_waveform(signal.float(), sample_rate, name, min_samples)
+        return name, read_waveform(item, min_samples=min_samples)
+    except InputError as error:
+        return name, str(error)
 
 
 class Detector(EncoderClassifier):
-    """SpeechBrain's ``EncoderClassifier`` with what it lacks.
+    """SpeechBrain's ``EncoderClassifier`` with what it lacks: many recordings at once, and half precision.
 
-    Lengths reach every module, so that a score does not depend on what else is in the batch; and many files are scored
-    at once.
+    :func:`load_detector` loads one. ``Detector.from_hparams(source=folder, savedir=...)`` does too, but as with every
+    SpeechBrain model, the folder's hyperparams.yaml can run code.
 
-    Load one with ``Detector.from_hparams(source=folder, savedir=...)``. As with every SpeechBrain model, the folder's
-    hyperparams.yaml can run code: load folders that you trust.
+    Example
+    -------
+    >>> from antideepfake.lobes import MeanPooling, PassThrough, UtteranceEncoder, Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> modules = {
+    ...     "compute_features": torch.nn.Identity(),
+    ...     "mean_var_norm": PassThrough(),
+    ...     "embedding_model": UtteranceEncoder(front_end, MeanPooling()),
+    ...     "classifier": torch.nn.Linear(16, 2),
+    ... }
+    >>> hparams = {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}
+    >>> detector = Detector(modules, hparams, {"device": "cpu"})
+    >>> (result,) = detector.score_files([(np.random.default_rng(1).standard_normal(8000), 8000)])
+    >>> result.path, result.decision in ("real", "fake"), 0 <= result.probability <= 1, result.embedding.shape
+    ('item 0', True, True, (16,))
     """
 
-    def encode_batch(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None, normalize: bool = False
-    ) -> torch.Tensor:
-        """Turn normalised waveforms into embeddings.
+    def prepare(self, precision: str = "fp32") -> None:
+        """Make ready for scoring much, once, after loading: set the precision and, on a CPU, pack the weights.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms as :func:`antideepfake.dataio.read_waveform` gives, padded; shape [batch, time] or [time].
-        wav_lens : torch.Tensor, optional
-            Relative lengths, shape [batch]; all ones when not given.
-        normalize : bool
-            Not supported: a detector's embeddings are used as they are.
-
-        Returns
-        -------
-        torch.Tensor
-            Shape [batch, embedding_size].
+        precision : str
+            ``fp32`` or ``bf16``. In bfloat16 a self-supervised front end computes all but the first convolution;
+            pooling and classifier stay in float32, as do front ends of other kinds, which have little to gain.
         """
-        if normalize:
-            raise ValueError("a detector has no mean_var_norm_emb; normalize must be False")
-        wavs = wavs.unsqueeze(0) if wavs.dim() == 1 else wavs
-        wav_lens = torch.ones(len(wavs)) if wav_lens is None else wav_lens
-        return compute_embeddings(self.mods, wavs.to(self.device), wav_lens.to(self.device))
+        if precision not in PRECISIONS:
+            raise InputError(f"the precision '{precision}' is unknown; it is {' or '.join(PRECISIONS)}")
+        front_end = self.mods["embedding_model"].front_end
+        self._digest = f"{self.weights_digest()} {precision}"
+        if isinstance(front_end, SelfSupervisedFrontEnd):
+            front_end.to(PRECISIONS[precision])
+            if self.device_type == "cpu":
+                pack_linears(front_end)
 
     def weights_digest(self) -> str:
-        """A short text that is the same for the same weights, and for others another."""
-        digest = hashlib.blake2b(digest_size=16)
+        """A short text that is the same for the same weights in the same precision, and for others another."""
+        if hasattr(self, "_digest"):
+            return self._digest
+        digest = hashlib.blake2b(digest_size=8)
         for name, value in self.mods.state_dict().items():
-            digest.update(name.encode() + value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            digest.update(name.encode())
+            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
 
     @torch.inference_mode()
     def score_files(
-        self, paths: Iterable[str | os.PathLike], batch_seconds: float = 60.0, num_workers: int = 0
+        self, items: Iterable[Item], batch_seconds: float = 16.0, num_workers: int = 0, progress: bool = False
     ) -> Iterator[FileScore]:
-        """Score files in their order; one that cannot be read is reported and does not stop the others.
+        """Score recordings in their order; one that cannot be read is reported and does not stop the others.
 
         Arguments
         ---------
-        paths : iterable of str or Path
-            Audio files of any format, rate and number of channels.
+        items : iterable
+            Paths of audio files of any format, rate and number of channels; or pairs of samples and their rate in Hz,
+            samples being an array or tensor of shape [time] or [time, channels]. There may be more of them than fit
+            into memory, if ``num_workers`` is 0.
         batch_seconds : float
-            Audio in a batch, padding included, in seconds. 60 keep both memory and time of a small model low on a CPU;
-            a single longer file makes a batch of its own.
+            Audio in a batch, padding included, in seconds. 16 are best on a CPU, whose caches they fit; a GPU wants
+            100 or more. A single longer file makes a batch of its own.
         num_workers : int
             Processes that read files; 0 reads them in this one.
+        progress : bool
+            Show a bar on standard error.
 
         Yields
         ------
         FileScore
-            One for each path.
+            One for each item.
         """
-        files = _Files([str(path) for path in paths], self.mods["compute_features"].receptive_field)
-        loader = DataLoader(files, batch_size=None, num_workers=num_workers)
+        min_samples = self.mods["embedding_model"].front_end.receptive_field
+        total = len(items) if isinstance(items, Sized) else None
+        waveforms = _read(items, min_samples, num_workers)
         # Some batches' worth of files is read ahead and sorted by length: little padding, bounded memory.
-        window: list[torch.Tensor | str] = []
-        position, seconds = 0, 0.0
-        for item in loader:
-            window.append(item)
-            seconds += 0 if isinstance(item, str) else len(item) / SAMPLE_RATE
-            if seconds > 8 * batch_seconds or len(window) == 1024:
-                yield from self._score_window(window, files.paths[position:], batch_seconds)
-                position, seconds, window = position + len(window), 0.0, []
-        yield from self._score_window(window, files.paths[position:], batch_seconds)
+        window: list[tuple[str, torch.Tensor | str]] = []
+        seconds = 0.0
+        with tqdm(total=total, desc="scoring", unit="file", disable=not progress) as bar:
+            for named in waveforms:
+                window.append(named)
+                seconds += 0 if isinstance(named[1], str) else len(named[1]) / SAMPLE_RATE
+                if seconds > 8 * batch_seconds or len(window) == 1024:
+                    yield from self._score_window(window, batch_seconds)
+                    bar.update(len(window))
+                    seconds, window = 0.0, []
+            yield from self._score_window(window, batch_seconds)
+            bar.update(len(window))
 
-    def _score_window(
-        self, window: list[torch.Tensor | str], paths: list[str], batch_seconds: float
-    ) -> Iterator[FileScore]:
-        logits = [(nan, nan)] * len(window)
-        readable = [index for index, item in enumerate(window) if not isinstance(item, str)]
-        batch: list[int] = []
-        for index in sorted(readable, key=lambda index: len(window[index])):
-            if batch and len(window[index]) * (len(batch) + 1) > batch_seconds * SAMPLE_RATE:
-                self._score_batch(window, batch, logits)
-                batch = []
-            batch.append(index)
-        if batch:
-            self._score_batch(window, batch, logits)
+    def _score_window(self, window: list[tuple[str, torch.Tensor | str]], batch_seconds: float) -> Iterator[FileScore]:
         threshold = self.hparams.metadata.threshold
-        for path, item, pair in zip(paths, window, logits, strict=False):
-            yield FileScore(path, pair, threshold, item if isinstance(item, str) else "")
+        results: dict[int, FileScore] = {}
+        readable: list[tuple[int, torch.Tensor]] = []
+        for index, (name, item) in enumerate(window):
+            if isinstance(item, str):
+                results[index] = FileScore(name, (nan, nan), threshold, item)
+            else:
+                readable.append((index, item))
+        batch: list[tuple[int, torch.Tensor]] = []
+        for index, waveform in sorted(readable, key=lambda item: len(item[1])):
+            if batch and len(waveform) * (len(batch) + 1) > batch_seconds * SAMPLE_RATE:
+                results.update(self._score_batch(window, batch))
+                batch = []
+            batch.append((index, waveform))
+        if batch:
+            results.update(self._score_batch(window, batch))
+        for index in range(len(window)):
+            yield results.pop(index)
 
     def _score_batch(
-        self, window: list[torch.Tensor | str], batch: list[int], logits: list[tuple[float, float]]
-    ) -> None:
-        waveforms = [waveform for index in batch if isinstance(waveform := window[index], torch.Tensor)]
-        padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True).to(self.device)
-        lengths = torch.tensor([len(waveform) / padded.shape[1] for waveform in waveforms], device=self.device)
-        for index, pair in zip(batch, compute_logits(self.mods, padded, lengths).tolist(), strict=True):
-            logits[index] = (pair[0], pair[1])
+        self, window: list[tuple[str, torch.Tensor | str]], batch: list[tuple[int, torch.Tensor]]
+    ) -> Iterator[tuple[int, FileScore]]:
+        padded = torch.nn.utils.rnn.pad_sequence([waveform for _, waveform in batch], batch_first=True)
+        lengths = torch.tensor([len(waveform) / padded.shape[1] for _, waveform in batch])
+        embeddings = self.encode_batch(padded, lengths)
+        logits = self.mods["classifier"](embeddings).float().tolist()
+        for (index, _), (fake, real), embedding in zip(batch, logits, embeddings.float().cpu().numpy(), strict=True):
+            yield index, FileScore(window[index][0], (fake, real), self.hparams.metadata.threshold, "", embedding)
 
 
-def load_detector(source: str | os.PathLike, device: str = "cpu") -> Detector:
-    """Load a model folder, in place.
+def _read(items: Iterable[Item], min_samples: int, num_workers: int) -> Iterator[tuple[str, torch.Tensor | str]]:
+    """Read items in their order: names, and waveforms or why there is none."""
+    if num_workers == 0:
+        for index, item in enumerate(items):
+            yield _read_item(item, index, min_samples)
+        return
+    dataset = _Items(list(items), min_samples)
+    yield from DataLoader(dataset, batch_size=None, num_workers=num_workers)
+
+
+def load_detector(
+    source: str | os.PathLike, device: str = "cpu", precision: str = "fp32", trust_code: bool = False
+) -> Detector:
+    """Load a model folder.
 
     Arguments
     ---------
     source : str or Path
-        A model folder.
+        A model folder, or the id of one on the Hugging Face hub, ``owner/name``.
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    precision : str
+        As :meth:`Detector.prepare`.
+    trust_code : bool
+        Load a folder without config.json through its hyperparams.yaml, which can run any code. Detectors with modules
+        that are not of this project have no config.json: say yes for those of your own.
 
     Returns
     -------
@@ -197,14 +264,41 @@ def load_detector(source: str | os.PathLike, device: str = "cpu") -> Detector:
     InputError
         When the folder is not a model folder or is damaged, or the device is not there.
     """
-    for name in ("hyperparams.yaml", *FILES.values()):
-        if not Path(source, name).is_file():
+    folder = fetch_model_folder(source)
+    plain = (folder / "config.json").is_file()
+    for name in ("config.json" if plain else "hyperparams.yaml", *FILES.values()):
+        if not (folder / name).is_file():
             raise InputError(f"{source}: not a model folder; it holds no {name}")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"the device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
-    try:
-        return Detector.from_hparams(source=str(source), savedir=None, run_opts={"device": device})
-    except (YAMLError, KeyError, AttributeError) as error:
-        raise InputError(f"{source}/hyperparams.yaml: not that of a model folder ({error})") from None
+    if plain:
+        detector = _load_plain(folder, device)
+    elif trust_code:
+        try:
+            detector = Detector.from_hparams(source=str(folder), savedir=None, run_opts={"device": device})
+        except (YAMLError, KeyError, AttributeError) as error:
+            raise InputError(f"{source}/hyperparams.yaml: not that of a model folder ({error})") from None
+    else:
+        raise InputError(
+            f"{source}: holds no config.json, and its hyperparams.yaml can run code; if you trust it, say trust_code"
+        )
+    detector.prepare(precision)
+    return detector
+
+
+def _load_plain(folder: Path, device: str) -> Detector:
+    """Load a model folder from its plain data."""
+    modules = build_modules(folder / "config.json")
+    load_weights(modules, folder / FILES["model"])
+    label_encoder, metadata = CategoricalEncoder(), ModelMetadata()
+    load_label_encoder(label_encoder, folder / FILES["label_encoder"])
+    metadata.load(folder / FILES["metadata"])
+    hparams = {
+        "modules": modules,
+        "label_encoder": label_encoder,
+        "metadata": metadata,
+        "audio_normalizer": WaveformNormalizer(),
+    }
+    return Detector(modules, hparams, {"device": device})

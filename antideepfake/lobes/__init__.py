@@ -1,15 +1,24 @@
-"""Torch modules that a YAML names: front ends, encoders, classifiers."""
+"""Torch modules that a YAML names: front ends, back ends."""
 
-from antideepfake.lobes.detector import compute_embeddings, compute_logits
-from antideepfake.lobes.encoders import ConvolutionalEncoder
+from antideepfake.lobes.back_ends import ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
+from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, compute_logits
 from antideepfake.lobes.front_ends import LogFilterBank
-from antideepfake.lobes.masks import SentenceMeanNorm, length_mask
+from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
+from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
 
 __all__ = [
     "ConvolutionalEncoder",
+    "HuBERT",
+    "LayerWeightedMeanPooling",
     "LogFilterBank",
-    "SentenceMeanNorm",
-    "compute_embeddings",
+    "MeanPooling",
+    "PassThrough",
+    "UtteranceEncoder",
+    "Wav2Vec2",
+    "Wav2Vec2BERT",
+    "WavLM",
     "compute_logits",
     "length_mask",
+    "masked_mean",
+    "whole_lengths",
 ]

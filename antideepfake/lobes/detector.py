@@ -1,45 +1,77 @@
 """The one path from waveforms to logits."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
 from antideepfake.lobes.masks import length_mask
 
 
-def compute_embeddings(
-    modules: Mapping[str, torch.nn.Module], waveforms: torch.Tensor, relative_lengths: torch.Tensor
-) -> torch.Tensor:
-    """Turn a batch into embeddings that do not depend on what else is in the batch.
+class UtteranceEncoder(torch.nn.Module):
+    """A front end and a back end: from waveforms to one embedding an utterance, whatever else is in the batch.
+
+    It is the ``embedding_model`` of SpeechBrain's ``EncoderClassifier``, whose ``compute_features`` is given no lengths
+    and so must not see the padded batch first.
 
     Arguments
     ---------
-    modules : mapping
-        ``compute_features``, ``mean_var_norm`` and ``embedding_model``: the names that SpeechBrain's
-        ``EncoderClassifier`` wants.
-    waveforms : torch.Tensor
-        Normalised waveforms at 16 kHz, padded at the end; shape [batch, time].
-    relative_lengths : torch.Tensor
-        Relative to the longest; shape [batch].
+    front_end : torch.nn.Module
+        Waveforms to frames, as in :mod:`antideepfake.lobes.front_ends`.
+    back_end : torch.nn.Module
+        Frames to embeddings, as in :mod:`antideepfake.lobes.back_ends`.
 
-    Returns
+    Example
     -------
-    torch.Tensor
-        Shape [batch, embedding_size].
+    >>> from antideepfake.lobes import ConvolutionalEncoder, LogFilterBank
+    >>> encoder = UtteranceEncoder(LogFilterBank(20), ConvolutionalEncoder(20, [4], 8)).eval()
+    >>> encoder(torch.randn(3, 8000), torch.tensor([1.0, 0.8, 0.5])).shape
+    torch.Size([3, 8])
     """
-    # whatever stands in the padding, even a value that is not a number, goes no further
-    waveforms = waveforms.masked_fill(~length_mask(relative_lengths, waveforms.shape[1]), 0.0)
-    front_end: Any = modules["compute_features"]
-    frames = front_end(waveforms, relative_lengths)
-    frame_lengths = front_end.frame_lengths(relative_lengths, waveforms.shape[1])
-    return modules["embedding_model"](modules["mean_var_norm"](frames, frame_lengths), frame_lengths)
+
+    def __init__(self, front_end: torch.nn.Module, back_end: torch.nn.Module) -> None:
+        super().__init__()
+        self.front_end = front_end
+        self.back_end = back_end
+
+    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Encode a batch.
+
+        Arguments
+        ---------
+        waveforms : torch.Tensor
+            Normalised waveforms at 16 kHz, padded at the end; shape [batch, time].
+        relative_lengths : torch.Tensor
+            Relative to the longest; shape [batch].
+
+        Returns
+        -------
+        torch.Tensor
+            Shape [batch, embedding_size].
+        """
+        # whatever stands in the padding, even a value that is not a number, goes no further
+        waveforms = waveforms.masked_fill(~length_mask(relative_lengths, waveforms.shape[1]), 0.0)
+        return self.back_end(*self.front_end(waveforms, relative_lengths))
+
+
+class PassThrough(torch.nn.Module):
+    """Give back the first argument: where ``EncoderClassifier`` normalises features, a detector has nothing to do."""
+
+    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Return ``waveforms`` as they are."""
+        return waveforms
 
 
 def compute_logits(
     modules: Mapping[str, torch.nn.Module], waveforms: torch.Tensor, relative_lengths: torch.Tensor
 ) -> torch.Tensor:
-    """Turn a batch into logits; arguments as :func:`compute_embeddings`, and ``classifier`` among the modules.
+    """Turn a batch into logits.
+
+    Arguments
+    ---------
+    modules : mapping
+        ``embedding_model``, a :class:`UtteranceEncoder`, and ``classifier``.
+    waveforms, relative_lengths : torch.Tensor
+        As :meth:`UtteranceEncoder.forward`.
 
     Returns
     -------
@@ -48,14 +80,10 @@ def compute_logits(
 
     Example
     -------
-    >>> from antideepfake.lobes import ConvolutionalEncoder, LogFilterBank, SentenceMeanNorm
-    >>> modules = {
-    ...     "compute_features": LogFilterBank(20),
-    ...     "mean_var_norm": SentenceMeanNorm(),
-    ...     "embedding_model": ConvolutionalEncoder(20, [4], 8).eval(),
-    ...     "classifier": torch.nn.Linear(8, 2),
-    ... }
+    >>> from antideepfake.lobes import ConvolutionalEncoder, LogFilterBank
+    >>> encoder = UtteranceEncoder(LogFilterBank(20), ConvolutionalEncoder(20, [4], 8)).eval()
+    >>> modules = {"embedding_model": encoder, "classifier": torch.nn.Linear(8, 2)}
     >>> compute_logits(modules, torch.randn(3, 8000), torch.tensor([1.0, 0.8, 0.5])).shape
     torch.Size([3, 2])
     """
-    return modules["classifier"](compute_embeddings(modules, waveforms, relative_lengths)).float()
+    return modules["classifier"](modules["embedding_model"](waveforms, relative_lengths)).float()

@@ -1,13 +1,15 @@
-"""Front ends: from waveforms to frames.
+"""The interface of front ends, and those without parameters.
 
-A front end is a module whose ``forward(waveforms, relative_lengths)`` gives frames, with a ``frame_lengths`` method
-that gives the lengths of these, and ``receptive_field``, the least number of samples that it takes.
+A front end turns padded waveforms [batch, time] and their relative lengths [batch] into frames [batch, frames, size]
+and the relative lengths of these. Frames of padding may hold anything. ``receptive_field`` is the least number of
+samples that it takes, ``size`` that of a frame.
 """
 
 import torch
 import torchaudio
 
 from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 
 
 class LogFilterBank(torch.nn.Module):
@@ -15,7 +17,8 @@ class LogFilterBank(torch.nn.Module):
 
     Evenly spaced and not on the mel scale, since what generators leave behind lies as often high as low (Sahidullah,
     Kinnunen, Hanilci 2015 compare the two for spoofing). Frames begin with the first sample and end within the last, so
-    that none sees beyond its utterance.
+    that none sees beyond its utterance. The mean over time is taken from every filter, which removes the tint of
+    microphone and channel.
 
     Arguments
     ---------
@@ -29,10 +32,9 @@ class LogFilterBank(torch.nn.Module):
     Example
     -------
     >>> front_end = LogFilterBank(n_filters=60)
-    >>> front_end(torch.randn(2, 16000)).shape
-    torch.Size([2, 98, 60])
-    >>> front_end.frame_lengths(torch.tensor([1.0, 0.5]), 16000) * 98
-    tensor([98., 48.])
+    >>> frames, lengths = front_end(torch.randn(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> frames.shape, lengths * 98
+    (torch.Size([2, 98, 60]), tensor([98., 48.]))
     """
 
     filters: torch.Tensor
@@ -47,6 +49,7 @@ class LogFilterBank(torch.nn.Module):
         f_max: float = SAMPLE_RATE / 2,
     ) -> None:
         super().__init__()
+        self.size = n_filters
         self.receptive_field = round(window_ms * SAMPLE_RATE / 1000)
         self.hop = round(hop_ms * SAMPLE_RATE / 1000)
         self.n_fft = 1 << (self.receptive_field - 1).bit_length()
@@ -54,18 +57,14 @@ class LogFilterBank(torch.nn.Module):
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("window", torch.hamming_window(self.receptive_field), persistent=False)
 
-    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor | None = None) -> torch.Tensor:
-        """Turn ``waveforms`` ([batch, time]) into frames ([batch, frames, n_filters]).
-
-        A frame depends on its own samples alone, so the lengths ([batch]) make no difference to this front end.
-        """
-        frames = waveforms.float().unfold(1, self.receptive_field, self.hop) * self.window
-        power = torch.fft.rfft(frames, self.n_fft).abs().square()
+    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn ``waveforms`` ([batch, time]) into frames ([batch, frames, n_filters]) and their relative lengths."""
+        windows = waveforms.float().unfold(1, self.receptive_field, self.hop) * self.window
+        power = torch.fft.rfft(windows, self.n_fft).abs().square()
         # The waveform has unit variance: 1e-6 lies some 85 dB below the average frame, near the step of a 16-bit file.
-        return torch.log(power @ self.filters + 1e-6)
-
-    def frame_lengths(self, relative_lengths: torch.Tensor, samples: int) -> torch.Tensor:
-        """Turn lengths relative to ``samples`` into lengths relative to the frames of the padded batch, [batch]."""
-        lengths = (relative_lengths * samples).round()
-        frames = torch.div(lengths - self.receptive_field, self.hop, rounding_mode="floor") + 1
-        return frames / ((samples - self.receptive_field) // self.hop + 1)
+        frames = torch.log(power @ self.filters + 1e-6)
+        samples = whole_lengths(relative_lengths, waveforms.shape[1])
+        counts = torch.div(samples - self.receptive_field, self.hop, rounding_mode="floor") + 1
+        lengths = counts / frames.shape[1]
+        mask = length_mask(lengths, frames.shape[1]).unsqueeze(2)
+        return (frames - masked_mean(frames, lengths)) * mask, lengths

@@ -3,8 +3,8 @@
 import torch
 
 
-def length_mask(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
-    """Tell the steps of a padded batch that are there from padding.
+def whole_lengths(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
+    """Turn lengths relative to ``steps`` into whole steps.
 
     Arguments
     ---------
@@ -16,8 +16,29 @@ def length_mask(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        True where there is signal; shape [batch, steps]. Lengths are rounded to whole steps: SpeechBrain's masks
-        compare without rounding, and let one step of padding in where the product comes out a hair too large.
+        Shape [batch], int64. Rounded: SpeechBrain's masks compare without rounding, and let one step of padding in
+        where the product comes out a hair too large.
+
+    Example
+    -------
+    >>> whole_lengths(torch.tensor([1.0, 0.5]), 4)
+    tensor([4, 2])
+    """
+    return (relative_lengths * steps).round().long()
+
+
+def length_mask(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
+    """Tell the steps of a padded batch that are there from padding.
+
+    Arguments
+    ---------
+    relative_lengths, steps :
+        As :func:`whole_lengths`.
+
+    Returns
+    -------
+    torch.Tensor
+        True where there is signal; shape [batch, steps].
 
     Example
     -------
@@ -25,24 +46,28 @@ def length_mask(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
     tensor([[1, 1, 1, 1],
             [1, 1, 0, 0]], dtype=torch.int32)
     """
-    lengths = (relative_lengths * steps).round()
-    return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
+    return torch.arange(steps, device=relative_lengths.device) < whole_lengths(relative_lengths, steps).unsqueeze(1)
 
 
-class SentenceMeanNorm(torch.nn.Module):
-    """Take the mean over time from every feature of every utterance, padding left out.
+def masked_mean(features: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+    """Average over time, padding left out.
 
-    On log spectra this removes the tint of microphone and channel.
+    Arguments
+    ---------
+    features : torch.Tensor
+        Shape [batch, steps, size].
+    relative_lengths : torch.Tensor
+        As in :func:`length_mask`.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [batch, 1, size], float32.
 
     Example
     -------
-    >>> norm = SentenceMeanNorm()
-    >>> norm(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2 / 3]))[0, :2].flatten()
-    tensor([-1.,  1.])
+    >>> masked_mean(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2 / 3]))
+    tensor([[[2.]]])
     """
-
-    def forward(self, features: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
-        """Normalise ``features`` ([batch, frames, size]); ``relative_lengths`` are of frames, [batch]."""
-        mask = length_mask(relative_lengths, features.shape[1]).unsqueeze(2)
-        features = features.masked_fill(~mask, 0.0)
-        return (features - features.sum(1, keepdim=True) / mask.sum(1, keepdim=True)) * mask
+    mask = length_mask(relative_lengths, features.shape[1]).unsqueeze(2)
+    return features.float().masked_fill(~mask, 0.0).sum(1, keepdim=True) / mask.sum(1, keepdim=True)

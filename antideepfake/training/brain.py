@@ -12,8 +12,8 @@ from antideepfake.scoring import equal_error_rate
 class DetectorBrain(Brain):
     """Train a detector on batches of ``waveform`` and ``target``; keep the checkpoint with the best validation EER.
 
-    Modules: ``compute_features``, ``mean_var_norm``, ``embedding_model``, ``classifier``. Hyper-parameters: ``loss``
-    (logits [batch, 2] and targets [batch] to a scalar), ``lr_schedule`` (epoch to old and new learning rate),
+    Modules: ``embedding_model`` (a :class:`antideepfake.lobes.UtteranceEncoder`) and ``classifier``. Hyper-parameters:
+    ``loss`` (logits [batch, 2] and targets [batch] to a scalar), ``lr_schedule`` (epoch to old and new learning rate),
     ``epoch_counter``, ``train_logger``, and optionally ``crop`` (a :class:`antideepfake.dataio.RandomCrop`) and
     ``wav_augment`` (SpeechBrain's ``Augmenter``, in training only).
 

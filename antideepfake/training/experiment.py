@@ -49,8 +49,8 @@ def fit_detector(
     Arguments
     ---------
     hparams : HyperParameters
-        ``modules``, ``opt_class``, ``checkpointer``, ``data_folder``, ``seed``, ``crop``, ``batch_seconds``,
-        ``num_buckets``, ``num_workers``, and what :class:`DetectorBrain` needs.
+        ``front_end``, ``modules``, ``opt_class``, ``checkpointer``, ``data_folder``, ``seed``, ``crop``,
+        ``batch_seconds``, ``num_buckets``, ``num_workers``, and what :class:`DetectorBrain` needs.
     run_opts : dict
         SpeechBrain's: device, precision and so on.
     train_set, valid_set : pandas.DataFrame
@@ -63,7 +63,7 @@ def fit_detector(
     """
     if train_set.empty or valid_set.empty:
         raise InputError("the training or the validation set is empty; see the Proportion column of the protocol")
-    min_samples = hparams["compute_features"].receptive_field
+    min_samples = hparams["front_end"].receptive_field
     crop = hparams["crop"]
     train_data = make_dataset(train_set, hparams["data_folder"], crop, min_samples)
     valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples=min_samples)
@@ -143,7 +143,7 @@ def evaluate_model(
         How many files could not be read; ``scores.csv.skipped.csv`` lists them.
     """
     folder = Path(output_folder)
-    detector = load_detector(model_folder)
+    detector = load_detector(model_folder, trust_code=True)  # of this run
     metadata = detector.hparams.metadata
     skipped = score_protocol(detector, test_set, data_folder, folder / "scores.csv")
     scores = read_scores(folder / "scores.csv")

@@ -70,7 +70,7 @@ def test_the_first_run_leaves_model_scores_and_picture(trained):
     assert metadata["classes"] == ["fake", "real"] and metadata["training_corpora"] == ["OwnData"]
     assert np.isfinite(metadata["threshold"]) and "validation" in metadata["threshold_source"]
     hyperparams = (results / "model" / "hyperparams.yaml").read_text()
-    assert str(folder) not in hyperparams and "compute_features:" in hyperparams
+    assert str(folder) not in hyperparams and "front_end:" in hyperparams
 
     scores = read_scores(results / "scores.csv")
     assert scores["ID"].tolist() == test_set["ID"].tolist() and scores["Label"].tolist() == test_set["Label"].tolist()

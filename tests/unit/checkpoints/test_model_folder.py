@@ -89,17 +89,22 @@ def test_settings_without_a_module_are_told(tmp_path, make_modules, detector_yam
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "label_encoder.txt", "metadata.json", "hyperparams.yaml"])
+NAMES = ["config.json", "model.safetensors", "label_encoder.txt", "metadata.json", "hyperparams.yaml"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fault", ["missing", "empty", "half"])
 def test_a_file_that_is_missing_or_torn_is_told(spoilt, name, fault):
     """An incomplete download would load silently, or end in a traceback of a library."""
     path = spoilt / name
+    if name == "hyperparams.yaml":
+        (spoilt / "config.json").unlink()
     content = path.read_bytes()
     path.unlink()
     if fault != "missing":
         path.write_bytes(content[: len(content) // 2] if fault == "half" else b"")
     with pytest.raises(InputError) as told:
-        load_detector(spoilt)
+        load_detector(spoilt, trust_code=name == "hyperparams.yaml")
     assert name in str(told.value)
 
 
@@ -113,7 +118,10 @@ def _change_weights(folder, change):
     ("change", "tensor"),
     [
         (lambda weights: weights.update({"classifier.bias": torch.zeros(3)}), "classifier.bias"),
-        (lambda weights: weights.pop("embedding_model.output.0.weight"), "embedding_model.output.0.weight"),
+        (
+            lambda weights: weights.pop("embedding_model.back_end.output.0.weight"),
+            "embedding_model.back_end.output.0.weight",
+        ),
         (lambda weights: weights.update({"stray": torch.zeros(1)}), "stray"),
     ],
 )
@@ -163,6 +171,7 @@ def test_wrong_classes_in_the_label_encoder_are_told(spoilt):
 def test_what_is_no_model_folder_is_told(spoilt, name):
     """A wrong path would be looked for on the hub."""
     (spoilt / "hyperparams.yaml").unlink()
+    (spoilt / "config.json").unlink()
     with pytest.raises(InputError, match="not a model folder"):
         load_detector(spoilt / name)
 

@@ -125,8 +125,12 @@ def test_embeddings_are_those_that_are_classified(detector, files, alone):
     np.testing.assert_allclose(logits, [alone[str(path)] for path in files[3:6]], atol=1e-5, rtol=1e-5)
     assert labels == [["fake", "real"][position] for position in index.tolist()]
     torch.testing.assert_close(detector.encode_batch(waveforms[0]), detector.encode_batch(batch, lengths)[:1])
-    with pytest.raises(ValueError, match="normalize"):
-        detector.encode_batch(batch, lengths, normalize=True)
+    np.testing.assert_allclose(
+        [result.embedding for result in detector.score_files(files[3:6])],
+        detector.encode_batch(batch, lengths),
+        atol=1e-5,
+        rtol=1e-5,
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ def test_frames_do_not_see_padding(samples, padding):
     """The last frame of an utterance would depend on what follows it in the batch."""
     generator = torch.Generator().manual_seed(samples)
     waveform = torch.randn(1, samples, generator=generator)
-    alone = FRONT_END(waveform)
+    alone, _ = FRONT_END(waveform, torch.ones(1))
     noise = 100 * torch.randn(1, padding, generator=generator)
-    together = FRONT_END(torch.cat([waveform, noise], 1))
+    together, _ = FRONT_END(torch.cat([waveform, noise], 1), torch.tensor([samples / (samples + padding)]))
     torch.testing.assert_close(together[:, : alone.shape[1]], alone, atol=1e-5, rtol=1e-5)
 
 
@@ -27,10 +27,10 @@ def test_frame_lengths_are_the_frames_of_each_alone(lengths, window):
     """Frames of padding would be pooled, or the last frames of a short utterance be lost."""
     front_end = LogFilterBank(10, *window)
     longest = max(lengths)
-    total = front_end(torch.zeros(1, longest)).shape[1]
-    relative = front_end.frame_lengths(torch.tensor([length / longest for length in lengths]), longest)
-    expected = [front_end(torch.zeros(1, length)).shape[1] for length in lengths]
-    assert (relative * total).round().int().tolist() == expected
+    batch = torch.zeros(len(lengths), longest)
+    frames, relative = front_end(batch, torch.tensor([length / longest for length in lengths]))
+    expected = [front_end(torch.zeros(1, length), torch.ones(1))[0].shape[1] for length in lengths]
+    assert (relative * frames.shape[1]).round().int().tolist() == expected
     assert relative.max() <= 1
 
 
@@ -38,7 +38,9 @@ def test_frame_lengths_are_the_frames_of_each_alone(lengths, window):
 def test_a_tone_is_where_its_filter_is(frequency):
     """The filters would be shifted, or on another scale than the evenly spaced one that is promised."""
     waveform = torch.from_numpy(np.sin(2 * np.pi * frequency * np.arange(16000) / 16000)).float()[None]
-    strongest = FRONT_END(waveform).mean((0, 1)).argmax().item()
+    waveform[:, :8000] *= 0.01  # each filter's mean over time is taken away: the tone must come and go
+    frames, _ = FRONT_END(waveform, torch.ones(1))
+    strongest = frames[0, -1].argmax().item()
     assert (strongest + 1) * 8000 / 41 == pytest.approx(frequency, abs=8000 / 41)
 
 
@@ -46,10 +48,22 @@ def test_the_receptive_field_gives_one_frame():
     """The least that is asked of a file would give no frame, or two."""
     field = FRONT_END.receptive_field
     assert field == 400
-    assert FRONT_END(torch.randn(1, field)).shape == (1, 1, 40)
+    assert FRONT_END(torch.randn(1, field), torch.ones(1))[0].shape == (1, 1, 40)
 
 
 def test_digital_silence_within_an_utterance_is_finite():
     """The logarithm of a pause of zeros would be minus infinity."""
-    frames = FRONT_END(torch.zeros(1, 1000))
+    frames, _ = FRONT_END(torch.zeros(1, 1000), torch.ones(1))
     assert torch.isfinite(frames).all()
+
+
+def test_the_tint_of_the_channel_is_removed():
+    """A detector would tell microphones apart: a filter adds the same to the logarithm of every frame."""
+    generator = torch.Generator().manual_seed(1)
+    waveform = torch.randn(1, 8000, generator=generator)
+    first, lengths = FRONT_END(waveform, torch.tensor([0.6]))
+    second, _ = FRONT_END(30 * waveform, torch.tensor([0.6]))
+    torch.testing.assert_close(first, second, atol=1e-3, rtol=1e-3)
+    count = round(lengths.item() * first.shape[1])
+    torch.testing.assert_close(first[0, :count].mean(0), torch.zeros(40), atol=1e-4, rtol=0)
+    assert not first[0, count:].any()

@@ -42,8 +42,6 @@ epoch_counter: !new:speechbrain.utils.epoch_loop.EpochCounter
     limit: !ref <epochs>
 DETECTOR
 modules:
-    compute_features: !ref <compute_features>
-    mean_var_norm: !ref <mean_var_norm>
     embedding_model: !ref <embedding_model>
     classifier: !ref <classifier>
 checkpointer: !new:antideepfake.training.AtomicCheckpointer

@@ -1,18 +1,18 @@
-"""Encoders: no trace of padding in an embedding."""
+"""Back ends: no trace of padding in an embedding."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.lobes import ConvolutionalEncoder
-from antideepfake.lobes.encoders import ConvolutionalBlock
+from antideepfake.lobes import ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
+from antideepfake.lobes.back_ends import ConvolutionalBlock
 
 
 @pytest.fixture(scope="module")
 def encoder(make_modules):
     """An encoder as if trained."""
-    return make_modules()["embedding_model"]
+    return make_modules()["embedding_model"].back_end
 
 
 @given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, 3.0, -1e5]))
@@ -62,3 +62,23 @@ def test_every_weight_learns():
     idle = [name for name, weight in encoder.named_parameters() if weight.grad is None or not weight.grad.any()]
     # softmax over time does not see a constant
     assert idle in ([], ["attention.2.bias"])
+
+
+@given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, 3.0, float("nan")]))
+def test_pooling_is_the_mean_without_padding(frames, padding, value):
+    """A short utterance in a long batch would shrink towards zero."""
+    features = torch.randn(1, 3, frames, 5, generator=torch.Generator().manual_seed(frames))
+    padded = torch.cat([features, torch.full((1, 3, padding, 5), value)], 2)
+    length = torch.tensor([frames / (frames + padding)])
+    torch.testing.assert_close(MeanPooling()(padded[:, 1], length), features[:, 1].mean(1), atol=1e-5, rtol=1e-5)
+    found = LayerWeightedMeanPooling(3)(padded, length)
+    torch.testing.assert_close(found, features.mean((1, 2)), atol=1e-5, rtol=1e-5)  # alike at the start
+
+
+def test_layer_weights_are_a_softmax():
+    """The embedding would grow with the number of layers, or a layer be weighted by another's weight."""
+    pooling = LayerWeightedMeanPooling(3)
+    with torch.no_grad():
+        pooling.layer_weights.copy_(torch.tensor([1.0, 2.0, 4.0]).log())
+    states = torch.tensor([7.0, 14.0, 28.0])[None, :, None, None].expand(1, 3, 2, 1)
+    assert pooling(states, torch.ones(1)).item() == pytest.approx(1 + 4 + 16)

@@ -1,8 +1,11 @@
-"""Encoders: from frames to one embedding an utterance."""
+"""Back ends: from frames to one embedding an utterance.
+
+A back end takes what a front end gives: frames [batch, frames, size] and their relative lengths [batch].
+"""
 
 import torch
 
-from antideepfake.lobes.masks import length_mask
+from antideepfake.lobes.masks import length_mask, masked_mean
 
 
 class ConvolutionalBlock(torch.nn.Module):
@@ -82,3 +85,44 @@ class ConvolutionalEncoder(torch.nn.Module):
         mean = (x * weights).sum(1)
         variance = ((x - mean.unsqueeze(1)).square() * weights).sum(1)
         return self.output(torch.cat([mean, (variance + 1e-6).sqrt()], 1))
+
+
+class MeanPooling(torch.nn.Module):
+    """The mean over time: what the published detectors have between encoder and classifier.
+
+    Example
+    -------
+    >>> MeanPooling()(torch.tensor([[[1.0, 0.0], [3.0, 0.0], [9.0, 9.0]]]), torch.tensor([2 / 3]))
+    tensor([[2., 0.]])
+    """
+
+    def forward(self, frames: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Turn ``frames`` ([batch, frames, size]) into embeddings ([batch, size], float32)."""
+        return masked_mean(frames, relative_lengths).squeeze(1)
+
+
+class LayerWeightedMeanPooling(torch.nn.Module):
+    """A learned weighting of an encoder's layers, then the mean over time.
+
+    The weights are a softmax over one number a layer, alike at the start (Yang et al., SUPERB, 2021).
+
+    Arguments
+    ---------
+    n_layers : int
+        Hidden states: one more than the encoder's layers.
+
+    Example
+    -------
+    >>> pooling = LayerWeightedMeanPooling(n_layers=13)
+    >>> pooling(torch.randn(2, 13, 50, 768), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 768])
+    """
+
+    def __init__(self, n_layers: int) -> None:
+        super().__init__()
+        self.layer_weights = torch.nn.Parameter(torch.zeros(n_layers))
+
+    def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Turn all hidden ``states`` ([batch, layers, frames, size]) into embeddings ([batch, size])."""
+        weights = self.layer_weights.softmax(0)
+        return masked_mean(torch.einsum("l,bltd->btd", weights, states.float()), relative_lengths).squeeze(1)

@@ -1,0 +1,318 @@
+"""Self-supervised speech encoders as front ends: those of ``transformers``, made indifferent to padding.
+
+An encoder gives the same frames for an utterance alone and in any batch. Every utterance goes through the convolutions
+alone, since the group normalisation of wav2vec 2.0 Base and HuBERT Base takes its statistics over all of time; from
+there on, padding is kept out of the positional convolution and the attention by masks.
+
+The classes build random weights from the settings of an architecture. :func:`antideepfake.checkpoints.load_pretrained`
+gives them trained ones.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+import torchaudio
+import transformers
+from torch.nn.utils.rnn import pad_sequence
+
+from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.errors import InputError
+from antideepfake.lobes.masks import length_mask, whole_lengths
+
+# Fields of transformers' configurations that make an architecture; the others are of pre-training or of other heads.
+ARCHITECTURE = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "do_stable_layer_norm",
+    "layer_norm_eps",
+    "feat_extract_norm",
+    "feat_extract_activation",
+    "conv_dim",
+    "conv_kernel",
+    "conv_stride",
+    "conv_bias",
+    "feat_proj_layer_norm",
+    "num_conv_pos_embeddings",
+    "num_conv_pos_embedding_groups",
+    "conv_pos_batch_norm",
+    "num_buckets",
+    "max_bucket_distance",
+    "feature_projection_input_dim",
+    "position_embeddings_type",
+    "left_max_position_embeddings",
+    "right_max_position_embeddings",
+    "conv_depthwise_kernel_size",
+)
+DROPOUT = (
+    "hidden_dropout",
+    "activation_dropout",
+    "attention_dropout",
+    "feat_proj_dropout",
+    "conformer_conv_dropout",
+    "layerdrop",
+)
+
+
+class SelfSupervisedFrontEnd(torch.nn.Module):
+    """What all self-supervised front ends share.
+
+    Arguments
+    ---------
+    all_layers : bool
+        Give all hidden states, [batch, layers + 1, frames, size], instead of the last, [batch, frames, size]. State 0
+        is what enters the first layer, the last one is the encoder's output, after its final normalisation if it has
+        one.
+    **settings
+        Of the architecture, as ``transformers`` names them; what is not given is at its default there. Dropout of
+        every kind and the dropping of layers are off unless given; the masking of frames, which belongs to
+        pre-training, is off.
+
+    Raises
+    ------
+    InputError
+        When a setting is unknown.
+    """
+
+    config_class: ClassVar[type[transformers.PreTrainedConfig]]
+    model_class: ClassVar[type[transformers.PreTrainedModel]]
+    receptive_field: int
+    """Least number of samples that give a frame."""
+
+    def __init__(self, all_layers: bool = False, **settings: Any) -> None:
+        super().__init__()
+        defaults = self.defaults()
+        unknown = sorted(set(settings) - set(defaults))
+        if unknown:
+            raise InputError(f"{type(self).__name__} has no setting {', '.join(unknown)}; it has {', '.join(defaults)}")
+        self.all_layers = all_layers
+        nothing_masked = {"apply_spec_augment": False, "mask_time_prob": 0.0}
+        config = self.config_class(**{**defaults, **settings, **nothing_masked})
+        self.model: Any = self.model_class(config)
+        self.size = self.model.config.hidden_size
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The settings that there are, and what they are when they are not given."""
+        known = cls.config_class().to_dict()
+        return {name: 0.0 if name in DROPOUT else known[name] for name in (*ARCHITECTURE, *DROPOUT) if name in known}
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """All settings but dropout: what must agree for weights to fit."""
+        config = self.model.config.to_dict()
+        return {"kind": type(self).__name__} | {name: config[name] for name in ARCHITECTURE if name in config}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that build this front end, those at their default left out."""
+        config = self.model.config.to_dict()
+        return {name: config[name] for name, value in self.defaults().items() if config[name] != value}
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which precision the encoder computes."""
+        return next(self.parameters()).dtype
+
+    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn waveforms into frames.
+
+        Arguments
+        ---------
+        waveforms : torch.Tensor
+            Normalised waveforms at 16 kHz, padded at the end; shape [batch, time].
+        relative_lengths : torch.Tensor
+            Relative to the padded length; shape [batch].
+
+        Returns
+        -------
+        frames : torch.Tensor
+            Shape [batch, frames, size], or [batch, layers + 1, frames, size] with ``all_layers``.
+        relative_lengths : torch.Tensor
+            Of the frames, [batch].
+        """
+        lengths = whole_lengths(relative_lengths, waveforms.shape[1]).tolist()
+        features = [self.extract(waveform[:length]) for waveform, length in zip(waveforms, lengths, strict=True)]
+        counts = torch.tensor([len(item) for item in features], device=waveforms.device)
+        frame_lengths = counts / counts.max()
+        hidden = self._project(pad_sequence(features, batch_first=True))
+        mask = None if counts.min() == counts.max() else length_mask(frame_lengths, hidden.shape[1])
+        states: list[torch.Tensor] = []
+        hooks = self._record(states) if self.all_layers else []
+        try:
+            last = self.model.encoder(hidden, attention_mask=mask).last_hidden_state
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return (torch.stack([*states, last], 1) if self.all_layers else last), frame_lengths
+
+    def _record(self, states: list[torch.Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
+        # what enters each layer is state 0 and up; what leaves the last one is normalised first, by the encoder
+        return [
+            layer.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))
+            for layer in self.model.encoder.layers
+        ]
+
+    def extract(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Turn one waveform ([time]) into the encoder's features ([frames, feature_size])."""
+        raise NotImplementedError
+
+    def _project(self, features: torch.Tensor) -> torch.Tensor:
+        hidden = self.model.feature_projection(features)
+        return hidden[0] if isinstance(hidden, tuple) else hidden
+
+
+class TimeConvolution(torch.nn.Module):
+    """A convolution over time on [time, channels], as one product with windows that overlap in memory.
+
+    In this layout the normalisation over channels needs no transposition; on a CPU it takes two thirds of the time of
+    ``Conv1d``.
+
+    Arguments
+    ---------
+    conv : torch.nn.Conv1d
+        Its weights are taken over, under their names.
+    """
+
+    def __init__(self, conv: torch.nn.Conv1d) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self.in_channels, self.kernel_size, self.stride = conv.in_channels, conv.kernel_size[0], conv.stride[0]
+        self.product: torch.nn.Module | None = None
+        """Maps windows to frames in place of the weights, where inference has a faster way."""
+
+    def matrix(self) -> torch.Tensor:
+        """Give the weights as those of a linear layer, [out_channels, kernel_size x in_channels]."""
+        return self.weight.transpose(1, 2).flatten(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve ``x`` ([time, in_channels]) without padding to [frames, out_channels], in the precision of ``x``."""
+        windows = x.unfold(0, self.kernel_size, self.stride).transpose(1, 2).flatten(1)
+        if self.product is not None:
+            return self.product(windows)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return torch.nn.functional.linear(windows, self.matrix().to(x.dtype), bias)
+
+
+class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
+    """An encoder that begins with convolutions over the waveform: wav2vec 2.0 and its kin."""
+
+    def __init__(self, all_layers: bool = False, **settings: Any) -> None:
+        super().__init__(all_layers, **settings)
+        if getattr(self.model.config, "conv_pos_batch_norm", False):
+            raise InputError("conv_pos_batch_norm is not supported: batch normalisation would let padding in")
+        self.receptive_field, hop = 1, 1
+        for layer in self.model.feature_extractor.conv_layers:
+            self.receptive_field += (layer.conv.kernel_size[0] - 1) * hop
+            hop *= layer.conv.stride[0]
+            layer.conv = TimeConvolution(layer.conv)
+
+    def extract(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Turn one waveform ([time]) into features ([frames, feature_size])."""
+        x = waveform.float().unsqueeze(1)  # bfloat16 would round a waveform to 8 bits
+        for layer in self.model.feature_extractor.conv_layers:
+            x = layer.conv(x)
+            norm = getattr(layer, "layer_norm", None)
+            if isinstance(norm, torch.nn.GroupNorm):  # one group a channel: statistics over time
+                x = x.float()
+                x = x - x.mean(0)
+                x = x * (norm.weight * torch.rsqrt(x.square().mean(0) + norm.eps)) + norm.bias
+            x = x.to(self.dtype)
+            if isinstance(norm, torch.nn.LayerNorm):
+                x = norm(x)
+            x = layer.activation(x)
+        return x
+
+
+class Wav2Vec2(ConvolutionalFrontEnd):
+    """wav2vec 2.0 (Baevski et al. 2020), and so MMS (Pratap et al. 2023) and XLS-R (Babu et al. 2021).
+
+    Arguments
+    ---------
+    all_layers, **settings
+        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.Wav2Vec2Config`` are those of wav2vec 2.0
+        Base.
+
+    Example
+    -------
+    >>> tiny = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> front_end = Wav2Vec2(**tiny).eval()
+    >>> frames, lengths = front_end(torch.randn(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> frames.shape, lengths * 49
+    (torch.Size([2, 49, 16]), tensor([49., 24.]))
+    """
+
+    config_class = transformers.Wav2Vec2Config
+    model_class = transformers.Wav2Vec2Model
+
+
+class HuBERT(ConvolutionalFrontEnd):
+    """HuBERT (Hsu et al. 2021).
+
+    Arguments
+    ---------
+    all_layers, **settings
+        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.HubertConfig`` are those of HuBERT Base.
+
+    Example
+    -------
+    >>> front_end = HuBERT(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32).eval()
+    >>> front_end(torch.randn(1, 16000), torch.ones(1))[0].shape
+    torch.Size([1, 49, 16])
+    """
+
+    config_class = transformers.HubertConfig
+    model_class = transformers.HubertModel
+
+
+class WavLM(ConvolutionalFrontEnd):
+    """WavLM (Chen et al. 2022): a transformer with gated relative positions.
+
+    Arguments
+    ---------
+    all_layers, **settings
+        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.WavLMConfig`` are those of WavLM Base.
+
+    Example
+    -------
+    >>> front_end = WavLM(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32).eval()
+    >>> front_end(torch.randn(1, 16000), torch.ones(1))[0].shape
+    torch.Size([1, 49, 16])
+    """
+
+    config_class = transformers.WavLMConfig
+    model_class = transformers.WavLMModel
+
+
+class Wav2Vec2BERT(SelfSupervisedFrontEnd):
+    """w2v-BERT 2.0 (Barrault et al. 2023): conformers over log mel energies, two of which make a frame of 20 ms.
+
+    Arguments
+    ---------
+    all_layers, **settings
+        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.Wav2Vec2BertConfig`` are those of w2v-BERT
+        2.0.
+
+    Example
+    -------
+    >>> front_end = Wav2Vec2BERT(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> front_end.eval()(torch.randn(1, 16000), torch.ones(1))[0].shape
+    torch.Size([1, 49, 16])
+    """
+
+    config_class = transformers.Wav2Vec2BertConfig
+    model_class = transformers.Wav2Vec2BertModel
+    receptive_field = 560  # two windows of 400 samples, 160 apart
+
+    def extract(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Turn one waveform ([time]) into pairs of log mel energies ([frames, 160]).
+
+        Each of the 80 energies is normalised over time, so the waveform's own level makes no difference.
+        """
+        energies = torchaudio.compliance.kaldi.fbank(
+            waveform.float().unsqueeze(0) * 2**15, num_mel_bins=80, sample_frequency=SAMPLE_RATE, dither=0.0
+        )
+        energies = (energies - energies.mean(0)) / (energies.var(0) + 1e-7).sqrt()
+        return energies[: len(energies) // 2 * 2].reshape(-1, 160).to(self.dtype)
