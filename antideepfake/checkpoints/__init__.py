@@ -1,5 +1,6 @@
 """Weights in and out."""
 
+from antideepfake.checkpoints.model_card import write_model_card
 from antideepfake.checkpoints.model_folder import (
     FILES,
     ModelFolderPretrainer,
@@ -27,5 +28,6 @@ __all__ = [
     "load_weights",
     "read_checkpoint",
     "read_weights",
+    "write_model_card",
     "write_model_folder",
 ]

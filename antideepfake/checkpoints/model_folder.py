@@ -214,7 +214,8 @@ def describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml.
         raise InputError(f"the YAML names no {', '.join(missing)}; a detector has {', '.join(PARTS)}")
     parts = {name: nodes[name] for name in PARTS}
     if isinstance(front_end, SelfSupervisedFrontEnd):
-        own = yaml.compose(yaml.safe_dump({**front_end.settings, "all_layers": front_end.all_layers}, sort_keys=False))
+        all_layers = {"all_layers": True} if front_end.all_layers else {}
+        own = yaml.compose(yaml.safe_dump(front_end.settings | all_layers, sort_keys=False))
         own.tag = f"!new:antideepfake.lobes.{type(front_end).__name__}"
         parts["front_end"] = own
     return parts

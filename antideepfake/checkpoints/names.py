@@ -146,7 +146,7 @@ def understand(weights: Weights, num_attention_heads: int | None = None) -> Chec
             originals[ours] = name
     if not originals:
         raise InputError(
-            f"{weights.provenance}: not a wav2vec 2.0, HuBERT, WavLM or w2v-BERT; its tensors are "
+            f"{weights.source}: not a wav2vec 2.0, HuBERT, WavLM or w2v-BERT; its tensors are "
             f"{', '.join(list(weights.state)[:4])} ..."
         )
     encoder = {ours: weights.state[name] for ours, name in originals.items()}
@@ -170,7 +170,7 @@ def understand(weights: Weights, num_attention_heads: int | None = None) -> Chec
             problems.append(f"of shape {shapes}: {originals.get(name, name)}")
     problems += [f"not a number: {name}" for name, value in weights.state.items() if not _is_finite(value)]
     if problems:
-        raise InputError(f"{weights.provenance}: does not fit {kind.__name__}; " + "; ".join(problems))
+        raise InputError(f"{weights.source}: does not fit {kind.__name__}; " + "; ".join(problems))
     return Checkpoint(kind, settings, encoder, classifier, left_out, weights.provenance)
 
 
@@ -182,7 +182,7 @@ def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFro
     kind = KINDS.get(weights.config.get("model_type", ""))
     if kind is None:
         raise InputError(
-            f"{weights.provenance}: has transformers' names, but no config.json beside it with a model_type of "
+            f"{weights.source}: has transformers' names, but no config.json beside it with a model_type of "
             f"{', '.join(KINDS)}; give the folder that holds both"
         )
     return kind, {
@@ -202,12 +202,12 @@ def _fairseq_architecture(
     position = encoder.get("encoder.pos_conv_embed.conv.parametrizations.weight.original1")
     inner = encoder.get("encoder.layers.0.feed_forward.intermediate_dense.weight")
     if position is None or inner is None or len(convolutions) != 7:
-        raise InputError(f"{weights.provenance}: incomplete; convolutions or the first layer are missing")
+        raise InputError(f"{weights.source}: incomplete; convolutions or the first layer are missing")
     size = position.shape[0]
     layer_norm = f"{conv}.1.layer_norm.weight" in encoder
     heads = num_attention_heads or weights.config.get("encoder_attention_heads") or PUBLISHED_HEADS.get(size)
     if heads is None:
-        raise InputError(f"{weights.provenance}: nothing tells the number of attention heads; give num_attention_heads")
+        raise InputError(f"{weights.source}: nothing tells the number of attention heads; say it (num_attention_heads)")
     settings = {
         "hidden_size": size,
         "num_hidden_layers": max(layers) + 1,

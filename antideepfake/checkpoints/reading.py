@@ -46,13 +46,16 @@ class Weights:
         Name to tensor.
     config : dict
         What the checkpoint (fairseq) or the folder's config.json (transformers) says of the architecture; may be empty.
+    source : str
+        Where from, for messages.
     provenance : str
-        Where from, with the SHA-256 of the files.
+        Where from, for a model folder to remember: a name, and the SHA-256 of the files.
     """
 
     state: dict[str, torch.Tensor]
     config: dict[str, Any]
-    provenance: str
+    source: str
+    provenance: str = ""
 
 
 def fetch_folder(source: str | os.PathLike, patterns: tuple[str, ...]) -> Path:
@@ -134,7 +137,7 @@ def read_weights(source: str | os.PathLike) -> Weights:
             while block := stream.read(1 << 24):
                 digest.update(block)
     name = os.fspath(source) if path.is_dir() else path.name
-    return Weights(state, config, f"{name} (SHA-256 {digest.hexdigest()})")
+    return Weights(state, config, os.fspath(source), f"{name} (SHA-256 {digest.hexdigest()})")
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -13,6 +14,7 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.errors import InputError
 from antideepfake.inference import load_detector
+from antideepfake.lobes import Wav2Vec2
 from antideepfake.training import load_hparams
 
 
@@ -218,3 +220,92 @@ def test_a_folder_is_never_half_new(tmp_path, make_modules, detector_yaml, monke
     except InputError:
         return  # not finished, and told so
     torch.testing.assert_close(detector.mods["classifier"].bias, make_modules(1)["classifier"].bias)
+
+
+def test_loading_runs_no_code_of_the_folder(tmp_path, spoilt):
+    """A model folder from a stranger could run anything through its hyperparams.yaml."""
+    bomb = f"x: !apply:os.mkdir [{tmp_path / 'ran'}]\n"
+    (spoilt / "hyperparams.yaml").write_text(bomb + (spoilt / "hyperparams.yaml").read_text())
+    load_detector(spoilt)
+    (spoilt / "config.json").unlink()
+    with pytest.raises(InputError, match=r"no config\.json, and its hyperparams\.yaml can run code"):
+        load_detector(spoilt)
+    assert not (tmp_path / "ran").exists()
+    load_detector(spoilt, trust_code=True)
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["os.system", "torch.load", "antideepfake.lobes.compute_logits", "antideepfake.errors.run_program", "", 5]
+)
+def test_a_config_names_lobes_only(spoilt, name):
+    """The route that cannot run code could."""
+    config = json.loads((spoilt / "config.json").read_text())
+    config["back_end"] = {"class": name}
+    (spoilt / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"config\.json: "):
+        load_detector(spoilt)
+
+
+def test_plain_data_is_enough(spoilt, model_folder):
+    """config.json and safetensors would be an ornament beside hyperparams.yaml."""
+    (spoilt / "hyperparams.yaml").unlink()
+    samples = [(np.random.default_rng(1).standard_normal(8000), 16000)]
+    (found,), (expected,) = (load_detector(folder).score_files(samples) for folder in (spoilt, model_folder))
+    assert found == expected
+
+
+def test_a_module_from_elsewhere_needs_trust(tmp_path, make_modules, detector_yaml):
+    """A detector with a head of somebody's own would load as another one, or not at all."""
+    own = detector_yaml.replace(
+        "antideepfake.lobes.ConvolutionalEncoder", "antideepfake.lobes.back_ends.ConvolutionalEncoder"
+    )
+    write_model_folder(tmp_path / "m", own, make_modules(), ModelMetadata())
+    with pytest.raises(InputError, match="trust_code"):
+        load_detector(tmp_path / "m")
+    load_detector(tmp_path / "m", trust_code=True)
+
+
+def test_numbers_in_a_config_are_numbers(tmp_path, make_modules, detector_yaml):
+    """YAML's 1e-3 would become a text, which fails when the folder is loaded."""
+    own = detector_yaml.replace("embedding_size: 16", "embedding_size: 16\n    dropout: 1e-3")
+    write_model_folder(tmp_path / "m", own, make_modules(), ModelMetadata())
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["back_end"]["dropout"] == 0.001
+
+
+def test_a_padded_batch_through_speechbrain(model_folder, tmp_path):
+    """EncoderClassifier alone would let padding in: it gives its features no lengths."""
+    classifier = EncoderClassifier.from_hparams(source=str(model_folder), savedir=str(tmp_path / "saved"))
+    waveforms = [torch.randn(8000), torch.randn(3000)]
+    batch = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
+    together = classifier.classify_batch(batch, torch.tensor([1.0, 3000 / 8000]))[0]
+    alone = torch.cat([classifier.classify_batch(waveform)[0] for waveform in waveforms])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_a_front_end_loaded_from_elsewhere_is_written_out(tmp_path):
+    """A model folder would need the hub, or a file of its trainer's, to load."""
+    source = Wav2Vec2(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, conv_bias=True)
+    source.model.save_pretrained(tmp_path / "source")
+    (tmp_path / "train.yaml").write_text(
+        f"""
+front_end: !apply:antideepfake.checkpoints.load_front_end
+    source: {tmp_path / "source"}
+    all_layers: true
+back_end: !new:antideepfake.lobes.LayerWeightedMeanPooling
+    n_layers: 3
+embedding_model: !new:antideepfake.lobes.UtteranceEncoder
+    front_end: !ref <front_end>
+    back_end: !ref <back_end>
+classifier: !new:torch.nn.Linear
+    in_features: 32
+    out_features: 2
+"""
+    )
+    hparams, settings = load_hparams(tmp_path / "train.yaml")
+    write_model_folder(tmp_path / "model", settings, hparams, ModelMetadata())
+    shutil.rmtree(tmp_path / "source")
+    detector = load_detector(tmp_path / "model")
+    front_end = detector.mods["embedding_model"].front_end
+    assert front_end.architecture == source.architecture and front_end.all_layers
+    EncoderClassifier.from_hparams(source=str(tmp_path / "model"), savedir=None)

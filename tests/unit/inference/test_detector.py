@@ -7,10 +7,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from speechbrain.inference.classifiers import EncoderClassifier
 
+from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.dataio import read_waveform
 from antideepfake.errors import InputError
 from antideepfake.inference import FileScore, load_detector
+from antideepfake.training import load_hparams
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +159,125 @@ def test_a_device_that_is_not_there_is_told(model_folder, device):
     """A mistyped --device would end in a traceback of PyTorch."""
     with pytest.raises(InputError, match=device):
         load_detector(model_folder, device)
+
+
+def test_samples_at_any_rate_give_the_score_of_their_file(detector, tmp_path, write_audio):
+    """What somebody has in memory would have to be written to a file first, or be scored without normalisation."""
+    rng = np.random.default_rng(3)
+    for rate, channels in ((16000, None), (8000, 2), (44100, 1)):
+        samples = 0.1 * rng.standard_normal(rate if channels is None else (rate, channels))
+        path = write_audio(tmp_path / f"{rate}.wav", samples, rate, subtype="FLOAT")
+        items = [path, (samples, rate), (torch.from_numpy(samples).float(), rate)]
+        from_file, *others = detector.score_files(items)
+        for index, other in enumerate(others, 1):
+            assert other.path == f"item {index}" and other.error == ""
+            np.testing.assert_allclose(other.logits, from_file.logits, atol=1e-5)
+
+
+def test_integers_are_scaled_to_one(detector):
+    """16-bit samples would be another signal than the file they come from."""
+    samples = (3000 * np.random.default_rng(3).standard_normal(8000)).astype(np.int16)
+    whole, scaled = detector.score_files([(samples, 16000), (samples / 32768, 16000)])
+    np.testing.assert_allclose(whole.logits, scaled.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "told"),
+    [
+        (np.zeros(8000), 16000, "silent"),
+        (np.random.default_rng(1).standard_normal(100), 16000, "too short"),
+        (np.random.default_rng(1).standard_normal((2, 8000)), 16000, "too short"),  # channels first, by mistake
+        (np.random.default_rng(1).standard_normal((1, 8000, 2)), 16000, "shape"),
+        (np.full(8000, np.nan), 16000, "not numbers"),
+        (np.empty(0), 16000, "shape"),
+        (np.random.default_rng(1).standard_normal(8000), 0, "0 Hz"),
+    ],
+)
+def test_samples_that_cannot_be_scored_are_told(detector, samples, rate, told):
+    """One bad array would stop the others."""
+    good = (np.random.default_rng(1).standard_normal(8000), 16000)
+    first, bad, last = detector.score_files([good, (samples, rate), good])
+    assert told in bad.error and "item 1" in bad.error and bad.embedding.size == 0
+    assert first.logits == pytest.approx(last.logits, abs=1e-5)
+
+
+def test_more_than_memory_holds_can_be_scored(detector):
+    """A generator of recordings would be read to its end before the first score."""
+    drawn = []
+
+    def endless():
+        rng = np.random.default_rng(1)
+        while True:
+            drawn.append(1)
+            yield rng.standard_normal(8000), 16000
+
+    results = detector.score_files(endless(), batch_seconds=1.0)
+    assert next(iter(results)).error == "" and len(drawn) < 50
+
+
+def test_progress_is_shown_when_asked(detector, files, capsys):
+    """An hour of scoring would look like a hang; a script that pipes its output would get a bar in it."""
+    list(detector.score_files(files))
+    assert capsys.readouterr() == ("", "")
+    list(detector.score_files(files, progress=True))
+    out, err = capsys.readouterr()
+    assert out == "" and "8/8" in err
+
+
+SELF_SUPERVISED_YAML = """
+front_end: !new:antideepfake.lobes.Wav2Vec2
+    hidden_size: 32
+    num_hidden_layers: 2
+    num_attention_heads: 4
+    intermediate_size: 64
+back_end: !new:antideepfake.lobes.MeanPooling
+embedding_model: !new:antideepfake.lobes.UtteranceEncoder
+    front_end: !ref <front_end>
+    back_end: !ref <back_end>
+classifier: !new:torch.nn.Linear
+    in_features: 32
+    out_features: 2
+"""
+
+
+@pytest.fixture(scope="module")
+def self_supervised(tmp_path_factory):
+    """The model folder of a tiny wav2vec 2.0 with random weights."""
+    folder = tmp_path_factory.mktemp("ssl")
+    (folder / "train.yaml").write_text(SELF_SUPERVISED_YAML)
+    torch.manual_seed(1)
+    hparams, settings_text = load_hparams(folder / "train.yaml")
+    write_model_folder(folder / "model", settings_text, hparams, ModelMetadata())
+    return folder / "model"
+
+
+def test_half_precision_scores_are_close(self_supervised, files):
+    """bfloat16 would be another detector."""
+    full, half = (
+        [result.score for result in load_detector(self_supervised, precision=precision).score_files(files)]
+        for precision in ("fp32", "bf16")
+    )
+    assert full != half
+    np.testing.assert_allclose(half, full, atol=0.02 * np.ptp(full) + 0.01)
+
+
+def test_packed_weights_score_as_speechbrain_does(self_supervised, files):
+    """The faster layout would change scores."""
+    plain = EncoderClassifier.from_hparams(source=str(self_supervised), savedir=None)
+    for result in load_detector(self_supervised).score_files(files):
+        logits = plain.classify_batch(read_waveform(result.path)[None])[0]
+        np.testing.assert_allclose(result.logits, logits[0], atol=1e-5)
+
+
+def test_an_unknown_precision_is_told(self_supervised):
+    """A slip would be taken for float32."""
+    with pytest.raises(InputError, match="'fp8' is unknown; it is fp32 or bf16"):
+        load_detector(self_supervised, precision="fp8")
+
+
+def test_digests_tell_models_and_precisions_apart(self_supervised, model_folder):
+    """A run that is resumed with another model or precision would mix scores in one file."""
+    loaded = [load_detector(self_supervised), load_detector(self_supervised, precision="bf16")]
+    loaded += [load_detector(model_folder)]
+    assert len({detector.weights_digest() for detector in loaded}) == 3
+    assert load_detector(self_supervised).weights_digest() == loaded[0].weights_digest()

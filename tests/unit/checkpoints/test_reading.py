@@ -1,0 +1,183 @@
+"""From files to tensors: whole, and without running anything."""
+
+import argparse
+import json
+import os
+import pickle
+import sys
+import types
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import safetensors.torch
+import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from antideepfake.checkpoints import read_weights
+from antideepfake.checkpoints.reading import fetch_folder
+from antideepfake.errors import InputError
+
+STATE = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
+
+
+def _same(found, expected=STATE):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=0, rtol=0)
+
+
+@pytest.fixture(params=["a.safetensors", "a.ckpt", "a.pt", "a.pth", "pytorch_model.bin"])
+def file(request, tmp_path):
+    """A checkpoint in every format."""
+    path = tmp_path / "files" / request.param
+    path.parent.mkdir()
+    if path.suffix == ".safetensors":
+        safetensors.torch.save_file(STATE, path)
+    else:
+        torch.save(STATE, path)
+    return path
+
+
+def test_every_format_alone_and_in_a_folder(file):
+    """A checkpoint that somebody has could not be read."""
+    _same(read_weights(file).state)
+    _same(read_weights(file.parent).state)
+    assert file.name in read_weights(file).provenance
+
+
+def test_provenance_tells_files_apart(file, tmp_path):
+    """Nobody could say later which of two files with one name a model was made of."""
+    other = tmp_path / file.name
+    other.write_bytes(file.read_bytes())
+    assert read_weights(file).provenance == read_weights(other).provenance
+    torch.save({"a": torch.zeros(1)}, tmp_path / "a.ckpt")
+    assert read_weights(tmp_path / "a.ckpt").provenance != read_weights(file).provenance
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_under_model_with_settings(tmp_path, old_format):
+    """fairseq's checkpoints hold the tensors under 'model' and the architecture under 'cfg' or, older, 'args'."""
+    namespace = argparse.Namespace(encoder_attention_heads=4)
+    for name, content in {"cfg": {"model": {"encoder_attention_heads": 4}}, "args": namespace}.items():
+        path = tmp_path / f"{name}.pt"
+        torch.save({"model": STATE, name: content}, path, _use_new_zipfile_serialization=not old_format)
+        weights = read_weights(path)
+        _same(weights.state)
+        assert weights.config["encoder_attention_heads"] == 4
+
+
+def test_fairseq_dictionary_is_passed_over(tmp_path, monkeypatch):
+    """HuBERT's original checkpoint, which holds an object of fairseq that nobody here has, could not be read."""
+    module = types.ModuleType("fairseq.data.dictionary")
+    module.Dictionary = type("Dictionary", (), {"__module__": module.__name__})
+    for name in ("fairseq", "fairseq.data", module.__name__):
+        monkeypatch.setitem(sys.modules, name, module)
+    dictionary = module.Dictionary()
+    dictionary.symbols = ["a", "b"]
+    torch.save({"model": STATE, "task_state": {"dictionaries": [dictionary]}}, tmp_path / "hubert.pt")
+    monkeypatch.undo()
+    _same(read_weights(tmp_path / "hubert.pt").state)
+
+
+def test_a_folder_with_several_needs_an_index(tmp_path):
+    """One of two checkpoints in a folder would be taken at random; the halves of a large one would not be joined."""
+    safetensors.torch.save_file({"a": STATE["a"]}, tmp_path / "model-1.safetensors")
+    safetensors.torch.save_file({"b": STATE["b"]}, tmp_path / "model-2.safetensors")
+    with pytest.raises(InputError, match=r"several checkpoints \(model-1.safetensors, model-2.safetensors\)"):
+        read_weights(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    _same(read_weights(tmp_path).state)
+
+
+def test_the_folders_config_comes_along(tmp_path):
+    """The architecture of a model of transformers stands beside it."""
+    safetensors.torch.save_file(STATE, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "hubert"}))
+    assert read_weights(tmp_path).config == {"model_type": "hubert"}
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json: damaged"):
+        read_weights(tmp_path)
+
+
+class _Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+@pytest.mark.parametrize("place", ["top", "beside", "within"])
+@pytest.mark.parametrize("old_format", [False, True])
+def test_objects_are_not_unpickled(tmp_path, place, old_format):
+    """A checkpoint from a stranger could run anything."""
+    bomb = _Bomb(str(tmp_path / "ran"))
+    content = {"top": bomb, "beside": {"model": STATE, "x": bomb}, "within": {**STATE, "x": bomb}}[place]
+    path = tmp_path / "a.ckpt"
+    torch.save(content, path, _use_new_zipfile_serialization=not old_format)
+    with pytest.raises(InputError, match=r"a\.ckpt: holds objects other than tensors \(\w+\.mkdir\)"):
+        read_weights(path)
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(InputError, match=r"a\.ckpt: "):
+        read_weights(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_truncated_files_are_told(file, share):
+    """An incomplete download would end in a traceback, or load in part."""
+    content = file.read_bytes()
+    file.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=file.name):
+        read_weights(file)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"model": {"a": "text"}}, {"state": STATE}, {}, STATE["a"]])
+def test_what_is_not_tensors_by_name_is_told(tmp_path, content):
+    """A file of another kind would be taken for an empty checkpoint."""
+    torch.save(content, tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match=r"a\.ckpt: .*(not|holds)"):
+        read_weights(tmp_path / "a.ckpt")
+
+
+def test_what_is_missing_is_told(tmp_path):
+    """A slip in a path would end in a traceback."""
+    with pytest.raises(InputError, match="no such file or folder"):
+        read_weights(tmp_path / "nothing.ckpt")
+    with pytest.raises(InputError, match="holds no weights"):
+        read_weights(tmp_path)
+
+
+def test_a_hub_id_is_fetched(tmp_path, monkeypatch):
+    """A published detector could not be named by its id."""
+    safetensors.torch.save_file(STATE, tmp_path / "model.safetensors")
+    asked = []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda name, **options: asked.append((name, options)) or str(tmp_path)
+    )
+    weights = read_weights("nii-yamagishilab/mms-300m-anti-deepfake")
+    _same(weights.state)
+    assert asked[0][0] == "nii-yamagishilab/mms-300m-anti-deepfake"
+    assert "model.safetensors" in [pattern.replace("*", "model") for pattern in asked[0][1]["allow_patterns"]]
+    assert weights.provenance.startswith("nii-yamagishilab/mms-300m-anti-deepfake (SHA-256")
+
+
+@pytest.mark.parametrize("source", ["results/model", "a/b/c", "./x", "/x/y", "~/x", "x"])
+def test_a_path_is_never_sought_on_the_hub(tmp_path, monkeypatch, source):
+    """A slip in a path would be sent to the hub, and waited for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("asked the hub"))
+    assert fetch_folder(source, ("*",)) == Path(source)
+
+
+def test_a_hub_that_cannot_be_reached_is_told(monkeypatch):
+    """A traceback of four libraries would follow."""
+
+    def refuse(*_, **__):
+        raise LocalEntryNotFoundError("no connection\nand more")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(InputError, match=r"someone/x: no such folder here, .*\(no connection\)$"):
+        read_weights("someone/x")

@@ -1,0 +1,66 @@
+"""Packed weights compute what the layers computed."""
+
+import pytest
+import torch
+import transformers
+
+from antideepfake.inference import packing
+from antideepfake.inference.packing import PackedLinear, can_pack, pack_linears
+from antideepfake.lobes import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+
+TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+
+
+@pytest.mark.skipif(not can_pack(torch.float32), reason="this processor or torch cannot pack")
+@pytest.mark.parametrize("kind", [Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT])
+@pytest.mark.parametrize("all_layers", [False, True])
+@torch.inference_mode()
+def test_packed_front_ends_give_the_same(kind, all_layers):
+    """Scores would change with the processor."""
+    front_end = kind(all_layers, **TINY).eval()
+    batch, lengths = torch.randn(3, 8000), torch.tensor([1.0, 0.7, 0.3])
+    expected, _ = front_end(batch, lengths)
+    pack_linears(front_end)
+    assert any(isinstance(module, PackedLinear) for module in front_end.modules())
+    found, _ = front_end(batch, lengths)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(not can_pack(torch.bfloat16), reason="this processor or torch has no fast bfloat16")
+@torch.inference_mode()
+def test_half_precision_is_packed_too():
+    """bfloat16 would not be faster where it can be."""
+    linear = torch.nn.Linear(40, 24).to(torch.bfloat16)
+    x = torch.randn(2, 5, 40).to(torch.bfloat16)
+    packed = PackedLinear(linear.weight, linear.bias)(x)
+    assert packed.dtype == torch.bfloat16
+    torch.testing.assert_close(packed, linear(x), atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("why", ["no oneDNN", "no operator", "other type"])
+def test_where_it_cannot_everything_stays(why, monkeypatch):
+    """A Mac, or the next release of torch, would fail instead of being a little slower."""
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4))
+    if why == "no oneDNN":
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    elif why == "no operator":
+        monkeypatch.setattr(packing.torch.ops, "mkldnn", object())
+    else:
+        module.double()
+    pack_linears(module)
+    assert type(module[0]) is torch.nn.Linear
+
+
+def test_memory_of_the_old_weights_is_given_back():
+    """A model of 2 billion weights would be there twice."""
+    front_end = Wav2Vec2(**TINY).eval()
+    before = sum(weight.numel() for weight in front_end.parameters())
+    if can_pack(torch.float32):
+        pack_linears(front_end)
+        assert sum(weight.numel() for weight in front_end.parameters()) < 0.5 * before
+
+
+def test_transformers_still_has_the_attention_that_is_left_out():
+    """After a renaming there, packing would break WavLM: its attention reads weights that are no longer there."""
+    attention = transformers.WavLMModel(transformers.WavLMConfig(**TINY)).encoder.layers[0].attention
+    assert isinstance(attention, packing.WavLMAttention)
