@@ -10,6 +10,7 @@ metadata.json       threshold, classes, training corpora, provenance, licence
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -340,11 +341,12 @@ def write_model_folder(
     for name in ("hyperparams.yaml", "config.json"):  # of an earlier model: until the end nothing here loads
         (folder / name).unlink(missing_ok=True)
     weights = torch.nn.ModuleDict({name: modules[name] for name in ("embedding_model", "classifier")}).state_dict()
+    with atomic_open(folder / FILES["label_encoder"]) as file:
+        file.write(LABEL_ENCODER)
     with atomic_path(folder / FILES["model"]) as temporary:
         # from tensor to file: in memory, 2 billion weights would be there twice
         safetensors.torch.save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
-    with atomic_open(folder / FILES["label_encoder"]) as file:
-        file.write(LABEL_ENCODER)
+        shutil.copymode(folder / FILES["label_encoder"], temporary)  # safetensors lets nobody else read
     with atomic_open(folder / FILES["metadata"]) as file:
         json.dump(asdict(metadata), file, indent=1, ensure_ascii=False)
     if plain is not None:

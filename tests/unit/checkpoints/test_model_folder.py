@@ -203,7 +203,7 @@ def test_full_disk_leaves_no_finished_folder(tmp_path, make_modules, detector_ya
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_model_folder(tmp_path / "m", detector_yaml, make_modules(), ModelMetadata())
-    assert os.listdir(tmp_path / "m") == ["model.safetensors"]
+    assert os.listdir(tmp_path / "m") == ["label_encoder.txt"]
     with pytest.raises(InputError, match="not a model folder"):
         load_detector(tmp_path / "m")
 
@@ -309,3 +309,9 @@ classifier: !new:torch.nn.Linear
     front_end = detector.mods["embedding_model"].front_end
     assert front_end.architecture == source.architecture and front_end.all_layers
     EncoderClassifier.from_hparams(source=str(tmp_path / "model"), savedir=None)
+
+
+def test_others_can_read_all_of_a_folder(model_folder):
+    """A model on a shared disk could be loaded by nobody but its maker."""
+    modes = {path.name: path.stat().st_mode for path in model_folder.iterdir()}
+    assert len(set(modes.values())) == 1, modes

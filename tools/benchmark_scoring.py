@@ -1,0 +1,206 @@
+#!/usr/bin/env python
+"""Measure how fast a detector scores on this machine, and how the scores move with the precision.
+
+For each front end of hparams/front_ends (random weights: speed does not depend on them) or model folder, compares the
+plain route (transformers as it is, one file at a time, float32) with score_files in float32 and bfloat16 at several
+batch sizes. Reports audio seconds per second of wall time, the median of rounds that take turns, and how far scores and
+their ranking are from the plain ones.
+"""
+
+import argparse
+import copy
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import scipy.stats
+import torch
+from speechbrain.dataio.encoder import CategoricalEncoder
+from tqdm import tqdm
+
+from antideepfake.checkpoints import FILES, ModelMetadata, build_modules, load_weights
+from antideepfake.dataio import SAMPLE_RATE, normalise, read_audio, to_mono_16k
+from antideepfake.errors import InputError, run_program
+from antideepfake.inference import Detector
+from antideepfake.lobes import MeanPooling, PassThrough, UtteranceEncoder, compute_logits
+from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd
+from antideepfake.protocol import find_audio
+from antideepfake.training import load_hparams
+
+FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
+SHORTEST, LONGEST = 2.0, 6.0  # seconds; of the clips
+
+
+def make_clips(count: int) -> list[torch.Tensor]:
+    """Make voiced-like clips of 2 to 6 s, all different, at 16 kHz."""
+    rng = np.random.default_rng(1234)
+    clips = []
+    for _ in range(count):
+        time_axis = np.arange(round(rng.uniform(SHORTEST, LONGEST) * SAMPLE_RATE)) / SAMPLE_RATE
+        pitch = rng.uniform(80, 300) * (1 + 0.1 * np.sin(2 * np.pi * rng.uniform(0.5, 4) * time_axis))
+        phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+        voice = sum(np.sin(k * phase) / k ** rng.uniform(0.5, 2) for k in range(1, 20))
+        loudness = 0.55 + 0.45 * np.sin(2 * np.pi * rng.uniform(1, 5) * time_axis)
+        clip = loudness * voice + rng.uniform(0.01, 0.5) * rng.standard_normal(len(time_axis))
+        clips.append(torch.from_numpy(0.1 * clip).float())
+    return clips
+
+
+def read_clips(folder: str, count: int) -> list[torch.Tensor]:
+    """Read the first clips of 2 to 6 s within a folder."""
+    clips: list[torch.Tensor] = []
+    for path in find_audio(Path(folder)):
+        clip = to_mono_16k(*read_audio(path))
+        if SHORTEST <= len(clip) / SAMPLE_RATE <= LONGEST:
+            clips.append(clip)
+        if len(clips) == count:
+            return clips
+    raise InputError(f"{folder}: holds {len(clips)} clips of {SHORTEST:g} to {LONGEST:g} s; --clips asks for {count}")
+
+
+def read_modules(folder: str) -> torch.nn.ModuleDict:
+    """Read the modules of a model folder."""
+    modules = build_modules(Path(folder, "config.json"))
+    load_weights(modules, Path(folder, FILES["model"]))
+    return modules.eval()
+
+
+def random_modules(name: str, clips: list[torch.Tensor]) -> dict[str, torch.nn.Module]:
+    """Build a detector with random weights whose scores spread as those of a trained one.
+
+    Its classifier looks along the direction in which the embeddings of the clips differ most, with a standard deviation
+    of 4.
+    """
+    path = FRONT_ENDS / f"{name}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in FRONT_ENDS.glob("*.yaml")))
+        raise InputError(f"{name}: no model folder, and no front end of hparams/front_ends ({names})")
+    torch.manual_seed(1234)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "front_end.yaml").write_text(f"front_end: !include:{path}\n")
+        front_end = load_hparams(Path(folder, "front_end.yaml"))[0]["front_end"].eval()
+    encoder = UtteranceEncoder(front_end, MeanPooling())
+    with torch.inference_mode():
+        embeddings = torch.cat([encoder(normalise(clip)[None], torch.ones(1)) for clip in clips])
+    centred = embeddings - embeddings.mean(0)
+    direction = torch.linalg.svd(centred, full_matrices=False).Vh[0]
+    direction = direction * 4 / (centred @ direction).std()
+    classifier = torch.nn.Linear(len(direction), 2)
+    with torch.no_grad():
+        classifier.weight.copy_(torch.stack([-direction / 2, direction / 2]))
+        classifier.bias.copy_(-classifier.weight @ embeddings.mean(0))
+    return {"embedding_model": encoder, "classifier": classifier}
+
+
+def plain_route(modules: Mapping[str, torch.nn.Module], device: str) -> Callable[[list[torch.Tensor]], list[float]]:
+    """Score one clip at a time in float32, with the encoder as transformers has it where there is one."""
+    parts = {name: copy.deepcopy(modules[name]).to(device) for name in ("embedding_model", "classifier")}
+    encoder: Any = parts["embedding_model"]
+    if isinstance(encoder.front_end, ConvolutionalFrontEnd) and not encoder.front_end.all_layers:
+        ours = encoder.front_end.model
+        theirs = encoder.front_end.model_class(ours.config).eval().to(device)
+        theirs.load_state_dict(ours.state_dict())
+
+        def logits(clip: torch.Tensor) -> torch.Tensor:
+            frames = theirs(clip[None]).last_hidden_state
+            return parts["classifier"](encoder.back_end(frames, torch.ones(1, device=device)))
+    else:
+
+        def logits(clip: torch.Tensor) -> torch.Tensor:
+            return compute_logits(parts, clip[None], torch.ones(1, device=device))
+
+    def score(clips: list[torch.Tensor]) -> list[float]:
+        with torch.inference_mode():
+            pairs = [logits(normalise(clip).to(device))[0].tolist() for clip in clips]
+        return [real - fake for fake, real in pairs]
+
+    return score
+
+
+def fast_route(
+    modules: Mapping[str, torch.nn.Module], device: str, precision: str, batch_seconds: float
+) -> Callable[[list[torch.Tensor]], list[float]]:
+    """Score with score_files."""
+    more = {"compute_features": torch.nn.Identity(), "mean_var_norm": PassThrough()}
+    hparams = {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}
+    detector = Detector({**more, **copy.deepcopy(modules)}, hparams, {"device": device})
+    detector.prepare(precision)
+
+    def score(clips: list[torch.Tensor]) -> list[float]:
+        items = [(clip, SAMPLE_RATE) for clip in clips]
+        return [result.score for result in detector.score_files(items, batch_seconds)]
+
+    return score
+
+
+def measure(
+    name: str,
+    clips: list[torch.Tensor],
+    device: str,
+    precisions: list[str],
+    batch_seconds: list[float],
+    rounds: int,
+) -> list[str]:
+    """Measure one detector; gives the lines of a table."""
+    modules = read_modules(name) if os.path.isdir(name) else random_modules(name, clips)
+    routes = {("plain", "fp32", 0.0): plain_route(modules, device)}
+    for precision in precisions:
+        for seconds in batch_seconds:
+            routes["batched", precision, seconds] = fast_route(modules, device, precision, seconds)
+    del modules
+    total = sum(map(len, clips)) / SAMPLE_RATE
+    speeds: dict[tuple[str, str, float], list[float]] = {key: [] for key in routes}
+    scores: dict[tuple[str, str, float], np.ndarray] = {}
+    with tqdm(total=(rounds + 1) * len(routes), desc=name, unit="run") as bar:
+        for turn in range(rounds + 1):  # the first is not counted: memory is being taken, weights are being packed
+            for key, route in routes.items():
+                start = time.perf_counter()
+                scores[key] = np.array(route(clips))
+                if turn:
+                    speeds[key].append(total / (time.perf_counter() - start))
+                bar.update()
+    plain = next(iter(routes))
+    lines = []
+    for key in routes:
+        speed, shift = median(speeds[key]), np.abs(scores[key] - scores[plain]).max()
+        rank = scipy.stats.spearmanr(scores[key], scores[plain]).statistic
+        batch = f"{key[2]:g}" if key[2] else "1 file"
+        ratio = speed / median(speeds[plain])
+        line = f"{Path(name).name:<16}{key[0]:<9}{batch:>7} {key[1]:<6}{speed:>8.1f}{ratio:>8.2f}"
+        lines.append(f"{line}{shift:>13.1e}{rank:>10.5f}")
+    return lines
+
+
+def main() -> int:
+    """Parse the command line, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python tools/benchmark_scoring.py w2v_small mms_300m",
+    )
+    parser.add_argument("models", nargs="+", metavar="model", help="name in hparams/front_ends, or model folder")
+    parser.add_argument("--data_folder", help="take clips of 2 to 6 s from here (default: made ones)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
+    parser.add_argument("--clips", type=int, default=60, help="how many (default: 60)")
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], help="(default: fp32 bf16)")
+    parser.add_argument("--batch_seconds", type=float, nargs="+", default=[8.0, 16.0, 64.0], help="(default: 8 16 64)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
+    args = parser.parse_args()
+
+    clips = read_clips(args.data_folder, args.clips) if args.data_folder else make_clips(args.clips)
+    seconds = sum(map(len, clips)) / SAMPLE_RATE
+    print(f"{len(clips)} clips, {seconds:.0f} s; {torch.get_num_threads()} threads; torch {torch.__version__}")
+    print(f"{'model':<16}{'route':<9}{'batch s':>7} {'prec.':<6}{'audio/s':>8}{'x plain':>8}", end="")
+    print(f"{'score shift':>13}{'rank cor.':>10}")
+    for name in args.models:
+        print("\n".join(measure(name, clips, args.device, args.precision, args.batch_seconds, args.rounds)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    run_program(main)
