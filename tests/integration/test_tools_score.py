@@ -187,7 +187,7 @@ def test_an_interruption_is_130_and_goes_on(run, program, model_folder, data, mo
     assert run(model_folder, data, "--quiet") == 130
     assert capsys.readouterr().err == "interrupted; run the same command again to go on\n"
     assert not Path("scores.csv").exists()
-    assert [len(path.read_text().splitlines()) for path in Path().glob("scores.csv.*.part")] == [3]
+    assert sum(len(path.read_text().splitlines()) for path in Path().glob("scores.csv.*.part")) == 2
     assert run(model_folder, data, "--quiet") == 0
     assert len(read_scores("scores.csv")) == 3
     assert not list(Path().glob("scores.csv.*.part"))
