@@ -3,20 +3,28 @@
 
 MODEL is a model folder. INPUT is an audio file, a folder (searched at any depth) or a protocol (.csv); there may be
 several. Prints a table and writes the score file; run again after an interruption, it goes on where it stopped.
+
+Under torchrun, several processes share the work, with --device cuda on a GPU each. An interrupted run may go on with
+more of them or fewer.
 """
 
 import argparse
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+from torch import distributed
 
 from antideepfake.errors import InputError, run_program
 from antideepfake.inference import load_detector
 from antideepfake.protocol import find_audio, read_protocol
-from antideepfake.scoring import read_scores, score_protocol
+from antideepfake.scoring import score_protocol
+from antideepfake.scoring.score_file import iterate_scores
 
 LINES = 40  # of the table; the score file has all
 
@@ -41,19 +49,36 @@ def find_inputs(inputs: list[str]) -> pd.DataFrame:
     return table
 
 
-def format_scores(scores: pd.DataFrame, threshold: float) -> str:
-    """Lay out scores for a terminal: decision, score, file."""
-    decisions = (scores["Score"] > threshold).map({True: "real", False: "fake"})
+def format_scores(scores: Iterable[tuple[str, float]], threshold: float) -> str:
+    """Lay out names and scores for a terminal: decision, score, file."""
     lines = [f"{'decision':<10}{'score':>8}  file"]
-    for name, score, decision in zip(scores["ID"][:LINES], scores["Score"], decisions, strict=False):
-        lines.append(f"{decision:<10}{score:>8.2f}  {name if len(name) <= 78 else '...' + name[-75:]}")
-    if len(scores) > LINES:
-        lines.append(f"... and {len(scores) - LINES} more")
-    counts = Counter(decisions)
+    counts: Counter[str] = Counter()
+    for name, score in scores:
+        decision = "real" if score > threshold else "fake"
+        counts[decision] += 1
+        if counts.total() <= LINES:
+            lines.append(f"{decision:<10}{score:>8.2f}  {name if len(name) <= 78 else '...' + name[-75:]}")
+    if counts.total() > LINES:
+        lines.append(f"... and {counts.total() - LINES} more")
     lines.append(
-        f"{len(scores)} scored: {counts['real']} real, {counts['fake']} fake (score above {threshold:.2f}: real)"
+        f"{counts.total()} scored: {counts['real']} real, {counts['fake']} fake (score above {threshold:.2f}: real)"
     )
     return "\n".join(lines)
+
+
+@contextmanager
+def join_processes() -> Iterator[tuple[int, int]]:
+    """Give the rank of this process and how many there are: those that torchrun started, or one alone."""
+    rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    if world_size == 1:
+        yield 0, 1
+        return
+    # The first to have scored its share waits for the last, and all of them for the first to begin.
+    distributed.init_process_group("gloo", timeout=timedelta(days=30))
+    try:
+        yield rank, world_size
+    finally:
+        distributed.destroy_process_group()
 
 
 def main() -> int:
@@ -79,13 +104,27 @@ def main() -> int:
     if os.path.isdir(args.output):
         raise InputError(f"{args.output}: a folder; --output names a file")
     table = find_inputs(args.inputs)
-    detector = load_detector(args.model, args.device)
+    device = args.device
+    if device == "cuda":
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    detector = load_detector(args.model, device)
     if os.path.exists(args.output) and not args.overwrite:
         raise InputError(f"{args.output}: is there already; name another --output, or replace it with --overwrite")
-    skipped = score_protocol(
-        detector, table, args.data_folder, args.output, args.batch_seconds, args.num_workers, args.quiet
-    )
-    print(format_scores(read_scores(args.output), detector.hparams.metadata.threshold))
+    with join_processes() as (rank, world_size):
+        skipped = score_protocol(
+            detector,
+            table,
+            args.data_folder,
+            args.output,
+            args.batch_seconds,
+            args.num_workers,
+            args.quiet,
+            rank,
+            world_size,
+        )
+    if rank > 0:
+        return 0
+    print(format_scores(iterate_scores(args.output), detector.hparams.metadata.threshold))
     print(f"score file: {args.output}")
     for result in skipped[:LINES]:
         print(f"skipped {result.error}", file=sys.stderr)

@@ -8,71 +8,114 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.protocol import LABELS, read_lines
+from antideepfake.scoring.parts import Parts
+
+
+class SkippedFile(NamedTuple):
+    """A file without a score, and why."""
+
+    path: str
+    error: str
 
 
 class ScoreWriter:
-    """Write a score file line by line, so that a run that dies goes on where it stopped.
+    """Write a score file line by line, by one process or several, so that a run that dies goes on where it stopped.
 
-    Lines go to ``<path>.<run>.part``, which takes the final name when the block ends well. Opened again for the same
-    run, the writer keeps the whole lines of what is there and drops a torn last one.
+    Lines go to parts (:class:`antideepfake.scoring.parts.Parts`), of which :meth:`merge` makes the score file. Opened
+    again for the same run, the writer keeps what is there.
 
     Arguments
     ---------
     path : str or Path
-        The score file.
+        The score file. Beside it, ``<path>.skipped.csv`` lists the files without a score, if there are any.
     metadata : list of str
         Names of the columns after ID, Score and Label.
     run : bytes
         What tells this run from others that would write the same file: of what model and utterances it is.
+    rank : int
+        Which of the processes that write together this is.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "scores.csv"
     >>> with ScoreWriter(path, ["Attack"]) as writer:
-    ...     writer.write("a", (-1.5, 2.0), "real", {"Attack": "-"})
+    ...     writer.write(0, "a", (-1.5, 2.0), "real", {"Attack": "-"})
+    >>> writer.merge()
+    []
     >>> print(path.read_text(), end="")
     ID,Score,Label,Attack
     a,"[-1.5, 2.0]",1,-
     """
 
-    def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = (), run: bytes = b"") -> None:
+    def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = (), run: bytes = b"", rank: int = 0) -> None:
         self.path = Path(path)
-        digest = hashlib.blake2b(run + "\0".join(metadata).encode(), digest_size=4).hexdigest()
-        self.part = self.path.with_name(f"{self.path.name}.{digest}.part")
         self.columns = ["ID", "Score", "Label", *metadata]
-        self.done: set[str] = set()
-        """Identifiers that an earlier run has written."""
+        digest = hashlib.blake2b(run + "\0".join(metadata).encode(), digest_size=4).hexdigest()
+        self._scored = Parts(self.path, digest, rank)
+        self._skipped = Parts(f"{os.fspath(path)}.skipped.csv", digest, rank)
 
-    def __enter__(self) -> "ScoreWriter":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = _whole_lines(self.part)
-        self.done = {row[0] for row in list(csv.reader(whole))[1:]}
-        self._file = open(self.part, "r+" if whole else "w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        if whole:
-            self._file.seek(sum(len(line.encode()) for line in whole))
-            self._file.truncate()
-        else:
-            self._writer.writerow(self.columns)
-        return self
-
-    def write(
-        self, utterance: str, logits: Sequence[float], label: str | None, metadata: Mapping[str, Any] | None = None
-    ) -> None:
-        """Append a line.
+    def done(self, count: int) -> NDArray[np.bool_]:
+        """Which utterances have a score already; those that were skipped have none.
 
         Arguments
         ---------
+        count : int
+            How many utterances there are.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape [count].
+        """
+        done = np.zeros(count, bool)
+        for place in self._scored.places():
+            done[place] = True
+        return done
+
+    def forget_skipped(self) -> None:
+        """Drop what earlier runs skipped, which is tried again."""
+        self._skipped.remove()
+
+    def __enter__(self) -> "ScoreWriter":
+        with ExitStack() as stack:
+            stack.enter_context(self._scored)
+            stack.enter_context(self._skipped)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def write(
+        self,
+        place: int,
+        utterance: str,
+        logits: Sequence[float],
+        label: str | None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append a line, which outlives this process.
+
+        Arguments
+        ---------
+        place : int
+            Of the utterance among all.
         utterance : str
             ID.
         logits : pair of float
@@ -87,28 +130,38 @@ class ScoreWriter:
         row = [utterance, pair, "" if label is None else str(LABELS.index(label)), *map(str, values)]
         if any(end in value for value in row for end in "\r\n"):
             raise InputError(f"{utterance!r}: a line end in a name or path, which a score file cannot hold; rename it")
-        self._writer.writerow(row)
+        self._scored.write(place, row)
 
-    def flush(self) -> None:
-        """Hand what was written to the system, so that it outlives this process."""
-        self._file.flush()
+    def skip(self, place: int, path: str, error: str) -> None:
+        """Remember a file that has no score.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            os.replace(self.part, self.path)
+        Arguments
+        ---------
+        place : int
+            Of the utterance among all.
+        path, error : str
+            The file, and why.
+        """
+        self._skipped.write(place, [re.sub(r"[\r\n]+", " ", value) for value in (path, error)])
 
+    def merge(self) -> list[SkippedFile]:
+        """Make the score file and the list of skipped files of all parts, which go; for one process, at the end.
 
-def _whole_lines(path: Path) -> list[str]:
-    """The lines of a file that ends in the middle of one, without that one."""
-    if not path.exists():
-        return []
-    with open(path, encoding="utf-8", newline="", errors="replace") as file:
-        return [line for line in file if line.endswith("\n")]
+        Returns
+        -------
+        list of SkippedFile
+            In the order of the utterances.
+        """
+        self._skipped.merge(["Path", "Reason"])
+        with open(self._skipped.path, encoding="utf-8", newline="") as file:
+            skipped = [SkippedFile(*row) for row in islice(csv.reader(file), 1, None)]
+        if not skipped:
+            self._skipped.path.unlink()
+        # The score file comes last: where it is, all is.
+        self._scored.merge(self.columns)
+        self._scored.remove()
+        self._skipped.remove()
+        return skipped
 
 
 def read_scores(path: str | os.PathLike) -> pd.DataFrame:
@@ -134,7 +187,8 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     -------
     >>> path = getfixture("tmp_path") / "scores.csv"
     >>> with ScoreWriter(path) as writer:
-    ...     writer.write("a", (-1.5, 2.0), "real")
+    ...     writer.write(0, "a", (-1.5, 2.0), "real")
+    >>> _ = writer.merge()
     >>> read_scores(path).values.tolist()
     [['a', 3.5, 'real']]
     """
@@ -156,3 +210,31 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
         if label not in names:
             raise InputError(f"{path}, line {line}: the Label is '{label}'; it must be 1 (real) or 0 (fake)")
     return table.assign(Score=scores, Label=table["Label"].map(names)).reset_index(drop=True)
+
+
+def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float]]:
+    """Go through a score file that this project wrote, of any length, line by line.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+
+    Yields
+    ------
+    tuple of str and float
+        ID, and the difference real - fake of the logits.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "scores.csv"
+    >>> with ScoreWriter(path) as writer:
+    ...     writer.write(0, "a", (-1.5, 2.0), "real")
+    >>> _ = writer.merge()
+    >>> list(iterate_scores(path))
+    [('a', 3.5)]
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            fake, real = json.loads(row["Score"])
+            yield row["ID"], real - fake

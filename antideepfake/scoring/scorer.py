@@ -1,18 +1,23 @@
 """From a protocol and a detector to a score file."""
 
-import csv
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from torch import distributed
 from tqdm import tqdm
 
-from antideepfake.files import atomic_open
+from antideepfake.errors import InputError
 from antideepfake.protocol import LABELS, resolve_path
-from antideepfake.scoring.score_file import ScoreWriter
+from antideepfake.scoring.score_file import ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
-    from antideepfake.inference import Detector, FileScore
+    from antideepfake.inference import Detector
+
+# Files handed to the detector at once: it and every process that reads for it hold the list of them.
+CHUNK = 20_000
 
 
 def score_protocol(
@@ -23,8 +28,10 @@ def score_protocol(
     batch_seconds: float = 60.0,
     num_workers: int = 0,
     quiet: bool = False,
-) -> list["FileScore"]:
-    """Score the utterances of a protocol, in order, into a score file; a run that died is resumed.
+    rank: int = 0,
+    world_size: int = 1,
+) -> list[SkippedFile]:
+    """Score the utterances of a protocol into a score file; a run that died is resumed, by any number of processes.
 
     Arguments
     ---------
@@ -35,38 +42,65 @@ def score_protocol(
     data_folder : str or Path
         What ``$ROOT`` stands for.
     output : str or Path
-        The score file. Files that cannot be read are listed in ``<output>.skipped.csv``, which is there only if some
-        cannot.
+        The score file, in the order of the protocol. Files that cannot be read are listed in
+        ``<output>.skipped.csv``, which is there only if some cannot.
     batch_seconds, num_workers :
         As :meth:`antideepfake.inference.Detector.score_files`.
     quiet : bool
         Show no progress bar.
+    rank, world_size : int
+        Which of how many processes this is. If there are several, they are a process group of ``torch.distributed`` and
+        all call this function alike; each scores its share, and the one of rank 0 writes the files.
 
     Returns
     -------
-    list of FileScore
-        Of the files that could not be read.
+    list of SkippedFile
+        The files that could not be read; for other ranks than 0, none.
     """
     metadata = [column for column in protocol.columns if column not in ("ID", "Label")]
-    skipped = []
-    skipped_list = f"{os.fspath(output)}.skipped.csv"
-    run = "\n".join([detector.weights_digest(), *protocol["ID"], *protocol["Path"]]).encode(errors="backslashreplace")
-    with ScoreWriter(output, metadata, run) as writer:
-        todo = protocol[~protocol["ID"].isin(writer.done)]
-        paths = [resolve_path(path, data_folder) for path in todo["Path"]]
-        results = detector.score_files(paths, batch_seconds, num_workers)
-        progress = tqdm(
-            results, total=len(protocol), initial=len(protocol) - len(todo), desc="scoring", unit="file", disable=quiet
-        )
-        for row, result in zip(todo.to_dict("records"), progress, strict=True):
-            if result.error:
-                skipped.append(result)
-                continue
-            writer.write(row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
-            writer.flush()
-    if skipped:
-        with atomic_open(skipped_list, newline="", errors="backslashreplace") as file:
-            csv.writer(file).writerows([("Path", "Reason"), *((result.path, result.error) for result in skipped)])
-    elif os.path.exists(skipped_list):
-        os.remove(skipped_list)
-    return skipped
+    writer = ScoreWriter(output, metadata, _describe_run(detector, protocol), rank)
+    todo = np.flatnonzero(~writer.done(len(protocol)))
+    if rank == 0:
+        writer.forget_skipped()
+    _wait_for_all(world_size)  # who wrote before all have seen what is done would change the others' shares
+
+    share = todo[rank::world_size]
+    # Files come in bursts, a window of the detector each: the time left follows from all of them, not from the last.
+    done = (len(protocol) - len(todo)) // world_size
+    with (
+        writer,
+        tqdm(
+            total=done + len(share), initial=done, desc="scoring", unit="file", smoothing=0, disable=quiet or rank > 0
+        ) as progress,
+    ):
+        for start in range(0, len(share), CHUNK):
+            places = share[start : start + CHUNK]
+            rows = protocol.iloc[places]
+            paths = [str(resolve_path(path, data_folder)) for path in rows["Path"]]
+            results = detector.score_files(paths, batch_seconds, num_workers)
+            for place, values, result in zip(places, rows.itertuples(index=False, name=None), results, strict=True):
+                row = dict(zip(protocol.columns, values, strict=True))
+                if result.error:
+                    writer.skip(place, result.path, result.error)
+                else:
+                    writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
+                progress.update()
+    _wait_for_all(world_size)
+    return writer.merge() if rank == 0 else []
+
+
+def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:
+    """A digest of the weights and of every value of the protocol."""
+    digest = hashlib.blake2b(detector.weights_digest().encode())
+    for row in protocol.itertuples(index=False, name=None):
+        digest.update(repr(row).encode(errors="backslashreplace"))
+    return digest.digest()
+
+
+def _wait_for_all(world_size: int) -> None:
+    if world_size == 1:
+        return
+    try:
+        distributed.barrier()
+    except RuntimeError:  # gloo's word for a process that is gone
+        raise InputError("another process of this run stopped; its own message says why") from None

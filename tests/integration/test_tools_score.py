@@ -3,8 +3,10 @@
 import errno
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -187,7 +189,7 @@ def test_an_interruption_is_130_and_goes_on(run, program, model_folder, data, mo
     assert run(model_folder, data, "--quiet") == 130
     assert capsys.readouterr().err == "interrupted; run the same command again to go on\n"
     assert not Path("scores.csv").exists()
-    assert [len(path.read_text().splitlines()) for path in Path().glob("scores.csv.*.part")] == [3]
+    assert sum(len(path.read_text().splitlines()) for path in Path().glob("scores.csv.*.part")) == 2
     assert run(model_folder, data, "--quiet") == 0
     assert len(read_scores("scores.csv")) == 3
     assert not list(Path().glob("scores.csv.*.part"))
@@ -246,3 +248,84 @@ def test_help_ends_with_an_example(run, capsys):
     """The first thing a user types would fail or not show how to begin."""
     assert run("--help") == 0
     assert capsys.readouterr().out.strip().splitlines()[-2] == "example:"
+
+
+@pytest.fixture
+def many(tmp_path, write_audio):
+    """A protocol of 1,500 utterances of 20 files, some of which cannot be read."""
+    for number in range(20):
+        write_audio(
+            tmp_path / f"{number}.wav", 0.1 * np.random.default_rng(number).standard_normal(3000 + 200 * number)
+        )
+    (tmp_path / "13.wav").write_bytes(b"")
+    rows = (f"id{n},real,0.3,16000,$ROOT/{n % 20}.wav,-,-,test,1,PCM_S,16,EN" for n in range(1500))
+    (tmp_path / "many.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    return [tmp_path / "many.csv", "--data_folder", tmp_path, "--batch_seconds", "0.5"]
+
+
+def _torchrun(program, *arguments, **options):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", program, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def _score_parts():
+    return [path for path in Path().glob("scores.csv.*.part") if "skipped" not in path.name]
+
+
+def _kill_all(process):
+    """Kill torchrun and those that it started, which are in groups of their own."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for pid in (process.pid, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("resumed_by", [1, 2])
+def test_a_killed_run_of_two_processes_goes_on(run, model_folder, many, resumed_by):
+    """After a crash of the machine, scores would be lost, repeated, out of order, or given to other utterances."""
+    assert run(model_folder, *many, "--output", "whole.csv", "--quiet") == 1
+    process = _torchrun(PROGRAM, model_folder, *many)
+    count, deadline = 0, time.monotonic() + 120
+    while count < 50 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        count = sum(path.read_bytes().count(b"\n") for path in _score_parts())
+    _kill_all(process)
+    assert not Path("scores.csv").exists()
+    kept = [line for path in _score_parts() for line in path.read_bytes().split(b"\n")[:-1]]
+    assert 50 <= len(kept) < 1425
+
+    if resumed_by == 1:
+        assert run(model_folder, *many, "--quiet") == 1
+    else:
+        process = _torchrun(PROGRAM, model_folder, *many)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 1  # torchrun's word for the status of rank 0
+        assert [line.split()[0] for line in out.splitlines()].count("decision") == 1
+        assert out.endswith("score file: scores.csv\n") and "75 files skipped" in err
+    whole, resumed = read_scores("whole.csv"), read_scores("scores.csv")
+    assert resumed["ID"].tolist() == [f"id{n}" for n in range(1500) if n % 20 != 13]
+    np.testing.assert_allclose(resumed["Score"], whole["Score"], atol=1e-5)
+    assert Path("scores.csv.skipped.csv").read_bytes() == Path("whole.csv.skipped.csv").read_bytes()
+    assert {line.partition(b",")[2] for line in kept} <= set(Path("scores.csv").read_bytes().split(b"\n"))
+    assert not list(Path().glob("*.part"))
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_ends_all(run, model_folder, many, tmp_path):
+    """The others would wait for it for days, a GPU each; or a score file without its share pass for a whole one."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, runpy\n"
+        "from antideepfake.inference import Detector\n"
+        "def fail(*arguments): raise OSError(5, 'Input/output error', '1.wav')\n"
+        "if os.environ['RANK'] == '1': Detector.score_files = fail\n"
+        f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')\n"
+    )
+    process = _torchrun(program, model_folder, *many, "--quiet")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1 and out == ""
+    assert "error: 1.wav: Input/output error" in err
+    assert not Path("scores.csv").exists()
+    assert run(model_folder, *many, "--quiet") == 1
+    assert len(read_scores("scores.csv")) == 1425

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
 from antideepfake.scoring import ScoreWriter, read_scores
+from antideepfake.scoring.score_file import iterate_scores
 
 LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r"), min_size=1, max_size=8)
@@ -24,11 +25,13 @@ def _rows(name):
     return st.lists(_row(name), min_size=1, max_size=6, unique_by=lambda row: row[0])
 
 
-def _write(path, rows):
-    with ScoreWriter(path, ["Attack"]) as writer:
-        for name, logits, label, attack in rows:
-            if name not in writer.done:
-                writer.write(name, logits, label, {"Attack": attack, "Path": "not a column"})
+def _write(path, rows, rank=0):
+    with ScoreWriter(path, ["Attack"], rank=rank) as writer:
+        done = writer.done(len(rows))
+        for place, (name, logits, label, attack) in enumerate(rows):
+            if not done[place]:
+                writer.write(place, name, logits, label, {"Attack": attack, "Path": "not a column"})
+    writer.merge()
 
 
 @given(_rows(PLAIN))
@@ -42,61 +45,96 @@ def test_round_trip(scratch, rows):
     assert table["Score"].dtype == np.float64
 
 
-def _resume_after(scratch, rows, share):
-    path = scratch / "scores.csv"
-    path.unlink(missing_ok=True)
-    _write(path, rows)
-    whole = path.read_bytes()
-    part = ScoreWriter(path, ["Attack"]).part
-    part.write_bytes(whole[: round(share * len(whole))])
-    _write(path, rows)
-    assert path.read_bytes() == whole
-    assert not part.exists()
+def _parts(path):
+    return sorted(path.parent.glob(f"{path.name}.*.part"))
 
 
 @given(_rows(PLAIN), st.floats(0, 1))
 @example([("é語" * 4, (1.0, 2.0), "real", LINE_ENDS)] * 1, 0.65)
 def test_resume_after_truncation_at_any_byte(scratch, rows, share):
     """A run killed in the middle of a line, or of a letter, would leave a torn line or lose a score."""
-    _resume_after(scratch, rows, share)
+    path = scratch / "scores.csv"
+    _write(path, rows)
+    whole = path.read_bytes()
+    with ScoreWriter(path, ["Attack"]) as writer:
+        for place, (name, logits, label, attack) in enumerate(rows):
+            writer.write(place, name, logits, label, {"Attack": attack})
+    part = next(part for part in _parts(path) if "skipped" not in part.name)
+    os.truncate(part, round(share * part.stat().st_size))
+    _write(path, rows)
+    assert path.read_bytes() == whole
+    assert not _parts(path)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\rb"])
 def test_line_ends_in_names_are_refused(tmp_path, name):
     """A line torn there would be taken for whole on resume, and the file be spoilt silently."""
     with pytest.raises(InputError, match="line end"), ScoreWriter(tmp_path / "s.csv") as writer:
-        writer.write(name, (0.0, 1.0), "real")
+        writer.write(0, name, (0.0, 1.0), "real")
 
 
 def test_resume_knows_what_is_done(tmp_path):
     """Work of hours would be repeated, or an utterance be there twice."""
     with pytest.raises(KeyboardInterrupt), ScoreWriter(tmp_path / "s.csv") as writer:
-        writer.write("a", (0.0, 1.0), "real")
-        writer.write("b", (0.0, 1.0), "fake")
+        writer.write(0, "a", (0.0, 1.0), "real")
+        writer.write(1, "b", (0.0, 1.0), "fake")
         raise KeyboardInterrupt
     assert not (tmp_path / "s.csv").exists()
     with ScoreWriter(tmp_path / "s.csv") as writer:
-        assert writer.done == {"a", "b"}
-        writer.write("c", (0.0, 2.0), None)
+        assert writer.done(3).tolist() == [True, True, False]
+        writer.write(2, "c", (0.0, 2.0), None)
+    assert writer.merge() == []
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a", "b", "c"]
 
 
-def test_a_flushed_line_outlives_a_kill(tmp_path):
-    """What was scored before the power failed would be lost."""
+def test_lines_of_all_processes_count(tmp_path):
+    """With fewer processes than before, the lines of those that are no more would be lost, or scored again."""
+    for rank, place in ((0, 2), (1, 0), (2, 1)):
+        with ScoreWriter(tmp_path / "s.csv", rank=rank) as writer:
+            writer.write(place, f"id{place}", (0.0, 1.0), "real")
+    writer = ScoreWriter(tmp_path / "s.csv")
+    assert writer.done(4).tolist() == [True, True, True, False]
+    writer.merge()
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id1", "id2"]
+    assert os.listdir(tmp_path) == ["s.csv"]
+
+
+def test_a_line_outlives_a_kill(tmp_path):
+    """What was scored before a kill would be lost."""
     with ScoreWriter(tmp_path / "s.csv") as writer:
-        writer.write("a", (0.0, 1.0), "real")
-        writer.flush()
-        assert writer.part.read_text().endswith('a,"[0.0, 1.0]",1\n')
+        writer.write(0, "a", (0.0, 1.0), "real")
+        assert [part.read_text() for part in _parts(tmp_path / "s.csv")] == ['0,a,"[0.0, 1.0]",1\n', ""]
+
+
+def test_skipped_files_of_all_processes_are_listed_in_order(tmp_path):
+    """The user would learn of the first process's unreadable files only."""
+    for rank, place in ((0, 2), (1, 0), (0, 1)):
+        with ScoreWriter(tmp_path / "s.csv", rank=rank) as writer:
+            writer.skip(place, f"{place}.wav", f"{place}.wav: broken\nin two lines")
+    assert not writer.done(3).any()
+    skipped = writer.merge()
+    assert [file.path for file in skipped] == ["0.wav", "1.wav", "2.wav"]
+    assert skipped[0].error == "0.wav: broken in two lines"
+    assert len((tmp_path / "s.csv.skipped.csv").read_text().splitlines()) == 4
+
+
+def test_what_was_skipped_can_be_forgotten(tmp_path):
+    """A file repaired between two runs would be scored and listed as skipped."""
+    with ScoreWriter(tmp_path / "s.csv", rank=1) as writer:
+        writer.skip(0, "a.wav", "a.wav: broken")
+    writer = ScoreWriter(tmp_path / "s.csv")
+    writer.forget_skipped()
+    assert writer.merge() == []
+    assert os.listdir(tmp_path) == ["s.csv"]
 
 
 def test_what_another_run_left_is_not_gone_on_with(tmp_path):
     """Lines of two kinds, or of two models, would stand in one file."""
     path = tmp_path / "s.csv"
     for run, metadata in ((b"model a", []), (b"model a", ["Speaker"]), (b"model b", [])):
-        with pytest.raises(KeyboardInterrupt), ScoreWriter(path, metadata, run) as writer:
-            assert not writer.done
-            writer.write("a", (0.0, 1.0), "real")
-            raise KeyboardInterrupt
+        with ScoreWriter(path, metadata, run) as writer:
+            assert not writer.done(1).any()
+            writer.write(0, "a", (0.0, 1.0), "real")
 
 
 def test_full_disk_leaves_no_score_file(tmp_path, monkeypatch):
@@ -112,6 +150,14 @@ def test_full_disk_leaves_no_score_file(tmp_path, monkeypatch):
     monkeypatch.undo()
     _write(tmp_path / "s.csv", [("a", (0.0, 1.0), "real", "-"), ("b", (0.0, 1.0), "real", "-")])
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a", "b"]
+
+
+@given(_rows(PLAIN))
+def test_line_by_line_as_at_once(scratch, rows):
+    """The program's table would differ from its score file."""
+    _write(scratch / "scores.csv", rows)
+    table = read_scores(scratch / "scores.csv")
+    assert list(iterate_scores(scratch / "scores.csv")) == list(zip(table["ID"], table["Score"], strict=True))
 
 
 HEADER = "ID,Score,Label\n"

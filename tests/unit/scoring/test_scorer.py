@@ -3,13 +3,15 @@
 import csv
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pandas as pd
 import pytest
 
 from antideepfake.errors import InputError
 from antideepfake.inference import FileScore
-from antideepfake.scoring import read_scores, score_protocol
+from antideepfake.scoring import read_scores, score_protocol, scorer
 
 
 class _Detector:
@@ -114,6 +116,93 @@ def test_lines_of_another_protocol_do_not_stay(tmp_path, protocol):
     except InputError:
         return
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id3", "id4"]
+
+
+def _score_together(protocol, output, monkeypatch, detectors):
+    """As so many processes, in threads; gives what each returned or raised."""
+    barrier = Barrier(len(detectors))
+
+    def score(rank):
+        try:
+            return score_protocol(
+                detectors[rank], protocol, "/data", output, quiet=True, rank=rank, world_size=len(detectors)
+            )
+        except KeyboardInterrupt:
+            barrier.abort()
+            return "died"
+
+    def wait():
+        try:
+            barrier.wait()
+        except RuntimeError as error:  # as that of torch.distributed
+            raise KeyboardInterrupt from error
+
+    monkeypatch.setattr(scorer.distributed, "barrier", wait)
+    with ThreadPoolExecutor(len(detectors)) as pool:
+        return list(pool.map(score, range(len(detectors))))
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 7])
+def test_processes_share_the_work(tmp_path, protocol, monkeypatch, world_size):
+    """Processes would score the same files, or leave some out."""
+    detectors = [_Detector(bad=["x.wav", "xx.wav"]) for _ in range(world_size)]
+    skipped, *others = _score_together(protocol, tmp_path / "s.csv", monkeypatch, detectors)
+    assert others == [[]] * (world_size - 1)
+    assert [os.path.basename(file.path) for file in skipped] == ["x.wav", "xx.wav"]
+    assert sorted(name for detector in detectors for name in detector.asked) == sorted(
+        "x" * number + ".wav" for number in range(5)
+    )
+    assert max(len(detector.asked) for detector in detectors) <= 5 // world_size + 1
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id3", "id4"]
+    assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.skipped.csv"]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1), (3, 2)])
+def test_another_number_of_processes_goes_on(tmp_path, protocol, monkeypatch, first, second):
+    """Lines of processes that are no more would be lost or repeated."""
+    before = [_Detector(dies_at="xxxx.wav", bad=["x.wav"]) for _ in range(first)]
+    assert "died" in _score_together(protocol, tmp_path / "s.csv", monkeypatch, before)
+    assert not (tmp_path / "s.csv").exists()
+    after = [_Detector() for _ in range(second)]
+    assert _score_together(protocol, tmp_path / "s.csv", monkeypatch, after) == [[]] * second
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == protocol["ID"].tolist()
+    asked = {name for detector in before for name in detector.asked} - {"x.wav"}
+    assert asked and asked.isdisjoint(name for detector in after for name in detector.asked)
+    assert os.listdir(tmp_path) == ["s.csv"]
+
+
+def test_files_are_handed_on_in_chunks(tmp_path, protocol, monkeypatch):
+    """Every process that reads would hold the paths of a million files; or a chunk's border lose some."""
+    monkeypatch.setattr(scorer, "CHUNK", 2)
+    detector, sizes = _Detector(bad=["xx.wav"]), []
+    score_files = detector.score_files
+
+    def counted(paths, *options):
+        sizes.append(len(paths))
+        return score_files(paths, *options)
+
+    detector.score_files = counted
+    score_protocol(detector, protocol, "/data", tmp_path / "s.csv", quiet=True)
+    assert sizes == [2, 2, 1]
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id1", "id3", "id4"]
+
+
+def test_a_repaired_file_takes_its_place(tmp_path, protocol):
+    """A file that could be read on the second run only would stand at the end, or be missing."""
+    with pytest.raises(KeyboardInterrupt):
+        score_protocol(_Detector(bad=["x.wav"], dies_at="xxx.wav"), protocol, "/d", tmp_path / "s.csv", quiet=True)
+    score_protocol(_Detector(), protocol, "/d", tmp_path / "s.csv", quiet=True)
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == protocol["ID"].tolist()
+    assert os.listdir(tmp_path) == ["s.csv"]
+
+
+def test_a_corrected_label_is_not_that_of_before(tmp_path, protocol):
+    """After an interruption, lines with the old labels would stay."""
+    with pytest.raises(KeyboardInterrupt):
+        score_protocol(_Detector(dies_at="xxx.wav"), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    protocol = protocol.assign(Label="fake")
+    score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    assert set(read_scores(tmp_path / "s.csv")["Label"]) == {"fake"}
 
 
 def test_nothing_readable_gives_an_empty_table(tmp_path, protocol):
