@@ -19,6 +19,9 @@ from antideepfake.dataio import SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.lobes.masks import length_mask, whole_lengths
 
+# Frames that go through the convolutions at once: what they take in between fits a processor's caches, and long
+# recordings fit into memory.
+CPU_PIECE, GPU_PIECE = 100, 3000
 # Fields of transformers' configurations that make an architecture; the others are of pre-training or of other heads.
 ARCHITECTURE = (
     "hidden_size",
@@ -187,13 +190,15 @@ class TimeConvolution(torch.nn.Module):
         """Give the weights as those of a linear layer, [out_channels, kernel_size x in_channels]."""
         return self.weight.transpose(1, 2).flatten(1)
 
+    def windows(self, x: torch.Tensor) -> torch.Tensor:
+        """Give the windows of ``x`` ([time, in_channels]), [frames, kernel_size x in_channels]; a view."""
+        return x.unfold(0, self.kernel_size, self.stride).transpose(1, 2).flatten(1)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Convolve ``x`` ([time, in_channels]) without padding to [frames, out_channels], in the precision of ``x``."""
-        windows = x.unfold(0, self.kernel_size, self.stride).transpose(1, 2).flatten(1)
+        """Convolve ``x`` ([time, in_channels]) without padding to [frames, out_channels]."""
         if self.product is not None:
-            return self.product(windows)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        return torch.nn.functional.linear(windows, self.matrix().to(x.dtype), bias)
+            return self.product(self.windows(x))
+        return torch.nn.functional.linear(self.windows(x), self.matrix(), self.bias)
 
 
 class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
@@ -203,27 +208,69 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
         super().__init__(all_layers, **settings)
         if getattr(self.model.config, "conv_pos_batch_norm", False):
             raise InputError("conv_pos_batch_norm is not supported: batch normalisation would let padding in")
-        self.receptive_field, hop = 1, 1
+        self.receptive_field, self.hop = 1, 1
         for layer in self.model.feature_extractor.conv_layers:
-            self.receptive_field += (layer.conv.kernel_size[0] - 1) * hop
-            hop *= layer.conv.stride[0]
+            self.receptive_field += (layer.conv.kernel_size[0] - 1) * self.hop
+            self.hop *= layer.conv.stride[0]
             layer.conv = TimeConvolution(layer.conv)
 
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
-        """Turn one waveform ([time]) into features ([frames, feature_size])."""
-        x = waveform.float().unsqueeze(1)  # bfloat16 would round a waveform to 8 bits
-        for layer in self.model.feature_extractor.conv_layers:
-            x = layer.conv(x)
+        """Turn one waveform ([time]) into features ([frames, feature_size]), a piece at a time."""
+        waveform = waveform.float().unsqueeze(1)  # bfloat16 would round a waveform to 8 bits
+        first = self.model.feature_extractor.conv_layers[0]
+        weight, bias = first.conv.matrix().float(), first.conv.bias
+        bias = None if bias is None else bias.float()
+        if isinstance(first.layer_norm, torch.nn.GroupNorm):
+            weight, bias = _fold_group_norm(weight, first.layer_norm, first.conv.windows(waveform))
+        frames = (len(waveform) - self.receptive_field) // self.hop + 1
+        size = CPU_PIECE if waveform.device.type == "cpu" else GPU_PIECE
+        pieces = []
+        for start in range(0, frames, size):
+            samples = (min(size, frames - start) - 1) * self.hop + self.receptive_field
+            piece = waveform[start * self.hop : start * self.hop + samples]
+            pieces.append(self._convolve(torch.nn.functional.linear(first.conv.windows(piece), weight, bias)))
+        return torch.cat(pieces)
+
+    def _convolve(self, x: torch.Tensor) -> torch.Tensor:
+        """Take the output of the first convolution ([steps, channels]) through the rest of the extractor."""
+        x = x.to(self.dtype)
+        for index, layer in enumerate(self.model.feature_extractor.conv_layers):
+            if index:
+                x = layer.conv(x)
             norm = getattr(layer, "layer_norm", None)
-            if isinstance(norm, torch.nn.GroupNorm):  # one group a channel: statistics over time
-                x = x.float()
-                x = x - x.mean(0)
-                x = x * (norm.weight * torch.rsqrt(x.square().mean(0) + norm.eps)) + norm.bias
-            x = x.to(self.dtype)
             if isinstance(norm, torch.nn.LayerNorm):
                 x = norm(x)
             x = layer.activation(x)
         return x
+
+
+def _fold_group_norm(
+    weight: torch.Tensor, norm: torch.nn.GroupNorm, windows: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make a linear map and the normalisation over time of what it gives into one linear map.
+
+    Mean and variance of a linear map of windows follow from the mean and covariance of the windows, which are small.
+
+    Arguments
+    ---------
+    weight : torch.Tensor
+        Shape [channels, size]. A bias would be normalised away.
+    norm : torch.nn.GroupNorm
+        With one group a channel.
+    windows : torch.Tensor
+        All of an utterance, shape [steps, size].
+
+    Returns
+    -------
+    weight, bias : torch.Tensor
+        Shapes [channels, size] and [channels].
+    """
+    mean = windows.double().mean(0)
+    centred = windows.double() - mean
+    covariance = (centred.T @ centred / len(windows)).float()
+    variance = ((weight @ covariance) * weight).sum(1)
+    folded = weight * (norm.weight * torch.rsqrt(variance + norm.eps)).unsqueeze(1)
+    return folded, norm.bias - folded @ mean.float()
 
 
 class Wav2Vec2(ConvolutionalFrontEnd):

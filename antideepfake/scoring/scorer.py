@@ -25,7 +25,7 @@ def score_protocol(
     protocol: pd.DataFrame,
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
-    batch_seconds: float = 60.0,
+    batch_seconds: float = 16.0,
     num_workers: int = 0,
     quiet: bool = False,
     rank: int = 0,
