@@ -46,6 +46,8 @@ def find_inputs(inputs: list[str]) -> pd.DataFrame:
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
         raise InputError(f"'{repeated}' is given twice; name every file once")
+    if (broken := table["ID"].str.contains("[\r\n]")).any():
+        raise InputError(f"{table.loc[broken, 'ID'].iloc[0]!r}: a line end in a name; rename the file")
     return table
 
 

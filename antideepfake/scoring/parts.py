@@ -11,6 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
 
 
@@ -39,6 +40,7 @@ class Parts:
     >>> sorted(parts.places())
     [0, 1, 2]
     >>> parts.merge(["Letter"])
+    3
     >>> path.read_text().split()
     ['Letter', 'a', 'b', 'c']
     """
@@ -85,13 +87,25 @@ class Parts:
             for _, line in _whole_lines(part):
                 yield _place(line)
 
-    def merge(self, header: Sequence[str]) -> None:
+    def merge(self, header: Sequence[str], count: int | None = None) -> int:
         """Write the CSV file, rows in the order of their places; the parts stay.
 
         Arguments
         ---------
         header : list of str
             Names of the columns.
+        count : int, optional
+            How many rows there must be.
+
+        Returns
+        -------
+        int
+            How many rows there are.
+
+        Raises
+        ------
+        InputError
+            When they are not as many as there must be; a file that is there stays as it was.
         """
         # Where each line begins is kept, not the lines: 24 bytes a row.
         places, numbers, offsets = array("q"), array("q"), array("q")
@@ -101,14 +115,20 @@ class Parts:
                 places.append(_place(line))
                 numbers.append(number)
                 offsets.append(offset)
+        found, first = np.unique(np.asarray(places), return_index=True)
+        if count not in (None, len(found)):
+            raise InputError(
+                f"{self.path}: {len(found)} of {count} rows are there; run one such command at a time, this one again"
+            )
         with ExitStack() as stack:
             files = [stack.enter_context(open(part, "rb")) for part in parts]
             merged = stack.enter_context(atomic_open(self.path, newline=""))
             csv.writer(merged, lineterminator="\n").writerow(header)
-            for index in np.argsort(np.asarray(places)):
+            for index in first:
                 file = files[numbers[index]]
                 file.seek(offsets[index])
                 merged.write(file.readline().partition(b",")[2].decode())
+        return len(found)
 
     def remove(self) -> None:
         """Delete all parts."""

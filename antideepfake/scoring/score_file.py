@@ -54,7 +54,7 @@ class ScoreWriter:
     >>> path = getfixture("tmp_path") / "scores.csv"
     >>> with ScoreWriter(path, ["Attack"]) as writer:
     ...     writer.write(0, "a", (-1.5, 2.0), "real", {"Attack": "-"})
-    >>> writer.merge()
+    >>> writer.merge(1)
     []
     >>> print(path.read_text(), end="")
     ID,Score,Label,Attack
@@ -144,21 +144,31 @@ class ScoreWriter:
         """
         self._skipped.write(place, [re.sub(r"[\r\n]+", " ", value) for value in (path, error)])
 
-    def merge(self) -> list[SkippedFile]:
+    def merge(self, count: int) -> list[SkippedFile]:
         """Make the score file and the list of skipped files of all parts, which go; for one process, at the end.
+
+        Arguments
+        ---------
+        count : int
+            How many utterances there are.
 
         Returns
         -------
         list of SkippedFile
             In the order of the utterances.
+
+        Raises
+        ------
+        InputError
+            When some utterances were neither scored nor skipped.
         """
-        self._skipped.merge(["Path", "Reason"])
+        missing = self._skipped.merge(["Path", "Reason"])
         with open(self._skipped.path, encoding="utf-8", newline="") as file:
             skipped = [SkippedFile(*row) for row in islice(csv.reader(file), 1, None)]
         if not skipped:
             self._skipped.path.unlink()
         # The score file comes last: where it is, all is.
-        self._scored.merge(self.columns)
+        self._scored.merge(self.columns, count - missing)
         self._scored.remove()
         self._skipped.remove()
         return skipped
@@ -188,7 +198,7 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     >>> path = getfixture("tmp_path") / "scores.csv"
     >>> with ScoreWriter(path) as writer:
     ...     writer.write(0, "a", (-1.5, 2.0), "real")
-    >>> _ = writer.merge()
+    >>> _ = writer.merge(1)
     >>> read_scores(path).values.tolist()
     [['a', 3.5, 'real']]
     """
@@ -230,7 +240,7 @@ def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float]]:
     >>> path = getfixture("tmp_path") / "scores.csv"
     >>> with ScoreWriter(path) as writer:
     ...     writer.write(0, "a", (-1.5, 2.0), "real")
-    >>> _ = writer.merge()
+    >>> _ = writer.merge(1)
     >>> list(iterate_scores(path))
     [('a', 3.5)]
     """

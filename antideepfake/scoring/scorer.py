@@ -86,7 +86,7 @@ def score_protocol(
                     writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
                 progress.update()
     _wait_for_all(world_size)
-    return writer.merge() if rank == 0 else []
+    return writer.merge(len(protocol)) if rank == 0 else []
 
 
 def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:

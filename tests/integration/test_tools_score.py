@@ -113,6 +113,15 @@ def test_a_single_file_and_one_that_is_bad(run, model_folder, data, capsys):
     assert "0 scored" in capsys.readouterr().out
 
 
+def test_a_line_end_in_a_name_is_told_before_the_work(run, model_folder, data, capsys):
+    """The run would end at that file, after hours perhaps."""
+    (data / "a.flac").rename(data / "a\nb.flac")
+    assert run(model_folder, data, "--quiet") == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "a line end in a name" in told
+    assert not list(Path().iterdir())
+
+
 @pytest.mark.parametrize("name", ["sound.raw", "notes.txt", "noextension"])
 def test_a_file_that_is_no_audio_is_skipped(run, model_folder, tmp_path, capsys, name):
     """A file with a suffix that libsndfile reads otherwise would end in a traceback."""

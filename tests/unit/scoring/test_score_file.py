@@ -31,7 +31,7 @@ def _write(path, rows, rank=0):
         for place, (name, logits, label, attack) in enumerate(rows):
             if not done[place]:
                 writer.write(place, name, logits, label, {"Attack": attack, "Path": "not a column"})
-    writer.merge()
+    writer.merge(len(rows))
 
 
 @given(_rows(PLAIN))
@@ -83,7 +83,7 @@ def test_resume_knows_what_is_done(tmp_path):
     with ScoreWriter(tmp_path / "s.csv") as writer:
         assert writer.done(3).tolist() == [True, True, False]
         writer.write(2, "c", (0.0, 2.0), None)
-    assert writer.merge() == []
+    assert writer.merge(3) == []
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a", "b", "c"]
 
 
@@ -94,7 +94,7 @@ def test_lines_of_all_processes_count(tmp_path):
             writer.write(place, f"id{place}", (0.0, 1.0), "real")
     writer = ScoreWriter(tmp_path / "s.csv")
     assert writer.done(4).tolist() == [True, True, True, False]
-    writer.merge()
+    writer.merge(3)
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id1", "id2"]
     assert os.listdir(tmp_path) == ["s.csv"]
 
@@ -112,7 +112,7 @@ def test_skipped_files_of_all_processes_are_listed_in_order(tmp_path):
         with ScoreWriter(tmp_path / "s.csv", rank=rank) as writer:
             writer.skip(place, f"{place}.wav", f"{place}.wav: broken\nin two lines")
     assert not writer.done(3).any()
-    skipped = writer.merge()
+    skipped = writer.merge(3)
     assert [file.path for file in skipped] == ["0.wav", "1.wav", "2.wav"]
     assert skipped[0].error == "0.wav: broken in two lines"
     assert len((tmp_path / "s.csv.skipped.csv").read_text().splitlines()) == 4
@@ -124,8 +124,20 @@ def test_what_was_skipped_can_be_forgotten(tmp_path):
         writer.skip(0, "a.wav", "a.wav: broken")
     writer = ScoreWriter(tmp_path / "s.csv")
     writer.forget_skipped()
-    assert writer.merge() == []
+    assert writer.merge(0) == []
     assert os.listdir(tmp_path) == ["s.csv"]
+
+
+def test_a_score_file_that_lacks_lines_is_not_made(tmp_path):
+    """Of two runs at once, the second would put a short score file in the place of the whole one."""
+    with ScoreWriter(tmp_path / "s.csv") as first, ScoreWriter(tmp_path / "s.csv") as second:
+        for writer in (first, second):
+            writer.write(0, "a", (0.0, 1.0), "real")
+            writer.skip(1, "b.wav", "b.wav: broken")
+    first.merge(2)
+    with pytest.raises(InputError, match=r"s\.csv: 0 of 2 rows"):
+        second.merge(2)
+    assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a"]
 
 
 def test_what_another_run_left_is_not_gone_on_with(tmp_path):
