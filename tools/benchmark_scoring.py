@@ -63,11 +63,11 @@ def read_clips(folder: str, count: int) -> list[torch.Tensor]:
     raise InputError(f"{folder}: holds {len(clips)} clips of {SHORTEST:g} to {LONGEST:g} s; --clips asks for {count}")
 
 
-def read_modules(folder: str) -> torch.nn.ModuleDict:
+def read_modules(folder: str) -> dict[str, torch.nn.Module]:
     """Read the modules of a model folder."""
     modules = build_modules(Path(folder, "config.json"))
     load_weights(modules, Path(folder, FILES["model"]))
-    return modules.eval()
+    return dict(modules.eval().items())
 
 
 def random_modules(name: str, clips: list[torch.Tensor]) -> dict[str, torch.nn.Module]:
@@ -188,7 +188,7 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
     parser.add_argument("--clips", type=int, default=60, help="how many (default: 60)")
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], help="(default: fp32 bf16)")
-    parser.add_argument("--batch_seconds", type=float, nargs="+", default=[8.0, 16.0, 64.0], help="(default: 8 16 64)")
+    parser.add_argument("--batch_seconds", type=float, nargs="+", default=[8.0, 32.0], help="(default: 8 32)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
     args = parser.parse_args()
 

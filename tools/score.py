@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """Score recordings: how likely is each to be real speech?
 
-MODEL is a model folder or the hub id of one. INPUT is an audio file, a folder (searched at any depth) or a protocol (.csv); there may be
-several. Prints a table and writes the score file; run again after an interruption, it goes on where it stopped.
+MODEL is a model folder or the hub id of one. INPUT is an audio file, a folder (searched at any depth) or a protocol
+(.csv); there may be several. Prints a table and writes the score file; run again after an interruption, it goes on
+where it stopped.
 
 Under torchrun, several processes share the work, with --device cuda on a GPU each. An interrupted run may go on with
 more of them or fewer.

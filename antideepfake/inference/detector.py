@@ -282,7 +282,7 @@ def load_detector(
             raise InputError(f"{source}/hyperparams.yaml: not that of a model folder ({error})") from None
     else:
         raise InputError(
-            f"{source}: holds no config.json, and its hyperparams.yaml can run code; if you trust it, say so (trust_code)"
+            f"{source}: holds no config.json, and its hyperparams.yaml can run code; trust_code says that you trust it"
         )
     detector.prepare(precision)
     return detector

@@ -135,8 +135,15 @@ class SelfSupervisedFrontEnd(torch.nn.Module):
             Shape [batch, frames, size], or [batch, layers + 1, frames, size] with ``all_layers``.
         relative_lengths : torch.Tensor
             Of the frames, [batch].
+
+        Raises
+        ------
+        ValueError
+            When a waveform is shorter than ``receptive_field``.
         """
         lengths = whole_lengths(relative_lengths, waveforms.shape[1]).tolist()
+        if min(lengths) < self.receptive_field:
+            raise ValueError(f"a waveform has {min(lengths)} samples; a frame needs {self.receptive_field}")
         features = [self.extract(waveform[:length]) for waveform, length in zip(waveforms, lengths, strict=True)]
         counts = torch.tensor([len(item) for item in features], device=waveforms.device)
         frame_lengths = counts / counts.max()
@@ -265,12 +272,15 @@ def _fold_group_norm(
     weight, bias : torch.Tensor
         Shapes [channels, size] and [channels].
     """
-    mean = windows.double().mean(0)
-    centred = windows.double() - mean
-    covariance = (centred.T @ centred / len(windows)).float()
-    variance = ((weight @ covariance) * weight).sum(1)
-    folded = weight * (norm.weight * torch.rsqrt(variance + norm.eps)).unsqueeze(1)
-    return folded, norm.bias - folded @ mean.float()
+    # Where a filter sees next to nothing, its variance is a small difference of large numbers; MPS has no float64.
+    windows = windows.to(torch.float32 if windows.device.type == "mps" else torch.float64)
+    mean = windows.mean(0)
+    centred = windows - mean
+    covariance = centred.T @ centred / len(windows)
+    exact = weight.to(windows.dtype)
+    variance = ((exact @ covariance) * exact).sum(1)
+    folded = exact * (norm.weight * torch.rsqrt(variance + norm.eps)).unsqueeze(1)
+    return folded.to(weight.dtype), (norm.bias - folded @ mean).to(weight.dtype)
 
 
 class Wav2Vec2(ConvolutionalFrontEnd):
