@@ -20,6 +20,7 @@ LEFT_OUT = {
     r"final_proj\..*": "projects to the targets of pre-training",
     r"label_embs_concat": "targets of pre-training",
     r"lm_head\..*": "recognises speech",
+    r"embedding_model\.back_end\..*": "back end of another detector",
 }
 # fairseq's names to those of transformers; the first that fits.
 FAIRSEQ = [
@@ -49,8 +50,10 @@ TRANSFORMERS = [
     (r"((?:feature_extractor|feature_projection|encoder)\..+)", r"\1"),
 ]
 KINDS = {"wav2vec2": Wav2Vec2, "hubert": HuBERT, "wavlm": WavLM, "wav2vec2-bert": Wav2Vec2BERT}
-PREFIXES = ("m_ssl.model.", "wav2vec2.", "hubert.", "wavlm.", "wav2vec2_bert.")
-HEAD = {"proj_fc.weight": "weight", "proj_fc.bias": "bias"}
+OWN_KINDS = {f"antideepfake.lobes.{kind.__name__}": kind for kind in KINDS.values()}
+# Of detectors of the released code, of transformers, and of this project's model folders.
+PREFIXES = ("m_ssl.model.", "wav2vec2.", "hubert.", "wavlm.", "wav2vec2_bert.", "embedding_model.front_end.model.")
+HEAD = re.compile(r"(?:proj_fc|classifier)\.(weight|bias)")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Checkpoint:
 
 
 def read_checkpoint(source: str | os.PathLike, num_attention_heads: int | None = None) -> Checkpoint:
-    """Read a detector of the released code, or a self-supervised model of fairseq or transformers.
+    """Read a detector of the released code or of a model folder, or a self-supervised model of fairseq or transformers.
 
     Arguments
     ---------
@@ -136,7 +139,7 @@ def understand(weights: Weights, num_attention_heads: int | None = None) -> Chec
         bare = name.removeprefix(next((prefix for prefix in PREFIXES if name.startswith(prefix)), ""))
         reason = next((text for pattern, text in LEFT_OUT.items() if re.fullmatch(pattern, bare)), None)
         ours = next((re.sub(old, new, bare) for old, new in rules if re.fullmatch(old, bare)), None)
-        if name in HEAD:
+        if HEAD.fullmatch(name):
             continue
         if reason is not None:
             left_out[name] = reason
@@ -150,7 +153,7 @@ def understand(weights: Weights, num_attention_heads: int | None = None) -> Chec
             f"{', '.join(list(weights.state)[:4])} ..."
         )
     encoder = {ours: weights.state[name] for ours, name in originals.items()}
-    classifier = {HEAD[name]: weights.state[name] for name in HEAD if name in weights.state}
+    classifier = {head[1]: value for name, value in weights.state.items() if (head := HEAD.fullmatch(name))}
     if is_fairseq:
         kind, settings = _fairseq_architecture(weights, encoder, left_out, num_attention_heads)
     else:
@@ -179,15 +182,15 @@ def _is_finite(value: torch.Tensor) -> bool:
 
 
 def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFrontEnd], dict[str, Any]]:
-    kind = KINDS.get(weights.config.get("model_type", ""))
+    own = dict(weights.config.get("front_end", {}))  # of a model folder of this project
+    kind = KINDS.get(weights.config.get("model_type", "")) or OWN_KINDS.get(own.pop("class", ""))
     if kind is None:
         raise InputError(
             f"{weights.source}: has transformers' names, but no config.json beside it with a model_type of "
             f"{', '.join(KINDS)}; give the folder that holds both"
         )
-    return kind, {
-        name: value for name, value in weights.config.items() if name in kind.defaults() and name not in DROPOUT
-    }
+    settings = own or weights.config
+    return kind, {name: value for name, value in settings.items() if name in kind.defaults() and name not in DROPOUT}
 
 
 def _fairseq_architecture(

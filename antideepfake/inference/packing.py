@@ -1,6 +1,9 @@
 """Faster products on a CPU."""
 
+from typing import Any
+
 import torch
+from transformers.activations import GELUActivation
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from antideepfake.lobes.self_supervised import TimeConvolution
@@ -17,6 +20,8 @@ class PackedLinear(torch.nn.Module):
         Shape [out_features, in_features], float32 or bfloat16, on the CPU.
     bias : torch.Tensor, optional
         Shape [out_features].
+    activation : str
+        ``gelu`` to apply that to the result, or ``none``.
 
     Example
     -------
@@ -26,14 +31,15 @@ class PackedLinear(torch.nn.Module):
     True
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> None:
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None, activation: str = "none") -> None:
         super().__init__()
+        self.activation = activation
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous())
         self.bias = None if bias is None else bias.detach()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``x`` ([..., in_features]) to [..., out_features]."""
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], "none")
 
 
 def can_pack(dtype: torch.dtype) -> bool:
@@ -64,10 +70,22 @@ def pack_linears(module: torch.nn.Module) -> None:
     if not can_pack(next(module.parameters()).dtype):
         return
     for name, child in list(module.named_modules()):
-        parent: torch.nn.Module = module.get_submodule(name.rpartition(".")[0])
+        parent: Any = module.get_submodule(name.rpartition(".")[0])
         # WavLM's attention takes the weights of its linear layers, not the layers
         if type(child) is torch.nn.Linear and not isinstance(parent, WavLMAttention):
-            setattr(parent, name.rpartition(".")[2], PackedLinear(child.weight, child.bias))
+            activation = "none"
+            if child is getattr(parent, "intermediate_dense", None):
+                activation = _take_gelu(parent, "intermediate_act_fn")
+            setattr(parent, name.rpartition(".")[2], PackedLinear(child.weight, child.bias, activation))
         elif isinstance(child, TimeConvolution) and child.in_channels > 1:  # over the waveform there is nothing to gain
-            child.product = PackedLinear(child.matrix(), child.bias)
+            activation = "none" if hasattr(parent, "layer_norm") else _take_gelu(parent, "activation")
+            child.product = PackedLinear(child.matrix(), child.bias, activation)
             del child.weight
+
+
+def _take_gelu(parent: torch.nn.Module, name: str) -> str:
+    """Leave the activation that follows a layer to the layer, if it is a GELU."""
+    if not isinstance(getattr(parent, name), GELUActivation):
+        return "none"
+    setattr(parent, name, torch.nn.Identity())
+    return "gelu"

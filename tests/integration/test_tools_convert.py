@@ -1,11 +1,15 @@
 """tools/convert_checkpoint.py as a user runs it: from a released detector to scores."""
 
 import json
+import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 import yaml
@@ -73,3 +77,27 @@ def test_mistakes_are_told_in_a_sentence(tmp_path):
         run = _convert(source, tmp_path / "model", *heads)
         assert run.returncode == 2 and told in run.stderr and "Traceback" not in run.stderr
         assert len(run.stderr.splitlines()) == 1 and not (tmp_path / "model").exists()
+
+
+def test_push_uploads_a_private_repository_with_a_card(tmp_path, monkeypatch, capsys):
+    """A model of a licence that restricts it would be made public, or a repository be left without a card."""
+    calls = []
+
+    class Api:
+        def create_repo(self, repo_id, private, exist_ok):
+            calls.append(("create", repo_id, private, exist_ok))
+
+        def upload_folder(self, repo_id, folder_path):
+            calls.append(("upload", repo_id, sorted(os.listdir(folder_path))))
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    source = str(PARITY / "hubert.safetensors")
+    arguments = [source, str(tmp_path / "model"), "--num_attention_heads", "4", "--push", "someone/detector"]
+    monkeypatch.setattr(sys, "argv", ["convert_checkpoint.py", *arguments])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(ROOT / "tools" / "convert_checkpoint.py"), run_name="__main__")
+    assert left.value.code == 0
+    files = ["README.md", "config.json", "hyperparams.yaml", "label_encoder.txt", "metadata.json", "model.safetensors"]
+    assert calls == [("create", "someone/detector", True, True), ("upload", "someone/detector", files)]
+    assert 'load_detector("someone/detector")' in (tmp_path / "model" / "README.md").read_text()
+    assert "private" in capsys.readouterr().out

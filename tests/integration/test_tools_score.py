@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -338,3 +339,15 @@ def test_a_process_that_fails_ends_all(run, model_folder, many, tmp_path):
     assert not Path("scores.csv").exists()
     assert run(model_folder, *many, "--quiet") == 1
     assert len(read_scores("scores.csv")) == 1425
+
+
+def test_precision_and_trust_reach_the_detector(model_folder, data, run, tmp_path, capsys):
+    """An option would be accepted and do nothing, or code of a folder run without being asked."""
+    assert run(model_folder, data, "--precision", "fp8") == 2
+    assert "'fp8' is unknown" in capsys.readouterr().err
+    assert run(model_folder, data, "--precision", "bf16", "--quiet") == 0
+    folder = shutil.copytree(model_folder, tmp_path / "own")
+    (folder / "config.json").unlink()
+    assert run(folder, data, "--overwrite") == 2
+    assert "trust_code" in capsys.readouterr().err
+    assert run(folder, data, "--overwrite", "--trust_code", "--quiet") == 0

@@ -8,10 +8,17 @@ import safetensors.torch
 import torch
 import transformers
 
-from antideepfake.checkpoints import Weights, load_front_end, load_pretrained, read_checkpoint
+from antideepfake.checkpoints import (
+    ModelMetadata,
+    Weights,
+    load_front_end,
+    load_pretrained,
+    read_checkpoint,
+    write_model_folder,
+)
 from antideepfake.checkpoints.names import understand
 from antideepfake.errors import InputError
-from antideepfake.lobes import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes import HuBERT, LayerWeightedMeanPooling, UtteranceEncoder, Wav2Vec2, Wav2Vec2BERT, WavLM
 from antideepfake.training import load_hparams
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -248,3 +255,28 @@ def test_pretrained_weights_of_another_architecture_are_told(tmp_path, state, wr
     ((name, value),) = wrong.items()
     with pytest.raises(InputError, match=f"{name} is {(settings)[name]}, not {value}"):
         load_pretrained(front_end, path)
+
+
+def test_a_model_folder_is_a_source_too(tmp_path, state):
+    """Fine-tuning could begin from everybody's detectors but one's own."""
+    front_end = _understand(state).build()
+    modules = {
+        "embedding_model": UtteranceEncoder(front_end, LayerWeightedMeanPooling(4)),
+        "classifier": torch.nn.Linear(32, 2),
+    }
+    settings = """
+front_end: !new:antideepfake.lobes.Wav2Vec2
+back_end: !new:antideepfake.lobes.LayerWeightedMeanPooling
+  n_layers: 4
+classifier: !new:torch.nn.Linear
+  in_features: 32
+  out_features: 2
+"""
+    write_model_folder(tmp_path / "model", settings, modules, ModelMetadata())
+    checkpoint = read_checkpoint(tmp_path / "model")
+    assert checkpoint.left_out == {"embedding_model.back_end.layer_weights": "back end of another detector"}
+    torch.testing.assert_close(checkpoint.classifier["weight"], modules["classifier"].weight.data)
+    again = checkpoint.build()
+    assert again.architecture == front_end.architecture
+    for name, value in front_end.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, atol=0, rtol=0)

@@ -14,10 +14,11 @@ TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "in
 @pytest.mark.skipif(not can_pack(torch.float32), reason="this processor or torch cannot pack")
 @pytest.mark.parametrize("kind", [Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT])
 @pytest.mark.parametrize("all_layers", [False, True])
+@pytest.mark.parametrize("more", [{}, {"hidden_act": "relu"}])
 @torch.inference_mode()
-def test_packed_front_ends_give_the_same(kind, all_layers):
+def test_packed_front_ends_give_the_same(kind, all_layers, more):
     """Scores would change with the processor."""
-    front_end = kind(all_layers, **TINY).eval()
+    front_end = kind(all_layers, **TINY, **more).eval()
     batch, lengths = torch.randn(3, 8000), torch.tensor([1.0, 0.7, 0.3])
     expected, _ = front_end(batch, lengths)
     pack_linears(front_end)
