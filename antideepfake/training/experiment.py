@@ -27,18 +27,17 @@ from antideepfake.training.hparams import HyperParameters
 
 
 def begin_experiment(hparams: HyperParameters, overrides: str) -> None:
-    """Make the output folder with a copy of the YAML and a log, and seed everything.
+    """Make the output folder with a copy of the YAML and a log.
 
     Arguments
     ---------
     hparams : HyperParameters
-        ``output_folder`` and ``seed``.
+        ``output_folder``.
     overrides : str
         From the command line.
     """
     with contextlib.redirect_stdout(sys.stderr):  # where SpeechBrain's log goes from here on: stdout is for results
         sb.create_experiment_directory(hparams["output_folder"], hparams.file, overrides)
-    sb.utils.seed.seed_everything(hparams["seed"])
 
 
 def fit_detector(

@@ -20,6 +20,7 @@ data_folder: !PLACEHOLDER
 output_folder: !PLACEHOLDER
 model_folder: !ref <output_folder>/model
 seed: 1
+__set_seed: !apply:speechbrain.utils.seed.seed_everything [!ref <seed>]
 corpus: Tiny
 licence: none
 dropout: 0.0
@@ -81,7 +82,6 @@ def start(corpus, tmp_path, detector_yaml):
         path = tmp_path / "train.yaml"
         layers = detector_yaml.replace("embedding_size: 16", "embedding_size: 16\n    dropout: !ref <dropout>")
         path.write_text(TRAINING_YAML.replace("DETECTOR", layers))
-        torch.manual_seed(1)
         given = f"data_folder: {corpus}\noutput_folder: {output}\n{overrides}"
         hparams, settings = load_hparams(path, given, DetectorBrain.HPARAMS_NEEDED)
         table = read_protocol(corpus / "p.csv")

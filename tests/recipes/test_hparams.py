@@ -1,0 +1,24 @@
+"""What holds for the YAML of every recipe."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from antideepfake.training import load_hparams
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*/hparams/*.yaml")), ids=lambda path: path.parts[-3])
+def test_the_seed_reaches_the_first_weights(path, tmp_path):
+    """Runs with one seed would begin from different weights, and those with others from the same."""
+
+    def weights(seed):
+        torch.rand(seed)  # whatever was drawn before
+        overrides = f"data_folder: {tmp_path}\noutput_folder: {tmp_path}\nseed: {seed}"
+        hparams, _ = load_hparams(path, overrides)
+        return torch.cat([weight.flatten() for weight in torch.nn.ModuleDict(hparams["modules"]).parameters()])
+
+    first, again, other = weights(1), weights(1), weights(2)
+    assert torch.equal(first, again) and not torch.equal(first, other)
