@@ -12,7 +12,7 @@ import copy
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +27,7 @@ from antideepfake.checkpoints import FILES, ModelMetadata, build_modules, load_w
 from antideepfake.dataio import SAMPLE_RATE, normalise, read_audio, to_mono_16k
 from antideepfake.errors import InputError, run_program
 from antideepfake.inference import Detector
-from antideepfake.lobes import MeanPooling, PassThrough, UtteranceEncoder, compute_logits
+from antideepfake.lobes import MeanPooling, UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd
 from antideepfake.protocol import find_audio
 from antideepfake.training import load_hparams
@@ -63,14 +63,14 @@ def read_clips(folder: str, count: int) -> list[torch.Tensor]:
     raise InputError(f"{folder}: holds {len(clips)} clips of {SHORTEST:g} to {LONGEST:g} s; --clips asks for {count}")
 
 
-def read_modules(folder: str) -> dict[str, torch.nn.Module]:
+def read_modules(folder: str) -> torch.nn.ModuleDict:
     """Read the modules of a model folder."""
     modules = build_modules(Path(folder, "config.json"))
     load_weights(modules, Path(folder, FILES["model"]))
-    return dict(modules.eval().items())
+    return modules.eval()
 
 
-def random_modules(name: str, clips: list[torch.Tensor]) -> dict[str, torch.nn.Module]:
+def random_modules(name: str, clips: list[torch.Tensor]) -> torch.nn.ModuleDict:
     """Build a detector with random weights whose scores spread as those of a trained one.
 
     Its classifier looks along the direction in which the embeddings of the clips differ most, with a standard deviation
@@ -94,10 +94,10 @@ def random_modules(name: str, clips: list[torch.Tensor]) -> dict[str, torch.nn.M
     with torch.no_grad():
         classifier.weight.copy_(torch.stack([-direction / 2, direction / 2]))
         classifier.bias.copy_(-classifier.weight @ embeddings.mean(0))
-    return {"embedding_model": encoder, "classifier": classifier}
+    return assemble_detector(encoder, classifier)
 
 
-def plain_route(modules: Mapping[str, torch.nn.Module], device: str) -> Callable[[list[torch.Tensor]], list[float]]:
+def plain_route(modules: torch.nn.ModuleDict, device: str) -> Callable[[list[torch.Tensor]], list[float]]:
     """Score one clip at a time in float32, with the encoder as transformers has it where there is one."""
     parts = {name: copy.deepcopy(modules[name]).to(device) for name in ("embedding_model", "classifier")}
     encoder: Any = parts["embedding_model"]
@@ -123,12 +123,11 @@ def plain_route(modules: Mapping[str, torch.nn.Module], device: str) -> Callable
 
 
 def fast_route(
-    modules: Mapping[str, torch.nn.Module], device: str, precision: str, batch_seconds: float
+    modules: torch.nn.ModuleDict, device: str, precision: str, batch_seconds: float
 ) -> Callable[[list[torch.Tensor]], list[float]]:
     """Score with score_files."""
-    more = {"compute_features": torch.nn.Identity(), "mean_var_norm": PassThrough()}
     hparams = {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}
-    detector = Detector({**more, **copy.deepcopy(modules)}, hparams, {"device": device})
+    detector = Detector(copy.deepcopy(modules), hparams, {"device": device})
     detector.prepare(precision)
 
     def score(clips: list[torch.Tensor]) -> list[float]:

@@ -8,6 +8,7 @@ Hugging Face hub. Every tensor is used, or left out for a reason that is printed
 import argparse
 import os
 import sys
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 
@@ -62,7 +63,9 @@ def report(checkpoint: Checkpoint) -> str:
         f"{checkpoint.kind.__name__}, {layers} layers of {size}",
         f"{used + len(checkpoint.left_out)} tensors: {used} used, {len(checkpoint.left_out)} left out",
     ]
-    lines += [f"  left out, {reason}: {', '.join(names)}" for reason, names in reasons.items()]
+    for reason, names in reasons.items():
+        text = f"left out, {reason}: {', '.join(names)}"
+        lines.append(textwrap.fill(text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False))
     return "\n".join(lines)
 
 

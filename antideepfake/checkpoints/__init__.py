@@ -6,13 +6,12 @@ from antideepfake.checkpoints.model_folder import (
     ModelFolderPretrainer,
     ModelMetadata,
     build_modules,
-    fetch_model_folder,
     load_label_encoder,
     load_weights,
     write_model_folder,
 )
 from antideepfake.checkpoints.names import Checkpoint, load_front_end, load_pretrained, read_checkpoint
-from antideepfake.checkpoints.reading import Weights, read_weights
+from antideepfake.checkpoints.reading import Weights, fetch_folder, read_weights
 
 __all__ = [
     "FILES",
@@ -21,7 +20,7 @@ __all__ = [
     "ModelMetadata",
     "Weights",
     "build_modules",
-    "fetch_model_folder",
+    "fetch_folder",
     "load_front_end",
     "load_label_encoder",
     "load_pretrained",

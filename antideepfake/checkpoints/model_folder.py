@@ -26,7 +26,6 @@ from speechbrain.utils.fetching import FetchConfig, LocalStrategy
 from speechbrain.utils.parameter_transfer import Pretrainer
 
 from antideepfake import lobes
-from antideepfake.checkpoints.reading import fetch_folder
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
@@ -133,11 +132,6 @@ class ModelFolderPretrainer(Pretrainer):
         return super().collect_files(default_source, local_strategy, fetch_config)
 
 
-def fetch_model_folder(source: str | os.PathLike) -> Path:
-    """Give the local folder of a model, downloaded if ``source`` is a hub id; see :func:`fetch_folder`."""
-    return fetch_folder(source, ("config.json", "hyperparams.yaml", *FILES.values()))
-
-
 def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
     """Load weights by name; every one must be there, of the right shape, and none left over.
 
@@ -188,7 +182,7 @@ def load_label_encoder(encoder: CategoricalEncoder, path: str | os.PathLike) -> 
     encoder.expect_len(len(LABELS))
 
 
-def describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml.Node]:
+def _describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml.Node]:
     """Pick the parts of a detector from the YAML of its training.
 
     Arguments
@@ -222,13 +216,13 @@ def describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml.
     return parts
 
 
-def as_plain_data(parts: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]] | None:
+def _as_plain_data(parts: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]] | None:
     """Turn YAML nodes into plain data: ``{"class": ..., **settings}`` of each part.
 
     Arguments
     ---------
     parts : mapping
-        As :func:`describe_parts` gives.
+        As :func:`_describe_parts` gives.
 
     Returns
     -------
@@ -283,6 +277,18 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     ------
     InputError
         When the file is damaged, or names another class.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "config.json"
+    >>> config = {
+    ...     "front_end": {"class": "antideepfake.lobes.LogFilterBank", "n_filters": 20},
+    ...     "back_end": {"class": "antideepfake.lobes.MeanPooling"},
+    ...     "classifier": {"class": "torch.nn.Linear", "in_features": 20, "out_features": 2},
+    ... }
+    >>> _ = path.write_text(json.dumps(config))
+    >>> build_modules(path)["classifier"]
+    Linear(in_features=20, out_features=2, bias=True)
     """
     try:
         config = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -299,13 +305,7 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
                 parts[name] = kind(**settings)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not that of a model folder ({error})") from None
-    modules = {
-        "compute_features": torch.nn.Identity(),
-        "mean_var_norm": lobes.PassThrough(),
-        "embedding_model": lobes.UtteranceEncoder(parts["front_end"], parts["back_end"]),
-        "classifier": parts["classifier"],
-    }
-    return torch.nn.ModuleDict(modules)
+    return lobes.assemble_detector(lobes.UtteranceEncoder(parts["front_end"], parts["back_end"]), parts["classifier"])
 
 
 def write_model_folder(
@@ -333,10 +333,10 @@ def write_model_folder(
     """
     folder = Path(folder)
     embedding_model: Any = modules["embedding_model"]
-    parts = describe_parts(settings, embedding_model.front_end)
+    parts = _describe_parts(settings, embedding_model.front_end)
     keys = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), node) for name, node in parts.items()]
     detector = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", keys))
-    plain = as_plain_data(parts)
+    plain = _as_plain_data(parts)
 
     for name in ("hyperparams.yaml", "config.json"):  # of an earlier model: until the end nothing here loads
         (folder / name).unlink(missing_ok=True)

@@ -54,6 +54,8 @@ OWN_KINDS = {f"antideepfake.lobes.{kind.__name__}": kind for kind in KINDS.value
 # Of detectors of the released code, of transformers, and of this project's model folders.
 PREFIXES = ("m_ssl.model.", "wav2vec2.", "hubert.", "wavlm.", "wav2vec2_bert.", "embedding_model.front_end.model.")
 HEAD = re.compile(r"(?:proj_fc|classifier)\.(weight|bias)")
+# Attention heads of every size of wav2vec 2.0, XLS-R, MMS, HuBERT and WavLM that was published.
+PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,15 @@ def read_checkpoint(source: str | os.PathLike, num_attention_heads: int | None =
     InputError
         As :func:`antideepfake.checkpoints.read_weights`; also when a tensor is missing, unknown or of the wrong shape,
         or holds what is not a number: all names are listed.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> tiny = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> Wav2Vec2(**tiny).model.save_pretrained(folder)
+    >>> checkpoint = read_checkpoint(folder)
+    >>> checkpoint.kind.__name__, checkpoint.settings["num_hidden_layers"], checkpoint.left_out
+    ('Wav2Vec2', 2, {})
     """
     return understand(read_weights(source), num_attention_heads)
 
@@ -136,11 +147,11 @@ def understand(weights: Weights, num_attention_heads: int | None = None) -> Chec
     left_out: dict[str, str] = {}
     unknown: list[str] = []
     for name in weights.state:
+        if HEAD.fullmatch(name):
+            continue
         bare = name.removeprefix(next((prefix for prefix in PREFIXES if name.startswith(prefix)), ""))
         reason = next((text for pattern, text in LEFT_OUT.items() if re.fullmatch(pattern, bare)), None)
         ours = next((re.sub(old, new, bare) for old, new in rules if re.fullmatch(old, bare)), None)
-        if HEAD.fullmatch(name):
-            continue
         if reason is not None:
             left_out[name] = reason
         elif ours is None or ours in originals:
@@ -228,10 +239,6 @@ def _fairseq_architecture(
     return HuBERT if any("label_embs_concat" in name for name in left_out) else Wav2Vec2, settings
 
 
-# Heads of every size of wav2vec 2.0, XLS-R, MMS, HuBERT and WavLM that was published.
-PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
-
-
 def load_front_end(
     source: str | os.PathLike, all_layers: bool = False, num_attention_heads: int | None = None
 ) -> SelfSupervisedFrontEnd:
@@ -248,6 +255,14 @@ def load_front_end(
     -------
     SelfSupervisedFrontEnd
         In training mode, float32.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> tiny = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> Wav2Vec2(**tiny).model.save_pretrained(folder)
+    >>> load_front_end(folder)(torch.randn(1, 16000), torch.ones(1))[0].shape
+    torch.Size([1, 49, 16])
     """
     return read_checkpoint(source, num_attention_heads).build(all_layers)
 
@@ -266,6 +281,14 @@ def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike
     ------
     InputError
         As :func:`read_checkpoint`; also when the source is of another architecture: the settings that differ are told.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> tiny = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> Wav2Vec2(**tiny).model.save_pretrained(folder)
+    >>> front_end = Wav2Vec2(**tiny, hidden_dropout=0.1)
+    >>> load_pretrained(front_end, folder)
     """
     wanted = front_end.architecture
     checkpoint = read_checkpoint(source, wanted["num_attention_heads"])

@@ -77,6 +77,12 @@ def fetch_folder(source: str | os.PathLike, patterns: tuple[str, ...]) -> Path:
     ------
     InputError
         When the hub has no such model or cannot be reached.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> fetch_folder(folder, ("*.json",)) == folder
+    True
     """
     path = Path(source)
     is_id = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", os.fspath(source)) and not path.parent.exists()

@@ -20,7 +20,7 @@ from antideepfake.checkpoints import (
     FILES,
     ModelMetadata,
     build_modules,
-    fetch_model_folder,
+    fetch_folder,
     load_label_encoder,
     load_weights,
 )
@@ -111,14 +111,9 @@ class Detector(EncoderClassifier):
 
     Example
     -------
-    >>> from antideepfake.lobes import MeanPooling, PassThrough, UtteranceEncoder, Wav2Vec2
+    >>> from antideepfake.lobes import MeanPooling, UtteranceEncoder, Wav2Vec2, assemble_detector
     >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
-    >>> modules = {
-    ...     "compute_features": torch.nn.Identity(),
-    ...     "mean_var_norm": PassThrough(),
-    ...     "embedding_model": UtteranceEncoder(front_end, MeanPooling()),
-    ...     "classifier": torch.nn.Linear(16, 2),
-    ... }
+    >>> modules = assemble_detector(UtteranceEncoder(front_end, MeanPooling()), torch.nn.Linear(16, 2))
     >>> hparams = {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}
     >>> detector = Detector(modules, hparams, {"device": "cpu"})
     >>> (result,) = detector.score_files([(np.random.default_rng(1).standard_normal(8000), 8000)])
@@ -264,7 +259,7 @@ def load_detector(
     InputError
         When the folder is not a model folder or is damaged, or the device is not there.
     """
-    folder = fetch_model_folder(source)
+    folder = fetch_folder(source, ("config.json", "hyperparams.yaml", *FILES.values()))
     plain = (folder / "config.json").is_file()
     for name in ("config.json" if plain else "hyperparams.yaml", *FILES.values()):
         if not (folder / name).is_file():

@@ -1,7 +1,7 @@
 """Torch modules that a YAML names: front ends, back ends."""
 
 from antideepfake.lobes.back_ends import ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
-from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, compute_logits
+from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.front_ends import LogFilterBank
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
@@ -17,6 +17,7 @@ __all__ = [
     "Wav2Vec2",
     "Wav2Vec2BERT",
     "WavLM",
+    "assemble_detector",
     "compute_logits",
     "length_mask",
     "masked_mean",

@@ -61,6 +61,31 @@ class PassThrough(torch.nn.Module):
         return waveforms
 
 
+def assemble_detector(embedding_model: UtteranceEncoder, classifier: torch.nn.Module) -> torch.nn.ModuleDict:
+    """Put the modules of a detector together under the names that ``EncoderClassifier`` wants.
+
+    Arguments
+    ---------
+    embedding_model : UtteranceEncoder
+        Waveforms to embeddings.
+    classifier : torch.nn.Module
+        Embeddings to logits.
+
+    Returns
+    -------
+    torch.nn.ModuleDict
+        ``compute_features`` and ``mean_var_norm``, which do nothing, ``embedding_model`` and ``classifier``.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import LogFilterBank, MeanPooling
+    >>> list(assemble_detector(UtteranceEncoder(LogFilterBank(20), MeanPooling()), torch.nn.Linear(20, 2)))
+    ['compute_features', 'mean_var_norm', 'embedding_model', 'classifier']
+    """
+    nothing = {"compute_features": torch.nn.Identity(), "mean_var_norm": PassThrough()}
+    return torch.nn.ModuleDict({**nothing, "embedding_model": embedding_model, "classifier": classifier})
+
+
 def compute_logits(
     modules: Mapping[str, torch.nn.Module], waveforms: torch.Tensor, relative_lengths: torch.Tensor
 ) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 A front end turns padded waveforms [batch, time] and their relative lengths [batch] into frames [batch, frames, size]
 and the relative lengths of these. Frames of padding may hold anything. ``receptive_field`` is the least number of
-samples that it takes, ``size`` that of a frame.
+samples that it takes.
 """
 
 import torch
@@ -49,7 +49,6 @@ class LogFilterBank(torch.nn.Module):
         f_max: float = SAMPLE_RATE / 2,
     ) -> None:
         super().__init__()
-        self.size = n_filters
         self.receptive_field = round(window_ms * SAMPLE_RATE / 1000)
         self.hop = round(hop_ms * SAMPLE_RATE / 1000)
         self.n_fft = 1 << (self.receptive_field - 1).bit_length()

@@ -8,6 +8,7 @@ The classes build random weights from the settings of an architecture. :func:`an
 gives them trained ones.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -59,7 +60,7 @@ DROPOUT = (
 )
 
 
-class SelfSupervisedFrontEnd(torch.nn.Module):
+class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     """What all self-supervised front ends share.
 
     Arguments
@@ -94,7 +95,6 @@ class SelfSupervisedFrontEnd(torch.nn.Module):
         nothing_masked = {"apply_spec_augment": False, "mask_time_prob": 0.0}
         config = self.config_class(**{**defaults, **settings, **nothing_masked})
         self.model: Any = self.model_class(config)
-        self.size = self.model.config.hidden_size
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
@@ -165,9 +165,9 @@ class SelfSupervisedFrontEnd(torch.nn.Module):
             for layer in self.model.encoder.layers
         ]
 
+    @abstractmethod
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn one waveform ([time]) into the encoder's features ([frames, feature_size])."""
-        raise NotImplementedError
 
     def _project(self, features: torch.Tensor) -> torch.Tensor:
         hidden = self.model.feature_projection(features)
@@ -177,8 +177,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module):
 class TimeConvolution(torch.nn.Module):
     """A convolution over time on [time, channels], as one product with windows that overlap in memory.
 
-    In this layout the normalisation over channels needs no transposition; on a CPU it takes two thirds of the time of
-    ``Conv1d``.
+    In this layout the normalisation over channels that follows needs no transposition.
 
     Arguments
     ---------

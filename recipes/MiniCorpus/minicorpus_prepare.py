@@ -234,7 +234,6 @@ def make_clips(clips: Sequence[Clip], corpus: Path, root: Path, seed: int, overw
             recording[: find_speech(recording)[0] + round((clip.channel.seconds + 0.5) * SAMPLE_RATE)]
             for clip, recording in zip(clips, recordings, strict=False)
         ]
-    if generator:
         batch_seed = int(generator_for(seed, clips[0].name).integers(2**31))
         batch = Batch(voice, [clip.sentence.text for clip in clips], recordings, root, batch_seed)
         try:
