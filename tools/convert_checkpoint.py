@@ -47,7 +47,7 @@ def describe(checkpoint: Checkpoint, published: str) -> ModelMetadata:
         threshold=0.0,
         threshold_source=threshold_source,
         training_corpora=PUBLISHED["training_corpora"],
-        provenance=f"{PUBLISHED['owner']}/{published}, converted from {checkpoint.provenance}",
+        provenance=f"{PUBLISHED['owner']}/{published} ({PUBLISHED['paper']}), converted from {checkpoint.provenance}",
         licence=PUBLISHED["licence"],
     )
 

@@ -35,7 +35,8 @@ def test_a_released_detector_becomes_a_model_folder(tmp_path):
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == 0.0 and "as published" in metadata["threshold_source"]
     assert len(metadata["training_corpora"]) == 29 and metadata["licence"] == "CC BY-NC-SA 4.0"
-    assert metadata["provenance"].startswith("nii-yamagishilab/mms-300m-anti-deepfake, converted from mms_300m")
+    assert metadata["provenance"].startswith("nii-yamagishilab/mms-300m-anti-deepfake (Ge, Wang")
+    assert "converted from mms_300m_anti_deepfake.ckpt (SHA-256 " in metadata["provenance"]
     card = (tmp_path / "model" / "README.md").read_text()
     assert yaml.safe_load(card.split("---")[1])["license"] == "cc-by-nc-sa-4.0"
 
