@@ -98,7 +98,7 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
     parser.add_argument("--precision", default="fp32", help="fp32 or bf16 (default: fp32)")
     parser.add_argument(
-        "--batch_seconds", type=float, default=16.0, help="audio in a batch (default: 16, best on a CPU; GPU: 100)"
+        "--batch_seconds", type=float, default=16.0, help="audio in a batch, in seconds (default: 16; GPU: 100)"
     )
     parser.add_argument("--num_workers", type=int, default=0, help="processes that read files (default: 0, this one)")
     parser.add_argument("--overwrite", action="store_true", help="replace a score file that is there")

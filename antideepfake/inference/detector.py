@@ -162,8 +162,8 @@ class Detector(EncoderClassifier):
             samples being an array or tensor of shape [time] or [time, channels]. There may be more of them than fit
             into memory, if ``num_workers`` is 0.
         batch_seconds : float
-            Audio in a batch, padding included, in seconds. 16 are best on a CPU, whose caches they fit; a GPU wants
-            100 or more. A single longer file makes a batch of its own.
+            Audio in a batch, padding included, in seconds. On a CPU more than 16 gain nothing but need more memory; a
+            GPU wants 100 or more. A single longer file makes a batch of its own.
         num_workers : int
             Processes that read files; 0 reads them in this one.
         progress : bool
