@@ -33,7 +33,7 @@ def test_the_program_says_what_the_corpus_is(name, load_recipe, monkeypatch, cap
         f"  python {module.__name__}.py --data_folder data --output protocol.csv",
     ]
     readme = (RECIPES / name / "README.md").read_text(encoding="utf-8")
-    assert f"python recipes/{name}/{module.__name__}.py --data_folder" in readme
+    assert f"python recipes/{name}/{module.__name__}.py " in readme
     assert "## Licence" in readme
 
 
