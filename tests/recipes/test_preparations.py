@@ -62,8 +62,8 @@ def test_status_and_words_of_a_program(make_tree, load_recipe, monkeypatch, caps
     said = capsys.readouterr()
     assert said.out.splitlines()[1].split() == ["-", "1", "0.00", "h", "0", "0.00", "h"]
     assert said.err.splitlines() == [
-        "- real: 19963 published, 1 here",
-        "- fake: 11816 published, 0 here",
+        "real utterances of split -: 19963 published, 1 here",
+        "fake utterances of split -: 11816 published, 0 here",
         "left out: 1 files",
         f"the list is in {tmp_path}/p.csv.report.json",
     ]

@@ -48,8 +48,8 @@ def test_only_what_was_given_reaches_the_recipe():
     [
         ({"test": {"real": 2, "fake": 1}}, []),
         ({"test": {"all": 3}}, []),
-        ({"test": {"all": 4, "fake": 1}}, ["test all: 4 published, 3 here"]),
-        ({"train": {"real": 5}}, ["train real: 5 published, 0 here"]),
+        ({"test": {"all": 4, "fake": 1}}, ["all utterances of split test: 4 published, 3 here"]),
+        ({"train": {"real": 5}}, ["real utterances of split train: 5 published, 0 here"]),
         (None, []),
     ],
 )
