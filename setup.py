@@ -33,6 +33,7 @@ setup(
         "safetensors>=0.4",
         "huggingface_hub",
         "tqdm",
+        "tensorboard",
         "matplotlib>=3.8",
     ],
     extras_require={"demo": DEMO, "test": TEST, "web": ["gradio>=5"]},

@@ -82,7 +82,7 @@ def make_modules() -> Callable[[int], dict[str, torch.nn.Module]]:
             torch.manual_seed(seed)
             path = Path(folder, "detector.yaml")
             path.write_text(DETECTOR_YAML)
-            hparams, _ = load_hparams(path)
+            hparams = load_hparams(path)
         generator = torch.Generator().manual_seed(seed)
 
         def draw(tensor: torch.Tensor, low: float, high: float) -> None:

@@ -83,7 +83,7 @@ def random_modules(name: str, clips: list[torch.Tensor]) -> torch.nn.ModuleDict:
     torch.manual_seed(1234)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "front_end.yaml").write_text(f"front_end: !include:{path}\n")
-        front_end = load_hparams(Path(folder, "front_end.yaml"))[0]["front_end"].eval()
+        front_end = load_hparams(Path(folder, "front_end.yaml"))["front_end"].eval()
     encoder = UtteranceEncoder(front_end, MeanPooling())
     with torch.inference_mode():
         embeddings = torch.cat([encoder(normalise(clip)[None], torch.ones(1)) for clip in clips])

@@ -2,7 +2,14 @@
 
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
-from antideepfake.training.experiment import begin_experiment, evaluate_model, export_model, fit_detector
+from antideepfake.training.experiment import (
+    begin_experiment,
+    evaluate_model,
+    export_model,
+    finish_experiment,
+    fit_detector,
+    is_finished,
+)
 from antideepfake.training.hparams import HyperParameters, load_hparams
 
 __all__ = [
@@ -12,6 +19,8 @@ __all__ = [
     "begin_experiment",
     "evaluate_model",
     "export_model",
+    "finish_experiment",
     "fit_detector",
+    "is_finished",
     "load_hparams",
 ]

@@ -20,6 +20,8 @@ class HyperParameters(dict[str, Any]):
         Keys and values.
     file : str or Path
         The YAML, for the message.
+    settings : str
+        The YAML as text, includes, overrides and references resolved.
 
     Example
     -------
@@ -28,17 +30,16 @@ class HyperParameters(dict[str, Any]):
     antideepfake.errors.InputError: train.yaml: the key 'seed' is missing; add it
     """
 
-    def __init__(self, values: dict[str, Any], file: str | os.PathLike) -> None:
+    def __init__(self, values: dict[str, Any], file: str | os.PathLike, settings: str = "") -> None:
         super().__init__(values)
         self.file = file
+        self.settings = settings
 
     def __missing__(self, key: str) -> Any:
         raise InputError(f"{self.file}: the key '{key}' is missing; add it")
 
 
-def load_hparams(
-    file: str | os.PathLike, overrides: str = "", needed: Iterable[str] = ()
-) -> tuple[HyperParameters, str]:
+def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[str] = ()) -> HyperParameters:
     """Read a YAML of hyper-parameters.
 
     Arguments
@@ -52,10 +53,8 @@ def load_hparams(
 
     Returns
     -------
-    hparams : HyperParameters
+    HyperParameters
         Keys and constructed values.
-    settings : str
-        The same YAML as text, includes, overrides and references resolved.
 
     Raises
     ------
@@ -66,8 +65,8 @@ def load_hparams(
     -------
     >>> path = getfixture("tmp_path") / "a.yaml"
     >>> _ = path.write_text("seconds: 4")
-    >>> hparams, settings = load_hparams(path, "seconds: 10")
-    >>> hparams["seconds"], settings
+    >>> hparams = load_hparams(path, "seconds: 10")
+    >>> hparams["seconds"], hparams.settings
     (10, 'seconds: 10\\n')
     """
     try:
@@ -96,7 +95,7 @@ def load_hparams(
             raise InputError(f"{file}: {error}") from error
         key = str(error).split("'")[1]
         raise InputError(f"{file}: {key} has no value; give it on the command line: --{key} VALUE") from None
-    hparams = HyperParameters(values, file)
+    hparams = HyperParameters(values, file, settings)
     for key in needed:
         hparams[key]
-    return hparams, settings
+    return hparams

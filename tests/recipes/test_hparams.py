@@ -17,7 +17,7 @@ def test_the_seed_reaches_the_first_weights(path, tmp_path):
     def weights(seed):
         torch.rand(seed)  # whatever was drawn before
         overrides = f"data_folder: {tmp_path}\noutput_folder: {tmp_path}\nseed: {seed}"
-        hparams, _ = load_hparams(path, overrides)
+        hparams = load_hparams(path, overrides)
         return torch.cat([weight.flatten() for weight in torch.nn.ModuleDict(hparams["modules"]).parameters()])
 
     first, again, other = weights(1), weights(1), weights(2)
