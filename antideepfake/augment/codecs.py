@@ -27,7 +27,7 @@ class Format(NamedTuple):
 FORMATS = {
     "mp3": Format("MP3", "MPEG_LAYER_III", SAMPLE_RATE, (0.0, 1.0)),
     "vorbis": Format("OGG", "VORBIS", SAMPLE_RATE, (0.0, 1.0)),
-    "opus": Format("OGG", "OPUS", SAMPLE_RATE, (0.75, 1.0)),  # below 0.75 nothing is heard of it
+    "opus": Format("OGG", "OPUS", SAMPLE_RATE, (0.75, 1.0)),  # less, 70 kbit/s and up, leaves speech nearly as it is
     "ima_adpcm": Format("WAV", "IMA_ADPCM", SAMPLE_RATE),
     "ms_adpcm": Format("WAV", "MS_ADPCM", SAMPLE_RATE),
     "mu_law": Format("WAV", "ULAW"),
@@ -63,7 +63,7 @@ class Codec:
     Where a codec has a range of bit rates (which depend on the speech, too), its compression is drawn. At 8 kHz, what
     lies above 4 kHz is lost. The result is as long as the waveform, in step with it and of about the same level. What
     exceeds full scale is scaled down to it before and up after, since an encoder would clip it; quiet speech suffers
-    more from some codecs than loud, as everywhere. Clips under 0.1 s are coded with silence after them.
+    more from some codecs than loud, as everywhere. Any length will do.
 
     Arguments
     ---------
@@ -96,16 +96,12 @@ class Codec:
     def __call__(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
         """Code ``waveform`` (float32, [time], 16 kHz); the result is as long. Random numbers from ``generator``."""
         name = self.formats[generator.integers(len(self.formats))]
-        position = generator.random()  # drawn for every codec, so that one more name changes no other draw
-        sample_rate, compression = FORMATS[name].sample_rate, FORMATS[name].compression
-        level = None if compression is None else compression[0] + position * (compression[1] - compression[0])
-
-        signal = resample(waveform, SAMPLE_RATE, sample_rate)
-        # encoders need a frame or two
-        signal = torch.nn.functional.pad(signal, (0, max(0, sample_rate // 10 - len(signal))))
+        form = FORMATS[name]
+        level = None if form.compression is None else generator.uniform(*form.compression)
+        signal = resample(waveform, SAMPLE_RATE, form.sample_rate)
         scale = signal.abs().max().clamp(min=1)
         coded = torch.from_numpy(encode_decode((signal / scale).numpy(), name, level)) * scale
-        return resample(coded, sample_rate, SAMPLE_RATE)[: len(waveform)]
+        return resample(coded, form.sample_rate, SAMPLE_RATE)[: len(waveform)]
 
 
 def encode_decode(samples: np.ndarray, name: str, level: float | None = None) -> np.ndarray:

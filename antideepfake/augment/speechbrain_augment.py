@@ -30,7 +30,8 @@ class Seeded:
     Raises
     ------
     InputError
-        When the csv file is missing or is not one of SpeechBrain's, or its first file cannot be read.
+        When the csv file is missing or is not one of SpeechBrain's, or the one of its recordings that is tried at once
+        cannot be read.
 
     Example
     -------

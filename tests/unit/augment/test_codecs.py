@@ -82,6 +82,15 @@ def test_more_compression_loses_more(name, speech):
     assert error(most - 0.01) > 1.5 * error(least)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if FORMATS[name].compression])
+def test_every_clip_has_its_own_compression(name, speech):
+    """A detector would learn the traces of one bit rate."""
+    codec, rng = Codec([name]), np.random.default_rng(1)
+    results = [codec(speech, rng) for _ in range(6)]
+    losses = [(result - speech).norm().item() for result in results]
+    assert max(losses) > 1.2 * min(losses)
+
+
 @settings(max_examples=60)
 @given(
     st.sampled_from(NAMES),

@@ -105,6 +105,18 @@ def test_the_waveform_stays_as_it_is(make_augment, waveform):
     assert result.dim() == 1 and result.dtype == torch.float32 and not torch.equal(result, before)
 
 
+def test_an_augmentation_in_place_gets_a_copy(waveform):
+    """Some of SpeechBrain's write into what they are given."""
+
+    class Louder(torch.nn.Module):
+        def forward(self, waveforms):
+            return waveforms.mul_(2)
+
+    before = waveform.clone()
+    assert Seeded(Louder())(waveform, np.random.default_rng(1)).equal(2 * before)
+    assert torch.equal(waveform, before)
+
+
 @pytest.mark.parametrize("length", [400, 16000])
 @pytest.mark.parametrize("amplitude", [1e-4, 1.0, 30.0])
 def test_short_quiet_and_loud_clips_stay_finite(make_augment, length, amplitude):
