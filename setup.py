@@ -26,7 +26,7 @@ setup(
         "torchaudio>=2.9",
         "hyperpyyaml>=1.2.3",
         "transformers>=5,<6",
-        "soundfile>=0.12",
+        "soundfile>=0.13",
         "numpy>=1.26",
         "pandas>=2.2",
         "scipy>=1.11",
