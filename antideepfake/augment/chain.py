@@ -1,17 +1,12 @@
 """Several augmentations in series."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from antideepfake.dataio import Augmentation
 from antideepfake.errors import InputError
-
-Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
-"""From a waveform (float32, [time], 16 kHz) and a source of random numbers to a waveform of the same or another length.
-
-All that is random comes from the source, and the waveform that is given stays as it is.
-"""
 
 
 class Chain:

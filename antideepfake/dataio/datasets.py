@@ -14,6 +14,10 @@ from antideepfake.protocol import LABELS, resolve_path
 from antideepfake.seeds import derive_seed
 
 Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
+"""From a waveform (float32, [time], 16 kHz) and a source of random numbers to a waveform of the same or another length.
+
+All that is random comes from the source, and the waveform that is given stays as it is.
+"""
 
 
 class RandomCrop:
@@ -85,7 +89,7 @@ def make_dataset(
     crop : RandomCrop, optional
         For training. Without it the whole file is read.
     augmentation : callable, optional
-        For training: turns a waveform at 16 kHz, not yet normalised, and a generator into another waveform.
+        For training, before the waveform is normalised: what :mod:`antideepfake.augment` has, or the like.
     seed : int
         Of cropping and augmentation. Their draws depend on it, the epoch and the identifier of the utterance alone.
 

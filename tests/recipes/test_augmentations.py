@@ -32,7 +32,7 @@ def include(path, recordings):
 def test_a_recipe_can_include_it(path, recordings, tmp_path):
     """A recipe would not start: a parameter renamed, or a list of recordings that cannot be given."""
     (tmp_path / "recipe.yaml").write_text(f"augmentation: {include(path, recordings)}\n")
-    augmentation = load_hparams(tmp_path / "recipe.yaml")[0]["augmentation"]
+    augmentation = load_hparams(tmp_path / "recipe.yaml")["augmentation"]
     waveform = 0.1 * torch.randn(16000)
     results = [augmentation(waveform, np.random.default_rng(seed)) for seed in (1, 2, 3, 1)]
     assert all(result.dim() == 1 and torch.isfinite(result).all() for result in results)
@@ -47,7 +47,7 @@ def test_a_recipe_can_chain_them(recordings, tmp_path):
     lines += ["augmentation: !new:antideepfake.augment.Chain"]
     lines += ["    augmentations: [!ref <rawboost>, !ref <codecs>, !ref <noise>]", "    probabilities: [1.0, 0.3, 0.5]"]
     (tmp_path / "recipe.yaml").write_text("\n".join(lines) + "\n")
-    hparams, _ = load_hparams(tmp_path / "recipe.yaml")
+    hparams = load_hparams(tmp_path / "recipe.yaml")
     chain = hparams["augmentation"]
     assert chain.augmentations == [hparams[name] for name in names] and chain.probabilities == [1.0, 0.3, 0.5]
     assert torch.isfinite(chain(torch.randn(16000), np.random.default_rng(1))).all()
