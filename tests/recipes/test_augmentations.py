@@ -57,6 +57,6 @@ def test_rawboost_names_every_parameter_with_its_default(tmp_path):
     """The YAML would say another algorithm than the paper's, or hide a value that a user wants to change."""
     text = (FOLDER / "rawboost.yaml").read_text().replace("!new:antideepfake.augment.RawBoost", "")
     (tmp_path / "values.yaml").write_text(text)
-    values, _ = load_hparams(tmp_path / "values.yaml")
+    values = load_hparams(tmp_path / "values.yaml")
     parameters = inspect.signature(RawBoost).parameters
     assert dict(values) == {name: parameter.default for name, parameter in parameters.items()}
