@@ -4,6 +4,7 @@ from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.experiment import begin_experiment, evaluate_model, export_model, fit_detector
 from antideepfake.training.hparams import HyperParameters, load_hparams
+from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
 
 __all__ = [
     "AtomicCheckpointer",
@@ -14,4 +15,7 @@ __all__ = [
     "export_model",
     "fit_detector",
     "load_hparams",
+    "policy_loss",
+    "sample_labels",
+    "sampled_policy_loss",
 ]
