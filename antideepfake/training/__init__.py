@@ -1,5 +1,12 @@
 """The shared Brain, the YAML of an experiment, and its steps."""
 
+from antideepfake.training.adaptation import (
+    add_lora,
+    checkpoint_gradients,
+    freeze_layers,
+    merge_lora,
+    parameter_groups,
+)
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.experiment import begin_experiment, evaluate_model, export_model, fit_detector
@@ -10,11 +17,16 @@ __all__ = [
     "AtomicCheckpointer",
     "DetectorBrain",
     "HyperParameters",
+    "add_lora",
     "begin_experiment",
+    "checkpoint_gradients",
     "evaluate_model",
     "export_model",
     "fit_detector",
+    "freeze_layers",
     "load_hparams",
+    "merge_lora",
+    "parameter_groups",
     "policy_loss",
     "sample_labels",
     "sampled_policy_loss",
