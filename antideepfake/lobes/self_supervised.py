@@ -148,9 +148,13 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         lengths = whole_lengths(relative_lengths, waveforms.shape[1]).tolist()
         if min(lengths) < self.receptive_field:
             raise ValueError(f"a waveform has {min(lengths)} samples; a frame needs {self.receptive_field}")
-        features = [self.extract(waveform[:length]) for waveform, length in zip(waveforms, lengths, strict=True)]
+        return self.encode([waveform[:length] for waveform, length in zip(waveforms, lengths, strict=True)])
+
+    def encode(self, waveforms: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn waveforms of any lengths ([time], at least ``receptive_field``) into frames, as ``forward`` does."""
+        features = [self.extract(waveform) for waveform in waveforms]
         counts = [len(item) for item in features]
-        frame_lengths = torch.tensor(counts, device=waveforms.device) / max(counts)
+        frame_lengths = torch.tensor(counts, device=features[0].device) / max(counts)
         hidden = self._project(pad_sequence(features, batch_first=True))
         mask = None if min(counts) == max(counts) else length_mask(frame_lengths, hidden.shape[1])
         states: list[torch.Tensor] = []

@@ -10,7 +10,7 @@ from antideepfake.training.adaptation import (
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.experiment import begin_experiment, evaluate_model, export_model, fit_detector
-from antideepfake.training.hparams import HyperParameters, load_hparams
+from antideepfake.training.hparams import HyperParameters, build_front_end, load_hparams
 from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "HyperParameters",
     "add_lora",
     "begin_experiment",
+    "build_front_end",
     "checkpoint_gradients",
     "evaluate_model",
     "export_model",

@@ -78,7 +78,7 @@ def checkpoint_gradients(front_end: SelfSupervisedFrontEnd) -> None:
     >>> checkpoint_gradients(front_end)
     >>> front_end(torch.randn(1, 16000), torch.ones(1))[0].sum().backward()
     """
-    _require_layers(front_end)
+    require_layers(front_end)
     with warnings.catch_warnings():  # the name that every release 5 knows; later ones have another, and say so
         warnings.simplefilter("ignore", FutureWarning)
         front_end.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -127,7 +127,7 @@ def add_lora(
     >>> sum(weight.numel() for weight in front_end.parameters() if weight.requires_grad)  # 2 layers x 4 x 2 x 4 x 16
     1024
     """
-    _require_layers(front_end)
+    require_layers(front_end)
     modules = dict(front_end.model.named_modules())
     if any(isinstance(module, BaseTunerLayer) for module in modules.values()):
         raise InputError("the front end has LoRA already; add it once")
@@ -220,7 +220,7 @@ def parameter_groups(
 
 def _stages(front_end: SelfSupervisedFrontEnd) -> list[torch.nn.Module]:
     """The parts of a front end from the bottom up: what is below its layers, each layer, what is above them."""
-    _require_layers(front_end)
+    require_layers(front_end)
     model = front_end.model
     below = [part for name, part in model.named_children() if name != "encoder"]
     above = []
@@ -232,6 +232,7 @@ def _stages(front_end: SelfSupervisedFrontEnd) -> list[torch.nn.Module]:
     return [torch.nn.ModuleList(below), *model.encoder.layers, torch.nn.ModuleList(above)]
 
 
-def _require_layers(front_end: torch.nn.Module) -> None:
+def require_layers(front_end: torch.nn.Module) -> None:
+    """Raise an ``InputError`` for a front end that is not self-supervised."""
     if not isinstance(front_end, SelfSupervisedFrontEnd):
         raise InputError(f"{type(front_end).__name__} has no layers to adapt; self-supervised front ends have")
