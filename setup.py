@@ -26,6 +26,7 @@ setup(
         "torchaudio>=2.9",
         "hyperpyyaml>=1.2.3",
         "transformers>=5,<6",
+        "peft>=0.21,<1",
         "soundfile>=0.13",
         "numpy>=1.26",
         "pandas>=2.2",

@@ -12,6 +12,7 @@ from antideepfake.checkpoints.model_folder import (
 )
 from antideepfake.checkpoints.names import Checkpoint, load_front_end, load_pretrained, read_checkpoint
 from antideepfake.checkpoints.reading import Weights, fetch_folder, read_weights
+from antideepfake.checkpoints.start import load_trained
 
 __all__ = [
     "FILES",
@@ -24,6 +25,7 @@ __all__ = [
     "load_front_end",
     "load_label_encoder",
     "load_pretrained",
+    "load_trained",
     "load_weights",
     "read_checkpoint",
     "read_weights",

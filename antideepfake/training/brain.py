@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from antideepfake.files import atomic_path
 from antideepfake.lobes import compute_logits
 from antideepfake.scoring import equal_error_rate
 from antideepfake.seeds import derive_seed
+from antideepfake.training.adaptation import parameter_groups
 from antideepfake.training.processes import average, gather, rank_and_size
 
 logger = get_logger(__name__)
@@ -47,13 +48,17 @@ class DetectorBrain(Brain):
     Where a loss or a gradient is not finite, the step is left out.
     """
 
-    HPARAMS_NEEDED = ("loss", "lr_schedule", "valid_interval", "patience", "output_folder", "seed")
+    HPARAMS_NEEDED: ClassVar[tuple[str, ...]] = (
+        *("modules", "loss", "lr", "lr_schedule", "layer_decay", "valid_interval", "patience", "output_folder", "seed"),
+    )
 
     train_batches: PlannedBatches
     """Set before ``fit``, as are the next two."""
     valid_batches: PlannedBatches
     last_step: int
     """Optimiser steps after which training ends."""
+    batch_seed: int
+    """For all that is drawn for the present training batch."""
     eer: float
     """Of the best checkpoint, once it is loaded, as is ``threshold``."""
     threshold: float
@@ -100,6 +105,15 @@ class DetectorBrain(Brain):
                         module, devices, find_unused_parameters=self.find_unused_parameters
                     )
 
+    def init_optimizers(self) -> None:
+        """Make the optimiser; lower layers of the front end learn more slowly where ``layer_decay`` is below 1."""
+        groups = parameter_groups(self.hparams.modules, self.hparams.lr, self.hparams.layer_decay)
+        if not groups:
+            raise InputError("nothing is left to train: every parameter is frozen")
+        self.optimizer = self.opt_class(groups)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
     def on_fit_start(self) -> None:
         """Take up the last checkpoint, if there is one; open the logs."""
         super().on_fit_start()
@@ -136,7 +150,8 @@ class DetectorBrain(Brain):
         rank, size = rank_and_size()
         accumulated = (self.step - 1) % self.grad_accumulation_factor
         number = (self.optimizer_step * self.grad_accumulation_factor + accumulated) * size + rank
-        torch.manual_seed(derive_seed(self.hparams.seed, "dropout", number))
+        self.batch_seed = derive_seed(self.hparams.seed, "batch", number)
+        torch.manual_seed(self.batch_seed)
 
     def compute_forward(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Turn a batch into logits [batch, 2]."""
@@ -174,7 +189,7 @@ class DetectorBrain(Brain):
 
         self.hparams.lr_schedule(self.optimizer)
         for group in self.optimizer.param_groups:
-            group["lr"] *= group.get("lr_scale", 1.0)
+            group["lr"] *= group["lr_scale"]
         self.scaler.unscale_(self.optimizer)
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)

@@ -36,6 +36,7 @@ from antideepfake.scoring import (
     score_protocol,
     split_by_generator,
 )
+from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.hparams import HyperParameters, load_hparams
 from antideepfake.training.processes import rank_and_size, wait_for_all
@@ -113,9 +114,9 @@ def fit_detector(
     Arguments
     ---------
     hparams : HyperParameters
-        ``brain_class``, ``front_end``, ``modules``, ``opt_class``, ``layer_decay``, ``checkpointer``, ``data_folder``,
-        ``seed``, ``crop``, ``augmentation``, ``batch_seconds``, ``valid_batch_seconds``, ``num_buckets``,
-        ``num_workers``, ``number_of_epochs``, ``max_steps``, and what the Brain needs.
+        ``brain_class``, ``front_end``, ``modules``, ``opt_class``, ``checkpointer``, ``data_folder``, ``seed``,
+        ``crop``, ``augmentation``, ``batch_seconds``, ``valid_batch_seconds``, ``num_buckets``, ``num_workers``,
+        ``number_of_epochs``, ``max_steps``, and what the Brain needs.
     run_opts : RunOptions
         As :func:`begin_experiment` gives.
     train_set, valid_set : pandas.DataFrame
@@ -171,7 +172,7 @@ def fit_detector(
 
 
 def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.DataFrame) -> None:
-    """Write the model folder of a trained detector.
+    """Write the model folder of a trained detector; what LoRA added becomes part of the weights.
 
     Arguments
     ---------
@@ -192,6 +193,7 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.D
             provenance=f"{Path(hparams.file).name}, antideepfake {__version__}, seed {hparams['seed']}",
             licence=hparams["licence"],
         )
+        merge_lora(hparams["modules"]["embedding_model"])
         write_model_folder(hparams["model_folder"], hparams.settings, hparams["modules"], metadata)
     wait_for_all()
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from hyperpyyaml import load_hyperpyyaml, resolve_references
@@ -99,3 +100,33 @@ def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[
     for key in needed:
         hparams[key]
     return hparams
+
+
+def build_front_end(file: str | os.PathLike) -> Any:
+    """Build the front end of a YAML that holds nothing else, as those of ``hparams/front_ends``.
+
+    Arguments
+    ---------
+    file : str or Path
+        As for :func:`load_hparams`, it can run code.
+
+    Returns
+    -------
+    torch.nn.Module
+        With random weights.
+
+    Raises
+    ------
+    InputError
+        When there is no such file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "front_end.yaml"
+    >>> _ = path.write_text("!new:antideepfake.lobes.LogFilterBank\\nn_filters: 60")
+    >>> build_front_end(path)
+    LogFilterBank()
+    """
+    if not Path(file).is_file():
+        raise InputError(f"{file}: no such file")
+    return load_hyperpyyaml(f"front_end: !include:{Path(file).resolve()}\n")["front_end"]

@@ -253,3 +253,15 @@ def test_quiet_parts_do_not_upset_the_folded_normalisation():
     waveform = torch.nn.functional.layer_norm(waveform, waveform.shape)
     found, _ = front_end(waveform[None], torch.ones(1))
     torch.testing.assert_close(found, model(waveform[None]).last_hidden_state, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["WavLM, group norm", "WavLM, layer norm"])
+def test_wavlm_attends_by_way_of_its_layers(name):
+    """What is put in the place of a linear layer, a LoRA adapter or packed weights, would do nothing, silently."""
+    front_end = _build(name)
+    called = []
+    for layer in front_end.model.encoder.layers:
+        for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            getattr(layer.attention, part).register_forward_hook(lambda *_: called.append(1))
+    front_end(_waveform(4000)[None], torch.ones(1))
+    assert len(called) == 3 * 4

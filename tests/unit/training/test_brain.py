@@ -62,7 +62,9 @@ def fit(tmp_path, make_modules):
         hparams = {
             "modules": modules,
             "loss": torch.nn.CrossEntropyLoss(),
+            "lr": lr,
             "lr_schedule": _constant(lr),
+            "layer_decay": 1.0,
             "valid_interval": 4,
             "patience": None,
             "output_folder": str(tmp_path / folder),
@@ -245,7 +247,7 @@ def test_gradients_of_all_groups_are_clipped_together(fit):
         def init_optimizers(self):
             super().init_optimizers()
             (group,) = self.optimizer.param_groups
-            self.optimizer.add_param_group({"params": [group["params"].pop()]})
+            self.optimizer.add_param_group({"params": [group["params"].pop()], "lr_scale": 1.0})
 
         def _show_progress(self, loss, norm):
             norms.append(norm)

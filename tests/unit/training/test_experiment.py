@@ -56,8 +56,10 @@ crop: !new:antideepfake.dataio.RandomCrop
     max_seconds: 0.3
 brain_class: !name:antideepfake.training.DetectorBrain
 loss: !new:torch.nn.CrossEntropyLoss
+lr: 0.003
+layer_decay: 1.0
 opt_class: !name:torch.optim.AdamW
-    lr: 0.003
+    lr: !ref <lr>
 lr_schedule: !new:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule
     lr: 0.003
     n_warmup_steps: 2
