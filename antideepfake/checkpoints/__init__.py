@@ -12,7 +12,7 @@ from antideepfake.checkpoints.model_folder import (
 )
 from antideepfake.checkpoints.names import Checkpoint, load_front_end, load_pretrained, read_checkpoint
 from antideepfake.checkpoints.reading import Weights, fetch_folder, read_weights
-from antideepfake.checkpoints.start import load_trained
+from antideepfake.checkpoints.start import start_from
 
 __all__ = [
     "FILES",
@@ -25,10 +25,10 @@ __all__ = [
     "load_front_end",
     "load_label_encoder",
     "load_pretrained",
-    "load_trained",
     "load_weights",
     "read_checkpoint",
     "read_weights",
+    "start_from",
     "write_model_card",
     "write_model_folder",
 ]

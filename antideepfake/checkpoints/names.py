@@ -272,15 +272,15 @@ def load_front_end(
     return read_checkpoint(source, num_attention_heads).build(all_layers)
 
 
-def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike | None = None) -> None:
+def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike) -> None:
     """Give a front end published weights; its architecture must be theirs.
 
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
         Takes the weights.
-    source : str or Path, optional
-        As :func:`load_front_end`; where the front end itself says (``pretrained``) when it is not given.
+    source : str or Path
+        As :func:`load_front_end`.
 
     Raises
     ------
@@ -295,9 +295,6 @@ def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike
     >>> front_end = Wav2Vec2(**tiny, hidden_dropout=0.1)
     >>> load_pretrained(front_end, folder)
     """
-    source = source or front_end.pretrained
-    if source is None:
-        raise InputError(f"no source of pre-trained weights is given for the {type(front_end).__name__} (pretrained)")
     checkpoint = read_checkpoint(source, front_end.architecture["num_attention_heads"])
     take_encoder(front_end, checkpoint, source)
 

@@ -1,8 +1,9 @@
-"""Where fine-tuning starts: a detector that was trained before."""
+"""Where training starts: a detector or an encoder that was trained before."""
 
 import os
 
 import torch
+from speechbrain.utils.logger import get_logger
 
 from antideepfake.checkpoints.model_folder import FILES, load_weights
 from antideepfake.checkpoints.names import read_checkpoint, take_encoder
@@ -11,16 +12,21 @@ from antideepfake.errors import InputError
 from antideepfake.lobes import UtteranceEncoder
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 
+logger = get_logger(__name__)
 
-def load_trained(embedding_model: UtteranceEncoder, classifier: torch.nn.Module, source: str | os.PathLike) -> None:
-    """Give a detector the weights of a trained one, classifier included.
+
+def start_from(
+    embedding_model: UtteranceEncoder, classifier: torch.nn.Module, source: str | os.PathLike | None
+) -> None:
+    """Give a detector the weights to start from: of a detector, classifier included, or of an encoder alone.
 
     Arguments
     ---------
     embedding_model, classifier :
         The modules of the detector; changed in place. They must be of the kind and size of the trained ones.
-    source : str or Path
-        A model folder, a detector of the released code, or the id of one on the Hugging Face hub.
+    source : str, Path or None
+        A model folder, a detector of the released code, a self-supervised model of fairseq or transformers, or the id
+        of one of these on the Hugging Face hub. None leaves the random weights.
 
     Raises
     ------
@@ -38,10 +44,12 @@ def load_trained(embedding_model: UtteranceEncoder, classifier: torch.nn.Module,
     >>> torch.save(state, folder / "detector.pt")
     >>> trained.model.config.save_pretrained(folder)
     >>> classifier = torch.nn.Linear(16, 2)
-    >>> load_trained(UtteranceEncoder(Wav2Vec2(**tiny), MeanPooling()), classifier, folder)
+    >>> start_from(UtteranceEncoder(Wav2Vec2(**tiny), MeanPooling()), classifier, folder)
     >>> classifier.weight.sum().item()
     32.0
     """
+    if source is None:
+        return
     folder = fetch_folder(source, (*FILES.values(), "*.ckpt", "config.json"))
     if (folder / FILES["label_encoder"]).is_file():
         modules = torch.nn.ModuleDict({"embedding_model": embedding_model, "classifier": classifier})
@@ -53,9 +61,10 @@ def load_trained(embedding_model: UtteranceEncoder, classifier: torch.nn.Module,
             f"{source}: not a model folder, and a {type(front_end).__name__} has no other published weights"
         )
     checkpoint = read_checkpoint(source, front_end.architecture["num_attention_heads"])
-    if not checkpoint.classifier:
-        raise InputError(f"{source}: an encoder without a classifier; load_pretrained starts from such a one")
     take_encoder(front_end, checkpoint, source)
+    if not checkpoint.classifier:
+        logger.info(f"{source} is an encoder: back end and classifier start from random weights")
+        return
     try:
         classifier.load_state_dict(checkpoint.classifier)
     except RuntimeError as error:

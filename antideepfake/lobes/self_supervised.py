@@ -78,8 +78,8 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         every kind and the dropping of layers are off unless given; the masking of frames, which belongs to
         pre-training, is off.
     pretrained : str, optional
-        Where trained weights of this architecture are published: what
-        :func:`antideepfake.checkpoints.load_pretrained` takes. Nothing is loaded here.
+        Where trained weights of this architecture are published. Nothing is loaded: a YAML hands it on to
+        :func:`antideepfake.checkpoints.start_from`.
 
     Raises
     ------
@@ -94,7 +94,6 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
 
     def __init__(self, all_layers: bool = False, pretrained: str | None = None, **settings: Any) -> None:
         super().__init__()
-        self.pretrained = pretrained
         defaults = self.defaults()
         unknown = sorted(set(settings) - set(defaults))
         if unknown:

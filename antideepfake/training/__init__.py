@@ -1,6 +1,7 @@
 """The shared Brain, the YAML of an experiment, and its steps."""
 
 from antideepfake.training.adaptation import (
+    adapt,
     add_lora,
     checkpoint_gradients,
     freeze_layers,
@@ -26,6 +27,7 @@ __all__ = [
     "DetectorBrain",
     "HyperParameters",
     "PolicyBrain",
+    "adapt",
     "add_lora",
     "begin_experiment",
     "build_front_end",

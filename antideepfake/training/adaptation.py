@@ -1,11 +1,6 @@
 """How much of a self-supervised front end is trained, how fast, and at what memory.
 
-A YAML calls these after the front end is built and has its weights:
-
-    __frozen: !apply:antideepfake.training.freeze_layers [!ref <front_end>, 12]
-    __memory: !apply:antideepfake.training.checkpoint_gradients [!ref <front_end>]
-
-or, instead of freezing, ``__lora: !apply:antideepfake.training.add_lora [!ref <front_end>]``.
+A YAML calls :func:`adapt` after the front end is built and has its weights.
 """
 
 import warnings
@@ -21,6 +16,39 @@ from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, SelfSuperv
 
 # The linear layers of attention, as transformers names them in wav2vec 2.0, HuBERT and WavLM, and in w2v-BERT.
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj", "linear_q", "linear_k", "linear_v", "linear_out")
+
+
+def adapt(
+    front_end: SelfSupervisedFrontEnd,
+    frozen_layers: int | None = None,
+    lora_rank: int | None = None,
+    gradient_checkpointing: bool = False,
+) -> None:
+    """Make a front end ready for training with less memory, or with fewer weights to train.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        With its weights; changed in place.
+    frozen_layers : int, optional
+        As :func:`freeze_layers`. Where it is not given, all layers are trained.
+    lora_rank : int, optional
+        As :func:`add_lora`, which freezes all else.
+    gradient_checkpointing : bool
+        As :func:`checkpoint_gradients`.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> adapt(front_end, frozen_layers=1, gradient_checkpointing=True)
+    """
+    if frozen_layers is not None:
+        freeze_layers(front_end, frozen_layers)
+    if lora_rank is not None:
+        add_lora(front_end, lora_rank)
+    if gradient_checkpointing:
+        checkpoint_gradients(front_end)
 
 
 def freeze_layers(front_end: SelfSupervisedFrontEnd, n_layers: int) -> None:

@@ -42,7 +42,8 @@ class DetectorBrain(Brain):
 
     Modules: ``embedding_model`` (a :class:`antideepfake.lobes.UtteranceEncoder`) and ``classifier``. Hyper-parameters:
     those of ``HPARAMS_NEEDED``; of SpeechBrain's own run options ``precision``, ``grad_accumulation_factor``,
-    ``max_grad_norm``, ``nonfinite_patience`` and ``ckpt_interval_minutes`` count.
+    ``max_grad_norm``, ``nonfinite_patience`` and ``ckpt_interval_minutes`` count. With ``mask_padding: false`` the
+    zeros after the shorter clips of a batch are taken for speech, as in what was published.
 
     The validation error is that of testing: the EER of the difference of the logits over whole, unaugmented files.
     Where a loss or a gradient is not finite, the step is left out.
@@ -69,6 +70,7 @@ class DetectorBrain(Brain):
             raise ValueError("a checkpointer is needed: what has been trained is found in its checkpoints")
         if isinstance(self.hparams.loss, torch.nn.Module):
             self.hparams.loss.to(self.device)  # weights of classes
+        self.mask_padding = getattr(self.hparams, "mask_padding", True)
         self.seconds = 0.0
         """Audio heard, without padding, by all processes."""
         self.skipped_steps = 0
@@ -155,10 +157,12 @@ class DetectorBrain(Brain):
 
     def compute_forward(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Turn a batch into logits [batch, 2]."""
-        batch = batch.to(self.device)
+        waveforms, lengths = batch.to(self.device).waveform
+        if not self.mask_padding:
+            lengths = torch.ones_like(lengths)
         # processes validate unequal numbers of batches: those of DistributedDataParallel would wait for each other
         modules = self.modules if stage == Stage.TRAIN else self.hparams.modules
-        return compute_logits(modules, *batch.waveform)
+        return compute_logits(modules, waveforms, lengths)
 
     def compute_objectives(self, predictions: torch.Tensor, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Compute the loss; in validation, also keep the logits."""

@@ -116,7 +116,8 @@ def fit_detector(
     hparams : HyperParameters
         ``brain_class``, ``front_end``, ``modules``, ``opt_class``, ``checkpointer``, ``data_folder``, ``seed``,
         ``crop``, ``augmentation``, ``batch_seconds``, ``valid_batch_seconds``, ``num_buckets``, ``num_workers``,
-        ``number_of_epochs``, ``max_steps``, and what the Brain needs.
+        ``number_of_epochs``, ``max_steps``, and what the Brain needs. With ``clean_validation: false`` validation clips
+        are cropped and augmented as those of training, as in what was published.
     run_opts : RunOptions
         As :func:`begin_experiment` gives.
     train_set, valid_set : pandas.DataFrame
@@ -155,7 +156,8 @@ def fit_detector(
     brain.train_batches = PlannedBatches(plan, rank, size)
     brain.last_step = min(hparams["max_steps"], ceil(hparams["number_of_epochs"] * len(plan) / step_batches))
 
-    valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples)
+    as_training = () if hparams.get("clean_validation", True) else (crop, hparams["augmentation"], seed)
+    valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples, *as_training)
     valid_plan = BatchPlan(valid_set["Duration"], hparams["valid_batch_seconds"], 50, seed)
     brain.valid_batches = PlannedBatches(valid_plan, rank, size)
 
@@ -179,7 +181,7 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.D
     brain : DetectorBrain
         As :func:`fit_detector` gives.
     hparams : HyperParameters
-        ``model_folder``, ``modules``, ``corpus``, ``licence`` and ``seed``.
+        ``model_folder``, ``modules``, ``corpora``, ``start_corpora``, ``licence`` and ``seed``.
     train_set : pandas.DataFrame
         Protocol; its generators are remembered.
     """
@@ -188,7 +190,7 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.D
         metadata = ModelMetadata(
             threshold=brain.threshold,
             threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)",
-            training_corpora=[hparams["corpus"]],
+            training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],
             training_generators=sorted(set(fakes["Attack"]) - {"-"}),
             provenance=f"{Path(hparams.file).name}, antideepfake {__version__}, seed {hparams['seed']}",
             licence=hparams["licence"],

@@ -1,7 +1,7 @@
 """Fine-tuning by reinforcement."""
 
 import copy
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from speechbrain import Stage
@@ -16,20 +16,32 @@ class PolicyBrain(DetectorBrain):
     """Fine-tune a trained detector with group relative policy optimisation (:mod:`antideepfake.training.policy`).
 
     The modules must have the weights of the trained detector when the Brain is made: a copy stays as the reference.
-    Hyper-parameters, besides those of :class:`DetectorBrain`: ``policy_samples``, ``policy_beta``, ``policy_clip`` and
-    ``policy_refresh``, the optimiser steps after which the policy that samples are drawn from is taken from the
-    detector anew; null for the simplified form, which draws from the detector as it is. ``loss`` is that of validation.
+    The hyper-parameter ``loss`` is that of validation.
+
+    Arguments
+    ---------
+    *args, **options
+        As :class:`DetectorBrain`.
+    samples, beta, clip :
+        ``n_samples``, ``beta`` and ``clip`` of :func:`antideepfake.training.policy_loss`.
+    refresh : int, optional
+        Optimiser steps after which the policy that samples are drawn from is taken from the detector anew; the paper
+        has 1000. Without it, its simplified form, samples are drawn from the detector as it is.
     """
 
-    HPARAMS_NEEDED: ClassVar[tuple[str, ...]] = (
-        *DetectorBrain.HPARAMS_NEEDED,
-        *("policy_samples", "policy_beta", "policy_clip", "policy_refresh"),
-    )
-
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        samples: int = 64,
+        beta: float = 0.04,
+        clip: float = 0.2,
+        refresh: int | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
+        self.samples, self.beta, self.clip, self.refresh = samples, beta, clip, refresh
         self.reference = self._copy()
-        self.old_policy = self._copy() if self.hparams.policy_refresh else None
+        self.old_policy = self._copy() if refresh else None
         if self.old_policy is not None:
             self.checkpointer.add_recoverable("old_policy", self.old_policy)
 
@@ -39,7 +51,7 @@ class PolicyBrain(DetectorBrain):
     def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
         """Also renew the policy that samples are drawn from, when it is time."""
         super().on_fit_batch_start(batch, should_step)
-        if self.old_policy is not None and self.optimizer_step % self.hparams.policy_refresh == 0:
+        if self.old_policy is not None and self.optimizer_step % self.refresh == 0:
             self.old_policy.load_state_dict(torch.nn.ModuleDict(self.hparams.modules).state_dict())
 
     def compute_objectives(self, predictions: torch.Tensor, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
@@ -55,9 +67,9 @@ class PolicyBrain(DetectorBrain):
             reference,
             torch.Generator(predictions.device).manual_seed(self.batch_seed),
             old,
-            self.hparams.policy_samples,
-            self.hparams.policy_beta,
-            self.hparams.policy_clip,
+            self.samples,
+            self.beta,
+            self.clip,
         )
         self.note_loss(loss, batch)
         return loss

@@ -41,6 +41,11 @@ def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
         print(f"{path.name}: {decision}, P(real) = {probability:.3f}; the truth is {label}")
 
 
+def keep_generators(table: pd.DataFrame, generators: list[str] | None) -> pd.DataFrame:
+    """Leave out generated speech of other generators."""
+    return table if generators is None else table[(table["Label"] == "real") | table["Attack"].isin(generators)]
+
+
 def main() -> int:
     """Prepare, train, export, evaluate."""
     hparams, run_opts = begin_experiment(sys.argv[1:])
@@ -48,6 +53,7 @@ def main() -> int:
         return 0
     run_on_main(prepare_minicorpus, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
     train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
+    train_set, valid_set = (keep_generators(table, hparams["generators"]) for table in (train_set, valid_set))
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set)

@@ -170,32 +170,6 @@ def test_mistakes_take_one_line_and_status_2(tmp_path, train, arguments, said):
     assert "Traceback" not in err + out
 
 
-def _run(*command):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(map(str, command), capture_output=True, text=True, cwd=RECIPE, env=environment)
-
-
-def test_two_processes_do_what_one_does_that_accumulates(tmp_path, trained):
-    """On two GPUs the figures would be others: clips left out or twice, gradients not averaged, half a validation."""
-    folder, _ = trained
-    options = ("--batch_seconds", 1.5)
-    one = _run(
-        sys.executable, *_arguments(folder / "data", tmp_path / "one"), *options, "--grad_accumulation_factor", 2
-    )
-    launch = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2")
-    two = _run(*launch, *_arguments(folder / "data", tmp_path / "two"), *options)
-    assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
-    logs = [pd.read_csv(tmp_path / name / "train_log.csv") for name in ("one", "two")]
-    assert len(logs[0]) == 2
-    for column in logs[0].columns:
-        # batch normalisation in validation knows the batches of the first process alone
-        tolerance = 0.2 if column.startswith("valid") else 1e-4
-        np.testing.assert_allclose(logs[1][column], logs[0][column], rtol=tolerance, err_msg=column)
-    tables = [read_scores(tmp_path / name / "scores.csv") for name in ("one", "two")]
-    assert tables[0]["ID"].tolist() == tables[1]["ID"].tolist()
-    assert two.stdout.count("model folder: ") == 1
-
-
 def test_help(train):
     """The first thing a user types would fail."""
     status, out, _ = train("train.py", "--help")

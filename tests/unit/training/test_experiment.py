@@ -37,7 +37,8 @@ model_folder: !ref <output_folder>/model
 protocol: !ref <data_folder>/p.csv
 seed: 1
 __set_seed: !apply:speechbrain.utils.seed.seed_everything [!ref <seed>]
-corpus: Tiny
+corpora: [Tiny]
+start_corpora: [Before]
 licence: none
 dropout: 0.3
 max_steps: 8
@@ -134,7 +135,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     table = pd.read_csv(folder / "eer.csv")
     metadata = json.loads((folder / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == brain.threshold
-    assert metadata["training_corpora"] == ["Tiny"] and metadata["training_generators"] == ["tone"]
+    assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
 
     scores = read_scores(folder / "scores.csv")
     assert scores["ID"].tolist() == test_set["ID"].tolist()
