@@ -42,8 +42,8 @@ def main() -> int:
     args = parser.parse_args()
 
     print(f"{args.clips} clips of {args.seconds:g} s; gigabytes; torch {torch.__version__}")
-    columns = [field.name for field in fields(TrainingMemory)]
-    print(f"{'front end':<16}{'what is trained':<20}" + "".join(f"{name:>12}" for name in columns))
+    columns = [field.name for field in fields(TrainingMemory)] + ["measured"] * (args.measure > 0)
+    print(f"{'front end':<14}{'what is trained':<19}" + "".join(f"{column:>{len(column) + 2}}" for column in columns))
     for name in args.front_ends or NAMES:
         file = FRONT_ENDS / f"{name}.yaml"
         for way, (precision, changes) in WAYS.items():
@@ -52,11 +52,12 @@ def main() -> int:
             for change in changes:
                 change(front_end)
             memory = compute_memory(front_end, args.clips, args.seconds, precision)
-            line = f"{name:<16}{way:<20}" + "".join(f"{size / GIGABYTE:>12.2f}" for size in astuple(memory))
+            sizes = list(astuple(memory))
             if memory.peak < args.measure * GIGABYTE:
-                measured = measure_memory(file, way, args.clips, args.seconds)
-                line += f"   ({measured / GIGABYTE:.2f} measured)"
-            print(line, flush=True)
+                sizes.append(measure_memory(file, way, args.clips, args.seconds))
+            row = zip(columns, sizes, strict=False)
+            print(f"{name:<14}{way:<19}", end="")
+            print("".join(f"{size / GIGABYTE:>{len(column) + 2}.2f}" for column, size in row), flush=True)
     return 0
 
 
