@@ -16,11 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.inference import load_detector
-from antideepfake.lobes import Wav2Vec2
 from antideepfake.protocol import build_protocol, read_protocol, write_protocol
 from antideepfake.scoring import read_scores
 from antideepfake.training import load_hparams
@@ -28,11 +26,8 @@ from antideepfake.training import load_hparams
 ROOT = Path(__file__).parents[2]
 with open(Path(__file__).with_name("recipes.csv"), newline="", encoding="utf-8") as file:
     RECIPES = list(csv.DictReader(file))
-TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-TINY |= {"conv_dim": [8, 8], "conv_kernel": [10, 8], "conv_stride": [5, 4], "num_conv_pos_embeddings": 8}
-TINY |= {"num_conv_pos_embedding_groups": 2}
 DETECTOR = """
-front_end: !include:tiny.yaml
+front_end: !include:TINY
 back_end: !new:antideepfake.lobes.MeanPooling
 embedding_model: !new:antideepfake.lobes.UtteranceEncoder
     front_end: !ref <front_end>
@@ -54,7 +49,7 @@ def test_every_yaml_is_listed():
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory, make_corpus):
+def data(tmp_path_factory, make_corpus, tiny_front_end):
     """A data folder with a corpus, its protocol under the names that recipes look for, and what they start from."""
     folder = make_corpus(tmp_path_factory.mktemp("data"), speakers=6, files=2)
     rows = [
@@ -75,13 +70,7 @@ def data(tmp_path_factory, make_corpus):
     for split in ("train", "valid"):
         write_protocol(table[table["Proportion"] == split], folder / f"{split}.csv")
 
-    torch.manual_seed(1)
-    Wav2Vec2(**TINY).model.save_pretrained(folder / "encoder")
-    settings = "\n".join(f"{name}: {value}" for name, value in TINY.items())
-    (folder / "tiny.yaml").write_text(
-        f"!new:antideepfake.lobes.Wav2Vec2\npretrained: {folder / 'encoder'}\n{settings}\n"
-    )
-    (folder / "detector.yaml").write_text(DETECTOR)
+    (folder / "detector.yaml").write_text(DETECTOR.replace("TINY", str(tiny_front_end)))
     hparams = load_hparams(folder / "detector.yaml")
     write_model_folder(folder / "detector", hparams.settings, hparams, ModelMetadata())
     return folder
@@ -111,12 +100,12 @@ def run(monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("row", RECIPES, ids=lambda row: row["Hparam_file"].removeprefix("recipes/"))
-def test_recipe(row, data, tmp_path, run, monkeypatch):
+def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
     """The command of its README would fail, not go on after a kill, or leave a model that cannot be used."""
     # making MiniCorpus needs packages from a network: a corpus of the same form is there already
     there = SimpleNamespace(prepare_minicorpus=lambda data_folder, output: None)
     monkeypatch.setitem(sys.modules, "minicorpus_prepare", there)
-    flags = row["test_debug_flags"].format(tiny=data / "tiny.yaml", detector=data / "detector")
+    flags = row["test_debug_flags"].format(tiny=tiny_front_end, detector=data / "detector")
     results = tmp_path / "results"
     script = ROOT / row["Script_file"]
     yaml = str((ROOT / row["Hparam_file"]).relative_to(script.parent))
@@ -153,10 +142,10 @@ def test_recipe(row, data, tmp_path, run, monkeypatch):
     assert status == 0 and out.startswith("generators") and (tmp_path / "evaluation" / "scores.png").is_file()
 
 
-def test_two_processes_do_what_one_does_that_accumulates(data, tmp_path):
+def test_two_processes_do_what_one_does_that_accumulates(data, tiny_front_end, tmp_path):
     """On two GPUs the figures would be others: clips left out or twice, gradients not averaged, half a validation."""
     script = ROOT / "recipes" / "Deepfake-Eval-2024" / "FineTuning" / "train.py"
-    common = f"--data_folder {data} --front_end !include:{data}/tiny.yaml --start_from {data}/detector --lr 0.01"
+    common = f"--data_folder {data} --front_end !include:{tiny_front_end} --start_from {data}/detector --lr 0.01"
     common += " --n_warmup_steps 1 --max_steps 5 --valid_interval 2 --batch_seconds 1.5 --num_workers 0"
     common = ["train.py", "hparams/fine_tuning.yaml", *common.split(), "--output_folder"]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
