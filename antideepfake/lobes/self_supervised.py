@@ -102,8 +102,6 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         nothing_masked = {"apply_spec_augment": False, "mask_time_prob": 0.0}
         config = self.config_class(**{**defaults, **settings, **nothing_masked})
         self.model: Any = self.model_class(config)
-        if hasattr(self.model, "masked_spec_embed"):  # of pre-training; processes would wait for its gradient
-            self.model.masked_spec_embed.requires_grad_(False)
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

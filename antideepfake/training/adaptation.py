@@ -33,7 +33,7 @@ def adapt(
     frozen_layers : int, optional
         As :func:`freeze_layers`. Where it is not given, all layers are trained.
     lora_rank : int, optional
-        As :func:`add_lora`, which freezes all else.
+        As :func:`add_lora`, which freezes all else; there is none in frozen layers.
     gradient_checkpointing : bool
         As :func:`checkpoint_gradients`.
 
@@ -43,10 +43,10 @@ def adapt(
     >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
     >>> adapt(front_end, frozen_layers=1, gradient_checkpointing=True)
     """
-    if frozen_layers is not None:
-        freeze_layers(front_end, frozen_layers)
     if lora_rank is not None:
         add_lora(front_end, lora_rank)
+    if frozen_layers is not None:  # after LoRA, so that there is none in them
+        freeze_layers(front_end, frozen_layers)
     if gradient_checkpointing:
         checkpoint_gradients(front_end)
 
