@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,17 +41,17 @@ class DetectorBrain(Brain):
     have, and N processes do what one does that accumulates gradients over N batches.
 
     Modules: ``embedding_model`` (a :class:`antideepfake.lobes.UtteranceEncoder`) and ``classifier``. Hyper-parameters:
-    those of ``HPARAMS_NEEDED``; of SpeechBrain's own run options ``precision``, ``grad_accumulation_factor``,
-    ``max_grad_norm``, ``nonfinite_patience`` and ``ckpt_interval_minutes`` count. With ``mask_padding: false`` the
-    zeros after the shorter clips of a batch are taken for speech, as in what was published.
+    those of ``HPARAMS_NEEDED`` and ``output_folder``; of SpeechBrain's own run options ``precision``,
+    ``grad_accumulation_factor``, ``max_grad_norm``, ``nonfinite_patience`` and ``ckpt_interval_minutes`` count. With
+    ``mask_padding: false`` the zeros after the shorter clips of a batch are taken for speech, as in what was published.
 
     The validation error is that of testing: the EER of the difference of the logits over whole, unaugmented files.
     Where a loss or a gradient is not finite, the step is left out.
     """
 
-    HPARAMS_NEEDED: ClassVar[tuple[str, ...]] = (
-        *("modules", "loss", "lr", "lr_schedule", "layer_decay", "valid_interval", "patience", "output_folder", "seed"),
-    )
+    HPARAMS_NEEDED = ("modules", "loss", "lr", "lr_schedule", "layer_decay", "valid_interval", "patience", "seed")
+    KEPT = ("step", "avg_train_loss", "optimizer_step", "seconds", "skipped_steps", "history", "round_loss")
+    """What of itself the Brain keeps in a checkpoint."""
 
     train_batches: PlannedBatches
     """Set before ``fit``, as are the next two."""
@@ -77,9 +77,15 @@ class DetectorBrain(Brain):
         self.history: list[dict[str, float]] = []
         """A row for each validation: what the log shows."""
         self._losses: list[torch.Tensor] = []  # of the batches since the last step
-        self._round_loss = self._round_steps = 0.0
+        self.round_loss = [0.0, 0.0]
+        """Sum over the steps of the present round, and their number."""
         self._writer: SummaryWriter | None = None
         self._bar = self._valid_bar = tqdm(disable=True)
+
+    @property
+    def step_batches(self) -> int:
+        """Batches in an optimiser step, those of all processes together."""
+        return self.grad_accumulation_factor * rank_and_size()[1]
 
     def rounds(self) -> Iterator[int]:
         """Number the rounds that are left, from the one that was interrupted; what ``fit`` takes for epochs."""
@@ -135,10 +141,8 @@ class DetectorBrain(Brain):
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
         """Begin the steps of a round that are left, or a validation."""
         if stage == Stage.TRAIN:
-            _, size = rank_and_size()
-            step_batches = self.grad_accumulation_factor * size
             end = min(self._validated_step() + self.hparams.valid_interval, self.last_step)
-            self.train_batches.range = (self.optimizer_step * step_batches, end * step_batches)
+            self.train_batches.range = (self.optimizer_step * self.step_batches, end * self.step_batches)
         else:
             self._scores: list[tuple[str, float, float, int]] = []
             self._valid_bar = tqdm(
@@ -151,7 +155,7 @@ class DetectorBrain(Brain):
         """Seed what is drawn for this batch, as dropout, by its number among all batches of the run."""
         rank, size = rank_and_size()
         accumulated = (self.step - 1) % self.grad_accumulation_factor
-        number = (self.optimizer_step * self.grad_accumulation_factor + accumulated) * size + rank
+        number = self.optimizer_step * self.step_batches + accumulated * size + rank
         self.batch_seed = derive_seed(self.hparams.seed, "batch", number)
         torch.manual_seed(self.batch_seed)
 
@@ -171,15 +175,15 @@ class DetectorBrain(Brain):
         if stage == Stage.TRAIN:
             self.note_loss(loss, batch)
         else:
-            self._scores.extend(zip(batch.id, *predictions.double().T.tolist(), targets.tolist(), strict=True))
+            self._scores.extend(zip(batch.id, *predictions.T.tolist(), targets.tolist(), strict=True))
             self._valid_bar.update()
         return loss
 
     def note_loss(self, loss: torch.Tensor, batch: PaddedBatch) -> None:
         """Keep what the next step is to report of a training batch."""
         waveforms, lengths = batch.waveform
-        seconds = lengths.double().sum() * waveforms.shape[1] / SAMPLE_RATE
-        self._losses.append(torch.stack([loss.detach().double(), seconds]))
+        seconds = lengths.float().sum() * waveforms.shape[1] / SAMPLE_RATE
+        self._losses.append(torch.stack([loss.detach().float(), seconds]))
 
     def check_loss_isfinite(self, loss: torch.Tensor) -> None:
         """Do nothing: ``optimizers_step`` looks at the losses of all processes, so that all leave out the same step."""
@@ -187,8 +191,7 @@ class DetectorBrain(Brain):
     def optimizers_step(self) -> None:
         """Take an optimiser step, unless a loss or a gradient is not finite."""
         loss, seconds = average(torch.stack(self._losses).mean(0)).tolist()
-        _, size = rank_and_size()
-        self.seconds += seconds * len(self._losses) * size
+        self.seconds += seconds * self.step_batches
         self._losses.clear()
 
         self.hparams.lr_schedule(self.optimizer)
@@ -206,8 +209,7 @@ class DetectorBrain(Brain):
         self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_step += 1
         if math.isfinite(loss):
-            self._round_loss += loss
-            self._round_steps += 1
+            self.round_loss = [self.round_loss[0] + loss, self.round_loss[1] + 1]
         self._show_progress(loss, norm.item())
 
     def _count_skipped_step(self, loss: float) -> None:
@@ -249,19 +251,16 @@ class DetectorBrain(Brain):
         ).item()
         row = {
             "step": self.optimizer_step,
-            "epoch": self.optimizer_step
-            * self.grad_accumulation_factor
-            * rank_and_size()[1]
-            / len(self.train_batches.plan),
+            "epoch": self.optimizer_step * self.step_batches / len(self.train_batches.plan),
             "hours": self.seconds / 3600,
             "lr": max(group["lr"] for group in self.optimizer.param_groups),
-            "train_loss": self._round_loss / max(self._round_steps, 1),
+            "train_loss": self.round_loss[0] / max(self.round_loss[1], 1),
             "valid_loss": loss,
             "valid_eer": error,
             "skipped_steps": self.skipped_steps,
         }
         self.history.append(row)
-        self._round_loss = self._round_steps = 0.0
+        self.round_loss = [0.0, 0.0]
         meta = {"EER": error, "threshold": threshold, "loss": loss, "step": self.optimizer_step}
         self.checkpointer.save_and_keep_only(meta)
         if if_main_process():
@@ -295,19 +294,6 @@ class DetectorBrain(Brain):
     def _write_log(self) -> None:
         with atomic_path(Path(self.hparams.output_folder, "train_log.csv")) as temporary:
             pd.DataFrame(self.history).to_csv(temporary, index=False)
-
-    # What of itself the Brain keeps in a checkpoint -------------------------------------------------------------------
-
-    KEPT = (
-        "step",
-        "avg_train_loss",
-        "optimizer_step",
-        "seconds",
-        "skipped_steps",
-        "history",
-        "_round_loss",
-        "_round_steps",
-    )
 
     @mark_as_saver
     def _save(self, path: str | os.PathLike) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 from math import ceil
@@ -44,7 +43,7 @@ from antideepfake.training.processes import rank_and_size, wait_for_all
 FINISHED = "finished.json"
 
 
-def begin_experiment(arguments: list[str], needed: Iterable[str] = ()) -> tuple[HyperParameters, RunOptions]:
+def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]:
     """Read the command line of a recipe, join its processes, and make the output folder.
 
     The folder takes ``hyperparams.yaml`` (references resolved), ``env.log`` (versions) and ``log.txt``.
@@ -53,8 +52,6 @@ def begin_experiment(arguments: list[str], needed: Iterable[str] = ()) -> tuple[
     ---------
     arguments : list of str
         The YAML, SpeechBrain's run options, and overrides of keys of the YAML: ``sys.argv[1:]``.
-    needed : iterable of str
-        Keys that the YAML must have.
 
     Returns
     -------
@@ -67,7 +64,7 @@ def begin_experiment(arguments: list[str], needed: Iterable[str] = ()) -> tuple[
     if not torch.cuda.is_available():
         given = run_opts.overridden_args | {"distributed_backend"}
         run_opts = replace(run_opts, distributed_backend="gloo", overridden_args=given)
-    hparams = load_hparams(hparams_file, overrides, ("output_folder", *needed))
+    hparams = load_hparams(hparams_file, overrides, ("output_folder",))
     sb.utils.distributed.ddp_init_group(run_opts)
     if distributed.is_initialized():
         atexit.register(distributed.destroy_process_group)
@@ -136,6 +133,8 @@ def fit_detector(
     for name, table in (("training", train_set), ("validation", valid_set)):
         if set(table["Label"]) != set(LABELS):
             raise InputError(f"the {name} set needs real and fake utterances; it has {len(table)} rows, see Proportion")
+    for key in DetectorBrain.HPARAMS_NEEDED:
+        hparams[key]  # told now if it is missing
     if if_main_process():
         _record_run(hparams)
     seed, num_workers = hparams["seed"], hparams["num_workers"]
@@ -146,7 +145,6 @@ def fit_detector(
     except ValueError as error:  # SpeechBrain's, of fp16
         raise InputError(f"{hparams.file}: {error}") from None
     rank, size = rank_and_size()
-    step_batches = brain.grad_accumulation_factor * size
 
     min_samples = hparams["front_end"].receptive_field
     crop = hparams["crop"]
@@ -154,7 +152,7 @@ def fit_detector(
     lengths = train_set["Duration"].clip(upper=crop.max_seconds if crop else None)
     plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed)
     brain.train_batches = PlannedBatches(plan, rank, size)
-    brain.last_step = min(hparams["max_steps"], ceil(hparams["number_of_epochs"] * len(plan) / step_batches))
+    brain.last_step = min(hparams["max_steps"], ceil(hparams["number_of_epochs"] * len(plan) / brain.step_batches))
 
     as_training = () if hparams.get("clean_validation", True) else (crop, hparams["augmentation"], seed)
     valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples, *as_training)

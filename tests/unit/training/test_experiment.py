@@ -240,6 +240,15 @@ def test_workers_make_no_difference(start):
     assert _same(*weights)
 
 
+def test_a_run_that_is_not_done_can_be_exported(start):
+    """What has been trained so far could not be used before training is at its end."""
+    trained = fit_detector(start("max_steps: 3")[0], RUN, *start()[1:3])
+    only_testing = RunOptions.from_dictionary({"test_only": True, "device": "cpu"})
+    brain = fit_detector(start()[0], only_testing, *start()[1:3])
+    assert _same(_weights(trained), _weights(brain)) and brain.threshold == trained.threshold
+    assert brain.optimizer_step == 3
+
+
 def test_every_epoch_has_all_utterances_in_other_batches(start, monkeypatch):
     """The same clips would stand together in every epoch: the optimiser sees no other mixture."""
     hparams, train_set, valid_set, _ = start("number_of_epochs: 3\nmax_steps: 1000")
