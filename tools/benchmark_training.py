@@ -56,6 +56,18 @@ def repeat(loader: DataLoader) -> Iterator[PaddedBatch]:
         yield from loader
 
 
+def time_rawboost(seconds: float) -> float:
+    """Give the median time that RawBoost takes for a clip, in milliseconds."""
+    rng = np.random.default_rng(1)
+    waveform = 0.1 * torch.randn(int(seconds * SAMPLE_RATE))
+    times = []
+    for _ in range(50):
+        start = time.perf_counter()
+        RawBoost(5)(waveform, rng)
+        times.append(time.perf_counter() - start)
+    return 1000 * median(times)
+
+
 def time_loader(loader: DataLoader, audio_seconds: float) -> float:
     """Give seconds of audio per second of a whole epoch, the start of the workers included."""
     start = time.perf_counter()
@@ -110,6 +122,7 @@ def main() -> int:
         f"clips of {args.seconds:g} s, batches of {args.batch_seconds:g} s; {torch.get_num_threads()} threads; ", end=""
     )
     print(f"torch {torch.__version__}; seconds of audio per second")
+    print(f"RawBoost 5 takes {time_rawboost(args.seconds):.1f} ms for a clip")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         protocol = write_clips(folder, args.clips, args.seconds)
