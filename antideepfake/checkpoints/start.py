@@ -55,6 +55,8 @@ def start_from(
         modules = torch.nn.ModuleDict({"embedding_model": embedding_model, "classifier": classifier})
         load_weights(modules, folder / FILES["model"])
         return
+    if not folder.exists():
+        raise InputError(f"{source}: no such file or folder")
     front_end = embedding_model.front_end
     if not isinstance(front_end, SelfSupervisedFrontEnd):
         raise InputError(

@@ -61,6 +61,10 @@ def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]
         SpeechBrain's: device, precision and so on.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
+    keys = [line.partition(":")[0] for line in overrides.splitlines()]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise InputError(f"--{', --'.join(twice)}: given twice on the command line; give it once")
     if not torch.cuda.is_available():
         given = run_opts.overridden_args | {"distributed_backend"}
         run_opts = replace(run_opts, distributed_backend="gloo", overridden_args=given)

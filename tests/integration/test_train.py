@@ -156,6 +156,11 @@ def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_
         (["hparams/train.yaml"], "--data_folder VALUE"),
         (["hparams/train.yaml", "--data_folder", "NOWHERE"], "NOWHERE: no such folder"),
         (["hparams/train.yaml", "--data_folder", "NOWHERE", "--learning_rate", "1"], "learning_rate"),
+        (["hparams/train.yaml", "--data_folder", "NOWHERE", "--lr", "1", "--lr", "2"], "--lr: given twice"),
+        (
+            ["hparams/train.yaml", "--data_folder", "NOWHERE", "--start_from", "NOWHERE"],
+            "NOWHERE: no such file or folder",
+        ),
     ],
 )
 def test_mistakes_take_one_line_and_status_2(tmp_path, train, arguments, said):
