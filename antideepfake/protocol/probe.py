@@ -1,4 +1,4 @@
-"""Finding audio files, opening them, and reading their headers."""
+"""Opening audio files, and reading their headers."""
 
 import os
 import struct
@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 import soundfile
 
 from antideepfake.errors import InputError
+from antideepfake.protocol.headers import UNKNOWN_LENGTH, Header, read_header
 
-AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
 # libsndfile's names of formats and encodings -> those of protocols (torchaudio's)
 FORMAT_ENCODINGS = {"FLAC": "FLAC", "MP3": "MP3", "MPEG": "MP3"}
 SUBTYPE_ENCODINGS = {
@@ -26,45 +26,6 @@ SUBTYPE_ENCODINGS = {
     "OPUS": ("OPUS", 0),
     "GSM610": ("GSM", 0),
 }
-UNKNOWN_LENGTH = 0xFFFFFFFF  # what a program writes that streams a wav and cannot go back to its header
-
-
-def find_audio(folder: str | os.PathLike) -> list[Path]:
-    """List the audio files below a folder, at any depth.
-
-    Arguments
-    ---------
-    folder : str or Path
-        Where to look.
-
-    Returns
-    -------
-    list of Path
-        Files with a suffix of ``AUDIO_SUFFIXES``, upper or lower case, sorted by path. Hidden files are passed over.
-
-    Raises
-    ------
-    InputError
-        When there is no such folder, or no audio in it.
-
-    Example
-    -------
-    >>> root = getfixture("tmp_path")
-    >>> (root / "a.WAV").touch()
-    >>> [path.name for path in find_audio(root)]
-    ['a.WAV']
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    files = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
-    if not files:
-        raise InputError(f"{folder}: holds no audio; files must end in {', '.join(sorted(AUDIO_SUFFIXES))}")
-    return sorted(files, key=str)
 
 
 def open_audio(path: str | os.PathLike) -> soundfile.SoundFile:
@@ -151,6 +112,19 @@ def probe(path: str | os.PathLike) -> dict[str, Any]:
     >>> probe(path)
     {'Duration': 0.5, 'SampleRate': 16000, 'AudioChannel': 1, 'AudioEncoding': 'PCM_S', 'AudioBitSample': 16}
     """
+    frames, sample_rate, channels, encoding, bits = read_header(path) or _decode_end(path)
+    return {
+        # a file of a few samples is not of no length: a protocol's durations are above 0
+        "Duration": max(round(frames / sample_rate, 2), 0.01),
+        "SampleRate": sample_rate,
+        "AudioChannel": channels,
+        "AudioEncoding": encoding,
+        "AudioBitSample": bits,
+    }
+
+
+def _decode_end(path: str | os.PathLike) -> Header:
+    """Ask libsndfile for what :func:`read_header` leaves open."""
     with open_audio(path) as file:
         try:
             file.seek(file.frames - 1)
@@ -161,11 +135,4 @@ def probe(path: str | os.PathLike) -> dict[str, Any]:
             raise InputError(f"{path}: damaged or truncated; its end cannot be read")
         encoding, bits = SUBTYPE_ENCODINGS.get(file.subtype, ("UNKNOWN", 0))
         encoding = FORMAT_ENCODINGS.get(file.format, "MP3" if file.subtype.startswith("MPEG") else encoding)
-        return {
-            # a file of a few samples is not of no length: a protocol's durations are above 0
-            "Duration": max(round(file.frames / file.samplerate, 2), 0.01),
-            "SampleRate": file.samplerate,
-            "AudioChannel": file.channels,
-            "AudioEncoding": encoding,
-            "AudioBitSample": bits,
-        }
+        return Header(file.frames, file.samplerate, file.channels, encoding, bits)

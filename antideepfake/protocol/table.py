@@ -5,6 +5,7 @@ Path stands for the data folder.
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -110,7 +111,7 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     return table
 
 
-def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
+def check_protocol(table: pd.DataFrame, name: str | os.PathLike, first_line: int = 2) -> None:
     """Check columns, identifiers, labels and numbers of a protocol.
 
     Arguments
@@ -119,11 +120,13 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
         The protocol.
     name : str or Path
         What to call it in a message: its file.
+    first_line : int
+        Line of the file that the first row has; the header is line 1.
 
     Raises
     ------
     InputError
-        At the first fault, with its line (the header is line 1).
+        At the first fault, with its line.
 
     Example
     -------
@@ -135,7 +138,7 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike) -> None:
     for column in table.select_dtypes(exclude="number"):
         if table[column].astype(str).str.contains("[\r\n]").any():
             raise InputError(f"{name}: a {column} has a line end in it; take it out")
-    _check(table.set_axis(range(2, len(table) + 2)), name)
+    _check(table.set_axis(range(first_line, first_line + len(table))), name)
 
 
 def _check(table: pd.DataFrame, name: str | os.PathLike) -> None:
@@ -266,9 +269,11 @@ def relative_path(path: str | os.PathLike, data_folder: str | os.PathLike) -> st
     >>> relative_path("/data/LJSpeech/wavs/LJ001-0001.wav", "/data")
     '$ROOT/LJSpeech/wavs/LJ001-0001.wav'
     """
-    folder = Path(data_folder).absolute()
-    path = folder / path
-    return f"$ROOT/{path.relative_to(folder).as_posix()}" if path.is_relative_to(folder) else path.as_posix()
+    root = os.path.join(Path(data_folder).absolute(), "")
+    path = os.path.join(root, path)
+    if "//" in path or "/./" in path:  # pathlib would mend every path, but is slow
+        path = str(Path(path))
+    return f"$ROOT/{path.removeprefix(root)}" if path.startswith(root) else path
 
 
 def format_counts(table: pd.DataFrame) -> str:
@@ -292,12 +297,65 @@ def format_counts(table: pd.DataFrame) -> str:
     split           real               fake
     train             1    1.00 h        1    0.50 h
     """
+    return format_totals(count_utterances(table))
+
+
+def count_utterances(
+    table: pd.DataFrame, counts: dict[str, dict[str, list[float]]] | None = None
+) -> dict[str, dict[str, list[float]]]:
+    """Count utterances and seconds by split and label.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        A protocol, or a part of one.
+    counts : dict, optional
+        Counts of other parts, to which these are added.
+
+    Returns
+    -------
+    dict
+        Split -> label -> [utterances, seconds].
+
+    Example
+    -------
+    >>> rows = [("train", "real", 2.5), ("train", "real", 1.5)]
+    >>> count_utterances(pd.DataFrame(rows, columns=["Proportion", "Label", "Duration"]))
+    {'train': {'real': [2, 4.0]}}
+    """
+    counts = {} if counts is None else counts
+    for split, label, seconds in zip(table["Proportion"], table["Label"], table["Duration"], strict=True):
+        count = counts.setdefault(split, {}).setdefault(label, [0, 0.0])
+        count[0] += 1
+        count[1] += seconds
+    return counts
+
+
+def format_totals(counts: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """Lay out what :func:`count_utterances` gives for a terminal.
+
+    Arguments
+    ---------
+    counts : dict
+        Split -> label -> [utterances, seconds].
+
+    Returns
+    -------
+    str
+        A line a split.
+
+    Example
+    -------
+    >>> print(format_totals({"-": {"fake": [3, 1800.0]}}))
+    split           real               fake
+    -                 0    0.00 h        3    0.50 h
+    """
     lines = [f"{'split':<10}{'real':>10}{'':<9}{'fake':>10}"]
-    for split, group in sorted(table.groupby("Proportion"), key=lambda item: _split_order(str(item[0]))):
+    for split in sorted(counts, key=_split_order):
         line = f"{split:<10}"
         for label in reversed(LABELS):
-            rows = group[group["Label"] == label]
-            line += f"{len(rows):>9} {rows['Duration'].sum() / 3600:>7.2f} h"
+            utterances, seconds = counts[split].get(label, (0, 0.0))
+            line += f"{utterances:>9} {seconds / 3600:>7.2f} h"
         lines.append(line)
     return "\n".join(line.rstrip() for line in lines)
 

@@ -2,12 +2,13 @@
 
 import json
 import os
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import build_protocol, find_audio, read_protocol
+from antideepfake.protocol import build, build_protocol, find_audio, probe, read_protocol
 
 
 def _spoilt(folder, write_audio):
@@ -35,7 +36,8 @@ def test_unreadable_files_are_left_out_and_listed(tmp_path, write_audio):
     listed = {entry["id"]: entry["reason"] for entry in report.left_out}
     assert set(listed) == {*bad, "folder.wav"}
     assert read_protocol(tmp_path / "p.csv")["ID"].tolist() == ["good.wav", "good.flac"]
-    assert json.loads((tmp_path / "p.csv.report.json").read_text()) == {"written": 2, "left_out": report.left_out}
+    assert json.loads((tmp_path / "p.csv.report.json").read_text()) == asdict(report)
+    assert report.counts == {"-": {"real": [2, 1.0]}}
     assert "empty" in listed["empty.wav"] and "no such file" in listed["missing.wav"]
     assert all(reason and "\n" not in reason and str(tmp_path) not in reason for reason in listed.values())
 
@@ -80,12 +82,81 @@ def test_nothing_readable_is_a_mistake_and_writes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_repeated_id_writes_nothing(tmp_path, write_audio):
-    """Two utterances of one name would share a line of the score file."""
-    write_audio(tmp_path / "a.wav")
-    with pytest.raises(InputError, match="'a' stands a second time"):
-        build_protocol([{"ID": "a", "Label": "real", "Path": "a.wav"}] * 2, tmp_path, tmp_path / "p.csv", quiet=True)
-    assert os.listdir(tmp_path) == ["a.wav"]
+def test_of_two_files_with_one_identifier_both_are_kept(tmp_path, write_audio):
+    """Two utterances of one name would share a line of the score file, or one of them be lost."""
+    names = ["train/a.mp3", "train/a.wav", "test/a.wav", "train/a.mp3", "b.wav"]
+    for name in names:
+        write_audio(tmp_path / name)
+    rows = [{"ID": os.path.basename(name)[0], "Label": "real", "Path": name} for name in names]
+    report = build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
+    assert read_protocol(tmp_path / "p.csv")["ID"].tolist() == ["a", "a-wav", "a-test", "b"]
+    assert [entry["reason"] for entry in report.left_out] == ["the corpus names it a second time"]
+
+
+def test_audio_that_no_utterance_has_is_listed(tmp_path, write_audio):
+    """Nobody would know that a corpus's list leaves out half of its files."""
+    for name in ("x/a.wav", "x/b.wav", "x/.c.wav", "y/d.wav"):
+        write_audio(tmp_path / name)
+    (tmp_path / "x" / "notes.txt").touch()
+    report = build_protocol([{"ID": "a", "Label": "real", "Path": "x/a.wav"}], tmp_path, tmp_path / "p.csv", quiet=True)
+    assert (report.unlisted, report.left_out) == (["$ROOT/x/b.wav"], [])
+
+
+def test_a_reason_leaves_an_utterance_out(tmp_path, write_audio):
+    """A recipe could not say that a file is none of its corpus's."""
+    for name in ("a.wav", "b.wav"):
+        write_audio(tmp_path / name)
+    rows = [{"ID": "a", "Label": "real", "Path": "a.wav"}, {"ID": "b", "Path": "b.wav", "Reason": "noise"}]
+    report = build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
+    assert [(entry["id"], entry["reason"]) for entry in report.left_out] == [("b", "noise")]
+    assert report.written == 1
+
+
+def test_a_wrong_label_names_its_line_and_writes_nothing(tmp_path, write_audio, monkeypatch):
+    """A recipe's mistake would reach training; or the line be told that it has in its chunk."""
+    monkeypatch.setattr(build, "CHUNK", 2)
+    labels = ["real", "fake", "real", "spoof"]
+    rows = [{"ID": f"{n}", "Label": label, "Path": f"{n}.wav"} for n, label in enumerate(labels)]
+    for row in rows:
+        write_audio(tmp_path / row["Path"])
+    with pytest.raises(InputError, match="line 5: the Label is 'spoof'"):
+        build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".wav"}
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_interrupted_it_goes_on_where_it_was(tmp_path, write_audio, monkeypatch, workers, interruption):
+    """A million headers would be read again; or the protocol of a resumed run differ from that of another."""
+    monkeypatch.setattr(build, "CHUNK", 4)
+    monkeypatch.setattr(build, "PIECE", 2)
+    rows = [{"ID": f"{number}", "Label": "real", "Path": f"{number}.wav"} for number in range(20)]
+    for number, row in enumerate(rows):
+        path = write_audio(tmp_path / row["Path"], rate=800 * (number + 1))
+        if number == 3:
+            path.write_bytes(b"")
+    asked = []
+
+    def stop_at(number):
+        def probe_or_stop(path):
+            asked.append(os.path.basename(path))
+            if path.endswith(f"/{number}.wav"):
+                raise interruption
+            return probe(path)
+
+        monkeypatch.setattr(build, "probe", probe_or_stop)
+
+    stop_at(13)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        build_protocol(rows, tmp_path, tmp_path / "p.csv", workers, quiet=True)
+    assert not (tmp_path / "p.csv").exists()
+    asked.clear()
+    stop_at(99)
+    build_protocol(rows, tmp_path, tmp_path / "p.csv", workers, quiet=True)
+    assert "12.wav" in asked and not {"0.wav", "3.wav", "11.wav"} & set(asked)
+    build_protocol(rows, tmp_path, tmp_path / "q.csv", quiet=True)
+    assert (tmp_path / "p.csv").read_text() == (tmp_path / "q.csv").read_text()
+    assert not list(tmp_path.glob("*.journal"))
 
 
 def test_file_names_that_are_not_utf8(tmp_path, write_audio):

@@ -1,10 +1,9 @@
-"""Finding audio, opening it, reading its header."""
+"""Opening audio, reading its header."""
 
 import numpy as np
 import pytest
 
-from antideepfake.errors import InputError
-from antideepfake.protocol import find_audio, probe
+from antideepfake.protocol import probe
 
 
 @pytest.mark.parametrize(
@@ -35,30 +34,3 @@ def test_probe_tells_the_header(tmp_path, write_audio, name, options, expected):
 def test_one_sample_has_a_duration(tmp_path, write_audio):
     """A file of one sample would be written with a duration of 0, which no protocol may have."""
     assert probe(write_audio(tmp_path / "a.wav", np.array([0.5])))["Duration"] == 0.01
-
-
-def test_find_audio_goes_deep_and_sorted(tmp_path):
-    """Files in sub-folders or with capital suffixes would be missed, or come in the order of the disk."""
-    for name in ("b/2.FLAC", "b/1.mp3", "a.wav", "c.txt", "d.Ogg", "e.opus"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "folder.wav").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in find_audio(tmp_path)]
-    assert found == ["a.wav", "b/1.mp3", "b/2.FLAC", "d.Ogg", "e.opus"]
-
-
-def test_find_audio_passes_over_hidden_files(tmp_path):
-    """A Mac leaves ._a.wav beside every a.wav on a foreign disk: half of the corpus would be reported as damaged."""
-    (tmp_path / "a.wav").touch()
-    (tmp_path / "._a.wav").touch()
-    assert [path.name for path in find_audio(tmp_path)] == ["a.wav"]
-
-
-@pytest.mark.parametrize(
-    ("name", "said"), [("missing", "no such folder"), ("", "holds no audio"), ("a.txt", "no such")]
-)
-def test_find_audio_mistakes(tmp_path, name, said):
-    """A wrong folder would look like a corpus without files."""
-    (tmp_path / "a.txt").touch()
-    with pytest.raises(InputError, match=said):
-        find_audio(tmp_path / name)

@@ -1,0 +1,175 @@
+"""Reading the lists that come with a corpus."""
+
+import csv
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from antideepfake.errors import InputError
+
+
+def read_list(
+    path: str | os.PathLike, columns: str, describe: Callable[..., Mapping[str, str]]
+) -> Iterator[Mapping[str, str]]:
+    """Describe the utterances of a list without a header, whose columns are divided by white space.
+
+    Arguments
+    ---------
+    path : str or Path
+        A text file in UTF-8, a line an utterance. Blank lines are passed over, and so is white space at a line's end.
+    columns : str
+        Names of the columns, ``-`` for one that does not matter: ``speaker key - attack label``. More may follow.
+    describe : callable
+        Takes the texts of a line, as keyword arguments, and gives ID, Label, Path and what else is known. May raise an
+        InputError that says what is wrong with them.
+
+    Yields
+    ------
+    dict
+        What ``describe`` gives, in the order of the list. All texts stay texts: 007 keeps its zeros.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, or a line has too few columns or is refused. The message names the line.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "list.txt"
+    >>> _ = path.write_text("ann 007 - bonafide  \\n")
+    >>> list(read_list(path, "speaker key - label", lambda speaker, key, label: {"ID": key, "Speaker": speaker}))
+    [{'ID': '007', 'Speaker': 'ann'}]
+    """
+    names = columns.split()
+    with _open(path) as file:
+        for number, line in enumerate(file, 1):
+            texts = line.split()
+            if not texts:
+                continue
+            if len(texts) < len(names):
+                raise InputError(
+                    f"{path}, line {number}: {len(texts)} columns; the corpus's list has at least {len(names)}"
+                )
+            # the columns that do not matter share the name -, which is then dropped
+            fields = dict(zip(names, texts, strict=False))
+            fields.pop("-", None)
+            yield _describe(describe, fields, path, number)
+
+
+def read_csv(
+    path: str | os.PathLike, columns: Mapping[str, str | int], describe: Callable[..., Mapping[str, str]]
+) -> Iterator[Mapping[str, str]]:
+    """Describe the utterances of a list with a header, whose columns are divided by commas.
+
+    Arguments
+    ---------
+    path : str or Path
+        A CSV file in UTF-8, with or without a byte-order mark.
+    columns : dict
+        What the texts are to be called -> name of the column in the header, or its place, counted from 0.
+    describe : callable
+        As of :func:`read_list`.
+
+    Yields
+    ------
+    dict
+        What ``describe`` gives, in the order of the list.
+
+    Raises
+    ------
+    InputError
+        When the file or a column is missing, or a line has too few columns or is refused. The message names the line.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "meta.csv"
+    >>> _ = path.write_text("file,speaker,label\\n0.wav,Alec Guinness,spoof\\n")
+    >>> list(read_csv(path, {"name": "file"}, lambda name: {"Path": name}))
+    [{'Path': '0.wav'}]
+    """
+    with _open(path) as file:
+        lines = csv.reader(file)
+        header = [name.strip() for name in next(lines, [])]
+        missing = [name for name in columns.values() if isinstance(name, str) and name not in header]
+        if missing:
+            raise InputError(f"{path}, line 1: no column {', '.join(map(repr, missing))}; is this the corpus's list?")
+        places = {name: header.index(at) if isinstance(at, str) else at for name, at in columns.items()}
+        for texts in lines:
+            if not any(texts):
+                continue
+            if len(texts) <= max(places.values()):
+                raise InputError(f"{path}, line {lines.line_num}: {len(texts)} columns; the header has {len(header)}")
+            fields = {name: texts[place].strip() for name, place in places.items()}
+            yield _describe(describe, fields, path, lines.line_num)
+
+
+def translate(word: str, meanings: Mapping[str, str]) -> str:
+    """Look a word of a corpus up, such as its name of a label.
+
+    Arguments
+    ---------
+    word : str
+        What the corpus says.
+    meanings : dict
+        Word -> what a protocol says.
+
+    Returns
+    -------
+    str
+        The meaning.
+
+    Raises
+    ------
+    InputError
+        When the word is none of them.
+
+    Example
+    -------
+    >>> translate("bonafide", {"bonafide": "real", "spoof": "fake"})
+    'real'
+    """
+    if word not in meanings:
+        raise InputError(f"'{word}' is none of {', '.join(meanings)}")
+    return meanings[word]
+
+
+def first_file(paths: Sequence[Path]) -> Path:
+    """Choose the list of a corpus from the places where its releases have it.
+
+    Arguments
+    ---------
+    paths : sequence of Path
+        The likeliest first.
+
+    Returns
+    -------
+    Path
+        The first that is there; the first of all when none is, so that the message names it.
+
+    Example
+    -------
+    >>> root = getfixture("tmp_path")
+    >>> (root / "old.txt").touch()
+    >>> first_file([root / "new.txt", root / "old.txt"]).name
+    'old.txt'
+    """
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _open(path: str | os.PathLike) -> Any:
+    try:
+        # surrogateescape: the name of a file need not be UTF-8
+        return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    except OSError as error:
+        reason = "no such file; it comes with the corpus" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{path}: {reason}") from None
+
+
+def _describe(
+    describe: Callable[..., Mapping[str, str]], fields: dict[str, str], path: str | os.PathLike, number: int
+) -> Mapping[str, str]:
+    try:
+        return describe(**fields)
+    except InputError as error:
+        raise InputError(f"{path}, line {number}: {error}") from None

@@ -1,0 +1,53 @@
+#!/usr/bin/env python
+"""ADD 2023, track 1.2, second round: speech, real and made to fool detectors. A test set.
+
+Yi, Tao, Fu et al.: ADD 2023: the Second Audio Deepfake Detection Challenge. IJCAI 2023 Workshop on Deepfake Audio
+Detection and Analysis.
+
+source      http://addchallenge.cn/downloadADD2023
+licence     as its page says
+languages   not told
+
+ADD2023/Track1.2/testR2/
+  label.txt
+  wav/ADD2023_T1.2R2_E_00000003.wav ...
+
+Identifiers end in .wav, as in the published protocols.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report
+
+PUBLISHED = {"test": {"all": 118477}}
+
+
+def describe(file: str, label: str) -> dict[str, str]:
+    """Describe a line of label.txt."""
+    return {
+        "ID": f"ADD2023-{file}",
+        "Label": "real" if label == "genuine" else "fake",
+        "Path": f"Track1.2/testR2/wav/{file}",
+        "Proportion": "test",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files in the order of label.txt."""
+    return read_list(corpus / "Track1.2/testR2/label.txt", "file label", describe)
+
+
+prepare_add2023 = partial(prepare_corpus, list_utterances, corpus_folder="ADD2023")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_add2023(**vars(args)), args.output, PUBLISHED)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,162 @@
+#!/usr/bin/env python
+"""DeepVoice: recordings of eight public figures, and each of them converted to the voices of the others. A test set.
+
+Bird, Lotfi: Real-time Detection of AI-Generated Speech for DeepFake Voice Conversion. arXiv 2308.12734, 2023.
+
+source      https://www.kaggle.com/datasets/birdy654/deep-voice-deepfake-voice-recognition
+licence     as its page says
+languages   English
+
+DeepVoice/
+  KAGGLE/AUDIO/{FAKE,REAL}/biden-to-taylor.wav ...              the 64 recordings, minutes long
+  AUDIO_SEGMENTS/{FAKE,REAL}/biden-to-taylor_seg_62.wav ...     made here
+
+--protocol_file names the published list of segments, DeepVoice_seg_log.txt, whose lines read "Audio:
+biden-to-taylor_seg_62, start at: 123, end at: 456", in samples. Segments that are not there yet are cut, at the
+recording's own rate, with all its channels, as 16-bit wav. Without it, the segments that are there are taken as they
+are.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from tqdm import tqdm
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.files import atomic_path
+from antideepfake.protocol import BuildReport, open_audio, prepare_corpus, prepare_parser, tell_report, walk_layout
+
+PUBLISHED = {"-": {"real": 810, "fake": 5783}}
+LINE = re.compile(r"Audio:\s*((.+)_seg_\d+)[,\s]+start at:\s*(-?\d+)[,\s]+end at:\s*(\d+)")
+LAYOUT = "AUDIO_SEGMENTS/{folder:FAKE|REAL}/{name}.wav"
+
+
+def read_segments(path: str | os.PathLike) -> list[tuple[str, str, int, int]]:
+    """Read the list of segments.
+
+    Arguments
+    ---------
+    path : str or Path
+        DeepVoice_seg_log.txt.
+
+    Returns
+    -------
+    list of (str, str, int, int)
+        Name (FAKE/biden-to-taylor_seg_62), recording (FAKE/biden-to-taylor), first sample, sample after the last.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or no segment in it.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; --protocol_file names the list of segments") from None
+    segments = []
+    for name, recording, start, end in LINE.findall(text):
+        folder = "FAKE" if "-to-" in recording else "REAL"
+        segments.append((f"{folder}/{name}", f"{folder}/{recording}", int(start), int(end)))
+    if not segments:
+        raise InputError(f"{path}: holds no segment; its lines read 'Audio: NAME_seg_1, start at: 0, end at: 80000'")
+    return segments
+
+
+def cut_segments(corpus: Path, segments: list[tuple[str, str, int, int]], quiet: bool = False) -> None:
+    """Cut the segments that are not there yet; tell of recordings that cannot be read.
+
+    Arguments
+    ---------
+    corpus : Path
+        Holds the recordings below ``KAGGLE/AUDIO``, and gets the segments below ``AUDIO_SEGMENTS``.
+    segments : list
+        As :func:`read_segments` gives.
+    quiet : bool
+        Show no progress bar.
+    """
+    missing = [segment for segment in segments if not _segment_path(corpus, segment[0]).exists()]
+    progress = tqdm(total=len(missing), desc="cutting segments", unit="file", disable=quiet or not missing)
+    for recording, members in groupby(sorted(missing, key=lambda segment: segment[1]), key=lambda segment: segment[1]):
+        try:
+            with open_audio(corpus / f"KAGGLE/AUDIO/{recording}.wav") as file:
+                samples, rate = file.read(dtype="int16", always_2d=True), file.samplerate
+        except InputError as error:
+            print(f"warning: {error}; its segments are left out", file=sys.stderr)
+            continue
+        for name, _, start, end in members:
+            progress.update()
+            part = samples[max(start, 0) : end]
+            if len(part):
+                with atomic_path(_segment_path(corpus, name)) as temporary:
+                    soundfile.write(temporary, part, rate, "PCM_16", format="WAV")
+    progress.close()
+
+
+def _segment_path(corpus: Path, name: str) -> Path:
+    return corpus / f"AUDIO_SEGMENTS/{name}.wav"
+
+
+def describe(folder: str, name: str) -> dict[str, str]:
+    """Describe a segment."""
+    label = folder.lower()
+    return {
+        "ID": f"DeepVoice-VC_{name}",
+        "Label": label,
+        "Attack": "VC" if label == "fake" else "-",
+        "Language": "EN",
+    }
+
+
+def list_utterances(corpus: Path, protocol_file: str | None = None) -> Iterator[Mapping[str, str]]:
+    """List the segments of the list, or all that are there, sorted by path."""
+    if protocol_file is None:
+        yield from walk_layout(corpus, LAYOUT, describe)
+        return
+    for name in sorted(f"{segment[0]}.wav" for segment in read_segments(protocol_file)):
+        folder, _, file = name.partition("/")
+        yield {**describe(folder, file.removesuffix(".wav")), "Path": f"AUDIO_SEGMENTS/{name}"}
+
+
+def prepare_deepvoice(
+    data_folder: str | os.PathLike, output: str | os.PathLike, protocol_file: str | None = None, **options: Any
+) -> BuildReport:
+    """Cut the segments that are not there yet, and write the protocol.
+
+    Arguments
+    ---------
+    data_folder, output : str or Path
+        As of :func:`antideepfake.protocol.prepare_corpus`.
+    protocol_file : str, optional
+        The list of segments.
+    **options
+        The others of :func:`antideepfake.protocol.prepare_corpus`.
+
+    Returns
+    -------
+    BuildReport
+        What was written and what was left out.
+    """
+    options = {"corpus_folder": "DeepVoice", **options}
+    if protocol_file:
+        corpus = Path(data_folder, options["corpus_folder"])
+        cut_segments(corpus, read_segments(protocol_file), options.get("quiet", False))
+        options["protocol_file"] = protocol_file
+    return prepare_corpus(list_utterances, data_folder, output, **options)
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    parser = prepare_parser(__doc__)
+    parser.add_argument("--protocol_file", help="the published list of segments, DeepVoice_seg_log.txt")
+    args = parser.parse_args()
+    return tell_report(prepare_deepvoice(**vars(args)), args.output, PUBLISHED)
+
+
+if __name__ == "__main__":
+    run_program(main)

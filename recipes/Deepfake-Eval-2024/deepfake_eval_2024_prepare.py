@@ -1,0 +1,97 @@
+#!/usr/bin/env python
+"""Deepfake-Eval-2024, audio: what circulated in 2024 on social media, and was sent in to be checked.
+
+Chandra, Murtfeldt, Qiu et al.: Deepfake-Eval-2024: A Multi-Modal In-the-Wild Benchmark of Deepfakes Circulated in
+2024. arXiv 2503.02857, 2025.
+
+source      https://huggingface.co/datasets/nuriachandra/Deepfake-Eval-2024 (on request)
+licence     as its page says
+languages   many, mostly English; not told for each file
+hours       56.5 in all
+
+Deepfake-Eval-2024/
+  audio-metadata-publish.csv        with the columns Filename, Ground Truth, Finetuning Set
+  audio-data/...                    mp3, m4a, wav and others
+  converted/..., segments/...       made by deepfake_eval_2024_segment.py
+
+Recordings last from seconds to an hour. Without --duration the protocol has whole recordings; with --duration 4 it
+has their segments of 4 s. Both want deepfake_eval_2024_segment.py to be run first, which decodes what libsndfile
+cannot read and cuts the segments.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report, translate
+from antideepfake.protocol.walk import AUDIO_SUFFIXES
+
+COLUMNS = {"name": "Filename", "label": "Ground Truth", "split": "Finetuning Set"}
+
+
+def describe(name: str, label: str, split: str) -> dict[str, str]:
+    """Describe a line of the metadata."""
+    row = {"ID": f"DE2024-{name}", "Path": f"audio-data/{name}"}
+    try:
+        return {
+            **row,
+            "Label": translate(label.lower(), {"real": "real", "fake": "fake"}),
+            "Proportion": translate(split.lower(), {"train": "train", "test": "test"}),
+        }
+    except InputError as error:
+        return {**row, "Reason": str(error)}
+
+
+def list_recordings(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the recordings in the order of the metadata."""
+    return read_csv(corpus / "audio-metadata-publish.csv", COLUMNS, describe)
+
+
+def converted_path(path: str) -> str:
+    """Say where the copy of a recording stands that libsndfile cannot read, relative to the corpus's folder."""
+    return path.replace("audio-data", "converted", 1) + ".flac"
+
+
+def segment_folder(path: str, seconds: int) -> str:
+    """Say where the segments 1.flac, 2.flac, ... of a recording stand, relative to the corpus's folder."""
+    return path.replace("audio-data", f"segments/{seconds}s", 1)
+
+
+def list_utterances(corpus: Path, duration: int | None = None) -> Iterator[Mapping[str, str]]:
+    """List whole recordings, or their segments of ``duration`` seconds."""
+    for recording in list_recordings(corpus):
+        if duration is None or "Reason" in recording:
+            yield _whole(corpus, recording)
+            continue
+        folder = segment_folder(recording["Path"], duration)
+        names = sorted((corpus / folder).glob("*.flac"), key=lambda path: int(path.stem))
+        if not names:
+            yield {**recording, "Reason": f"no segments of {duration} s; deepfake_eval_2024_segment.py makes them"}
+        key = recording["ID"].replace("DE2024-", f"DE2024-{duration}s-", 1)
+        for path in names:
+            yield {**recording, "ID": f"{key}-seg{path.stem}", "Path": f"{folder}/{path.name}"}
+
+
+def _whole(corpus: Path, recording: Mapping[str, str]) -> Mapping[str, str]:
+    converted = converted_path(recording["Path"])
+    if (corpus / converted).exists():
+        return {**recording, "Path": converted}
+    if Path(recording["Path"]).suffix.lower() not in AUDIO_SUFFIXES:
+        return {"Reason": "deepfake_eval_2024_segment.py decodes it first", **recording}
+    return recording
+
+
+prepare_deepfake_eval_2024 = partial(prepare_corpus, list_utterances, corpus_folder="Deepfake-Eval-2024")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    parser = prepare_parser(__doc__)
+    parser.add_argument("--duration", type=int, help="of the segments, in seconds; whole recordings when not given")
+    args = parser.parse_args()
+    return tell_report(prepare_deepfake_eval_2024(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,214 @@
+#!/usr/bin/env python
+"""Cut the recordings of Deepfake-Eval-2024 into segments of 4, 10, 13, 30 and 50 seconds.
+
+    segments/4s/<recording>/1.flac, 2.flac, ...
+
+Segments follow one another without overlap, and the last is as short as it comes. Channels are averaged; the rate is
+the recording's own; samples have 16 bits. Each recording is decoded once for all durations. What libsndfile cannot
+read, such as m4a, is decoded by ffmpeg to converted/<recording>.flac first, and cut from there. Nothing is
+overwritten: recordings that are done are passed over, so the same command goes on after an interruption.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from deepfake_eval_2024_prepare import converted_path, list_recordings, segment_folder
+from tqdm import tqdm
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.files import atomic_path
+from antideepfake.protocol import open_audio
+from antideepfake.protocol.walk import AUDIO_SUFFIXES
+
+DURATIONS = (4, 10, 13, 30, 50)  # seconds
+
+
+def convert(path: Path, converted: Path) -> None:
+    """Decode the sound of any container that ffmpeg reads to a flac file.
+
+    Arguments
+    ---------
+    path, converted : Path
+        From and to. What is there already is kept.
+
+    Raises
+    ------
+    InputError
+        When ffmpeg is not there, or cannot read the file to its end.
+    """
+    if converted.exists():
+        return
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise InputError(f"{path}: is read by ffmpeg; install it with: pip install imageio-ffmpeg") from None
+    with atomic_path(converted) as temporary:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-xerror", "-nostdin", "-i", os.fspath(path)]
+        command += ["-map", "0:a:0", "-sample_fmt", "s16", "-f", "flac", os.fspath(temporary)]
+        if subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
+            raise InputError(f"{path}: ffmpeg cannot read it to its end: damaged, truncated, or without sound")
+
+
+def is_foreign(path: Path) -> bool:
+    """Tell whether libsndfile cannot read the file: by its suffix, or an MP4 container under another's suffix."""
+    with open(path, "rb") as file:
+        return path.suffix.lower() not in AUDIO_SUFFIXES or file.read(8)[4:] == b"ftyp"
+
+
+def cut(path: Path, folders: dict[int, Path]) -> None:
+    """Cut a recording into segments of several durations in one pass.
+
+    Arguments
+    ---------
+    path : Path
+        The recording.
+    folders : dict
+        Seconds -> folder for the segments of this duration. A folder appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When the recording cannot be read to its end.
+    """
+    parts = {seconds: folder.with_name(f".{folder.name}.part") for seconds, folder in folders.items()}
+    try:
+        for part in parts.values():
+            shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+            part.mkdir(parents=True)
+        with open_audio(path) as file, ExitStack() as stack:
+            frames, rate = 0, file.samplerate
+            writers: dict[int, soundfile.SoundFile] = {}
+            for second, block in enumerate(_read_seconds(file, path)):
+                frames += len(block)
+                for seconds, part in parts.items():
+                    if second % seconds == 0:
+                        if seconds in writers:
+                            writers[seconds].close()
+                        name = part / f"{second // seconds + 1}.flac"
+                        writers[seconds] = stack.enter_context(soundfile.SoundFile(name, "w", rate, 1, "PCM_16"))
+                    writers[seconds].write(block.mean(1))
+            if frames < file.frames:
+                raise InputError(f"{path}: truncated; {file.frames - frames} of {file.frames} samples are missing")
+        for seconds, part in parts.items():
+            os.replace(part, folders[seconds])
+    finally:
+        for part in parts.values():
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _read_seconds(file: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
+    """Read a second at a time; the last may be shorter."""
+    try:
+        while len(block := file.read(file.samplerate, dtype="float32", always_2d=True)):
+            yield block
+    except soundfile.LibsndfileError:
+        raise InputError(f"{path}: cannot be read: damaged or truncated") from None
+
+
+def segment_recording(corpus: Path, path: str, durations: Sequence[int]) -> str:
+    """Segment a recording, unless it is done.
+
+    Arguments
+    ---------
+    corpus : Path
+        The corpus's folder.
+    path : str
+        The recording, relative to it.
+    durations : sequence of int
+        Seconds.
+
+    Returns
+    -------
+    str
+        Empty, or why the recording is left out.
+    """
+    folders = {seconds: corpus / segment_folder(path, seconds) for seconds in durations}
+    missing = {seconds: folder for seconds, folder in folders.items() if not folder.exists()}
+    source = corpus / path
+    try:
+        if not source.is_file():
+            raise InputError(f"{source}: no such file")
+        if is_foreign(source):
+            source = corpus / converted_path(path)
+            convert(corpus / path, source)
+        if missing:
+            cut(source, missing)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def segment_deepfake_eval_2024(
+    data_folder: str | os.PathLike,
+    corpus_folder: str | os.PathLike = "Deepfake-Eval-2024",
+    durations: Sequence[int] = DURATIONS,
+    num_workers: int = 2,
+    quiet: bool = False,
+) -> list[str]:
+    """Segment all recordings of the corpus.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Holds the corpus's folder.
+    corpus_folder : str or Path
+        The corpus's folder below ``data_folder``, or anywhere else.
+    durations : sequence of int
+        Seconds.
+    num_workers : int
+        Recordings cut at the same time.
+    quiet : bool
+        Show no progress bar.
+
+    Returns
+    -------
+    list of str
+        A sentence for each recording that was left out.
+
+    Raises
+    ------
+    InputError
+        When the metadata is not there, or a duration is not above 0.
+    """
+    if min(durations) < 1:
+        raise InputError(f"a duration of {min(durations)} s; segments last a second or more")
+    corpus = Path(data_folder, corpus_folder).absolute()
+    paths = [recording["Path"] for recording in list_recordings(corpus) if "Reason" not in recording]
+    with ThreadPoolExecutor(max(num_workers, 1)) as pool:
+        done = pool.map(lambda path: segment_recording(corpus, path, durations), dict.fromkeys(paths))
+        progress = tqdm(done, total=len(paths), desc="cutting recordings", unit="file", disable=quiet)
+        return [reason for reason in progress if reason]
+
+
+def main() -> int:
+    """Parse the command line, cut, tell what was left out."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python %(prog)s --data_folder data --num_workers 4",
+    )
+    parser.add_argument("--data_folder", required=True, help="holds the corpus's folder")
+    parser.add_argument(
+        "--corpus_folder", default="Deepfake-Eval-2024", help="the corpus's folder (default: %(default)s)"
+    )
+    parser.add_argument("--durations", type=int, nargs="+", default=DURATIONS, help="in seconds (default: %(default)s)")
+    parser.add_argument("--num_workers", type=int, default=2, help="recordings cut at the same time (default: 2)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    reasons = segment_deepfake_eval_2024(**vars(parser.parse_args()))
+    for reason in reasons:
+        print(reason, file=sys.stderr)
+    print(f"left out: {len(reasons)} recordings")
+    return 1 if reasons else 0
+
+
+if __name__ == "__main__":
+    run_program(main)

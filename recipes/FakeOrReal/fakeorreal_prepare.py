@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+"""FakeOrReal (FoR): recordings of several corpora and the web, and 33 commercial and open text-to-speech voices.
+
+Reimao, Tzerpos: FoR: A Dataset for Synthetic Speech Detection. SpeD 2019.
+
+source      https://bil.eecs.yorku.ca/datasets
+licence     as its page says
+languages   English
+
+FakeOrReal/for-{original,norm}/{training,validation,testing}/{fake,real}/file16643.wav or .mp3 ...
+
+--version original is the speech as it was gathered; norm is the same at one rate, volume and number of channels,
+balanced between classes and voices' sexes. The folders for-2seconds and for-rerecorded are not used.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+PUBLISHED = {
+    "original": {},
+    "norm": {"train": {"all": 53868}, "valid": {"all": 10798}, "test": {"all": 4634}},
+}
+PREFIXES = {"original": "FoR", "norm": "FoRnorm"}
+SPLITS = {"training": "train", "validation": "valid", "testing": "test"}
+
+
+def describe(prefix: str, subset: str, label: str, name: str, suffix: str) -> dict[str, str]:
+    """Describe a file by its folders. A file1.wav beside file1.mp3 becomes FoR-...-file1-wav."""
+    return {"ID": f"{prefix}-{subset}-{label}-{name}", "Label": label, "Proportion": SPLITS[subset], "Language": "EN"}
+
+
+def list_utterances(corpus: Path, version: str = "original") -> Iterator[Mapping[str, str]]:
+    """List the files of one version."""
+    layout = f"for-{version}/{{subset:training|validation|testing}}/{{label:fake|real}}/{{name}}.{{suffix:wav|mp3}}"
+    return walk_layout(corpus, layout, partial(describe, PREFIXES[version]))
+
+
+prepare_fakeorreal = partial(prepare_corpus, list_utterances, corpus_folder="FakeOrReal")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    parser = prepare_parser(__doc__)
+    parser.add_argument("--version", choices=PREFIXES, default="original", help="which of the two (default: original)")
+    args = parser.parse_args()
+    return tell_report(prepare_fakeorreal(**vars(args)), args.output, PUBLISHED[args.version])
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,98 @@
+"""Fixtures for the recipes that prepare corpora: a tiny tree of files, and the protocol that a recipe makes of it."""
+
+import importlib.util
+import io
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from antideepfake.protocol import BuildReport, read_protocol
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3"}
+SHOWN = ["ID", "Label", "Attack", "Speaker", "Proportion", "Language"]
+
+
+def load_program(name: str, program: str = "prepare") -> ModuleType:
+    """Import recipes/<name>/<name, lower case, _ for other characters>_<program>.py."""
+    module = re.sub("[^a-z0-9]", "_", name.lower()) + f"_{program}"
+    if module not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module, RECIPES / name / f"{module}.py")
+        assert spec and spec.loader
+        sys.modules[module] = importlib.util.module_from_spec(spec)
+        sys.path.insert(0, str(RECIPES / name))  # as when it runs as a program
+        try:
+            spec.loader.exec_module(sys.modules[module])
+        finally:
+            sys.path.pop(0)
+    return sys.modules[module]
+
+
+@pytest.fixture(scope="session")
+def load_recipe() -> Callable[..., ModuleType]:
+    """The function :func:`load_program`."""
+    return load_program
+
+
+@pytest.fixture(scope="session")
+def sounds() -> dict[str, bytes]:
+    """A tenth of a second of noise in each format, encoded once."""
+    encoded = {}
+    for suffix, form in FORMATS.items():
+        file = io.BytesIO()
+        soundfile.write(file, 0.1 * np.random.default_rng(1).standard_normal(1600), 16000, format=form)
+        encoded[suffix] = file.getvalue()
+    return encoded
+
+
+@pytest.fixture
+def make_tree(tmp_path: Path, sounds: dict[str, bytes]) -> Callable[..., Path]:
+    """Write audio files and lists below the data folder, and give it; a name that holds ``broken`` is cut short."""
+
+    def make(audio: list[str], lists: Mapping[str, str] | None = None) -> Path:
+        for name, text in (lists or {}).items():
+            path = tmp_path / "data" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        for name in audio:
+            path = tmp_path / "data" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sound = sounds[path.suffix.lower()]
+            path.write_bytes(sound[: len(sound) // 2] if "broken" in name else sound)
+        return tmp_path / "data"
+
+    return make
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, make_tree) -> Callable[..., tuple[list[tuple[str, ...]], BuildReport]]:
+    """Make a tree, let a recipe prepare it, and give the rows of the protocol (columns ``SHOWN``) and the report.
+
+    What holds for every recipe is looked at here: paths exist, the same tree gives the same protocol with more workers.
+    """
+
+    def run(recipe: str, audio: list[str], lists: Mapping[str, str] | None = None, **options: Any):
+        data_folder = make_tree(audio, lists)
+        module = load_program(recipe)
+        prepare_corpus = getattr(module, "prepare_" + module.__name__.removesuffix("_prepare"))
+        report = prepare_corpus(data_folder, tmp_path / "p.csv", quiet=True, overwrite=True, **options)
+        prepare_corpus(data_folder, tmp_path / "q.csv", quiet=True, overwrite=True, num_workers=3, **options)
+        assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "q.csv").read_bytes()
+        table = read_protocol(tmp_path / "p.csv")
+        assert all((data_folder / path.removeprefix("$ROOT/")).is_file() for path in table["Path"])
+        return list(table[SHOWN].itertuples(index=False, name=None)), report
+
+    return run
+
+
+@pytest.fixture
+def reasons() -> Callable[[BuildReport], dict[str, str]]:
+    """What a report says of each file that was left out, by its name."""
+    return lambda report: {Path(entry["path"]).name: entry["reason"] for entry in report.left_out}

@@ -1,0 +1,17 @@
+"""The recipe of ADD 2023."""
+
+FOLDER = "ADD2023/Track1.2/testR2"
+
+
+def test_rows(prepare, reasons):
+    """A missing file would be written with a length of -1."""
+    labels = ["fake", "genuine", "fake", "genuine"]
+    keys = [f"ADD2023_T1.2R2_E_0000000{number}.wav" for number in range(3)] + ["broken.wav"]
+    label_file = "".join(f"{key} {label}\n" for key, label in zip(keys, labels, strict=True))
+    audio = [f"{FOLDER}/wav/{key}" for key in (keys[0], keys[1], keys[3])]
+    rows, report = prepare("ADD2023", audio, {f"{FOLDER}/label.txt": label_file})
+    assert rows == [
+        ("ADD2023-ADD2023_T1.2R2_E_00000000.wav", "fake", "-", "-", "test", "-"),
+        ("ADD2023-ADD2023_T1.2R2_E_00000001.wav", "real", "-", "-", "test", "-"),
+    ]
+    assert set(reasons(report)) == {keys[2], "broken.wav"}

@@ -1,0 +1,97 @@
+"""The recipe of Deepfake-Eval-2024: metadata, decoding, segments."""
+
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+CORPUS = "Deepfake-Eval-2024"
+METADATA = """\
+Filename,Language,Ground Truth,Finetuning Set
+b.mp3,en, Fake ,Train
+b.wav,"en, es",REAL,test
+c.m4a,en,real,test
+sub/b.wav,en,fake,test
+d.wav,en,unknown,test
+e.wav,en,real,
+gone.flac,en,real,train
+broken.wav,en,fake,train
+"""
+RATE = 8000
+
+
+@pytest.fixture
+def segmenter(load_recipe):
+    """The module that cuts."""
+    return load_recipe(CORPUS, "segment")
+
+
+@pytest.fixture
+def corpus(tmp_path, write_audio, make_tree):
+    """Recordings of 9.5 s, one of them in stereo, one m4a."""
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    folder = make_tree([f"{CORPUS}/audio-data/broken.wav"], {f"{CORPUS}/audio-metadata-publish.csv": METADATA})
+    audio = folder / CORPUS / "audio-data"
+    noise = np.random.default_rng(1).uniform(-0.3, 0.3, (RATE * 19 // 2, 2))
+    write_audio(audio / "b.wav", noise, RATE)
+    for name in ("b.mp3", "sub/b.wav", "d.wav", "e.wav"):
+        write_audio(audio / name, noise[:, 0], RATE)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", audio / "b.wav", "-c:a", "aac", audio / "c.m4a"]
+    subprocess.run(command, check=True)
+    return folder
+
+
+def test_segments_of_every_format_and_duration(corpus, segmenter, prepare):
+    """m4a files would vanish; files of one name in two formats or folders overwrite each other; nobody would know."""
+    left_out = segmenter.segment_deepfake_eval_2024(corpus, durations=(4, 10), quiet=True)
+    assert [reason.split(":")[0].rpartition("/")[2] for reason in left_out] == ["gone.flac", "broken.wav"]
+    rows, report = prepare(CORPUS, [], duration=4)
+    assert [row[0] for row in rows] == [
+        f"DE2024-4s-{name}-seg{number}" for name in ("b.mp3", "b.wav", "c.m4a", "sub/b.wav") for number in (1, 2, 3)
+    ]
+    assert rows[0] == ("DE2024-4s-b.mp3-seg1", "fake", "-", "-", "train", "-")
+    assert rows[-1] == ("DE2024-4s-sub/b.wav-seg3", "fake", "-", "-", "test", "-")
+    assert {entry["id"].removeprefix("DE2024-"): entry["reason"] for entry in report.left_out} == {
+        "d.wav": "'unknown' is none of real, fake",
+        "e.wav": "'' is none of train, test",
+        "gone.flac": "no segments of 4 s; deepfake_eval_2024_segment.py makes them",
+        "broken.wav": "no segments of 4 s; deepfake_eval_2024_segment.py makes them",
+    }
+    assert len(prepare(CORPUS, [], duration=10)[0]) == 4
+
+
+def test_segments_joined_are_the_recording(corpus, segmenter):
+    """Samples would be lost between segments, or the average of the channels not be one."""
+    segmenter.segment_deepfake_eval_2024(corpus, durations=(4,), quiet=True)
+    folder = corpus / CORPUS
+    parts = [soundfile.read(folder / f"segments/4s/b.wav/{k}.flac", dtype="int16") for k in (1, 2, 3)]
+    assert [len(part) for part, _ in parts] == [4 * RATE, 4 * RATE, RATE * 3 // 2] and {rate for _, rate in parts} == {
+        RATE
+    }
+    whole = soundfile.read(folder / "audio-data/b.wav")[0].mean(1)
+    assert np.allclose(np.concatenate([part for part, _ in parts]) / 32768, whole, atol=1 / 32768)
+
+
+def test_whole_recordings_need_decoding_first(corpus, segmenter, prepare, reasons):
+    """A protocol would hold m4a files, which nothing here can read, or lose them without a word."""
+    rows, report = prepare(CORPUS, [])
+    assert [row[0] for row in rows] == ["DE2024-b.mp3", "DE2024-b.wav", "DE2024-sub/b.wav"]
+    assert reasons(report)["c.m4a"] == "deepfake_eval_2024_segment.py decodes it first"
+    segmenter.segment_deepfake_eval_2024(corpus, durations=(50,), quiet=True)
+    assert "DE2024-c.m4a" in [row[0] for row in prepare(CORPUS, [])[0]]
+
+
+def test_what_is_done_is_not_done_again(corpus, segmenter, monkeypatch):
+    """An interrupted run would begin anew; a half-written folder pass for a whole one."""
+    folder = corpus / CORPUS / "segments/4s"
+    with monkeypatch.context() as patch:
+        patch.setattr(segmenter, "_read_seconds", lambda file, path: iter([np.zeros((RATE, 1)), 1 / 0]))
+        with pytest.raises(ZeroDivisionError):
+            segmenter.segment_deepfake_eval_2024(corpus, durations=(4,), quiet=True)
+    assert not list(folder.glob("*.*"))
+    segmenter.segment_deepfake_eval_2024(corpus, durations=(4,), quiet=True)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.flac")}
+    segmenter.segment_deepfake_eval_2024(corpus, durations=(4, 5), quiet=True)
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.flac")}
+    assert len(list((folder.parent / "5s").rglob("*.flac"))) == 8

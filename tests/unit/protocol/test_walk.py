@@ -1,0 +1,96 @@
+"""Walking through a corpus's folders: in order, all of it, each file told by its place."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antideepfake.errors import InputError
+from antideepfake.protocol import find_audio, walk_audio, walk_layout
+
+NAME = st.text(st.sampled_from("aB-._ é"), min_size=1, max_size=6).map(lambda text: text.strip(". ") or "a")
+
+
+def test_find_audio_goes_deep_and_sorted(tmp_path):
+    """Files in sub-folders or with capital suffixes would be missed, or come in the order of the disk."""
+    for name in ("b/2.FLAC", "b/1.mp3", "a.wav", "c.txt", "d.Ogg", "e.opus"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.wav").mkdir()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_audio(tmp_path)]
+    assert found == ["a.wav", "b/1.mp3", "b/2.FLAC", "d.Ogg", "e.opus"]
+
+
+def test_find_audio_passes_over_hidden_files(tmp_path):
+    """A Mac leaves ._a.wav beside every a.wav on a foreign disk: half of the corpus would be reported as damaged."""
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "._a.wav").touch()
+    assert [path.name for path in find_audio(tmp_path)] == ["a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("missing", "no such folder"), ("", "holds no audio"), ("a.txt", "no such")]
+)
+def test_find_audio_mistakes(tmp_path, name, said):
+    """A wrong folder would look like a corpus without files."""
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(InputError, match=said):
+        find_audio(tmp_path / name)
+
+
+@given(st.lists(st.lists(NAME, min_size=1, max_size=4), max_size=12))
+def test_the_order_is_that_of_whole_paths(tmp_path_factory, paths):
+    """Protocols of one corpus would differ between this library and others that sort whole paths."""
+    root = tmp_path_factory.mktemp("walk")
+    for parts in paths:
+        path = root.joinpath(*parts[:-1], f"{parts[-1]}.wav")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    expected = sorted(str(path) for path in root.rglob("*.wav"))
+    assert list(walk_audio(root)) == expected
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    """A corpus whose parts lie on several disks would be empty."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.wav").touch()
+    (tmp_path / "corpus").mkdir()
+    os.symlink(tmp_path / "disk", tmp_path / "corpus" / "part")
+    assert list(walk_audio(tmp_path / "corpus")) == [f"{tmp_path}/corpus/part/a.wav"]
+
+
+def test_layout_tells_fields_and_refuses_the_rest(tmp_path):
+    """A folder level too many would move speaker and split by one, in silence."""
+    names = ["data/en/train/x+y.wav", "data/en/dev/z.wav", "data/en/train/more/x+y.wav", "data/en/train/x.wav", "b.wav"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def describe(language, split, system, name):
+        return {"ID": f"{language}-{split}-{system}-{name}", "Label": "fake"}
+
+    rows = list(walk_layout(tmp_path, "data/{language}/{split:train|test}/{system:[^/+]+}+{name}.wav", describe))
+    assert [row for row in rows if "Reason" not in row] == [
+        {"ID": "en-train-x-y", "Label": "fake", "Path": "data/en/train/x+y.wav"}
+    ]
+    refused = {row["Path"] for row in rows if "Reason" in row}
+    assert refused == {"data/en/dev/z.wav", "data/en/train/more/x+y.wav", "data/en/train/x.wav"}
+
+
+def test_what_describe_refuses_is_left_out_with_its_reason(tmp_path):
+    """One file of an unknown language would end the walk."""
+    (tmp_path / "xx.wav").touch()
+
+    def describe(name):
+        raise InputError(f"'{name}' is no language")
+
+    assert list(walk_layout(tmp_path, "{name}.wav", describe)) == [
+        {"ID": "xx", "Path": "xx.wav", "Reason": "'xx' is no language"}
+    ]
+
+
+def test_a_missing_folder_is_named_with_the_layout(tmp_path):
+    """A corpus unpacked one level too deep would look like an empty one."""
+    with pytest.raises(InputError, match=r"wavs: no such folder; .*wavs/\{name\}.wav"):
+        list(walk_layout(tmp_path, "wavs/{name}.wav", lambda name: {}))
