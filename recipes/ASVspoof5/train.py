@@ -3,10 +3,13 @@
 
     python train.py hparams/fine_tuning.yaml --data_folder DATA
 
-DATA holds the protocol, ASVspoof5.csv. Run again, training goes on from the last checkpoint.
+DATA holds the corpus; its protocol is written if it is not there. Run again, training goes on from the last checkpoint.
 """
 
 import sys
+
+from asvspoof5_prepare import prepare_asvspoof5
+from speechbrain.utils.distributed import run_on_main
 
 from antideepfake.errors import run_program
 from antideepfake.protocol import divide_protocol, read_protocol
@@ -25,6 +28,7 @@ def main() -> int:
     hparams, run_opts = begin_experiment(sys.argv[1:])
     if is_finished(hparams):
         return 0
+    run_on_main(prepare_asvspoof5, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
     train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
