@@ -255,9 +255,19 @@ def evaluate_model(
     return len(skipped)
 
 
-def finish_experiment(hparams: HyperParameters) -> None:
-    """Say where the results are, and remember that there is nothing left to do."""
-    if if_main_process():
-        print(f"model folder: {hparams['model_folder']}; everything else: {hparams['output_folder']}")
+def finish_experiment(brain: DetectorBrain, hparams: HyperParameters) -> None:
+    """Say where the results are, and remember that nothing is left to do, unless training was left out (--test_only).
+
+    Arguments
+    ---------
+    brain : DetectorBrain
+        As :func:`fit_detector` gives.
+    hparams : HyperParameters
+        ``model_folder`` and ``output_folder``.
+    """
+    if not if_main_process():
+        return
+    print(f"model folder: {hparams['model_folder']}; everything else: {hparams['output_folder']}")
+    if not brain.test_only:
         with atomic_open(Path(hparams["output_folder"], FINISHED)) as file:
             json.dump({"date": date.today().isoformat(), "settings": hparams.settings}, file, indent=1)

@@ -41,7 +41,7 @@ def main() -> int:
         "ASVspoof2019-LA",
         brain.device,
     )
-    finish_experiment(hparams)
+    finish_experiment(brain, hparams)
     return 1 if skipped else 0
 
 

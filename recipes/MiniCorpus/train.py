@@ -67,7 +67,7 @@ def main() -> int:
     )
     if if_main_process():
         classify_examples(hparams, test_set)
-    finish_experiment(hparams)
+    finish_experiment(brain, hparams)
     return 1 if skipped else 0
 
 

@@ -37,7 +37,7 @@ def main() -> int:
     skipped = evaluate_model(
         hparams["model_folder"], test_set, hparams["data_folder"], hparams["output_folder"], "test set", brain.device
     )
-    finish_experiment(hparams)
+    finish_experiment(brain, hparams)
     return 1 if skipped else 0
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -163,7 +164,9 @@ def test_a_finished_experiment_says_so(start, capsys):
     hparams, *_ = start()
     assert not is_finished(hparams)
     Path(hparams["output_folder"]).mkdir(exist_ok=True)
-    finish_experiment(hparams)
+    finish_experiment(SimpleNamespace(test_only=True), hparams)
+    assert not is_finished(hparams)
+    finish_experiment(SimpleNamespace(test_only=False), hparams)
     capsys.readouterr()
     assert is_finished(start()[0]) and "nothing to do" in capsys.readouterr().out
     assert not is_finished(start("max_steps: 9")[0])
