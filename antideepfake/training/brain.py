@@ -161,12 +161,14 @@ class DetectorBrain(Brain):
 
     def compute_forward(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Turn a batch into logits [batch, 2]."""
-        waveforms, lengths = batch.to(self.device).waveform
-        if not self.mask_padding:
-            lengths = torch.ones_like(lengths)
         # processes validate unequal numbers of batches: those of DistributedDataParallel would wait for each other
         modules = self.modules if stage == Stage.TRAIN else self.hparams.modules
-        return compute_logits(modules, waveforms, lengths)
+        return compute_logits(modules, *self.inputs(batch))
+
+    def inputs(self, batch: PaddedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the waveforms of a batch and their relative lengths."""
+        waveforms, lengths = batch.to(self.device).waveform
+        return waveforms, lengths if self.mask_padding else torch.ones_like(lengths)
 
     def compute_objectives(self, predictions: torch.Tensor, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Compute the loss; in validation, also keep the logits."""

@@ -59,8 +59,9 @@ class PolicyBrain(DetectorBrain):
         if stage != Stage.TRAIN:
             return super().compute_objectives(predictions, batch, stage)
         with torch.no_grad():
-            reference = compute_logits(self.reference, *batch.waveform)
-            old = None if self.old_policy is None else compute_logits(self.old_policy, *batch.waveform)
+            inputs = self.inputs(batch)
+            reference = compute_logits(self.reference, *inputs)
+            old = None if self.old_policy is None else compute_logits(self.old_policy, *inputs)
         loss = policy_loss(
             predictions,
             torch.as_tensor(batch.target, device=predictions.device),

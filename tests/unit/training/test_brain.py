@@ -322,3 +322,16 @@ def test_a_checkpointer_is_needed(make_modules):
     """Without one there would be nothing to evaluate, said only after days of training."""
     with pytest.raises(ValueError, match="checkpointer"):
         DetectorBrain(make_modules(), hparams={"loss": None})
+
+
+def test_padding_is_masked_unless_asked_otherwise(fit):
+    """Zeros after a clip would be taken for speech, or the switch back to what was published be without effect."""
+    dataset = _dataset(8, 1)
+    batch = [dataset[index] for index in range(8)]
+    brains = [fit(steps=1, folder=str(mask), mask_padding=mask) for mask in (True, False)]
+    for brain, equal in zip(brains, (True, False), strict=True):
+        brain.modules.eval()
+        shortest = min(range(8), key=lambda index: len(batch[index]["waveform"]))
+        together = brain.compute_forward(PaddedBatch(batch), Stage.VALID)[shortest]
+        alone = brain.compute_forward(PaddedBatch([batch[shortest]]), Stage.VALID)[0]
+        assert torch.allclose(together, alone, atol=1e-5) == equal
