@@ -1,7 +1,8 @@
 """Writing files so that none is ever seen half-written under its final name."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,21 @@ def atomic_open(path: str | os.PathLike, mode: str = "w", **options: Any) -> Ite
         options.setdefault("encoding", "utf-8")
     with atomic_path(path) as temporary, open(temporary, mode, **options) as file:
         yield file
+
+
+def sha256(paths: Iterable[str | os.PathLike]) -> str:
+    """Give the SHA-256 of the content of files, one after the other, in hexadecimal.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.txt"
+    >>> _ = path.write_text("abc")
+    >>> sha256([path])[:16]
+    'ba7816bf8f01cfea'
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 24):
+                digest.update(block)
+    return digest.hexdigest()

@@ -13,6 +13,7 @@ from hypothesis import settings
 from speechbrain.utils.importutils import LazyModule
 
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
+from antideepfake.lobes import Wav2Vec2
 from antideepfake.training import load_hparams
 
 os.environ["MPLBACKEND"] = "Agg"
@@ -82,7 +83,7 @@ def make_modules() -> Callable[[int], dict[str, torch.nn.Module]]:
             torch.manual_seed(seed)
             path = Path(folder, "detector.yaml")
             path.write_text(DETECTOR_YAML)
-            hparams, _ = load_hparams(path)
+            hparams = load_hparams(path)
         generator = torch.Generator().manual_seed(seed)
 
         def draw(tensor: torch.Tensor, low: float, high: float) -> None:
@@ -134,3 +135,19 @@ def make_corpus(write_audio) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_front_end(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The YAML of a tiny wav2vec 2.0 with pre-trained weights, as if of ``hparams/front_ends``."""
+    folder = tmp_path_factory.mktemp("tiny")
+    settings = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    settings |= {"conv_dim": [8, 8], "conv_kernel": [10, 8], "conv_stride": [5, 4]}
+    settings |= {"num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        Wav2Vec2(**settings).model.save_pretrained(folder / "encoder")
+    lines = [f"{name}: {value}\n" for name, value in settings.items()]
+    path = folder / "tiny.yaml"
+    path.write_text(f"!new:antideepfake.lobes.Wav2Vec2\npretrained: {folder / 'encoder'}\n" + "".join(lines))
+    return path

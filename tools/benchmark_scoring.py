@@ -10,7 +10,6 @@ their ranking are from the plain ones.
 import argparse
 import copy
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,7 @@ from antideepfake.inference import Detector
 from antideepfake.lobes import MeanPooling, UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd
 from antideepfake.protocol import find_audio
-from antideepfake.training import load_hparams
+from antideepfake.training import build_front_end
 
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
 SHORTEST, LONGEST = 2.0, 6.0  # seconds; of the clips
@@ -81,9 +80,7 @@ def random_modules(name: str, clips: list[torch.Tensor]) -> torch.nn.ModuleDict:
         names = ", ".join(sorted(file.stem for file in FRONT_ENDS.glob("*.yaml")))
         raise InputError(f"{name}: no model folder, and no front end of hparams/front_ends ({names})")
     torch.manual_seed(1234)
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "front_end.yaml").write_text(f"front_end: !include:{path}\n")
-        front_end = load_hparams(Path(folder, "front_end.yaml"))[0]["front_end"].eval()
+    front_end = build_front_end(path).eval()
     encoder = UtteranceEncoder(front_end, MeanPooling())
     with torch.inference_mode():
         embeddings = torch.cat([encoder(normalise(clip)[None], torch.ones(1)) for clip in clips])

@@ -21,6 +21,7 @@ from antideepfake.errors import InputError, run_program
 from antideepfake.lobes import MeanPooling, UtteranceEncoder
 
 PUBLISHED = yaml.safe_load(Path(__file__).with_name("published_detectors.yaml").read_text(encoding="utf-8"))
+UNION = yaml.safe_load(Path(__file__).parents[1].joinpath("hparams", "union.yaml").read_text(encoding="utf-8"))
 # What the released detectors are made of; the front end tells its own settings.
 DETECTOR = """
 front_end: !new:antideepfake.lobes.{kind}
@@ -46,7 +47,7 @@ def describe(checkpoint: Checkpoint, published: str) -> ModelMetadata:
     return ModelMetadata(
         threshold=0.0,
         threshold_source=threshold_source,
-        training_corpora=PUBLISHED["training_corpora"],
+        training_corpora=UNION,
         provenance=f"{PUBLISHED['owner']}/{published} ({PUBLISHED['paper']}), converted from {checkpoint.provenance}",
         licence=PUBLISHED["licence"],
     )

@@ -12,6 +12,7 @@ from antideepfake.checkpoints.model_folder import (
 )
 from antideepfake.checkpoints.names import Checkpoint, load_front_end, load_pretrained, read_checkpoint
 from antideepfake.checkpoints.reading import Weights, fetch_folder, read_weights
+from antideepfake.checkpoints.start import start_from
 
 __all__ = [
     "FILES",
@@ -27,6 +28,7 @@ __all__ = [
     "load_weights",
     "read_checkpoint",
     "read_weights",
+    "start_from",
     "write_model_card",
     "write_model_folder",
 ]

@@ -49,7 +49,12 @@ TRANSFORMERS = [
     (r"encoder\.pos_conv_embed\.conv\.weight_v", r"encoder.pos_conv_embed.conv.parametrizations.weight.original1"),
     (r"((?:feature_extractor|feature_projection|encoder)\..+)", r"\1"),
 ]
-KINDS = {"wav2vec2": Wav2Vec2, "hubert": HuBERT, "wavlm": WavLM, "wav2vec2-bert": Wav2Vec2BERT}
+KINDS: dict[str, type[SelfSupervisedFrontEnd]] = {
+    "wav2vec2": Wav2Vec2,
+    "hubert": HuBERT,
+    "wavlm": WavLM,
+    "wav2vec2-bert": Wav2Vec2BERT,
+}
 OWN_KINDS = {f"antideepfake.lobes.{kind.__name__}": kind for kind in KINDS.values()}
 # Of detectors of the released code, of transformers, and of this project's model folders.
 PREFIXES = ("m_ssl.model.", "wav2vec2.", "hubert.", "wavlm.", "wav2vec2_bert.", "embedding_model.front_end.model.")
@@ -290,8 +295,23 @@ def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike
     >>> front_end = Wav2Vec2(**tiny, hidden_dropout=0.1)
     >>> load_pretrained(front_end, folder)
     """
+    checkpoint = read_checkpoint(source, front_end.architecture["num_attention_heads"])
+    take_encoder(front_end, checkpoint, source)
+
+
+def take_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, source: str | os.PathLike) -> None:
+    """Give a front end the encoder of a checkpoint; raise an ``InputError`` that says how the two differ, if they do.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        Takes the weights.
+    checkpoint : Checkpoint
+        As :func:`read_checkpoint` gives.
+    source : str or Path
+        Of the checkpoint, for the message.
+    """
     wanted = front_end.architecture
-    checkpoint = read_checkpoint(source, wanted["num_attention_heads"])
     with torch.device("meta"):
         found = checkpoint.kind(**checkpoint.settings).architecture
     differing = [

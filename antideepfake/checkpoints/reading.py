@@ -1,7 +1,6 @@
 """From a file, folder or hub id to tensors; nothing is unpickled but tensors."""
 
 import argparse
-import hashlib
 import json
 import os
 import pickle
@@ -18,6 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError
 
 from antideepfake.errors import InputError
+from antideepfake.files import sha256
 
 WEIGHT_FILES = ("*.safetensors", "*.ckpt", "*.pt", "*.pth", "pytorch_model*.bin")  # in this order of preference
 
@@ -134,16 +134,12 @@ def read_weights(source: str | os.PathLike) -> Weights:
             except ValueError as error:
                 raise InputError(f"{path}/config.json: damaged ({error})") from None
     state: dict[str, torch.Tensor] = {}
-    digest = hashlib.sha256()
     for file in files:
         tensors, found = _read_file(file)
         state.update(tensors)
         config = config or found
-        with open(file, "rb") as stream:
-            while block := stream.read(1 << 24):
-                digest.update(block)
     name = os.fspath(source) if path.is_dir() else path.name
-    return Weights(state, config, os.fspath(source), f"{name} (SHA-256 {digest.hexdigest()})")
+    return Weights(state, config, os.fspath(source), f"{name} (SHA-256 {sha256(files)})")
 
 
 def _weight_files(folder: Path) -> list[Path]:

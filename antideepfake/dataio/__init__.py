@@ -9,13 +9,17 @@ from antideepfake.dataio.audio import (
     read_waveform,
     to_mono_16k,
 )
-from antideepfake.dataio.datasets import RandomCrop, make_batch_sampler, make_dataset
+from antideepfake.dataio.batches import BatchPlan, PlannedBatches
+from antideepfake.dataio.datasets import Augmentation, RandomCrop, UtteranceDataset, make_dataset
 
 __all__ = [
     "SAMPLE_RATE",
+    "Augmentation",
+    "BatchPlan",
+    "PlannedBatches",
     "RandomCrop",
+    "UtteranceDataset",
     "WaveformNormalizer",
-    "make_batch_sampler",
     "make_dataset",
     "make_waveform",
     "normalise",

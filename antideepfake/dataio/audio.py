@@ -1,6 +1,7 @@
 """The one path from a file to a waveform: read, average the channels, resample, normalise."""
 
 import os
+from collections.abc import Callable
 from fractions import Fraction
 
 import soundfile
@@ -132,7 +133,11 @@ class WaveformNormalizer:
 
 
 def read_waveform(
-    path: str | os.PathLike, start: float = 0.0, duration: float | None = None, min_samples: int = 1
+    path: str | os.PathLike,
+    start: float = 0.0,
+    duration: float | None = None,
+    min_samples: int = 1,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Read a file as every front end takes it.
 
@@ -144,6 +149,8 @@ def read_waveform(
         As :func:`read_audio`.
     min_samples : int
         The front end's receptive field, in samples at 16 kHz: less gives no frame.
+    augment : callable, optional
+        For training: changes the waveform (mono, 16 kHz, [time]) before it is normalised.
 
     Returns
     -------
@@ -163,10 +170,16 @@ def read_waveform(
     torch.Size([16000])
     """
     signal, sample_rate = read_audio(path, start, duration)
-    return make_waveform(signal, sample_rate, os.fspath(path), min_samples)
+    return make_waveform(signal, sample_rate, os.fspath(path), min_samples, augment)
 
 
-def make_waveform(signal: torch.Tensor, sample_rate: int, name: str, min_samples: int = 1) -> torch.Tensor:
+def make_waveform(
+    signal: torch.Tensor,
+    sample_rate: int,
+    name: str,
+    min_samples: int = 1,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> torch.Tensor:
     """Turn samples into a waveform as every front end takes it; refuse those that no detector can judge.
 
     Arguments
@@ -177,7 +190,7 @@ def make_waveform(signal: torch.Tensor, sample_rate: int, name: str, min_samples
         Hz.
     name : str
         Of the recording, for messages.
-    min_samples : int
+    min_samples, augment :
         As :func:`read_waveform`.
 
     Returns
@@ -206,6 +219,8 @@ def make_waveform(signal: torch.Tensor, sample_rate: int, name: str, min_samples
     if signal.max() - signal.min() <= SILENCE:
         raise InputError(f"{name}: silent; there is nothing to classify")
     waveform = to_mono_16k(signal, sample_rate)
+    if augment:
+        waveform = augment(waveform)
     if len(waveform) < min_samples:
         raise InputError(
             f"{name}: too short; {len(waveform)} samples at 16 kHz, the front end needs at least {min_samples}"

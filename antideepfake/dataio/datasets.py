@@ -1,68 +1,81 @@
-"""From a protocol to SpeechBrain's datasets and batches."""
+"""From a protocol to SpeechBrain's dataset."""
 
-import hashlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.dataio.sampler import DynamicBatchSampler
 
 from antideepfake.dataio.audio import read_waveform
 from antideepfake.protocol import LABELS, resolve_path
+from antideepfake.seeds import derive_seed
+
+Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
+"""From a waveform (float32, [time], 16 kHz) and a source of random numbers to a waveform of the same or another length.
+
+All that is random comes from the source, and the waveform that is given stays as it is.
+"""
 
 
 class RandomCrop:
     """Choose the part of a long training clip to read.
 
-    The draw depends on the seed, the epoch and the utterance alone, so a run does not depend on the number of workers.
-
     Arguments
     ---------
     min_seconds, max_seconds : float
         Clips over ``max_seconds`` are cut to a random length between the two.
-    seed : int
-        Of the draws.
 
     Example
     -------
-    >>> crop = RandomCrop(10.0, 13.0, seed=1234)
-    >>> crop("a", 8.0)
+    >>> crop = RandomCrop(10.0, 13.0)
+    >>> crop(8.0, np.random.default_rng(1))
     (0.0, None)
-    >>> start, duration = crop("a", 60.0)
+    >>> start, duration = crop(60.0, np.random.default_rng(1))
     >>> 10.0 <= duration <= 13.0 and 0.0 <= start <= 50.0
-    True
-    >>> crop("a", 60.0) == (start, duration)
     True
     """
 
-    def __init__(self, min_seconds: float, max_seconds: float, seed: int) -> None:
+    def __init__(self, min_seconds: float, max_seconds: float) -> None:
         if not 0 < min_seconds <= max_seconds:
             raise ValueError(f"0 < min_seconds <= max_seconds is needed, not {min_seconds} and {max_seconds}")
         self.min_seconds = min_seconds
         self.max_seconds = max_seconds
-        self.seed = seed
-        self.epoch = 0
 
-    def __call__(self, utterance: str, seconds: float) -> tuple[float, float | None]:
-        """Give start and duration, in seconds, of what to read of ``utterance``, which lasts ``seconds``."""
+    def __call__(self, seconds: float, generator: np.random.Generator) -> tuple[float, float | None]:
+        """Give start and duration, in seconds, of what to read of an utterance that lasts ``seconds``."""
         if seconds <= self.max_seconds:
             return 0.0, None
-        digest = hashlib.blake2b(f"{self.seed}/{self.epoch}/{utterance}".encode(), digest_size=8).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest, "little", signed=True))
-        position, length = torch.rand(2, generator=generator).tolist()
-        duration = self.min_seconds + length * (self.max_seconds - self.min_seconds)
-        return position * (seconds - duration), duration
+        duration = generator.uniform(self.min_seconds, self.max_seconds)
+        return generator.uniform(0.0, seconds - duration), duration
+
+
+class UtteranceDataset(DynamicItemDataset):
+    """A dataset of which item ``(e, n)`` is utterance ``n`` as it is in epoch ``e``; item ``n`` is that of epoch 0.
+
+    So the epoch reaches the processes that read, whenever it changes.
+    """
+
+    def __init__(self, data: dict[str, dict[str, Any]], output_keys: list[str]) -> None:
+        super().__init__(data, output_keys=output_keys)
+        self.pipeline.add_static_keys(["epoch"])
+
+    def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
+        epoch, place = index if isinstance(index, tuple) else (0, index)
+        key = self.data_ids[place]
+        return self.pipeline.compute_outputs({"id": key, "epoch": epoch, **self.data[key]})
 
 
 def make_dataset(
     protocol: pd.DataFrame,
     data_folder: str | os.PathLike,
-    crop: RandomCrop | None = None,
     min_samples: int = 1,
-) -> DynamicItemDataset:
+    crop: RandomCrop | None = None,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+) -> UtteranceDataset:
     """Make a dataset of a protocol.
 
     Arguments
@@ -71,14 +84,18 @@ def make_dataset(
         Utterances, as :func:`antideepfake.protocol.read_protocol` gives.
     data_folder : str or Path
         What ``$ROOT`` stands for.
-    crop : RandomCrop, optional
-        For training. Without it the whole file is read.
     min_samples : int
         As :func:`antideepfake.dataio.read_waveform`.
+    crop : RandomCrop, optional
+        For training. Without it the whole file is read.
+    augmentation : callable, optional
+        For training, before the waveform is normalised: what :mod:`antideepfake.augment` has, or the like.
+    seed : int
+        Of cropping and augmentation. Their draws depend on it, the epoch and the identifier of the utterance alone.
 
     Returns
     -------
-    DynamicItemDataset
+    UtteranceDataset
         Items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real).
 
     Example
@@ -96,49 +113,12 @@ def make_dataset(
         for row in protocol.itertuples()
     }
 
-    def waveform(utterance: str, path: str, duration: float) -> torch.Tensor:
-        start, seconds = crop(utterance, duration) if crop else (0.0, None)
-        return read_waveform(path, start, seconds, min_samples)
+    def waveform(utterance: str, epoch: int, path: str, duration: float) -> torch.Tensor:
+        generator = np.random.default_rng(derive_seed(seed, epoch, utterance))
+        start, seconds = crop(duration, generator) if crop else (0.0, None)
+        return read_waveform(path, start, seconds, min_samples, augmentation and (lambda x: augmentation(x, generator)))
 
-    dataset = DynamicItemDataset(rows, output_keys=["id", "waveform", "target"])
-    dataset.add_dynamic_item(waveform, takes=["id", "path", "duration"], provides="waveform")
+    dataset = UtteranceDataset(rows, ["id", "waveform", "target"])
+    dataset.add_dynamic_item(waveform, takes=["id", "epoch", "path", "duration"], provides="waveform")
     dataset.add_dynamic_item(LABELS.index, takes="label", provides="target")
     return dataset
-
-
-def make_batch_sampler(
-    dataset: DynamicItemDataset, batch_seconds: float, num_buckets: int, max_clip_seconds: float, seed: int
-) -> DynamicBatchSampler:
-    """Batches of about the same amount of audio, of clips of about the same length, in random order.
-
-    Arguments
-    ---------
-    dataset : DynamicItemDataset
-        As :func:`make_dataset` gives.
-    batch_seconds : float
-        Audio in a batch, padding included, in seconds.
-    num_buckets : int
-        Groups of clips by length: more means less padding and less randomness.
-    max_clip_seconds : float
-        What the crop leaves of a longer clip.
-    seed : int
-        Of the order.
-
-    Returns
-    -------
-    DynamicBatchSampler
-        For ``train_loader_kwargs``.
-
-    Example
-    -------
-    >>> rows = {str(n): {"duration": 1.0 + n % 3} for n in range(30)}
-    >>> sampler = make_batch_sampler(DynamicItemDataset(rows), 10.0, 3, 13.0, seed=1)
-    >>> sum(len(batch) for batch in sampler)
-    30
-    """
-    lengths = [min(dataset.data[key]["duration"], max_clip_seconds) for key in dataset.data_ids]
-    # Boundaries at quantiles: the sampler's own are spread up to batch_seconds, and leave all short clips in the first.
-    boundaries = np.unique(np.quantile(lengths, np.arange(1, num_buckets + 1) / num_buckets)).tolist()
-    return DynamicBatchSampler(
-        dataset, max_batch_length=batch_seconds, bucket_boundaries=boundaries, lengths_list=lengths, seed=seed
-    )

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from transformers.activations import GELUActivation
-from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from antideepfake.lobes.self_supervised import TimeConvolution
 
@@ -71,8 +70,7 @@ def pack_linears(module: torch.nn.Module) -> None:
         return
     for name, child in list(module.named_modules()):
         parent: Any = module.get_submodule(name.rpartition(".")[0])
-        # WavLM's attention takes the weights of its linear layers, not the layers
-        if type(child) is torch.nn.Linear and not isinstance(parent, WavLMAttention):
+        if type(child) is torch.nn.Linear:
             activation = "none"
             if child is getattr(parent, "intermediate_dense", None):
                 activation = _take_gelu(parent, "intermediate_act_fn")

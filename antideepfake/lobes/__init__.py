@@ -1,8 +1,10 @@
-"""Torch modules that a YAML names: front ends, back ends."""
+"""Torch modules that a YAML names: front ends, back ends, classifiers, losses."""
 
 from antideepfake.lobes.back_ends import ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
+from antideepfake.lobes.classifiers import OneClassClassifier
 from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.front_ends import LogFilterBank
+from antideepfake.lobes.losses import OneClassSoftmax
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
 
@@ -12,6 +14,8 @@ __all__ = [
     "LayerWeightedMeanPooling",
     "LogFilterBank",
     "MeanPooling",
+    "OneClassClassifier",
+    "OneClassSoftmax",
     "PassThrough",
     "UtteranceEncoder",
     "Wav2Vec2",

@@ -9,12 +9,16 @@ gives them trained ones.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 import torchaudio
 import transformers
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.checkpoint import checkpoint
+from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from antideepfake.dataio import SAMPLE_RATE
 from antideepfake.errors import InputError
@@ -73,6 +77,9 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         Of the architecture, as ``transformers`` names them; what is not given is at its default there. Dropout of
         every kind and the dropping of layers are off unless given; the masking of frames, which belongs to
         pre-training, is off.
+    pretrained : str, optional
+        Where trained weights of this architecture are published. Nothing is loaded: a YAML hands it on to
+        :func:`antideepfake.checkpoints.start_from`.
 
     Raises
     ------
@@ -85,7 +92,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     receptive_field: int
     """Least number of samples that give a frame."""
 
-    def __init__(self, all_layers: bool = False, **settings: Any) -> None:
+    def __init__(self, all_layers: bool = False, pretrained: str | None = None, **settings: Any) -> None:
         super().__init__()
         defaults = self.defaults()
         unknown = sorted(set(settings) - set(defaults))
@@ -144,11 +151,15 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         lengths = whole_lengths(relative_lengths, waveforms.shape[1]).tolist()
         if min(lengths) < self.receptive_field:
             raise ValueError(f"a waveform has {min(lengths)} samples; a frame needs {self.receptive_field}")
-        features = [self.extract(waveform[:length]) for waveform, length in zip(waveforms, lengths, strict=True)]
-        counts = torch.tensor([len(item) for item in features], device=waveforms.device)
-        frame_lengths = counts / counts.max()
+        return self.encode([waveform[:length] for waveform, length in zip(waveforms, lengths, strict=True)])
+
+    def encode(self, waveforms: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn waveforms of any lengths ([time], at least ``receptive_field``) into frames, as ``forward`` does."""
+        features = [self.extract(waveform) for waveform in waveforms]
+        counts = [len(item) for item in features]
+        frame_lengths = torch.tensor(counts, device=features[0].device) / max(counts)
         hidden = self._project(pad_sequence(features, batch_first=True))
-        mask = None if counts.min() == counts.max() else length_mask(frame_lengths, hidden.shape[1])
+        mask = None if min(counts) == max(counts) else length_mask(frame_lengths, hidden.shape[1])
         states: list[torch.Tensor] = []
         hooks = self._record(states) if self.all_layers else []
         try:
@@ -210,8 +221,11 @@ class TimeConvolution(torch.nn.Module):
 class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
     """An encoder that begins with convolutions over the waveform: wav2vec 2.0 and its kin."""
 
-    def __init__(self, all_layers: bool = False, **settings: Any) -> None:
-        super().__init__(all_layers, **settings)
+    checkpoint_pieces = False
+    """In training, compute what is within the convolutions anew for the gradients, instead of keeping it."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
         if getattr(self.model.config, "conv_pos_batch_norm", False):
             raise InputError("conv_pos_batch_norm is not supported: batch normalisation would let padding in")
         self.receptive_field, self.hop = 1, 1
@@ -227,19 +241,24 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
         weight, bias = first.conv.matrix().float(), first.conv.bias
         bias = None if bias is None else bias.float()
         if isinstance(first.layer_norm, torch.nn.GroupNorm):
-            weight, bias = _fold_group_norm(weight, first.layer_norm, first.conv.windows(waveform))
+            with torch.autocast(waveform.device.type, enabled=False):
+                weight, bias = _fold_group_norm(weight, first.layer_norm, first.conv.windows(waveform))
         frames = (len(waveform) - self.receptive_field) // self.hop + 1
         size = CPU_PIECE if waveform.device.type == "cpu" else GPU_PIECE
+        convolve: Callable[..., torch.Tensor] = self._convolve
+        if self.checkpoint_pieces and self.training:  # nothing within is random
+            convolve = partial(checkpoint, self._convolve, use_reentrant=False, preserve_rng_state=False)
         pieces = []
         for start in range(0, frames, size):
             samples = (min(size, frames - start) - 1) * self.hop + self.receptive_field
-            piece = waveform[start * self.hop : start * self.hop + samples]
-            pieces.append(self._convolve(torch.nn.functional.linear(first.conv.windows(piece), weight, bias)))
+            pieces.append(convolve(waveform[start * self.hop : start * self.hop + samples], weight, bias))
         return torch.cat(pieces)
 
-    def _convolve(self, x: torch.Tensor) -> torch.Tensor:
-        """Take the output of the first convolution ([steps, channels]) through the rest of the extractor."""
-        x = x.to(self.dtype)
+    def _convolve(self, piece: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Take a piece of a waveform ([samples, 1]) through the extractor, with these weights in the first layer."""
+        windows = self.model.feature_extractor.conv_layers[0].conv.windows(piece)
+        with torch.autocast(piece.device.type, enabled=False):
+            x = torch.nn.functional.linear(windows, weight, bias).to(self.dtype)
         for index, layer in enumerate(self.model.feature_extractor.conv_layers):
             if index:
                 x = layer.conv(x)
@@ -323,6 +342,29 @@ class HuBERT(ConvolutionalFrontEnd):
     model_class = transformers.HubertModel
 
 
+class LayeredAttention(WavLMAttention):
+    """WavLM's attention by way of its linear layers; that of ``transformers`` takes their weights and passes them by.
+
+    What stands in the place of a linear layer, with adapters or with packed weights, would have no effect there.
+    """
+
+    def torch_multi_head_self_attention(  # type: ignore[override]
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, gated_position_bias: torch.Tensor
+    ) -> tuple[torch.Tensor, None]:
+        """Attend over ``hidden_states`` ([batch, frames, size]); gives the same shape, and no attention weights."""
+        query, key, value = (
+            linear(hidden_states).unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2)
+            for linear in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        bias = gated_position_bias.unflatten(0, (-1, self.num_heads)).to(query.dtype)
+        if attention_mask is not None:
+            bias = bias.masked_fill(~attention_mask[:, None, None, :], float("-inf"))
+        attended = torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, bias, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.out_proj(attended.transpose(1, 2).flatten(2)), None
+
+
 class WavLM(ConvolutionalFrontEnd):
     """WavLM (Chen et al. 2022): a transformer with gated relative positions.
 
@@ -340,6 +382,11 @@ class WavLM(ConvolutionalFrontEnd):
 
     config_class = transformers.WavLMConfig
     model_class = transformers.WavLMModel
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        for layer in self.model.encoder.layers:
+            layer.attention.__class__ = LayeredAttention  # it has the same weights and settings
 
 
 class Wav2Vec2BERT(SelfSupervisedFrontEnd):

@@ -1,17 +1,47 @@
 """The shared Brain, the YAML of an experiment, and its steps."""
 
+from antideepfake.training.adaptation import (
+    adapt,
+    add_lora,
+    checkpoint_gradients,
+    freeze_layers,
+    merge_lora,
+    parameter_groups,
+)
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
-from antideepfake.training.experiment import begin_experiment, evaluate_model, export_model, fit_detector
-from antideepfake.training.hparams import HyperParameters, load_hparams
+from antideepfake.training.experiment import (
+    begin_experiment,
+    evaluate_model,
+    export_model,
+    finish_experiment,
+    fit_detector,
+    is_finished,
+)
+from antideepfake.training.hparams import HyperParameters, build_front_end, load_hparams
+from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
+from antideepfake.training.policy_brain import PolicyBrain
 
 __all__ = [
     "AtomicCheckpointer",
     "DetectorBrain",
     "HyperParameters",
+    "PolicyBrain",
+    "adapt",
+    "add_lora",
     "begin_experiment",
+    "build_front_end",
+    "checkpoint_gradients",
     "evaluate_model",
     "export_model",
+    "finish_experiment",
     "fit_detector",
+    "freeze_layers",
+    "is_finished",
     "load_hparams",
+    "merge_lora",
+    "parameter_groups",
+    "policy_loss",
+    "sample_labels",
+    "sampled_policy_loss",
 ]

@@ -1,73 +1,307 @@
 """Training: SpeechBrain's Brain, hooks only."""
 
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import torch
 from speechbrain import Brain, Stage
 from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
+from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.logger import get_logger
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
+from antideepfake.dataio import SAMPLE_RATE, PlannedBatches
+from antideepfake.errors import InputError
+from antideepfake.files import atomic_path
 from antideepfake.lobes import compute_logits
 from antideepfake.scoring import equal_error_rate
+from antideepfake.seeds import derive_seed
+from antideepfake.training.adaptation import parameter_groups
+from antideepfake.training.processes import average, gather, rank_and_size
+
+logger = get_logger(__name__)
 
 
+@register_checkpoint_hooks
 class DetectorBrain(Brain):
-    """Train a detector on batches of ``waveform`` and ``target``; keep the checkpoint with the best validation EER.
+    """Train a detector on batches of ``waveform`` and ``target``; keep the last checkpoint, and that of the best EER.
+
+    ``fit`` goes in rounds of ``valid_interval`` optimiser steps, each ending with a validation. All that comes next
+    follows from ``optimizer_step``: the batches (:class:`antideepfake.dataio.BatchPlan`), and what is drawn for
+    dropout, since the generator is seeded anew for every batch. So a run that was stopped goes on exactly as it would
+    have, and N processes do what one does that accumulates gradients over N batches.
 
     Modules: ``embedding_model`` (a :class:`antideepfake.lobes.UtteranceEncoder`) and ``classifier``. Hyper-parameters:
-    ``loss`` (logits [batch, 2] and targets [batch] to a scalar), ``lr_schedule`` (epoch to old and new learning rate),
-    ``epoch_counter``, ``train_logger``, and optionally ``crop`` (a :class:`antideepfake.dataio.RandomCrop`) and
-    ``wav_augment`` (SpeechBrain's ``Augmenter``, in training only).
+    those of ``HPARAMS_NEEDED`` and ``output_folder``; of SpeechBrain's own run options ``precision``,
+    ``grad_accumulation_factor``, ``max_grad_norm``, ``nonfinite_patience`` and ``ckpt_interval_minutes`` count. With
+    ``mask_padding: false`` the zeros after the shorter clips of a batch are taken for speech, as in what was published.
 
     The validation error is that of testing: the EER of the difference of the logits over whole, unaugmented files.
+    Where a loss or a gradient is not finite, the step is left out.
     """
 
-    HPARAMS_NEEDED = ("loss", "lr_schedule", "epoch_counter", "train_logger")
+    HPARAMS_NEEDED = ("modules", "loss", "lr", "lr_schedule", "layer_decay", "valid_interval", "patience", "seed")
+    KEPT = ("step", "avg_train_loss", "optimizer_step", "seconds", "skipped_steps", "history", "round_loss")
+    """What of itself the Brain keeps in a checkpoint."""
 
+    train_batches: PlannedBatches
+    """Set before ``fit``, as are the next two."""
+    valid_batches: PlannedBatches
+    last_step: int
+    """Optimiser steps after which training ends."""
+    batch_seed: int
+    """For all that is drawn for the present training batch."""
     eer: float
-    """Of the last pass over a validation or test set, a fraction."""
+    """Of the best checkpoint, once it is loaded, as is ``threshold``."""
     threshold: float
-    """Score at which it is reached."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.checkpointer is None:
+            raise ValueError("a checkpointer is needed: what has been trained is found in its checkpoints")
+        if isinstance(self.hparams.loss, torch.nn.Module):
+            self.hparams.loss.to(self.device)  # weights of classes
+        self.mask_padding = getattr(self.hparams, "mask_padding", True)
+        self.seconds = 0.0
+        """Audio heard, without padding, by all processes."""
+        self.skipped_steps = 0
+        self.history: list[dict[str, float]] = []
+        """A row for each validation: what the log shows."""
+        self._losses: list[torch.Tensor] = []  # of the batches since the last step
+        self.round_loss = [0.0, 0.0]
+        """Sum over the steps of the present round, and their number."""
+        self._writer: SummaryWriter | None = None
+        self._bar = self._valid_bar = tqdm(disable=True)
+
+    @property
+    def step_batches(self) -> int:
+        """Batches in an optimiser step, those of all processes together."""
+        return self.grad_accumulation_factor * rank_and_size()[1]
+
+    def rounds(self) -> Iterator[int]:
+        """Number the rounds that are left, from the one that was interrupted; what ``fit`` takes for epochs."""
+        while self._validated_step() < self.last_step and not self._patience_is_over():
+            yield len(self.history) + 1
+
+    def _validated_step(self) -> int:
+        return int(self.history[-1]["step"]) if self.history else 0
+
+    def _patience_is_over(self) -> bool:
+        if not self.hparams.patience or not self.history:
+            return False
+        errors = [row["valid_eer"] for row in self.history]
+        return len(errors) - 1 - int(np.argmin(errors)) >= self.hparams.patience
+
+    # Starting ---------------------------------------------------------------------------------------------------------
+
+    def _wrap_distributed(self) -> None:
+        # The parent's also makes batch normalisation common to all processes, for which torch has no CPU version.
+        if self.distributed_launch:
+            devices = None if self.device_type == "cpu" else [self.device]
+            for name, module in self.modules.items():
+                if any(parameter.requires_grad for parameter in module.parameters()):
+                    self.modules[name] = DistributedDataParallel(
+                        module, devices, find_unused_parameters=self.find_unused_parameters
+                    )
+
+    def init_optimizers(self) -> None:
+        """Make the optimiser; lower layers of the front end learn more slowly where ``layer_decay`` is below 1."""
+        groups = parameter_groups(self.hparams.modules, self.hparams.lr, self.hparams.layer_decay)
+        if not groups:
+            raise InputError("nothing is left to train: every parameter is frozen")
+        self.optimizer = self.opt_class(groups)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+
+    def on_fit_start(self) -> None:
+        """Take up the last checkpoint, if there is one; open the logs."""
+        super().on_fit_start()
+        if if_main_process():
+            self._write_log()
+            self._writer = SummaryWriter(
+                os.path.join(self.hparams.output_folder, "tensorboard"), purge_step=self.optimizer_step
+            )
+        self._bar = tqdm(
+            total=self.last_step,
+            initial=self.optimizer_step,
+            desc="training",
+            unit="step",
+            disable=self.noprogressbar or not if_main_process(),
+        )
+
+    def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
+        """Begin the steps of a round that are left, or a validation."""
+        if stage == Stage.TRAIN:
+            end = min(self._validated_step() + self.hparams.valid_interval, self.last_step)
+            self.train_batches.range = (self.optimizer_step * self.step_batches, end * self.step_batches)
+        else:
+            self._scores: list[tuple[str, float, float, int]] = []
+            self._valid_bar = tqdm(
+                total=len(self.valid_batches), desc="validation", unit="batch", leave=False, disable=self._bar.disable
+            )
+
+    # Training ---------------------------------------------------------------------------------------------------------
+
+    def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
+        """Seed what is drawn for this batch, as dropout, by its number among all batches of the run."""
+        rank, size = rank_and_size()
+        accumulated = (self.step - 1) % self.grad_accumulation_factor
+        number = self.optimizer_step * self.step_batches + accumulated * size + rank
+        self.batch_seed = derive_seed(self.hparams.seed, "batch", number)
+        torch.manual_seed(self.batch_seed)
 
     def compute_forward(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Turn a batch into logits [batch, 2]."""
-        batch = batch.to(self.device)
-        waveforms, lengths = batch.waveform
-        if stage == Stage.TRAIN and hasattr(self.hparams, "wav_augment"):
-            waveforms, lengths = self.hparams.wav_augment(waveforms, lengths)
-        return compute_logits(self.modules, waveforms, lengths)
+        # processes validate unequal numbers of batches: those of DistributedDataParallel would wait for each other
+        modules = self.modules if stage == Stage.TRAIN else self.hparams.modules
+        return compute_logits(modules, *self.inputs(batch))
+
+    def inputs(self, batch: PaddedBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the waveforms of a batch and their relative lengths."""
+        waveforms, lengths = batch.to(self.device).waveform
+        return waveforms, lengths if self.mask_padding else torch.ones_like(lengths)
 
     def compute_objectives(self, predictions: torch.Tensor, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
-        """Compute the loss; in validation, also keep the scores."""
+        """Compute the loss; in validation, also keep the logits."""
         targets = torch.as_tensor(batch.target, device=predictions.device)
-        if stage == Stage.TRAIN and hasattr(self.hparams, "wav_augment"):
-            targets = self.hparams.wav_augment.replicate_labels(targets)
-        if stage != Stage.TRAIN:
-            logits = predictions.double()
-            self._scores.extend((logits[:, 1] - logits[:, 0]).tolist())
-            self._targets.extend(targets.tolist())
-        return self.hparams.loss(predictions, targets)
+        loss = self.hparams.loss(predictions, targets)
+        if stage == Stage.TRAIN:
+            self.note_loss(loss, batch)
+        else:
+            self._scores.extend(zip(batch.id, *predictions.T.tolist(), targets.tolist(), strict=True))
+            self._valid_bar.update()
+        return loss
 
-    def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
-        """Begin a pass: tell the crop which epoch it is, forget old scores."""
-        self._scores: list[float] = []
-        self._targets: list[int] = []
-        crop = getattr(self.hparams, "crop", None)
-        if stage == Stage.TRAIN and crop is not None:
-            crop.epoch = epoch
+    def note_loss(self, loss: torch.Tensor, batch: PaddedBatch) -> None:
+        """Keep what the next step is to report of a training batch."""
+        waveforms, lengths = batch.waveform
+        seconds = lengths.float().sum() * waveforms.shape[1] / SAMPLE_RATE
+        self._losses.append(torch.stack([loss.detach().float(), seconds]))
+
+    def check_loss_isfinite(self, loss: torch.Tensor) -> None:
+        """Do nothing: ``optimizers_step`` looks at the losses of all processes, so that all leave out the same step."""
+
+    def optimizers_step(self) -> None:
+        """Take an optimiser step, unless a loss or a gradient is not finite."""
+        loss, seconds = average(torch.stack(self._losses).mean(0)).tolist()
+        self.seconds += seconds * self.step_batches
+        self._losses.clear()
+
+        self.hparams.lr_schedule(self.optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] *= group["lr_scale"]
+        self.scaler.unscale_(self.optimizer)
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        # where gradients are scaled, overflow is how the scaler finds its scale: it leaves such steps out itself
+        if math.isfinite(loss) and (self.scaler.is_enabled() or torch.isfinite(norm)):
+            self.scaler.step(self.optimizer)
+        else:
+            self._count_skipped_step(loss)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer_step += 1
+        if math.isfinite(loss):
+            self.round_loss = [self.round_loss[0] + loss, self.round_loss[1] + 1]
+        self._show_progress(loss, norm.item())
+
+    def _count_skipped_step(self, loss: float) -> None:
+        self.skipped_steps += 1
+        if self.skipped_steps > self.nonfinite_patience:
+            raise InputError(
+                f"{self.hparams.output_folder}: {self.skipped_steps} steps had a loss or gradient that is not finite "
+                f"(last loss: {loss}); lower the learning rate, or look at the data (nonfinite_patience)"
+            )
+
+    def _show_progress(self, loss: float, norm: float) -> None:
+        rate = max(group["lr"] for group in self.optimizer.param_groups)
+        self._bar.update()
+        self._bar.set_postfix_str(f"loss {loss:.3f}, lr {rate:.1e}, {self.seconds / 3600:.2f} h", refresh=False)
+        if self._writer:
+            for name, value in (("loss", loss), ("learning rate", rate), ("gradient norm", norm)):
+                self._writer.add_scalar(f"training/{name}", value, self.optimizer_step)
+
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time: float, steps_since_ckpt: int) -> bool:
+        # never between two batches of one optimiser step: the gradients are not in the checkpoint
+        is_whole = self.step % self.grad_accumulation_factor == 0
+        return is_whole and super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
+
+    # Validation and logs ----------------------------------------------------------------------------------------------
 
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
-        """End a pass: after validation, log, set the learning rate and save."""
-        if stage == Stage.TRAIN:
-            self._train_loss = stage_loss
+        """After a validation, save and log."""
+        if stage != Stage.VALID:
             return
-        scores, is_real = np.array(self._scores), np.array(self._targets) == 1
-        self.eer, self.threshold = equal_error_rate(scores[is_real], scores[~is_real])
-        if stage == Stage.VALID:
-            old_rate, new_rate = self.hparams.lr_schedule(epoch)
-            for group in self.optimizer.param_groups:
-                group["lr"] = new_rate
-            self.hparams.train_logger.log_stats(
-                stats_meta={"epoch": epoch, "lr": old_rate},
-                train_stats={"loss": self._train_loss},
-                valid_stats={"loss": stage_loss, "EER %": 100 * self.eer},
+        self._valid_bar.close()
+        # in an order that does not depend on the number of processes, as the sum of the losses does a little
+        scores = sorted(gather(self._scores))
+        logits = np.array([(fake, real) for _, fake, real, _ in scores])
+        targets = np.array([target for *_, target in scores])
+        difference = logits[:, 1] - logits[:, 0]
+        error, threshold = equal_error_rate(difference[targets == 1], difference[targets == 0])
+        loss = self.hparams.loss(
+            torch.tensor(logits, dtype=torch.float32, device=self.device), torch.tensor(targets, device=self.device)
+        ).item()
+        row = {
+            "step": self.optimizer_step,
+            "epoch": self.optimizer_step * self.step_batches / len(self.train_batches.plan),
+            "hours": self.seconds / 3600,
+            "lr": max(group["lr"] for group in self.optimizer.param_groups),
+            "train_loss": self.round_loss[0] / max(self.round_loss[1], 1),
+            "valid_loss": loss,
+            "valid_eer": error,
+            "skipped_steps": self.skipped_steps,
+        }
+        self.history.append(row)
+        self.round_loss = [0.0, 0.0]
+        meta = {"EER": error, "threshold": threshold, "loss": loss, "step": self.optimizer_step}
+        self.checkpointer.save_and_keep_only(meta)
+        if if_main_process():
+            self._write_log()
+            logger.info(
+                f"step {row['step']}, epoch {row['epoch']:.2f}, {row['hours']:.2f} h: training loss "
+                f"{row['train_loss']:.4f}; validation loss {loss:.4f}, EER {100 * error:.2f} %"
             )
-            self.checkpointer.save_and_keep_only(meta={"EER": self.eer}, min_keys=["EER"])
+        if self._writer:
+            self._writer.add_scalar("validation/EER %", 100 * error, self.optimizer_step)
+            self._writer.add_scalar("validation/loss", loss, self.optimizer_step)
+            self._writer.flush()
+
+    def close_logs(self) -> None:
+        """End the progress bars, so that what is said next begins a line, and the log of TensorBoard."""
+        for bar in (self._valid_bar, self._bar):
+            bar.close()
+        if self._writer:
+            self._writer.close()
+
+    def load_best(self) -> None:
+        """Take up the best checkpoint, its ``eer`` (a fraction) and its ``threshold`` (the score where that is)."""
+        best = self.checkpointer.find_best()
+        if best is None:
+            raise InputError(
+                f"{self.checkpointer.checkpoints_dir}: holds no checkpoint that was validated; train at least one round"
+            )
+        self.checkpointer.load_checkpoint(best)
+        self.eer, self.threshold = best.meta["EER"], best.meta["threshold"]
+
+    def _write_log(self) -> None:
+        with atomic_path(Path(self.hparams.output_folder, "train_log.csv")) as temporary:
+            pd.DataFrame(self.history).to_csv(temporary, index=False)
+
+    @mark_as_saver
+    def _save(self, path: str | os.PathLike) -> None:
+        Path(path).write_text(json.dumps({name: getattr(self, name) for name in self.KEPT}))
+
+    @mark_as_loader
+    def _recover(self, path: str | os.PathLike, end_of_epoch: bool) -> None:
+        for name, value in json.loads(Path(path).read_text()).items():
+            setattr(self, name, value)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from hyperpyyaml import load_hyperpyyaml, resolve_references
@@ -20,6 +21,8 @@ class HyperParameters(dict[str, Any]):
         Keys and values.
     file : str or Path
         The YAML, for the message.
+    settings : str
+        The YAML as text, includes, overrides and references resolved.
 
     Example
     -------
@@ -28,17 +31,16 @@ class HyperParameters(dict[str, Any]):
     antideepfake.errors.InputError: train.yaml: the key 'seed' is missing; add it
     """
 
-    def __init__(self, values: dict[str, Any], file: str | os.PathLike) -> None:
+    def __init__(self, values: dict[str, Any], file: str | os.PathLike, settings: str = "") -> None:
         super().__init__(values)
         self.file = file
+        self.settings = settings
 
     def __missing__(self, key: str) -> Any:
         raise InputError(f"{self.file}: the key '{key}' is missing; add it")
 
 
-def load_hparams(
-    file: str | os.PathLike, overrides: str = "", needed: Iterable[str] = ()
-) -> tuple[HyperParameters, str]:
+def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[str] = ()) -> HyperParameters:
     """Read a YAML of hyper-parameters.
 
     Arguments
@@ -52,10 +54,8 @@ def load_hparams(
 
     Returns
     -------
-    hparams : HyperParameters
+    HyperParameters
         Keys and constructed values.
-    settings : str
-        The same YAML as text, includes, overrides and references resolved.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def load_hparams(
     -------
     >>> path = getfixture("tmp_path") / "a.yaml"
     >>> _ = path.write_text("seconds: 4")
-    >>> hparams, settings = load_hparams(path, "seconds: 10")
-    >>> hparams["seconds"], settings
+    >>> hparams = load_hparams(path, "seconds: 10")
+    >>> hparams["seconds"], hparams.settings
     (10, 'seconds: 10\\n')
     """
     try:
@@ -96,7 +96,37 @@ def load_hparams(
             raise InputError(f"{file}: {error}") from error
         key = str(error).split("'")[1]
         raise InputError(f"{file}: {key} has no value; give it on the command line: --{key} VALUE") from None
-    hparams = HyperParameters(values, file)
+    hparams = HyperParameters(values, file, settings)
     for key in needed:
         hparams[key]
-    return hparams, settings
+    return hparams
+
+
+def build_front_end(file: str | os.PathLike) -> Any:
+    """Build the front end of a YAML that holds nothing else, as those of ``hparams/front_ends``.
+
+    Arguments
+    ---------
+    file : str or Path
+        As for :func:`load_hparams`, it can run code.
+
+    Returns
+    -------
+    torch.nn.Module
+        With random weights.
+
+    Raises
+    ------
+    InputError
+        When there is no such file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "front_end.yaml"
+    >>> _ = path.write_text("!new:antideepfake.lobes.LogFilterBank\\nn_filters: 60")
+    >>> build_front_end(path)
+    LogFilterBank()
+    """
+    if not Path(file).is_file():
+        raise InputError(f"{file}: no such file")
+    return load_hyperpyyaml(f"front_end: !include:{Path(file).resolve()}\n")["front_end"]

@@ -10,22 +10,21 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import speechbrain as sb
 import torch
 from minicorpus_prepare import prepare_minicorpus
 from speechbrain.inference.classifiers import EncoderClassifier
-from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from antideepfake.errors import run_program
 from antideepfake.protocol import divide_protocol, read_protocol, resolve_path
 from antideepfake.training import (
-    DetectorBrain,
     HyperParameters,
     begin_experiment,
     evaluate_model,
     export_model,
+    finish_experiment,
     fit_detector,
-    load_hparams,
+    is_finished,
 )
 
 
@@ -42,28 +41,33 @@ def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
         print(f"{path.name}: {decision}, P(real) = {probability:.3f}; the truth is {label}")
 
 
+def keep_generators(table: pd.DataFrame, generators: list[str] | None) -> pd.DataFrame:
+    """Leave out generated speech of other generators."""
+    return table if generators is None else table[(table["Label"] == "real") | table["Attack"].isin(generators)]
+
+
 def main() -> int:
     """Prepare, train, export, evaluate."""
-    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    hparams, settings = load_hparams(hparams_file, overrides, DetectorBrain.HPARAMS_NEEDED)
-    begin_experiment(hparams, overrides)
-
+    hparams, run_opts = begin_experiment(sys.argv[1:])
+    if is_finished(hparams):
+        return 0
     run_on_main(prepare_minicorpus, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
-    protocol = read_protocol(hparams["protocol"])
-    train_set, valid_set, test_set = divide_protocol(protocol, hparams["protocol"])
+    train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
+    train_set, valid_set = (keep_generators(table, hparams["generators"]) for table in (train_set, valid_set))
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
-    export_model(brain, hparams, settings, train_set)
+    export_model(brain, hparams, train_set)
     skipped = evaluate_model(
         hparams["model_folder"],
         test_set,
         hparams["data_folder"],
         hparams["output_folder"],
         "MiniCorpus, test set",
-        hparams["seed"],
+        brain.device,
     )
-    classify_examples(hparams, test_set)
-    print(f"model folder: {hparams['model_folder']}; scores and picture: {hparams['output_folder']}")
+    if if_main_process():
+        classify_examples(hparams, test_set)
+    finish_experiment(brain, hparams)
     return 1 if skipped else 0
 
 

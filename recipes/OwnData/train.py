@@ -9,43 +9,35 @@ checkpoint.
 
 import sys
 
-import speechbrain as sb
 from owndata_prepare import prepare_owndata
 from speechbrain.utils.distributed import run_on_main
 
 from antideepfake.errors import run_program
 from antideepfake.protocol import divide_protocol, read_protocol
 from antideepfake.training import (
-    DetectorBrain,
     begin_experiment,
     evaluate_model,
     export_model,
+    finish_experiment,
     fit_detector,
-    load_hparams,
+    is_finished,
 )
 
 
 def main() -> int:
     """Prepare, train, export, evaluate."""
-    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    hparams, settings = load_hparams(hparams_file, overrides, DetectorBrain.HPARAMS_NEEDED)
-    begin_experiment(hparams, overrides)
-
+    hparams, run_opts = begin_experiment(sys.argv[1:])
+    if is_finished(hparams):
+        return 0
     run_on_main(prepare_owndata, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
-    protocol = read_protocol(hparams["protocol"])
-    train_set, valid_set, test_set = divide_protocol(protocol, hparams["protocol"])
+    train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
-    export_model(brain, hparams, settings, train_set)
+    export_model(brain, hparams, train_set)
     skipped = evaluate_model(
-        hparams["model_folder"],
-        test_set,
-        hparams["data_folder"],
-        hparams["output_folder"],
-        "test set",
-        hparams["seed"],
+        hparams["model_folder"], test_set, hparams["data_folder"], hparams["output_folder"], "test set", brain.device
     )
-    print(f"model folder: {hparams['model_folder']}; scores and picture: {hparams['output_folder']}")
+    finish_experiment(brain, hparams)
     return 1 if skipped else 0
 
 

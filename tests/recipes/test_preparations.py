@@ -9,7 +9,7 @@ from antideepfake.protocol import read_protocol
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 MADE_HERE = {"MiniCorpus", "OwnData"}  # no corpora of others, with programs of their own form
-NAMES = sorted(path.name for path in RECIPES.iterdir() if path.is_dir() and path.name not in MADE_HERE)
+NAMES = sorted({path.parent.name for path in RECIPES.glob("*/*_prepare.py")} - MADE_HERE)
 LINES = "file,speaker,label\n0.wav,Ann,bona-fide\n1.wav,Bob,spoof\n"
 
 
@@ -33,7 +33,7 @@ def test_the_program_says_what_the_corpus_is(name, load_recipe, monkeypatch, cap
         f"  python {module.__name__}.py --data_folder data --output protocol.csv",
     ]
     readme = (RECIPES / name / "README.md").read_text(encoding="utf-8")
-    assert f"python recipes/{name}/{module.__name__}.py " in readme
+    assert f"python {module.__name__}.py " in readme
     assert "## Licence" in readme
 
 

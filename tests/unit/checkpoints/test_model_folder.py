@@ -78,7 +78,7 @@ def test_the_trainings_other_keys_stay_out(tmp_path, make_modules, detector_yaml
         "n_features: 40", "n_features: !ref <size>"
     )
     (tmp_path / "train.yaml").write_text(yaml)
-    _, settings = load_hparams(tmp_path / "train.yaml")
+    settings = load_hparams(tmp_path / "train.yaml").settings
     write_model_folder(tmp_path / "model", settings, make_modules(), ModelMetadata())
     assert "secret" not in (tmp_path / "model" / "hyperparams.yaml").read_text()
     load_detector(tmp_path / "model")
@@ -302,8 +302,8 @@ classifier: !new:torch.nn.Linear
     out_features: 2
 """
     )
-    hparams, settings = load_hparams(tmp_path / "train.yaml")
-    write_model_folder(tmp_path / "model", settings, hparams, ModelMetadata())
+    hparams = load_hparams(tmp_path / "train.yaml")
+    write_model_folder(tmp_path / "model", hparams.settings, hparams, ModelMetadata())
     shutil.rmtree(tmp_path / "source")
     detector = load_detector(tmp_path / "model")
     front_end = detector.mods["embedding_model"].front_end

@@ -41,7 +41,7 @@ def _from_yaml(name: str, folder: Path) -> torch.nn.Module:
     path = folder / "include.yaml"
     path.write_text(f"front_end: !include:{FRONT_ENDS / name}.yaml\n")
     with torch.device("meta"):
-        return load_hparams(path)[0]["front_end"]
+        return load_hparams(path)["front_end"]
 
 
 @pytest.mark.parametrize(("keys", "name"), FULL_SIZE.items())

@@ -1,6 +1,4 @@
-"""Datasets, crops and batches."""
-
-from collections import Counter
+"""Datasets and crops: what is drawn depends on seed, epoch and utterance alone."""
 
 import numpy as np
 import pandas as pd
@@ -8,18 +6,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from speechbrain.dataio.dataset import DynamicItemDataset
 
-from antideepfake.dataio import RandomCrop, make_batch_sampler, make_dataset, read_waveform
+from antideepfake.dataio import RandomCrop, make_dataset, read_waveform
 from antideepfake.errors import InputError
 
 
-@given(st.floats(0.1, 10), st.floats(0, 10), st.floats(0.01, 100), st.integers(0, 5), st.integers(0, 5))
-def test_crops_lie_within_the_clip(shortest, more, seconds, seed, epoch):
+@given(st.floats(0.1, 10), st.floats(0, 10), st.floats(0.01, 100), st.integers(0, 5))
+def test_crops_lie_within_the_clip(shortest, more, seconds, seed):
     """Training would read beyond the end of a file, or other lengths than asked for."""
-    crop = RandomCrop(shortest, shortest + more, seed)
-    crop.epoch = epoch
-    start, duration = crop("a", seconds)
+    start, duration = RandomCrop(shortest, shortest + more)(seconds, np.random.default_rng(seed))
     if seconds <= shortest + more:
         assert (start, duration) == (0.0, None)
     else:
@@ -27,23 +22,10 @@ def test_crops_lie_within_the_clip(shortest, more, seconds, seed, epoch):
         assert 0 <= start <= seconds - duration + 1e-9
 
 
-def test_crops_repeat_per_seed_epoch_and_utterance_only():
-    """A run could not be repeated; or every epoch would see the same second of a file of an hour."""
-
-    def draw(seed, epoch, utterance):
-        crop = RandomCrop(1.0, 2.0, seed)
-        crop.epoch = epoch
-        return crop(utterance, 3600.0)
-
-    base = draw(1, 1, "a")
-    assert draw(1, 1, "a") == base
-    assert len({base, draw(2, 1, "a"), draw(1, 2, "a"), draw(1, 1, "b")}) == 4
-
-
 def test_crops_spread_over_the_clip():
     """Training would hear the beginnings of files only."""
-    crop = RandomCrop(1.0, 2.0, 1)
-    starts, durations = zip(*(crop(str(number), 11.5) for number in range(400)), strict=True)
+    crop, rng = RandomCrop(1.0, 2.0), np.random.default_rng(1)
+    starts, durations = zip(*(crop(11.5, rng) for _ in range(400)), strict=True)
     assert np.histogram(starts, 5, (0, 10))[0].min() > 40
     assert np.histogram(durations, 5, (1, 2))[0].min() > 40
 
@@ -52,7 +34,7 @@ def test_crops_spread_over_the_clip():
 def test_crops_of_no_length_are_refused(shortest, longest):
     """The mistake would show only as empty waveforms."""
     with pytest.raises(ValueError, match="is needed"):
-        RandomCrop(shortest, longest, 1)
+        RandomCrop(shortest, longest)
 
 
 def _table(rows):
@@ -70,18 +52,50 @@ def test_items_are_the_files(tmp_path, write_audio):
     torch.testing.assert_close(items["b"]["waveform"], read_waveform(tmp_path / "b.wav"), atol=0, rtol=0)
 
 
+def _long_file(folder, write_audio):
+    write_audio(folder / "a.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 80000))
+    return _table([("a", "real", "$ROOT/a.wav", 5.0), ("b", "real", "$ROOT/a.wav", 5.0)])
+
+
 def test_training_reads_the_crop_and_testing_the_whole(tmp_path, write_audio):
     """Validation would be on crops, or training on files of any length."""
-    path = write_audio(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 80000))
-    table = _table([("a", "real", "$ROOT/a.wav", 5.0)])
-    crop = RandomCrop(1.0, 2.0, 1)
-    dataset = make_dataset(table, tmp_path, crop)
-    start, duration = crop("a", 5.0)
-    first = dataset[0]["waveform"]
-    torch.testing.assert_close(first, read_waveform(path, start, duration), atol=0, rtol=0)
-    crop.epoch = 1
-    assert not torch.equal(dataset[0]["waveform"][:1000], first[:1000])
+    table = _long_file(tmp_path, write_audio)
+    cropped = make_dataset(table, tmp_path, crop=RandomCrop(1.0, 2.0))[0]["waveform"]
+    assert 16000 <= len(cropped) <= 32000
     assert len(make_dataset(table, tmp_path)[0]["waveform"]) == 80000
+
+
+def test_draws_repeat_per_seed_epoch_and_utterance_only(tmp_path, write_audio):
+    """A run could not be repeated; or every epoch would see the same second of a file of an hour."""
+    table = _long_file(tmp_path, write_audio)
+
+    def noise(waveform, generator):
+        return waveform + generator.standard_normal(len(waveform), dtype=np.float32)
+
+    def draw(index, seed=1):
+        dataset = make_dataset(table, tmp_path, crop=RandomCrop(1.0, 1.0), augmentation=noise, seed=seed)
+        return dataset[index]["waveform"]
+
+    assert torch.equal(draw(0), draw(0))
+    assert torch.equal(draw(0), draw((0, 0)))
+    others = [draw(1), draw((1, 0)), draw((2, 0)), draw(0, seed=2)]  # of another utterance, epoch, epoch, seed
+    assert not any(torch.equal(draw(0), other) for other in others)
+    dataset = make_dataset(table, tmp_path)
+    assert dataset[1, 0]["id"] == dataset[2, 0]["id"] == "a" and dataset[1, 1]["id"] == "b"
+
+
+def test_augmentation_comes_before_normalisation(tmp_path, write_audio):
+    """The front end would get waveforms of a level that it was not trained on."""
+    table = _long_file(tmp_path, write_audio)
+    seen = []
+
+    def louder(waveform, generator):
+        seen.append(waveform)
+        return 7 * waveform + 3
+
+    waveform = make_dataset(table, tmp_path, augmentation=louder)[0]["waveform"]
+    assert seen[0].dtype == torch.float32 and seen[0].shape == (80000,) and seen[0].abs().max() <= 0.5
+    torch.testing.assert_close(waveform, read_waveform(tmp_path / "a.wav"), atol=1e-4, rtol=1e-4)
 
 
 def test_too_short_is_told_with_the_front_ends_need(tmp_path, write_audio):
@@ -89,53 +103,3 @@ def test_too_short_is_told_with_the_front_ends_need(tmp_path, write_audio):
     write_audio(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 300))
     with pytest.raises(InputError, match="at least 400"):
         make_dataset(_table([("a", "real", "$ROOT/a.wav", 0.02)]), tmp_path, min_samples=400)[0]
-
-
-def _sampler(lengths, batch_seconds=20.0, num_buckets=4, max_clip=13.0, seed=1):
-    dataset = DynamicItemDataset({str(number): {"duration": length} for number, length in enumerate(lengths)})
-    return make_batch_sampler(dataset, batch_seconds, num_buckets, max_clip, seed)
-
-
-@given(st.lists(st.floats(0.01, 60), min_size=1, max_size=60), st.floats(1, 50), st.integers(2, 10))
-def test_every_clip_is_in_one_batch_and_no_batch_too_large(lengths, batch_seconds, num_buckets):
-    """Clips would be left out of training, or a batch would not fit into memory."""
-    sampler = _sampler(lengths, batch_seconds, num_buckets)
-    for _ in range(2):
-        batches = list(sampler)
-        assert Counter(index for batch in batches for index in batch) == Counter(range(len(lengths)))
-        for batch in batches:
-            longest = max(min(lengths[index], 13.0) for index in batch)
-            assert len(batch) == 1 or longest * len(batch) <= batch_seconds + 1e-6
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "batch_seconds", "num_buckets"), [(2.0, 3.0, 100.0, 8), (1.0, 13.0, 100.0, 8), (0.5, 4.0, 30.0, 4)]
-)
-def test_batches_hold_about_what_is_asked_for(low, high, batch_seconds, num_buckets):
-    """A learning rate chosen for 100 seconds would be used with batches of 30, and clips be padded to the longest."""
-    lengths = np.random.default_rng(1).uniform(low, high, 2000)
-    audio, padded = [], []
-    for batch in _sampler(lengths, batch_seconds, num_buckets):
-        audio.append(lengths[batch].sum())
-        padded.append(lengths[batch].max() * len(batch))
-    assert np.median(padded) > 0.7 * batch_seconds
-    assert sum(audio) > 0.75 * sum(padded)
-
-
-def test_one_bucket_is_allowed():
-    """The simplest setting would fail."""
-    assert sorted(index for batch in _sampler([1.0, 2.0, 3.0], num_buckets=1) for index in batch) == [0, 1, 2]
-
-
-def test_order_depends_on_seed_and_epoch():
-    """A run could not be repeated; or every epoch would have the same batches."""
-    lengths = np.random.default_rng(1).uniform(1, 5, 100)
-
-    def batches(seed, epoch):
-        sampler = _sampler(lengths, seed=seed)
-        sampler.set_epoch(epoch)
-        return [tuple(batch) for batch in sampler]
-
-    assert batches(1, 1) == batches(1, 1)
-    assert set(batches(1, 1)) != set(batches(1, 2))
-    assert set(batches(1, 1)) != set(batches(2, 1))

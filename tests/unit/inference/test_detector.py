@@ -246,8 +246,8 @@ def self_supervised(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ssl")
     (folder / "train.yaml").write_text(SELF_SUPERVISED_YAML)
     torch.manual_seed(1)
-    hparams, settings_text = load_hparams(folder / "train.yaml")
-    write_model_folder(folder / "model", settings_text, hparams, ModelMetadata())
+    hparams = load_hparams(folder / "train.yaml")
+    write_model_folder(folder / "model", hparams.settings, hparams, ModelMetadata())
     return folder / "model"
 
 

@@ -253,3 +253,47 @@ def test_quiet_parts_do_not_upset_the_folded_normalisation():
     waveform = torch.nn.functional.layer_norm(waveform, waveform.shape)
     found, _ = front_end(waveform[None], torch.ones(1))
     torch.testing.assert_close(found, model(waveform[None]).last_hidden_state, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["WavLM, group norm", "WavLM, layer norm"])
+def test_wavlm_attends_by_way_of_its_layers(name):
+    """What is put in the place of a linear layer, a LoRA adapter or packed weights, would do nothing, silently."""
+    front_end = _build(name)
+    called = []
+    for layer in front_end.model.encoder.layers:
+        for part in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            getattr(layer.attention, part).register_forward_hook(lambda *_: called.append(1))
+    front_end(_waveform(4000)[None], torch.ones(1))
+    assert len(called) == 3 * 4
+
+
+def test_wavlm_drops_attention_in_training_only():
+    """The setting would be without effect, or scores be drawn by chance."""
+    front_end = WavLM(**TINY, **CONVOLUTIONS, attention_dropout=0.5)
+    batch = (torch.randn(1, 4000), torch.ones(1))
+    frames = {training: [front_end.train(training)(*batch)[0] for _ in range(2)] for training in (True, False)}
+    assert not torch.equal(*frames[True]) and torch.equal(*frames[False])
+
+
+@pytest.mark.parametrize("more", [{}, LAYER_NORM], ids=["group norm", "layer norm"])
+def test_autocast_leaves_the_waveform_as_it_is(more, monkeypatch):
+    """bfloat16 would round every sample to 8 bits before training sees it."""
+    front_end = Wav2Vec2(**TINY, **CONVOLUTIONS, **more)
+    seen = []
+    convolve = front_end._convolve
+
+    def watched(piece, weight, bias):
+        seen.append((piece.dtype, weight.dtype))
+        with monkeypatch.context() as patch:
+            linear = torch.nn.functional.linear
+            patch.setattr(
+                torch.nn.functional, "linear", lambda *args: seen.append(linear(*args).dtype) or linear(*args)
+            )
+            return convolve(piece, weight, bias)
+
+    monkeypatch.setattr(front_end, "_convolve", watched)
+    with torch.autocast("cpu", torch.bfloat16):
+        frames, _ = front_end(torch.randn(1, 4000), torch.ones(1))
+    assert seen[0] == (torch.float32, torch.float32) and seen[1] == torch.float32
+    assert torch.bfloat16 in seen[2:]  # the other convolutions
+    assert torch.isfinite(frames).all()

@@ -1,4 +1,4 @@
-"""The Brain: learns, validates as one tests, keeps the best."""
+"""The Brain: learns, validates as one tests, keeps the best, leaves out what is not finite."""
 
 import math
 
@@ -6,26 +6,14 @@ import numpy as np
 import pytest
 import torch
 from speechbrain import Stage
-from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain.utils.epoch_loop import EpochCounter
+from speechbrain.dataio.batch import PaddedBatch
+from torch.utils.data import DataLoader
 
+from antideepfake.dataio import BatchPlan, PlannedBatches, UtteranceDataset
 from antideepfake.errors import InputError
 from antideepfake.lobes import compute_logits
 from antideepfake.scoring import equal_error_rate
-from antideepfake.training import DetectorBrain
-
-
-class _Log:
-    """Takes the place of SpeechBrain's train logger."""
-
-    def __init__(self):
-        self.rows = []
-
-    def log_stats(self, stats_meta, train_stats, valid_stats):
-        self.rows.append(
-            {**stats_meta, "train loss": train_stats["loss"], "valid loss": valid_stats["loss"], **valid_stats}
-        )
+from antideepfake.training import AtomicCheckpointer, DetectorBrain
 
 
 def _bursts(size, rng):
@@ -43,46 +31,74 @@ def _dataset(count, seed, noise=1.0):
         signal = _bursts(size, rng) if target else tone + noise * rng.standard_normal(size)
         waveform = torch.nn.functional.layer_norm(torch.from_numpy(signal).float(), (size,))
         rows[str(number)] = {"waveform": waveform, "target": target}
-    return DynamicItemDataset(rows, output_keys=["id", "waveform", "target"])
+    return UtteranceDataset(rows, ["id", "waveform", "target"])
+
+
+def _constant(lr):
+    def schedule(optimizer):
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+
+    return schedule
 
 
 @pytest.fixture
-def make_brain(tmp_path, make_modules):
-    """Make a Brain with modules of its own."""
+def fit(tmp_path, make_modules):
+    """Train; gives the Brain."""
 
-    def make(kind=DetectorBrain, epochs=3, lr=0.003, **more):
+    def run(
+        kind=DetectorBrain,
+        train=None,
+        valid=None,
+        steps=12,
+        lr=0.003,
+        folder="run",
+        run_opts=(),
+        batch_seconds=2.0,
+        **more,
+    ):
+        train, valid = train or _dataset(32, 1), valid or _dataset(16, 2)
         modules = {name: module.train() for name, module in make_modules().items()}
-        counter = EpochCounter(epochs)
         hparams = {
+            "modules": modules,
             "loss": torch.nn.CrossEntropyLoss(),
-            "lr_schedule": lambda epoch: (lr, lr / 2**epoch),
-            "epoch_counter": counter,
-            "train_logger": _Log(),
+            "lr": lr,
+            "lr_schedule": _constant(lr),
+            "layer_decay": 1.0,
+            "valid_interval": 4,
+            "patience": None,
+            "output_folder": str(tmp_path / folder),
+            "seed": 1,
             **more,
         }
-        parts = {name: modules[name] for name in ("embedding_model", "classifier")}
-        checkpointer = Checkpointer(tmp_path / "checkpoints", {**parts, "epoch_counter": counter})
-        run_opts = {"noprogressbar": True}
-        return kind(
-            modules, lambda weights: torch.optim.Adam(weights, lr), hparams, run_opts, checkpointer=checkpointer
+        checkpointer = AtomicCheckpointer(tmp_path / folder / "checkpoints", dict(modules))
+        brain = kind(
+            modules,
+            lambda weights: torch.optim.SGD(weights, lr) if more.get("plain") else torch.optim.Adam(weights, lr),
+            hparams,
+            {"noprogressbar": True, "max_grad_norm": 100, **dict(run_opts)},
+            checkpointer=checkpointer,
         )
+        seconds = [0.25] * len(train)
+        brain.train_batches = PlannedBatches(BatchPlan(seconds, batch_seconds, 1, 1))
+        brain.valid_batches = PlannedBatches(BatchPlan([0.25] * len(valid), 2.0, 1, 1))
+        brain.last_step = steps
+        loaders = [
+            DataLoader(data, batch_sampler=batches, collate_fn=PaddedBatch)
+            for data, batches in ((train, brain.train_batches), (valid, brain.valid_batches))
+        ]
+        brain.fit(brain.rounds(), *loaders, progressbar=False)
+        return brain
 
-    return make
+    return run
 
 
-def _fit(brain, train=None, valid=None):
-    loader = {"batch_size": 8}
-    train, valid = train or _dataset(32, 1), valid or _dataset(16, 2)
-    brain.fit(brain.hparams.epoch_counter, train, valid, train_loader_kwargs=dict(loader), valid_loader_kwargs=loader)
-    return brain
-
-
-def test_a_few_steps_learn_what_is_easy(make_brain):
+def test_a_few_steps_learn_what_is_easy(fit):
     """The gradient would not arrive, go the wrong way, or the classes be swapped: 0 is fake, 1 is real."""
-    brain = _fit(make_brain(epochs=5, lr=0.01), _dataset(32, 1, 0.1), _dataset(16, 2, 0.1))
-    losses = [row["train loss"] for row in brain.hparams.train_logger.rows]
+    brain = fit(train=_dataset(32, 1, 0.1), valid=_dataset(16, 2, 0.1), steps=20, lr=0.01)
+    losses = [row["train_loss"] for row in brain.history]
     assert losses[-1] < 0.5 * losses[0]
-    assert brain.hparams.train_logger.rows[-1]["EER %"] == 0
+    assert brain.history[-1]["valid_eer"] == 0
     bursts = torch.from_numpy(_bursts(4000, np.random.default_rng(7))).float()
     tone = torch.sin(2 * math.pi * 1000 * torch.arange(4000) / 16000) + 0.1 * torch.randn(4000)
     brain.modules.eval()
@@ -92,82 +108,69 @@ def test_a_few_steps_learn_what_is_easy(make_brain):
 
 
 class _Recording(DetectorBrain):
-    """Keeps what it saw and said in validation."""
-
-    logits: list
-    targets: list
+    """Keeps what it saw and said in the last validation."""
 
     def on_stage_start(self, stage, epoch=None):
         super().on_stage_start(stage, epoch)
-        self.logits, self.targets = [], []
+        if stage == Stage.VALID:
+            self.logits, self.targets = [], []
 
     def compute_objectives(self, predictions, batch, stage):
-        self.logits += predictions.detach().double().tolist()
-        self.targets += torch.as_tensor(batch.target).tolist()
+        if stage == Stage.VALID:
+            self.logits.append(predictions.detach())
+            self.targets.append(torch.as_tensor(batch.target))
         return super().compute_objectives(predictions, batch, stage)
 
 
-def test_error_rate_is_that_of_the_scores(make_brain):
-    """Training would choose its best epoch, and the threshold, by other figures than those of testing."""
+def test_error_rate_is_that_of_the_scores(fit):
+    """Training would choose its best checkpoint, and the threshold, by other figures than those of testing."""
     valid = _dataset(60, 3)
     for number in range(0, 60, 7):  # wrong labels: no detector is without error on them
         valid.data[str(number)]["target"] ^= 1
-    brain = _fit(make_brain(_Recording, epochs=1), valid=valid)
-    brain.evaluate(valid, test_loader_kwargs={"batch_size": 7})
-    scores = np.array([real - fake for fake, real in brain.logits])
-    real = np.array(brain.targets) == 1
-    expected = equal_error_rate(scores[real], scores[~real])
+    brain = fit(_Recording, valid=valid, steps=4)
+    logits, targets = torch.cat(brain.logits).double().numpy(), torch.cat(brain.targets).numpy()
+    scores = logits[:, 1] - logits[:, 0]
+    expected = equal_error_rate(scores[targets == 1], scores[targets == 0])
     assert 0 < expected.eer < 1
+    assert brain.history[-1]["valid_eer"] == expected.eer
+    brain.load_best()
     assert brain.eer == expected.eer
-    assert brain.hparams.train_logger.rows[-1]["EER %"] == 100 * brain.eer
     assert brain.threshold == expected.threshold  # to the last digit: scores are float64 differences
 
 
-def test_augmentation_is_for_training_only(make_brain):
-    """Validation would be on distorted speech."""
-    calls = []
-
-    class _Augmenter:
-        def __call__(self, waveforms, lengths):
-            calls.append((len(waveforms), lengths.max().item()))
-            return torch.zeros_like(waveforms), lengths
-
-        def replicate_labels(self, targets):
-            return targets
-
-    brain = _fit(make_brain(_Recording, epochs=2, wav_augment=_Augmenter()))
-    assert calls == [(8, 1.0)] * (2 * 4)
-    scores = np.array(brain.logits)
-    assert len(np.unique(scores.round(6), axis=0)) > 1
+def test_validation_loss_is_that_of_all_utterances(fit):
+    """It would depend on how utterances fall into batches: a mean of means."""
+    brain = fit(_Recording, valid=_dataset(11, 3), steps=4)
+    expected = torch.nn.functional.cross_entropy(torch.cat(brain.logits), torch.cat(brain.targets)).item()
+    assert brain.history[-1]["valid_loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_crop_is_told_the_epoch(make_brain):
-    """Every epoch would train on the same part of each file."""
+def test_the_learning_rate_follows_the_schedule_and_the_layer(fit):
+    """The schedule of the YAML would be without effect, or wipe out the decay over layers."""
+    seen = []
 
-    told = []
+    class Layered(DetectorBrain):
+        def init_optimizers(self):
+            super().init_optimizers()
+            classifier = list(self.modules["classifier"].parameters())
+            self.optimizer.param_groups[0]["params"] = classifier[:1]
+            self.optimizer.add_param_group({"params": classifier[1:], "lr_scale": 0.1})
 
-    class Crop:
-        def __setattr__(self, name, value):
-            told.append((name, value))
+        def _show_progress(self, loss, norm):
+            seen.append([group["lr"] for group in self.optimizer.param_groups])
 
-    _fit(make_brain(epochs=3, crop=Crop()))
-    assert told == [("epoch", 1), ("epoch", 2), ("epoch", 3)]
-
-
-def test_the_learning_rate_follows_the_schedule(make_brain):
-    """The schedule of the YAML would be without effect."""
-    brain = _fit(make_brain(epochs=2, lr=0.01))
-    assert [row["lr"] for row in brain.hparams.train_logger.rows] == [0.01, 0.01]
-    assert brain.optimizer.param_groups[0]["lr"] == 0.01 / 4
+    rates = iter([0.5, 0.25])
+    fit(Layered, steps=2, lr_schedule=lambda optimizer: _constant(next(rates))(optimizer))
+    assert seen == [[0.5, 0.05], [0.25, 0.025]]
 
 
-def test_the_best_checkpoint_is_evaluated(make_brain):
+def test_the_best_checkpoint_is_loaded(fit):
     """The model folder would hold the last weights, not those that were best on the validation set."""
 
     class Spoiling(DetectorBrain):
         def on_stage_start(self, stage, epoch=None):
             super().on_stage_start(stage, epoch)
-            if stage == Stage.VALID and epoch > 1:  # as if the second and third epoch had swapped the classes
+            if stage == Stage.VALID and epoch > 1:  # as if the second and third round had swapped the classes
                 with torch.no_grad():
                     self.modules["classifier"].weight.copy_(-self.first[0])
                     self.modules["classifier"].bias.copy_(-self.first[1])
@@ -177,16 +180,158 @@ def test_the_best_checkpoint_is_evaluated(make_brain):
             if stage == Stage.VALID and epoch == 1:
                 self.first = [weight.detach().clone() for weight in self.modules["classifier"].parameters()]
 
-    easy = _dataset(16, 2, 0.05)
-    brain = _fit(make_brain(Spoiling, epochs=3, lr=0.01), _dataset(64, 1, 0.05), easy)
-    rates = [row["EER %"] for row in brain.hparams.train_logger.rows]
+    brain = fit(Spoiling, _dataset(64, 1, 0.05), _dataset(16, 2, 0.05), lr=0.01)
+    rates = [row["valid_eer"] for row in brain.history]
     assert rates[0] < min(rates[1:])
-    brain.evaluate(easy, min_key="EER", test_loader_kwargs={"batch_size": 8})
-    assert 100 * brain.eer == rates[0]
+    brain.load_best()
+    assert brain.eer == rates[0]
+    assert torch.equal(brain.modules["classifier"].weight, brain.first[0])
 
 
-def test_validation_of_one_class_is_told(make_brain):
-    """Training would stop with a division by zero after its first epoch."""
+def test_training_ends_when_patience_is_over(fit):
+    """Early stopping would be without effect, or stop a run that gets better."""
+
+    class Worse(DetectorBrain):
+        def compute_forward(self, batch, stage):
+            logits = super().compute_forward(batch, stage)
+            rounds = len(self.history)  # better in the second validation, worse from then on
+            sign = torch.tensor([1.0 if index % 8 >= abs(rounds - 1) else -1.0 for index in map(int, batch.id)])
+            labels = 2.0 * torch.as_tensor(batch.target) - 1
+            return logits if stage == Stage.TRAIN else torch.stack([0 * labels, sign * labels], 1)
+
+    brain = fit(Worse, steps=40, patience=2)
+    errors = [row["valid_eer"] for row in brain.history]
+    assert len(errors) == 4 and np.argmin(errors) == 1
+
+
+def test_validation_of_one_class_is_told(fit):
+    """Training would stop with a division by zero after its first round."""
     rows = {str(n): {"waveform": torch.randn(3000), "target": 1} for n in range(4)}
     with pytest.raises(InputError, match="no fake utterance"):
-        _fit(make_brain(epochs=1), valid=DynamicItemDataset(rows, output_keys=["id", "waveform", "target"]))
+        fit(valid=UtteranceDataset(rows, ["id", "waveform", "target"]), steps=4)
+
+
+class _LossOfStep(torch.nn.Module):
+    """Cross-entropy, but not a number in some steps."""
+
+    def __init__(self, bad, value=math.nan):
+        super().__init__()
+        self.bad, self.value, self.calls = bad, value, 0
+
+    def forward(self, logits, targets):
+        self.calls += logits.requires_grad
+        loss = torch.nn.functional.cross_entropy(logits, targets)
+        return loss * self.value if logits.requires_grad and self.calls in self.bad else loss
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_skips_its_step(fit, value):
+    """One bad batch would make all weights not a number, and days of training be lost."""
+    brain = fit(loss=_LossOfStep([2, 3], value), steps=4)
+    assert brain.skipped_steps == 2 and brain.history[-1]["skipped_steps"] == 2
+    assert all(torch.isfinite(value).all() for value in brain.modules.state_dict().values())
+    assert math.isfinite(brain.history[-1]["train_loss"])
+
+
+def test_too_many_skipped_steps_end_training(fit):
+    """A run that has gone wrong would go on for weeks, all its steps left out."""
+    with pytest.raises(InputError, match="3 steps had a loss or gradient that is not finite"):
+        fit(loss=_LossOfStep(range(100)), steps=8, run_opts={"nonfinite_patience": 2})
+
+
+def test_gradients_of_all_groups_are_clipped_together(fit):
+    """SpeechBrain clips the first group of parameters alone: with a decay over layers, most would go unclipped."""
+    norms = []
+
+    class Grouped(DetectorBrain):
+        def init_optimizers(self):
+            super().init_optimizers()
+            (group,) = self.optimizer.param_groups
+            self.optimizer.add_param_group({"params": [group["params"].pop()], "lr_scale": 1.0})
+
+        def _show_progress(self, loss, norm):
+            norms.append(norm)
+
+    before = fit(Grouped, steps=1, plain=True, lr=1.0, lr_schedule=_constant(0.0), folder="a")
+    after = fit(
+        Grouped, steps=1, plain=True, lr=1.0, lr_schedule=_constant(1.0), run_opts={"max_grad_norm": 0.01}, folder="b"
+    )
+    moved = [
+        (new - old).flatten() for new, old in zip(after.modules.parameters(), before.modules.parameters(), strict=True)
+    ]
+    assert norms[1] > 0.1
+    assert torch.cat(moved).norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_accumulated_gradients_are_those_of_all_batches(fit):
+    """Batches of 2 x 50 s would train otherwise than 100 s, where memory allows only the half."""
+    train = _dataset(8, 1)
+    weights = [
+        torch.cat([value.flatten() for name, value in brain.modules.named_parameters()])
+        for brain in (
+            fit(train=train, steps=1, plain=True, folder="a", batch_seconds=2.0),
+            fit(
+                train=train,
+                steps=1,
+                plain=True,
+                folder="b",
+                batch_seconds=1.0,
+                run_opts={"grad_accumulation_factor": 2},
+            ),
+        )
+    ]
+    # batch normalisation alone sees that there are two
+    assert torch.nn.functional.cosine_similarity(*weights, dim=0) > 0.9999
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_precision_is_really_entered_and_left_for_validation(fit, precision, dtype):
+    """A setting without effect: memory and time of float32, under another name."""
+    seen = {}
+
+    def forward(module, inputs, output):
+        seen[module.training] = output.dtype
+
+    class Watched(DetectorBrain):
+        def on_fit_start(self):
+            super().on_fit_start()
+            self.modules["classifier"].register_forward_hook(forward)
+
+    fit(Watched, steps=4, run_opts={"precision": precision})
+    assert seen == {True: dtype, False: torch.float32}
+
+
+def test_the_weights_of_classes_count(fit):
+    """The rarer class would be neglected; or the weights lie on another device than the logits."""
+    brain = fit(loss=torch.nn.CrossEntropyLoss(torch.tensor([1e-6, 1.0])), steps=12, lr=0.01)
+    brain.modules.eval()
+    batch = PaddedBatch([_dataset(2, 5)[0]])
+    logits = brain.compute_forward(batch, Stage.VALID)
+    assert batch.target.tolist() == [0] and logits[0, 1] > logits[0, 0]
+
+
+def test_audio_heard_is_counted_without_padding(fit):
+    """Hours of audio in the log would depend on how clips fall into batches."""
+    train = _dataset(8, 1)
+    brain = fit(train=train, steps=4, batch_seconds=1.0)
+    heard = sum(len(train[index]["waveform"]) for index in range(8)) / 16000
+    assert brain.seconds == pytest.approx(2 * heard, rel=1e-5)  # 8 clips of 0.25 s are two batches of a second
+
+
+def test_a_checkpointer_is_needed(make_modules):
+    """Without one there would be nothing to evaluate, said only after days of training."""
+    with pytest.raises(ValueError, match="checkpointer"):
+        DetectorBrain(make_modules(), hparams={"loss": None})
+
+
+def test_padding_is_masked_unless_asked_otherwise(fit):
+    """Zeros after a clip would be taken for speech, or the switch back to what was published be without effect."""
+    dataset = _dataset(8, 1)
+    batch = [dataset[index] for index in range(8)]
+    brains = [fit(steps=1, folder=str(mask), mask_padding=mask) for mask in (True, False)]
+    for brain, equal in zip(brains, (True, False), strict=True):
+        brain.modules.eval()
+        shortest = min(range(8), key=lambda index: len(batch[index]["waveform"]))
+        together = brain.compute_forward(PaddedBatch(batch), Stage.VALID)[shortest]
+        alone = brain.compute_forward(PaddedBatch([batch[shortest]]), Stage.VALID)[0]
+        assert torch.allclose(together, alone, atol=1e-5) == equal

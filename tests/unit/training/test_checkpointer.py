@@ -1,4 +1,6 @@
-"""Checkpoints are whole or not there, and hold the random numbers."""
+"""Checkpoints are whole or not there; the last and the best are kept."""
+
+import shutil
 
 import pytest
 import torch
@@ -8,6 +10,10 @@ from antideepfake.training import AtomicCheckpointer
 
 def _new(folder, layer):
     return AtomicCheckpointer(folder, {"layer": layer})
+
+
+def _meta(eer, step, loss=0.5):
+    return {"EER": eer, "loss": loss, "step": step}
 
 
 def test_a_save_that_dies_leaves_the_one_before(tmp_path, monkeypatch):
@@ -39,10 +45,51 @@ def test_two_saves_within_a_second_are_two(tmp_path):
     assert all(path.is_file() for found in checkpointer.list_checkpoints() for path in found.paramfiles.values())
 
 
-def test_random_numbers_go_on(tmp_path):
-    """Dropout would draw anew after a resume, and the run end elsewhere."""
+def test_the_last_and_the_best_are_kept(tmp_path):
+    """The disk would fill, or what is needed to go on or to evaluate be gone."""
     checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
-    checkpointer.save_checkpoint()
-    expected = torch.rand(5)
-    checkpointer.recover_if_possible()
-    torch.testing.assert_close(torch.rand(5), expected)
+    for step, eer in enumerate((0.3, 0.1, 0.2), 1):
+        checkpointer.save_and_keep_only(_meta(eer, step))
+    checkpointer.save_and_keep_only({"between": True}, end_of_epoch=False)  # between two validations
+    assert checkpointer.find_best().meta["step"] == 2
+    assert "between" in checkpointer.find_checkpoint().meta
+    assert len(checkpointer.list_checkpoints()) == 2
+    assert not (tmp_path / ".part").exists()
+
+
+def test_of_equal_errors_the_lowest_loss_is_best(tmp_path):
+    """On a small validation set many checkpoints reach an EER of 0: which is taken would be left to the file system."""
+    checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
+    for step, loss in enumerate((0.3, 0.1, 0.2), 1):
+        checkpointer.save_checkpoint(_meta(0.0, step, loss))
+    assert checkpointer.find_best().meta["step"] == 2
+
+
+def test_a_removal_that_dies_leaves_no_half_checkpoint(tmp_path, monkeypatch):
+    """What is left of a checkpoint would be taken for one."""
+    checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
+    checkpointer.save_and_keep_only(_meta(0.1, 1))
+    checkpointer.save_and_keep_only(_meta(0.3, 2))
+    remove = shutil.rmtree
+
+    def die(path, ignore_errors=False):
+        files = list(path.glob("*.ckpt"))
+        if files:
+            files[0].unlink()
+            raise KeyboardInterrupt
+        remove(path, ignore_errors=True)
+
+    monkeypatch.setattr(shutil, "rmtree", die)
+    with pytest.raises(KeyboardInterrupt):
+        checkpointer.save_and_keep_only(_meta(0.2, 3))
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    assert sorted(found.meta["step"] for found in checkpointer.list_checkpoints()) == [1, 3]
+    checkpointer.save_and_keep_only(_meta(0.4, 4))
+    assert sorted(found.meta["step"] for found in checkpointer.list_checkpoints()) == [1, 4]
+
+
+def test_without_a_validation_there_is_no_best(tmp_path):
+    """A run killed in its first round would end in a traceback."""
+    checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
+    checkpointer.save_checkpoint({"between": True})
+    assert checkpointer.find_best() is None

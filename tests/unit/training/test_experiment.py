@@ -1,46 +1,72 @@
 """The steps of an experiment on a tiny corpus: fit, export, evaluate, and go on after an interruption."""
 
 import errno
+import hashlib
 import json
+import multiprocessing
 import os
 import shutil
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from speechbrain import Stage
+from speechbrain.utils.run_opts import RunOptions
 
 from antideepfake.errors import InputError
 from antideepfake.inference import load_detector
 from antideepfake.protocol import build_protocol, read_protocol
 from antideepfake.scoring import equal_error_rate, read_scores
-from antideepfake.training import DetectorBrain, evaluate_model, export_model, fit_detector, load_hparams
+from antideepfake.training import (
+    DetectorBrain,
+    evaluate_model,
+    export_model,
+    finish_experiment,
+    fit_detector,
+    is_finished,
+    load_hparams,
+)
 
 TRAINING_YAML = """
 data_folder: !PLACEHOLDER
 output_folder: !PLACEHOLDER
 model_folder: !ref <output_folder>/model
+protocol: !ref <data_folder>/p.csv
 seed: 1
 __set_seed: !apply:speechbrain.utils.seed.seed_everything [!ref <seed>]
-corpus: Tiny
+corpora: [Tiny]
+start_corpora: [Before]
 licence: none
-dropout: 0.0
-epochs: 3
-batch_seconds: 2.0
+dropout: 0.3
+max_steps: 8
+number_of_epochs: 100
+valid_interval: 3
+patience: null
+batch_seconds: 1.0
+valid_batch_seconds: 2.0
 num_buckets: 2
 num_workers: 0
+grad_accumulation_factor: 2
+ckpt_interval_steps: 0
+augmentation: null
 crop: !new:antideepfake.dataio.RandomCrop
     min_seconds: 0.2
     max_seconds: 0.3
-    seed: !ref <seed>
+brain_class: !name:antideepfake.training.DetectorBrain
 loss: !new:torch.nn.CrossEntropyLoss
-opt_class: !name:torch.optim.Adam
+lr: 0.003
+layer_decay: 1.0
+opt_class: !name:torch.optim.AdamW
+    lr: !ref <lr>
+lr_schedule: !new:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule
     lr: 0.003
-lr_schedule: !new:speechbrain.nnet.schedulers.LinearScheduler
-    initial_value: 0.003
-    final_value: 0.001
-    epoch_count: !ref <epochs>
-epoch_counter: !new:speechbrain.utils.epoch_loop.EpochCounter
-    limit: !ref <epochs>
+    n_warmup_steps: 2
+    total_steps: !ref <max_steps>
+    decay_factor: 0.1
 DETECTOR
 modules:
     embedding_model: !ref <embedding_model>
@@ -50,9 +76,7 @@ checkpointer: !new:antideepfake.training.AtomicCheckpointer
     recoverables:
         embedding_model: !ref <embedding_model>
         classifier: !ref <classifier>
-        epoch_counter: !ref <epoch_counter>
-train_logger: !new:speechbrain.utils.train_logger.FileTrainLogger
-    save_file: !ref <output_folder>/train_log.txt
+        lr_schedule: !ref <lr_schedule>
 """
 
 
@@ -76,112 +100,178 @@ def corpus(tmp_path_factory, make_corpus):
 
 @pytest.fixture
 def start(corpus, tmp_path, detector_yaml):
-    """Read the YAML as a new process would; gives hparams, settings and the three sets."""
+    """Read the YAML as a new process would; gives hparams and the three sets."""
 
-    def read(overrides="", output=tmp_path):
+    def read(overrides="", output="run"):
         path = tmp_path / "train.yaml"
         layers = detector_yaml.replace("embedding_size: 16", "embedding_size: 16\n    dropout: !ref <dropout>")
         path.write_text(TRAINING_YAML.replace("DETECTOR", layers))
-        given = f"data_folder: {corpus}\noutput_folder: {output}\n{overrides}"
-        hparams, settings = load_hparams(path, given, DetectorBrain.HPARAMS_NEEDED)
+        given = f"data_folder: {corpus}\noutput_folder: {tmp_path / output}\n{overrides}"
+        hparams = load_hparams(path, given, DetectorBrain.HPARAMS_NEEDED)
         table = read_protocol(corpus / "p.csv")
-        return hparams, settings, *(table[table["Proportion"] == split] for split in ("train", "valid", "test"))
+        return hparams, *(table[table["Proportion"] == split] for split in ("train", "valid", "test"))
 
     return read
 
 
-RUN = {"noprogressbar": True}
+RUN = RunOptions.from_dictionary({"noprogressbar": True, "device": "cpu"})
 
 
 def _weights(brain):
     return {name: value.clone() for name, value in brain.modules.state_dict().items()}
 
 
+def _same(one, other):
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     """The steps would not fit together: what is evaluated is not what was trained, or by another threshold."""
-    hparams, settings, train_set, valid_set, test_set = start()
+    hparams, train_set, valid_set, test_set = start()
     brain = fit_detector(hparams, RUN, train_set, valid_set)
-    export_model(brain, hparams, settings, train_set)
+    export_model(brain, hparams, train_set)
     capsys.readouterr()
-    assert evaluate_model(tmp_path / "model", test_set, corpus, tmp_path, "title") == 0
-    table = pd.read_csv(tmp_path / "eer.csv")
-    metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
+    folder = tmp_path / "run"
+    assert evaluate_model(folder / "model", test_set, corpus, folder, "title") == 0
+    table = pd.read_csv(folder / "eer.csv")
+    metadata = json.loads((folder / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == brain.threshold
-    assert metadata["training_corpora"] == ["Tiny"] and metadata["training_generators"] == ["tone"]
+    assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
 
-    scores = read_scores(tmp_path / "scores.csv")
+    scores = read_scores(folder / "scores.csv")
     assert scores["ID"].tolist() == test_set["ID"].tolist()
-    again = load_detector(tmp_path / "model").score_files([corpus / name for name in scores["ID"]])
+    again = load_detector(folder / "model").score_files([corpus / name for name in scores["ID"]])
     assert scores["Score"].tolist() == pytest.approx([result.score for result in again], abs=1e-5)
     by_label = [scores.loc[scores["Label"] == label, "Score"] for label in ("real", "fake")]
     assert table.iloc[0]["eer"] == equal_error_rate(*by_label).eer
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "eer.csv"), table)
-    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "scores.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "seen in training" in printed and f"{100 * table.iloc[0]['eer']:.2f}" in printed
 
 
 def test_a_second_run_trains_nothing(start, tmp_path):
-    """Run again, a finished training would begin anew or train on."""
-    hparams, _, train_set, valid_set, _ = start()
-    first = fit_detector(hparams, RUN, train_set, valid_set)
-    hparams, _, train_set, valid_set, _ = start()
-    second = fit_detector(hparams, RUN, train_set, valid_set)
-    assert len((tmp_path / "train_log.txt").read_text().splitlines()) == 3
-    assert all(torch.equal(value, _weights(second)[name]) for name, value in _weights(first).items())
+    """Run again, a training whose evaluation failed would begin anew or train on."""
+    first = fit_detector(start()[0], RUN, *start()[1:3])
+    log = (tmp_path / "run" / "train_log.csv").read_text()
+    second = fit_detector(start()[0], RUN, *start()[1:3])
+    assert (tmp_path / "run" / "train_log.csv").read_text() == log and len(log.splitlines()) == 4
+    assert _same(_weights(first), _weights(second))
     assert (second.eer, second.threshold) == (first.eer, first.threshold)
 
 
-def _interrupted(monkeypatch, epoch):
-    """Ctrl-C at the beginning of an epoch."""
-    begin = DetectorBrain.on_stage_start
+def test_a_finished_experiment_says_so(start, capsys):
+    """Run again, a finished experiment would be scored anew; or one with other settings be taken for it."""
+    hparams, *_ = start()
+    assert not is_finished(hparams)
+    Path(hparams["output_folder"]).mkdir(exist_ok=True)
+    finish_experiment(SimpleNamespace(test_only=True), hparams)
+    assert not is_finished(hparams)
+    finish_experiment(SimpleNamespace(test_only=False), hparams)
+    capsys.readouterr()
+    assert is_finished(start()[0]) and "nothing to do" in capsys.readouterr().out
+    assert not is_finished(start("max_steps: 9")[0])
 
-    def on_stage_start(self, stage, number=None):
-        if number == epoch:
-            raise KeyboardInterrupt
-        begin(self, stage, number)
 
-    monkeypatch.setattr(DetectorBrain, "on_stage_start", on_stage_start)
+def test_what_a_run_depends_on_is_written_down(start, corpus, tmp_path):
+    """A figure could not be traced to the code and the data that it came from."""
+    fit_detector(start("max_steps: 1")[0], RUN, *start()[1:3])
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    expected = hashlib.sha256((corpus / "p.csv").read_bytes()).hexdigest()
+    assert run["protocols_sha256"] == {str(corpus / "p.csv"): expected}
+    assert run["processes"] == 1 and run["command"]
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_resumed_training_ends_where_an_uninterrupted_one_does(start, tmp_path, monkeypatch, dropout):
+@pytest.mark.parametrize("where", [Stage.TRAIN, Stage.VALID])
+def test_a_resumed_run_is_the_same_to_the_last_bit(start, tmp_path, monkeypatch, where):
     """A run that the queue killed would give another model: not all that is needed is in the checkpoint."""
-    hparams, _, train_set, valid_set, _ = start(f"dropout: {dropout}", tmp_path / "whole")
-    whole = _weights(fit_detector(hparams, RUN, train_set, valid_set))
-    hparams, *_ = start(f"dropout: {dropout}", tmp_path / "parts")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        _interrupted(patch, 3)
-        fit_detector(hparams, RUN, train_set, valid_set)
-    hparams, *_ = start(f"dropout: {dropout}", tmp_path / "parts")
-    resumed = fit_detector(hparams, RUN, train_set, valid_set)
-    log = (tmp_path / "parts" / "train_log.txt").read_text().splitlines()
-    assert log == (tmp_path / "whole" / "train_log.txt").read_text().splitlines()
-    for name, value in _weights(resumed).items():
-        torch.testing.assert_close(value, whole[name], atol=1e-6, rtol=1e-5)
+    options = "ckpt_interval_steps: 2"
+    whole = fit_detector(start(options, "whole")[0], RUN, *start()[1:3])
+    for number in (1, 2, 3):  # Ctrl-C in every round
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            calls = []
+            compute = DetectorBrain.compute_forward
+
+            def interrupted(self, batch, stage, calls=calls, number=number, compute=compute):
+                if stage == where and self.optimizer_step >= 3 * number - 2:
+                    calls.append(batch)
+                    if len(calls) > (where == Stage.TRAIN):  # there, in the middle of a step
+                        raise KeyboardInterrupt
+                return compute(self, batch, stage)
+
+            patch.setattr(DetectorBrain, "compute_forward", interrupted)
+            fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
+    resumed = fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
+    logs = [(tmp_path / name / "train_log.csv").read_text() for name in ("whole", "parts")]
+    assert logs[0] == logs[1] and len(logs[0].splitlines()) == 4
+    assert _same(_weights(whole), _weights(resumed))
 
 
-def test_every_epoch_has_other_batches(start, monkeypatch):
+def test_a_killed_run_is_the_same_to_the_last_bit(start, tmp_path, rng):
+    """Killed without a word, in the middle of a write for instance, a run would be lost or end elsewhere."""
+    options = "ckpt_interval_steps: 2\nmax_steps: 20"
+    whole = fit_detector(start(options, "whole")[0], RUN, *start()[1:3])
+    process = multiprocessing.get_context("fork")
+
+    def train():
+        fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
+
+    began = time.monotonic()
+    child = process.Process(target=train)
+    child.start()
+    child.join()
+    takes = time.monotonic() - began
+    shutil.rmtree(tmp_path / "parts")
+    kills = 0
+    for _ in range(6):
+        child = process.Process(target=train)
+        child.start()
+        child.join(rng.uniform(0.1, 0.5) * takes)
+        kills += child.is_alive()
+        child.kill()
+        child.join()
+    assert kills
+    resumed = fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
+    assert (tmp_path / "parts" / "train_log.csv").read_text() == (tmp_path / "whole" / "train_log.csv").read_text()
+    assert _same(_weights(whole), _weights(resumed))
+
+
+def test_workers_make_no_difference(start):
+    """A run could not be repeated on a machine with other processors."""
+    weights = [
+        _weights(fit_detector(start(f"num_workers: {number}", str(number))[0], RUN, *start()[1:3])) for number in (0, 2)
+    ]
+    assert _same(*weights)
+
+
+def test_a_run_that_is_not_done_can_be_exported(start):
+    """What has been trained so far could not be used before training is at its end."""
+    trained = fit_detector(start("max_steps: 3")[0], RUN, *start()[1:3])
+    only_testing = RunOptions.from_dictionary({"test_only": True, "device": "cpu"})
+    brain = fit_detector(start()[0], only_testing, *start()[1:3])
+    assert _same(_weights(trained), _weights(brain)) and brain.threshold == trained.threshold
+    assert brain.optimizer_step == 3
+
+
+def test_every_epoch_has_all_utterances_in_other_batches(start, monkeypatch):
     """The same clips would stand together in every epoch: the optimiser sees no other mixture."""
-    hparams, _, train_set, valid_set, _ = start()
-    seen: dict[int, list] = {}
+    hparams, train_set, valid_set, _ = start("number_of_epochs: 3\nmax_steps: 1000")
+    seen = []
     compute = DetectorBrain.compute_forward
 
     def compute_forward(self, batch, stage):
-        if stage.name == "TRAIN":
-            seen.setdefault(self.hparams.epoch_counter.current, []).append(frozenset(batch.id))
+        if stage == Stage.TRAIN:
+            seen.append(frozenset(batch.id))
         return compute(self, batch, stage)
 
     monkeypatch.setattr(DetectorBrain, "compute_forward", compute_forward)
     fit_detector(hparams, RUN, train_set, valid_set)
-    assert len(seen) == 3
-    assert all(set().union(*batches) == set(train_set["ID"]) for batches in seen.values())
-    assert len({frozenset(batches) for batches in seen.values()}) == 3
+    epochs = np.array_split(np.array(seen, dtype=object), 3)
+    assert all(sorted(key for batch in epoch for key in batch) == sorted(train_set["ID"]) for epoch in epochs)
+    assert len({frozenset(epoch) for epoch in epochs}) == 3
 
 
-def test_full_disk_at_a_checkpoint_is_survived(start, monkeypatch):
+def test_full_disk_at_a_checkpoint_is_survived(start, tmp_path, monkeypatch):
     """A checkpoint torn by a full disk would be the newest, and every later run stumble over it."""
-    hparams, _, train_set, valid_set, _ = start()
     save, calls = torch.save, []
 
     def full(*args, **kwargs):
@@ -192,28 +282,36 @@ def test_full_disk_at_a_checkpoint_is_survived(start, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
         patch.setattr(torch, "save", full)
-        fit_detector(hparams, RUN, train_set, valid_set)
-    hparams, _, train_set, valid_set, _ = start()
-    brain = fit_detector(hparams, RUN, train_set, valid_set)
-    assert hparams["epoch_counter"].current == 3
+        fit_detector(start()[0], RUN, *start()[1:3])
+    brain = fit_detector(start()[0], RUN, *start()[1:3])
+    assert [row["step"] for row in pd.read_csv(tmp_path / "run" / "train_log.csv").to_dict("records")] == [3, 6, 8]
     assert 0 <= brain.eer <= 1
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_training_file_is_told(start, corpus, tmp_path, write_audio, workers):
+def test_an_unreadable_training_file_is_told(start, tmp_path, write_audio, workers):
     """Training would stop with a traceback from a process that reads files."""
-    hparams, _, train_set, valid_set, _ = start(f"num_workers: {workers}")
+    hparams, train_set, valid_set, _ = start(f"num_workers: {workers}")
     bad = write_audio(tmp_path / "silent.wav", torch.zeros(8000).numpy())
     train_set = train_set.assign(Path=[str(bad), *train_set["Path"][1:]])
     with pytest.raises(InputError, match=r"silent\.wav"):
         fit_detector(hparams, RUN, train_set, valid_set)
 
 
-def test_an_empty_training_set_is_told(start):
-    """A protocol without training utterances would end in a traceback of the sampler."""
-    hparams, _, train_set, valid_set, _ = start()
-    with pytest.raises(InputError):
+def test_a_set_without_a_class_is_told(start):
+    """A protocol without training utterances would end in a traceback; one without fakes, in a useless detector."""
+    hparams, train_set, valid_set, _ = start()
+    with pytest.raises(InputError, match="the training set needs real and fake"):
         fit_detector(hparams, RUN, train_set[:0], valid_set)
+    with pytest.raises(InputError, match="the validation set needs real and fake"):
+        fit_detector(hparams, RUN, train_set, valid_set[valid_set["Label"] == "real"])
+
+
+def test_only_testing_needs_something_trained(start):
+    """With --test_only and nothing trained, the first weights that come would be exported."""
+    hparams, train_set, valid_set, _ = start()
+    with pytest.raises(InputError, match="holds no checkpoint that was validated"):
+        fit_detector(hparams, RunOptions.from_dictionary({"test_only": True, "device": "cpu"}), train_set, valid_set)
 
 
 def test_evaluation_says_what_it_skipped(corpus, model_folder, tmp_path, capsys):
@@ -243,18 +341,17 @@ def test_full_disk_leaves_no_half_table(corpus, model_folder, tmp_path, monkeypa
     assert sorted(os.listdir(tmp_path / "out")) == ["scores.csv"]
 
 
-def test_the_crop_is_the_only_difference_between_training_and_testing(start):
+def test_the_crop_is_the_only_difference_between_training_and_testing(start, monkeypatch):
     """The YAML's crop would be applied to validation files too."""
-    hparams, _, train_set, valid_set, _ = start()
+    hparams, train_set, valid_set, _ = start()
     lengths = []
     compute = DetectorBrain.compute_forward
 
     def compute_forward(self, batch, stage):
-        lengths.append((stage.name, batch.waveform.data.shape[1]))
+        lengths.append((stage, batch.waveform.data.shape[1]))
         return compute(self, batch, stage)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DetectorBrain, "compute_forward", compute_forward)
-        fit_detector(hparams, RUN, train_set, valid_set)
-    assert all(0.2 * 16000 <= size <= 0.3 * 16000 + 1 for stage, size in lengths if stage == "TRAIN")
-    assert {size for stage, size in lengths if stage != "TRAIN"} == {8000}
+    monkeypatch.setattr(DetectorBrain, "compute_forward", compute_forward)
+    fit_detector(hparams, RUN, train_set, valid_set)
+    assert all(0.2 * 16000 <= size <= 0.3 * 16000 + 1 for stage, size in lengths if stage == Stage.TRAIN)
+    assert {size for stage, size in lengths if stage == Stage.VALID} == {8000}

@@ -1,0 +1,266 @@
+"""How much of a self-supervised front end is trained, how fast, and at what memory.
+
+A YAML calls :func:`adapt` after the front end is built and has its weights.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import peft
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from antideepfake.errors import InputError
+from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, SelfSupervisedFrontEnd
+
+# The linear layers of attention, as transformers names them in wav2vec 2.0, HuBERT and WavLM, and in w2v-BERT.
+ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj", "linear_q", "linear_k", "linear_v", "linear_out")
+
+
+def adapt(
+    front_end: SelfSupervisedFrontEnd,
+    frozen_layers: int | None = None,
+    lora_rank: int | None = None,
+    gradient_checkpointing: bool = False,
+) -> None:
+    """Make a front end ready for training with less memory, or with fewer weights to train.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        With its weights; changed in place.
+    frozen_layers : int, optional
+        As :func:`freeze_layers`. Where it is not given, all layers are trained.
+    lora_rank : int, optional
+        As :func:`add_lora`, which freezes all else; there is none in frozen layers.
+    gradient_checkpointing : bool
+        As :func:`checkpoint_gradients`.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> adapt(front_end, frozen_layers=1, gradient_checkpointing=True)
+    """
+    if lora_rank is not None:
+        add_lora(front_end, lora_rank)
+    if frozen_layers is not None:  # after LoRA, so that there is none in them
+        freeze_layers(front_end, frozen_layers)
+    if gradient_checkpointing:
+        checkpoint_gradients(front_end)
+
+
+def freeze_layers(front_end: SelfSupervisedFrontEnd, n_layers: int) -> None:
+    """Keep the lower part of a front end as it is: it gets no gradients, and needs no memory for them.
+
+    Dropout in frozen layers stays on if the front end was given any.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        Changed in place.
+    n_layers : int
+        Layers of the transformer to freeze, from the bottom, with all that is below them: the convolutions, the
+        projection and the positions. 0 freezes the convolutions and the projection only.
+
+    Raises
+    ------
+    InputError
+        When there are not so many layers.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> freeze_layers(front_end, 1)
+    >>> sorted({name[:16] for name, weight in front_end.model.named_parameters() if weight.requires_grad})
+    ['encoder.layers.1']
+    """
+    stages = _stages(front_end)
+    if not 0 <= n_layers <= len(stages) - 2:
+        raise InputError(f"{n_layers} layers cannot be frozen; {type(front_end).__name__} has {len(stages) - 2}")
+    if n_layers == 0:
+        frozen = [part for name, part in front_end.model.named_children() if name != "encoder"]
+    else:
+        frozen = stages[: n_layers + 1]
+    for part in frozen:
+        part.requires_grad_(False)
+
+
+def checkpoint_gradients(front_end: SelfSupervisedFrontEnd) -> None:
+    """Save memory in training: keep what enters a layer only, and compute the rest anew when gradients need it.
+
+    The gradients are the same. A step takes about a third longer, as the front end is computed twice (Chen et al.,
+    Training deep nets with sublinear memory cost, 2016). The convolutions do so by pieces of an utterance.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        Changed in place; also one with frozen layers or LoRA.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> checkpoint_gradients(front_end)
+    >>> front_end(torch.randn(1, 16000), torch.ones(1))[0].sum().backward()
+    """
+    require_layers(front_end)
+    with warnings.catch_warnings():  # the name that every release 5 knows; later ones have another, and say so
+        warnings.simplefilter("ignore", FutureWarning)
+        front_end.model.gradient_checkpointing_enable({"use_reentrant": False})
+    if isinstance(front_end, ConvolutionalFrontEnd):
+        front_end.checkpoint_pieces = True
+
+
+def add_lora(
+    front_end: SelfSupervisedFrontEnd,
+    rank: int = 8,
+    alpha: float = 16.0,
+    dropout: float = 0.0,
+    target_modules: Sequence[str] = (),
+) -> None:
+    """Train small matrices beside the linear layers of a front end instead of its weights (LoRA).
+
+    To what a layer gives, alpha / rank B A x is added, with matrices A of ``rank`` rows and B of ``rank`` columns: Hu
+    et al., LoRA: Low-rank adaptation of large language models (2021). B is zero at the start. All else of the front end
+    is frozen. :func:`merge_lora` makes a plain front end of it again, which a model folder needs.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        Changed in place. Its weights must be there already: those of A are drawn, and names change.
+    rank : int
+        Of the matrices, at least 1.
+    alpha : float
+        Scale of what is added, times ``rank``.
+    dropout : float
+        Of x, in training.
+    target_modules : sequence of str
+        Last parts of the names of the linear layers, such as ``intermediate_dense``. By default those of attention:
+        ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``, in w2v-BERT ``linear_q``, ``linear_k``, ``linear_v`` and
+        ``linear_out``.
+
+    Raises
+    ------
+    InputError
+        When there are no such layers, or it was done already.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> add_lora(front_end, rank=4)
+    >>> sum(weight.numel() for weight in front_end.parameters() if weight.requires_grad)  # 2 layers x 4 x 2 x 4 x 16
+    1024
+    """
+    require_layers(front_end)
+    modules = dict(front_end.model.named_modules())
+    if any(isinstance(module, BaseTunerLayer) for module in modules.values()):
+        raise InputError("the front end has LoRA already; add it once")
+    there = {name.rpartition(".")[2] for name, module in modules.items() if isinstance(module, torch.nn.Linear)}
+    missing = sorted(set(target_modules) - there)
+    if missing:
+        raise InputError(f"{type(front_end).__name__} has no linear layer {', '.join(missing)}; it has {sorted(there)}")
+    if rank < 1:
+        raise InputError(f"the rank of LoRA is {rank}; it must be 1 or more")
+    targets = list(target_modules) or [name for name in ATTENTION if name in there]
+    settings: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout, "target_modules": targets}
+    peft.inject_adapter_in_model(peft.LoraConfig(**settings), front_end.model)
+    del front_end.model.peft_config
+
+
+def merge_lora(front_end: torch.nn.Module) -> None:
+    """Make what :func:`add_lora` added part of the weights: names and results are those of a plain front end.
+
+    Arguments
+    ---------
+    front_end : torch.nn.Module
+        Changed in place; one without LoRA stays as it is.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> names = list(front_end.state_dict())
+    >>> add_lora(front_end)
+    >>> merge_lora(front_end)
+    >>> list(front_end.state_dict()) == names
+    True
+    """
+    for name, module in list(front_end.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            front_end.set_submodule(name, module.get_base_layer())
+
+
+def parameter_groups(
+    modules: Mapping[str, torch.nn.Module], lr: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Sort the parameters to train by learning rate: lower for lower layers of a front end.
+
+    The k-th of N layers has lr layer_decay^(N + 1 - k), so that the top one has lr layer_decay; what is below the
+    layers has lr layer_decay^(N + 1). What is above them has lr, as have back end, classifier, and front ends without
+    layers. Layer-wise decay is of Clark et al., ELECTRA (2020); the exponents are those of Bao et al., BEiT (2022).
+
+    Arguments
+    ---------
+    modules : mapping
+        Of the detector, such as the ``modules`` of a Brain.
+    lr : float
+        Of the classifier.
+    layer_decay : float
+        In (0, 1]. 1 gives all the same rate; with 24 layers and 0.9, the lowest has 0.07 of it.
+
+    Returns
+    -------
+    list of dict
+        For any optimiser of torch: ``params``, ``lr`` and ``lr_scale``, with which a schedule must multiply its rate.
+
+    Raises
+    ------
+    InputError
+        When the decay is out of range.
+
+    Example
+    -------
+    >>> from antideepfake.lobes import MeanPooling, UtteranceEncoder, Wav2Vec2
+    >>> front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    >>> modules = {"embedding_model": UtteranceEncoder(front_end, MeanPooling()), "classifier": torch.nn.Linear(16, 2)}
+    >>> [group["lr_scale"] for group in parameter_groups(modules, lr=0.001, layer_decay=0.5)]
+    [0.125, 0.25, 0.5, 1.0]
+    """
+    if not 0 < layer_decay <= 1:
+        raise InputError(f"the layer_decay is {layer_decay}; it must be above 0 and at most 1")
+    everything = torch.nn.ModuleDict(modules)
+    scales: dict[torch.nn.Parameter, float] = {}
+    for front_end in everything.modules():
+        if isinstance(front_end, SelfSupervisedFrontEnd):
+            for above, stage in enumerate(reversed(_stages(front_end))):
+                scales |= dict.fromkeys(stage.parameters(), layer_decay**above)
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter in everything.parameters():
+        if parameter.requires_grad:
+            groups.setdefault(scales.get(parameter, 1.0), []).append(parameter)
+    return [{"params": groups[scale], "lr": lr * scale, "lr_scale": scale} for scale in sorted(groups)]
+
+
+def _stages(front_end: SelfSupervisedFrontEnd) -> list[torch.nn.Module]:
+    """The parts of a front end from the bottom up: what is below its layers, each layer, what is above them."""
+    require_layers(front_end)
+    model = front_end.model
+    below = [part for name, part in model.named_children() if name != "encoder"]
+    above = []
+    for name, part in model.encoder.named_children():
+        if name == "layer_norm" and model.config.do_stable_layer_norm:
+            above.append(part)  # in the other structure it comes before the layers
+        elif name != "layers":
+            below.append(part)
+    return [torch.nn.ModuleList(below), *model.encoder.layers, torch.nn.ModuleList(above)]
+
+
+def require_layers(front_end: torch.nn.Module) -> None:
+    """Raise an ``InputError`` for a front end that is not self-supervised."""
+    if not isinstance(front_end, SelfSupervisedFrontEnd):
+        raise InputError(f"{type(front_end).__name__} has no layers to adapt; self-supervised front ends have")

@@ -1,0 +1,148 @@
+"""The loss of fine-tuning by reinforcement: group relative policy optimisation (GRPO) with a detector as the policy.
+
+A detector is taken as a policy that names the label of an utterance, fake or real, by chance, with the probabilities
+that its logits give. It is rewarded when it names the right one: Wang, Ge, Yamagishi, Does fine-tuning by reinforcement
+learning improve generalization in binary speech deepfake detection? (arXiv 2603.02914, 2026). Group relative policy
+optimisation is of Shao et al., DeepSeekMath (arXiv 2402.03300, 2024), the clipping of Schulman et al., Proximal policy
+optimization algorithms (arXiv 1707.06347, 2017).
+"""
+
+import torch
+
+STD_FLOOR = 1e-5
+"""Rewards that are all alike tell nothing; this keeps their deviation from zero from being made large."""
+
+
+def policy_loss(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    reference_logits: torch.Tensor,
+    generator: torch.Generator,
+    old_logits: torch.Tensor | None = None,
+    n_samples: int = 64,
+    beta: float = 0.04,
+    clip: float = 0.2,
+) -> torch.Tensor:
+    """Sample labels of a batch from the policy, and compute the loss that they give.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Of the detector in training; shape [batch, 2].
+    targets : torch.Tensor
+        0 for fake, 1 for real; shape [batch].
+    reference_logits : torch.Tensor
+        Of the detector before fine-tuning, for the same utterances; shape [batch, 2].
+    generator : torch.Generator
+        Draws the samples; on the device of the logits.
+    old_logits : torch.Tensor, optional
+        Of the policy that the samples are drawn from: the detector before the last steps, where several steps are taken
+        on one batch. Without them samples are drawn from ``logits``: the paper's simplified form, one step a batch.
+    n_samples : int
+        Labels sampled for an utterance; the paper's is 64.
+    beta : float
+        Weight of the divergence from the reference.
+    clip : float
+        As :func:`sampled_policy_loss`.
+
+    Returns
+    -------
+    torch.Tensor
+        A number to minimise, at least in float32. Only its gradient has a meaning: the rewards are centred, so that its
+        value stays near 0 while the detector improves.
+
+    Example
+    -------
+    >>> logits, targets = torch.zeros(4, 2, requires_grad=True), torch.tensor([0, 0, 1, 1])
+    >>> policy_loss(logits, targets, torch.zeros(4, 2), torch.Generator().manual_seed(1)).backward()
+    >>> logits.grad.argmin(1)  # what a step against the gradient raises most
+    tensor([0, 0, 1, 1])
+    """
+    labels = sample_labels(logits if old_logits is None else old_logits, generator, n_samples)
+    return sampled_policy_loss(logits, targets, labels, reference_logits, old_logits, beta, clip)
+
+
+def sample_labels(logits: torch.Tensor, generator: torch.Generator, n_samples: int = 64) -> torch.Tensor:
+    """Sample labels with the probabilities that a detector gives them.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Shape [batch, 2].
+    generator, n_samples :
+        As :func:`policy_loss`.
+
+    Returns
+    -------
+    torch.Tensor
+        0 for fake, 1 for real; shape [batch, n_samples].
+
+    Example
+    -------
+    >>> sample_labels(torch.tensor([[0.0, 50.0], [50.0, 0.0]]), torch.Generator().manual_seed(1), 3)
+    tensor([[1, 1, 1],
+            [0, 0, 0]])
+    """
+    probabilities = _log_probabilities(logits.detach()).exp()
+    return torch.multinomial(probabilities, n_samples, replacement=True, generator=generator)
+
+
+def sampled_policy_loss(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    labels: torch.Tensor,
+    reference_logits: torch.Tensor,
+    old_logits: torch.Tensor | None = None,
+    beta: float = 0.04,
+    clip: float = 0.2,
+) -> torch.Tensor:
+    """Compute the loss of labels that were sampled.
+
+    Over all samples of the batch, the mean of -min(r A, clamp(r, 1 - clip, 1 + clip) A) + beta D. Here A, the
+    advantage, is the reward of a sample (1 for the right label, else 0) less the mean over the whole batch, divided by
+    the standard deviation; r the probability of the sampled label now, divided by what it was when it was sampled; and
+    D = q - log q - 1, with q the probability that the reference gives the label, divided by that now, whose expectation
+    is the Kullback-Leibler divergence of the policy from the reference.
+
+    Arguments
+    ---------
+    logits, targets, reference_logits, old_logits, beta :
+        As :func:`policy_loss`. Without ``old_logits`` r is 1, and only its gradient counts.
+    labels : torch.Tensor
+        As :func:`sample_labels` gives; shape [batch, n_samples].
+    clip : float
+        A sample whose probability has moved by more than this fraction, in the direction that its reward asks for,
+        moves it no further.
+
+    Returns
+    -------
+    torch.Tensor
+        As :func:`policy_loss`.
+
+    Example
+    -------
+    >>> logits, targets = torch.zeros(1, 2, requires_grad=True), torch.tensor([1])
+    >>> sampled_policy_loss(logits, targets, torch.tensor([[0, 1]]), torch.zeros(1, 2)).backward()
+    >>> logits.grad
+    tensor([[ 0.5000, -0.5000]])
+    """
+    current = _of_labels(logits, labels)
+    reference = _of_labels(reference_logits.detach(), labels)
+    old = current.detach() if old_logits is None else _of_labels(old_logits.detach(), labels)
+
+    rewards = (labels == targets.unsqueeze(1)).to(current.dtype)
+    advantages = (rewards - rewards.mean()) / rewards.std(correction=0).clamp(min=STD_FLOOR)
+    ratios = (current - old).exp()
+    gain = torch.minimum(ratios * advantages, ratios.clamp(1 - clip, 1 + clip) * advantages)
+    away = reference - current
+    divergence = away.exp() - away - 1
+    return (beta * divergence - gain).mean()
+
+
+def _log_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(1)
+
+
+def _of_labels(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of ``labels`` ([batch, samples])."""
+    return _log_probabilities(logits).gather(1, labels)

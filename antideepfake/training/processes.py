@@ -1,0 +1,40 @@
+"""What the processes of a run, one or several, tell each other."""
+
+from typing import Any
+
+import torch
+from torch import distributed
+
+
+def rank_and_size() -> tuple[int, int]:
+    """Give the number of this process and how many there are; (0, 1) for a run without ``torchrun``."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
+def average(values: torch.Tensor) -> torch.Tensor:
+    """Average a tensor over all processes."""
+    _, size = rank_and_size()
+    if size > 1:
+        values = values.clone()
+        distributed.all_reduce(values)
+        values /= size
+    return values
+
+
+def gather(values: list[Any]) -> list[Any]:
+    """Join the lists of all processes, in the order of their numbers."""
+    _, size = rank_and_size()
+    if size == 1:
+        return values
+    parts: list[Any] = [None] * size
+    distributed.all_gather_object(parts, values)
+    return [value for part in parts for value in part]
+
+
+def wait_for_all() -> None:
+    """Go on when all processes are here."""
+    _, size = rank_and_size()
+    if size > 1:
+        distributed.barrier()

@@ -1,0 +1,49 @@
+#!/usr/bin/env python
+"""Fine-tune on the training part of ASVspoof2019-LA, write the model folder, and evaluate it on the evaluation part.
+
+    python train.py hparams/fine_tuning.yaml --data_folder DATA
+
+DATA holds the corpus; its protocol is written if it is not there. Run again, training goes on from the last checkpoint.
+"""
+
+import sys
+
+from asvspoof2019_la_prepare import prepare_asvspoof2019_la
+from speechbrain.utils.distributed import run_on_main
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import divide_protocol, read_protocol
+from antideepfake.training import (
+    begin_experiment,
+    evaluate_model,
+    export_model,
+    finish_experiment,
+    fit_detector,
+    is_finished,
+)
+
+
+def main() -> int:
+    """Train, export, evaluate."""
+    hparams, run_opts = begin_experiment(sys.argv[1:])
+    if is_finished(hparams):
+        return 0
+    run_on_main(prepare_asvspoof2019_la, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
+    train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
+
+    brain = fit_detector(hparams, run_opts, train_set, valid_set)
+    export_model(brain, hparams, train_set)
+    skipped = evaluate_model(
+        hparams["model_folder"],
+        test_set,
+        hparams["data_folder"],
+        hparams["output_folder"],
+        "ASVspoof2019-LA",
+        brain.device,
+    )
+    finish_experiment(brain, hparams)
+    return 1 if skipped else 0
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,41 @@
+#!/usr/bin/env python
+"""Fine-tune a detector on segments of Deepfake-Eval-2024, write its model folder, and evaluate that on the test part.
+
+    python train.py hparams/fine_tuning.yaml --data_folder DATA --start_from MODEL --segment_seconds 10
+
+Run again, training goes on from the last checkpoint.
+"""
+
+import sys
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import read_protocol
+from antideepfake.training import (
+    begin_experiment,
+    evaluate_model,
+    export_model,
+    finish_experiment,
+    fit_detector,
+    is_finished,
+)
+
+
+def main() -> int:
+    """Train, export, evaluate."""
+    hparams, run_opts = begin_experiment(sys.argv[1:])
+    if is_finished(hparams):
+        return 0
+    segments, others = (read_protocol(hparams[key]) for key in ("protocol", "valid_protocol"))
+    train_set, test_set = (segments[segments["Proportion"] == part] for part in ("train", "test"))
+
+    brain = fit_detector(hparams, run_opts, train_set, others[others["Proportion"] == "valid"])
+    export_model(brain, hparams, train_set)
+    skipped = evaluate_model(
+        hparams["model_folder"], test_set, hparams["data_folder"], hparams["output_folder"], "test part", brain.device
+    )
+    finish_experiment(brain, hparams)
+    return 1 if skipped else 0
+
+
+if __name__ == "__main__":
+    run_program(main)
