@@ -41,7 +41,7 @@ def test_a_protocol_from_elsewhere_is_not_taken_for_ones_own(tmp_path, write_aud
     """A published protocol that was put there would be overwritten, or its counts not be known."""
     write_audio(tmp_path / "C" / "a.wav")
     (tmp_path / "p.csv").write_text("published")
-    with pytest.raises(InputError, match="p.csv: is there already, without a report"):
+    with pytest.raises(InputError, match=r"p\.csv: is there already, without a report"):
         prepare_corpus(list_two, tmp_path, tmp_path / "p.csv", "C", quiet=True)
     assert (tmp_path / "p.csv").read_text() == "published"
 
