@@ -23,6 +23,13 @@ def test_every_file_gets_one_of_its_own(utterances):
     assert all(given_names[place] == identifier for identifier, place in firsts.items())
 
 
+def test_a_longer_identifier_is_not_one_that_comes_later():
+    """The second of two would be named as a third that is yet to come."""
+    utterances = [("x", "x.mp3"), ("x", "x.wav"), ("x-wav", "y.wav")]
+    identifiers = Identifiers(utterances)
+    assert [identifiers.distinguish(*utterance) for utterance in utterances] == ["x", "x-wav+", "x-wav"]
+
+
 def test_the_suffix_says_why():
     """Nobody could tell which of two files an identifier means."""
     assert tell_apart("/c/test_unseen/fake/gl/a.wav", "/c/test_seen/fake/gl/a.wav") == "test_unseen"
