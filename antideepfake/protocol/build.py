@@ -156,8 +156,27 @@ def build_protocol(
 
 
 def read_report(output: str | os.PathLike) -> BuildReport:
-    """Read what :func:`build_protocol` reported of the protocol ``output``."""
-    return BuildReport(**json.loads(Path(f"{os.fspath(output)}.report.json").read_text(encoding="utf-8")))
+    """Read what :func:`build_protocol` reported of a protocol.
+
+    Arguments
+    ---------
+    output : str or Path
+        The protocol.
+
+    Returns
+    -------
+    BuildReport
+        As it was returned then.
+
+    Raises
+    ------
+    InputError
+        When the protocol has no report: it comes from elsewhere.
+    """
+    path = Path(f"{os.fspath(output)}.report.json")
+    if not path.exists():
+        raise InputError(f"{output}: is there already, without a report of its making; --overwrite makes it anew")
+    return BuildReport(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def _divide(utterances: Iterable[Mapping[str, str]], size: int) -> Iterator[list[Mapping[str, str]]]:

@@ -7,7 +7,7 @@ unusual or damaged is not: then :func:`antideepfake.protocol.probe` asks libsndf
 
 import os
 import struct
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -70,18 +70,13 @@ def read_header(path: str | os.PathLike) -> Header | None:
     """
     try:
         str(path).encode()  # a protocol could not hold a name that is not UTF-8
-        file = os.open(path, os.O_RDONLY)
-    except (OSError, ValueError):
+        with open(path, "rb", buffering=0) as file:
+            head, size = file.read(HEAD), os.fstat(file.fileno()).st_size
+            if head[:4] == b"fLaC":
+                return _read_flac(head, file, size)
+            return _read_wav(head, size) if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else None
+    except (OSError, UnicodeEncodeError):  # no such file, a folder, a failing disk
         return None
-    try:
-        head, size = os.read(file, HEAD), os.fstat(file).st_size
-        if head[:4] == b"fLaC":
-            return _read_flac(head, file, size)
-        return _read_wav(head, size) if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else None
-    except OSError:  # a folder, a failing disk
-        return None
-    finally:
-        os.close(file)
 
 
 def _read_wav(head: bytes, size: int) -> Header | None:
@@ -103,7 +98,7 @@ def _read_wav(head: bytes, size: int) -> Header | None:
     return None
 
 
-def _read_flac(head: bytes, file: int, size: int) -> Header | None:
+def _read_flac(head: bytes, file: BinaryIO, size: int) -> Header | None:
     """As in RFC 9639, sections 8.2 (the first metadata block, streaminfo) and 9 (frames)."""
     if len(head) < 42 or head[4] & 0x7F:
         return None
@@ -116,7 +111,8 @@ def _read_flac(head: bytes, file: int, size: int) -> Header | None:
     if not (rate and total and frame_bytes and fixed and bits in (8, 16, 24)) or (total - 1) // longest > 0x10FFFF:
         return None
     number = chr((total - 1) // longest).encode("utf-8", "surrogatepass")  # flac numbers its frames in UTF-8
-    end = os.pread(file, frame_bytes, max(size - frame_bytes, 0))
+    file.seek(max(size - frame_bytes, 0))
+    end = file.read(frame_bytes)
     start = end.rfind(b"\xff\xf8")  # how each frame begins
     while start >= 0:
         if end.startswith(number, start + 4) and _check_sum(end[start:]) == 0:

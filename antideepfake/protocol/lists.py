@@ -95,7 +95,7 @@ def read_csv(
         if missing:
             raise InputError(f"{path}, line 1: no column {', '.join(map(repr, missing))}; is this the corpus's list?")
         places = {name: header.index(at) if isinstance(at, str) else at for name, at in columns.items()}
-        for texts in lines:
+        for texts in _read_rows(lines, path):
             if not any(texts):
                 continue
             if len(texts) <= max(places.values()):
@@ -155,6 +155,13 @@ def first_file(paths: Sequence[Path]) -> Path:
     'old.txt'
     """
     return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _read_rows(lines: Any, path: str | os.PathLike) -> Iterator[list[str]]:
+    try:
+        yield from lines
+    except csv.Error as error:
+        raise InputError(f"{path}, line {lines.line_num}: {error}") from None
 
 
 def _open(path: str | os.PathLike) -> Any:

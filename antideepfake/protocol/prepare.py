@@ -154,7 +154,7 @@ def tell_report(
     """
     print(format_totals(report.counts))
     differences = [
-        f"{split} {label}: {wanted} published, {found} here"
+        f"{label} utterances of split {split}: {wanted} published, {found} here"
         for split in published or {}
         for label, wanted in (published or {})[split].items()
         if (found := _count(report.counts.get(split, {}), label)) != wanted

@@ -273,7 +273,8 @@ def relative_path(path: str | os.PathLike, data_folder: str | os.PathLike) -> st
     path = os.path.join(root, path)
     if "//" in path or "/./" in path:  # pathlib would mend every path, but is slow
         path = str(Path(path))
-    return f"$ROOT/{path.removeprefix(root)}" if path.startswith(root) else path
+    path = f"$ROOT/{path.removeprefix(root)}" if path.startswith(root) else path
+    return path.replace(os.sep, "/")
 
 
 def format_counts(table: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ Chandra, Murtfeldt, Qiu et al.: Deepfake-Eval-2024: A Multi-Modal In-the-Wild Be
 2024. arXiv 2503.02857, 2025.
 
 source      https://huggingface.co/datasets/nuriachandra/Deepfake-Eval-2024 (on request)
-licence     as its page says
+licence     CC BY-SA 4.0
 languages   many, mostly English; not told for each file
 hours       56.5 in all
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""FakeOrReal (FoR): recordings of several corpora and the web, and 33 commercial and open text-to-speech voices.
+"""FakeOrReal (FoR): recordings of several corpora and the web, and text-to-speech systems of 2019.
 
 Reimao, Tzerpos: FoR: A Dataset for Synthetic Speech Detection. SpeD 2019.
 

@@ -53,6 +53,7 @@ def test_faults_of_a_list(tmp_path, text, describe, said):
         ("", dict, "line 1: no column 'File name'"),
         ("File name,x,y\na.wav,1\n", dict, "line 2: 2 columns; the header has 3"),
         ("File name,x,y\na.wav,1,2\n", refuse, "line 2: unknown"),
+        ("File name,x,y\n" + "a" * 200_000, dict, "line 2: field larger than field limit"),
     ],
 )
 def test_faults_of_a_csv(tmp_path, text, describe, said):

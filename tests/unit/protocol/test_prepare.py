@@ -37,6 +37,15 @@ def test_a_protocol_that_is_there_is_kept_unless_told(tmp_path, write_audio):
     assert (again.left_out, again.counts) == ([], {"-": {"fake": [2, 1.0]}})
 
 
+def test_a_protocol_from_elsewhere_is_not_taken_for_ones_own(tmp_path, write_audio):
+    """A published protocol that was put there would be overwritten, or its counts not be known."""
+    write_audio(tmp_path / "C" / "a.wav")
+    (tmp_path / "p.csv").write_text("published")
+    with pytest.raises(InputError, match=r"p\.csv: is there already, without a report"):
+        prepare_corpus(list_two, tmp_path, tmp_path / "p.csv", "C", quiet=True)
+    assert (tmp_path / "p.csv").read_text() == "published"
+
+
 def test_only_what_was_given_reaches_the_recipe():
     """--corpus_folder, not given, would overrule the folder that the recipe knows."""
     given = vars(prepare_parser("X").parse_args(["--data_folder", "d", "--output", "o", "--quiet"]))
@@ -48,8 +57,8 @@ def test_only_what_was_given_reaches_the_recipe():
     [
         ({"test": {"real": 2, "fake": 1}}, []),
         ({"test": {"all": 3}}, []),
-        ({"test": {"all": 4, "fake": 1}}, ["test all: 4 published, 3 here"]),
-        ({"train": {"real": 5}}, ["train real: 5 published, 0 here"]),
+        ({"test": {"all": 4, "fake": 1}}, ["all utterances of split test: 4 published, 3 here"]),
+        ({"train": {"real": 5}}, ["real utterances of split train: 5 published, 0 here"]),
         (None, []),
     ],
 )

@@ -1,0 +1,51 @@
+#!/usr/bin/env python
+"""AISHELL-3: Mandarin read by 218 speakers in a studio.
+
+Shi, Bu, Xu, Zhang, Li: AISHELL-3: A Multi-Speaker Mandarin TTS Corpus. Interspeech 2021.
+
+source      https://www.openslr.org/93
+licence     Apache 2.0
+languages   Mandarin
+hours       85.6 real
+
+AIShell3/{train,test}/wav/SSB1567/SSB15670385.wav ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+PUBLISHED = {"train": {"real": 63262}, "test": {"real": 24773}}
+LAYOUT = "{split:train|test}/wav/{speaker}/{name}.wav"
+
+
+def describe(split: str, speaker: str, name: str) -> dict[str, str]:
+    """Describe a file."""
+    return {
+        "ID": f"AIShell3-{speaker}-{name}",
+        "Label": "real",
+        "Speaker": speaker,
+        "Proportion": split,
+        "Language": "ZH",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_aishell3 = partial(prepare_corpus, list_utterances, corpus_folder="AIShell3")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_aishell3(**vars(args)), args.output, PUBLISHED)
+
+
+if __name__ == "__main__":
+    run_program(main)

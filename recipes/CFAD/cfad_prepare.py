@@ -1,0 +1,60 @@
+#!/usr/bin/env python
+"""CFAD: Mandarin of several corpora, and twelve ways of generating it, each clean, with noise and through codecs.
+
+Ma, Yi, Wang, Yan, Tao, Wang, Wang, Fu: CFAD: A Chinese dataset for fake audio detection. Speech Communication
+164, 2024.
+
+source      https://zenodo.org/records/8122764
+licence     CC BY 4.0
+languages   Mandarin
+hours       171.3 real, 224.6 fake
+
+CFAD/CFAD/{clean,codec,noisy}_version/
+  {train_clean,dev_clean,test_seen_clean,test_unseen_clean, ...}/
+    fake_clean/<method>/SSB09660003_lpcnet.wav ...
+    real_clean/<source>/BAC009S0724W0121.wav ...
+
+Identifiers tell neither seen from unseen nor one method from another: of two files with one identifier, the second gets
+what differs.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, translate, walk_layout
+
+LAYOUT = "CFAD/{version}/{subset:(train|dev|test)[^/]*}/{label:fake|real}{condition:[^/]*}/{method}/{name}.wav"
+SPLITS = {"train": "train", "dev": "valid", "test": "test"}
+
+
+def describe(version: str, subset: str, label: str, condition: str, method: str, name: str) -> dict[str, str]:
+    """Describe a file. The folder of real speech is not an attack but its source."""
+    split = translate(subset.partition("_")[0], SPLITS)
+    return {
+        "ID": f"CFAD-{version}-{split}-{label}-{name}",
+        "Label": label,
+        "Attack": method if label == "fake" else "-",
+        "Speaker": name.partition("_")[0],
+        "Proportion": split,
+        "Language": "ZH",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_cfad = partial(prepare_corpus, list_utterances, corpus_folder="CFAD")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_cfad(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

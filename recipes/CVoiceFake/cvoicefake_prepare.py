@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+"""CVoiceFake (large): Common Voice in five languages, and the same through several vocoders.
+
+Li, Li, Zheng, Yan, Ji, Xu: SafeEar: Content Privacy-Preserving Audio Deepfake Detection. ACM CCS 2024.
+
+source      https://safeearweb.github.io/Project
+licence     as its page says
+languages   English, French, German, Italian, Mandarin
+hours       315.1 real, 1561.2 fake
+
+CVoiceFake/CVoiceFake_Large/{EN,FR,DE,IT,CN}/
+  Bonafide/common_voice_en_36752138.mp3 ...
+  vctk_parallel_wavegan.v1_generated/common_voice_en_36752138_Gen.mp3 ...
+
+Identifiers of Mandarin have CN, as in the published protocols; the column Language has ZH, as for other corpora.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = "CVoiceFake_Large/{language}/{method}/{name}.mp3"
+
+
+def describe(language: str, method: str, name: str) -> dict[str, str]:
+    """Describe a file."""
+    is_real = "Bonafide" in method
+    return {
+        "ID": f"CVoice-{language}-{method}-{name}",
+        "Label": "real" if is_real else "fake",
+        "Attack": "-" if is_real else method,
+        "Language": "ZH" if "CN" in language else language,
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_cvoicefake = partial(prepare_corpus, list_utterances, corpus_folder="CVoiceFake")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_cvoicefake(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

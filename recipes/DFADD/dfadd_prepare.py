@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+"""DFADD: VCTK, and five diffusion and flow-matching text-to-speech systems that speak in its voices.
+
+Du, Lin, Chiu et al.: DFADD: The Diffusion and Flow-Matching Based Audio Deepfake Dataset. SLT 2024.
+
+source      https://github.com/isjwdu/DFADD
+licence     as its page says
+languages   English
+hours       41.6 real, 66.0 fake
+
+DFADD/
+  DATASET_VCTK_BONAFIDE/{train,valid,test}/p345_251.flac ...
+  DATASET_PflowTTS/{train,valid,test}/p345_251_pflow.wav ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = "{folder}/{split:train|valid|test}/{name}.{suffix:wav|flac}"
+
+
+def describe(folder: str, split: str, name: str, suffix: str) -> dict[str, str]:
+    """Describe a file."""
+    is_real = "BONAFIDE" in folder
+    return {
+        "ID": f"DFADD-{folder}-{name}",
+        "Label": "real" if is_real else "fake",
+        "Attack": "-" if is_real else folder,
+        "Speaker": name.partition("_")[0],
+        "Proportion": split,
+        "Language": "EN",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_dfadd = partial(prepare_corpus, list_utterances, corpus_folder="DFADD")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_dfadd(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,67 @@
+#!/usr/bin/env python
+"""DSD: speech of several corpora and of its authors, and what text-to-speech and voice conversion made of it.
+
+Doan, Dinh-Xuan, Ryu, Kim, Lee, Hong, Jung: Trident of Poseidon: A Generalized Approach for Detecting Deepfake Voices.
+ACM CCS 2024.
+
+source      https://zenodo.org/records/13788455
+licence     as its page says
+languages   English, Japanese, Korean
+hours       101.0 real, 60.2 fake
+
+DSD/
+  DSD_corpus_v1.csv                     or any file that --protocol_file names
+  12MWKH0048_000026.wav ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report, translate
+
+COLUMNS = {
+    "file": "Utterence name (file name)",
+    "language": "Language",
+    "speaker": "Speaker name",
+    "label": "label",
+    "model": "Model",
+    "subset": "subset",
+}
+SPLITS = {"train": "train", "dev": "valid", "eval": "test"}
+LANGUAGES = {"Korean": "KO", "English": "EN", "Japanese": "JA"}
+
+
+def describe(file: str, language: str, speaker: str, label: str, model: str, subset: str) -> dict[str, str]:
+    """Describe a line of the list."""
+    key = file.removesuffix(".wav")
+    return {
+        "ID": f"DSD-{key}",
+        "Label": translate(label, {"bonafide": "real", "spoof": "fake"}),
+        "Path": f"{key}.wav",
+        "Attack": "-" if label == "bonafide" else model,
+        "Speaker": speaker,
+        "Proportion": translate(subset, SPLITS),
+        "Language": LANGUAGES.get(language, language),
+    }
+
+
+def list_utterances(corpus: Path, protocol_file: str | None = None) -> Iterator[Mapping[str, str]]:
+    """List the files in the order of the list."""
+    return read_csv(Path(protocol_file or corpus / "DSD_corpus_v1.csv"), COLUMNS, describe)
+
+
+prepare_dsd = partial(prepare_corpus, list_utterances, corpus_folder="DSD")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    parser = prepare_parser(__doc__)
+    parser.add_argument("--protocol_file", help="the list, where it is not in the corpus's folder")
+    args = parser.parse_args()
+    return tell_report(prepare_dsd(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,55 @@
+#!/usr/bin/env python
+"""DiffSSD: English by ten diffusion-based and commercial text-to-speech systems.
+
+Bhagtani, Yadav, Bestagini, Delp: DiffSSD: A Diffusion-Based Dataset for Speech Forensics. arXiv 2409.13049, 2024.
+
+source      https://huggingface.co/datasets/purdueviperlab/diffssd
+licence     as its page says
+languages   English
+hours       139.7 fake
+
+DiffSSD/generated_speech/
+  grad_tts/sentence_1.wav ...
+  your_tts/speaker_1487/sentence_449.wav ...
+
+Real speech beside generated_speech is not used.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = "generated_speech/{system}/{folder:([^/]*speaker[^/]*/)?}{name}.wav"
+
+
+def describe(system: str, folder: str, name: str) -> dict[str, str]:
+    """Describe a file, which has the folder of a speaker or none."""
+    speaker = folder.rstrip("/") or "-"
+    return {
+        "ID": f"DiffSSD-{system}-{speaker}-EN-{name}",
+        "Label": "fake",
+        "Attack": system,
+        "Speaker": speaker,
+        "Language": "EN",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_diffssd = partial(prepare_corpus, list_utterances, corpus_folder="DiffSSD")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_diffssd(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+"""Diffuse or Confuse: the texts of LJSpeech, spoken by systems of which most use diffusion.
+
+Firc, Malinka, Hanáček: Diffuse or Confuse: A Diffusion Deepfake Speech Dataset. BIOSIG 2024.
+
+source      https://arxiv.org/abs/2410.06796 names it
+licence     as its page says
+languages   English
+hours       231.7 fake
+
+DiffusionDeepfake/{DiffGAN-TTS_aux,tacotron2-DCA_wavegrad, ...}/LJ044-0144.wav ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = "{system}/{name}.wav"
+
+
+def describe(system: str, name: str) -> dict[str, str]:
+    """Describe a file. The speaker is the book, as of LJSpeech: LJ044."""
+    return {
+        "ID": f"DiffFake-{system}-{name}",
+        "Label": "fake",
+        "Attack": system,
+        "Speaker": name.partition("_")[0].partition("-")[0],
+        "Language": "EN",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_diffusiondeepfake = partial(prepare_corpus, list_utterances, corpus_folder="DiffusionDeepfake")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_diffusiondeepfake(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+"""FLEURS-R: FLEURS, restored by a neural vocoder. All of it counts as fake.
+
+Ma, Koizumi, Karita et al.: FLEURS-R: A Restored Multilingual Speech Corpus for Generation Tasks. Interspeech 2024.
+
+source      https://huggingface.co/datasets/google/fleurs-r
+licence     CC BY 4.0
+languages   102
+hours       1238.8 fake
+
+FLEURS/fleurs-r/data/ceb_ph/audio/{train,dev,test}/10587240206760547719.wav ...
+
+It lies in the folder of FLEURS, beside it.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = "fleurs-r/data/{folder}/audio/{split:train|dev|test}/{name}.wav"
+SPLITS = {"train": "train", "dev": "valid", "test": "test"}
+
+
+def describe(folder: str, split: str, name: str) -> dict[str, str]:
+    """Describe a file. Its folder is language_region, yue_hant_hk or cmn_hans_cn, which identifiers call CN."""
+    language = folder.rpartition("_")[0].upper()
+    is_mandarin = folder == "cmn_hans_cn"
+    return {
+        "ID": f"FLEURS-R-{'CN' if is_mandarin else language}-{name}",
+        "Label": "fake",
+        "Proportion": SPLITS[split],
+        "Language": "ZH" if is_mandarin else language,
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_fleurs_r = partial(prepare_corpus, list_utterances, corpus_folder="FLEURS")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_fleurs_r(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

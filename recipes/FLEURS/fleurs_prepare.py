@@ -1,0 +1,53 @@
+#!/usr/bin/env python
+"""FLEURS: sentences of FLORES-101, read in 102 languages.
+
+Conneau, Ma, Khanuja, Zhang, Axelrod, Dalmia, Riesa, Rivera, Bapna: FLEURS: Few-shot Learning Evaluation of Universal
+Representations of Speech. SLT 2022.
+
+source      https://huggingface.co/datasets/google/fleurs
+licence     CC BY 4.0
+languages   102
+hours       1389.0 real
+
+FLEURS/fleurs/data/ceb_ph/audio/{train,dev,test}/10587240206760547719.wav ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = "fleurs/data/{folder}/audio/{split:train|dev|test}/{name}.wav"
+SPLITS = {"train": "train", "dev": "valid", "test": "test"}
+
+
+def describe(folder: str, split: str, name: str) -> dict[str, str]:
+    """Describe a file. Its folder is language_region, yue_hant_hk or cmn_hans_cn, which identifiers call CN."""
+    language = folder.rpartition("_")[0].upper()
+    is_mandarin = folder == "cmn_hans_cn"
+    return {
+        "ID": f"FLEURS-{'CN' if is_mandarin else language}-{name}",
+        "Label": "real",
+        "Proportion": SPLITS[split],
+        "Language": "ZH" if is_mandarin else language,
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_fleurs = partial(prepare_corpus, list_utterances, corpus_folder="FLEURS")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_fleurs(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

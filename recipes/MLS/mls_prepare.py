@@ -1,0 +1,62 @@
+#!/usr/bin/env python
+"""Multilingual LibriSpeech: audio books in eight languages.
+
+Pratap, Xu, Sriram, Synnaeve, Collobert: MLS: A Large-Scale Multilingual Dataset for Speech Research. Interspeech 2020.
+
+source      https://www.openslr.org/94, the archives in flac
+licence     CC BY 4.0
+languages   Dutch, English, French, German, Italian, Polish, Portuguese, Spanish
+hours       50558.1 real
+
+MLS/mls_dutch/{train,dev,test}/audio/1595/5616/1595_5616_000325.flac ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, translate, walk_layout
+
+LAYOUT = "mls_{language}/{split:train|dev|test}/audio/{speaker}/{book}/{name}.flac"
+SPLITS = {"train": "train", "dev": "valid", "test": "test"}
+LANGUAGES = {
+    "dutch": "NL",
+    "english": "EN",
+    "french": "FR",
+    "german": "DE",
+    "italian": "IT",
+    "polish": "PL",
+    "portuguese": "PT",
+    "spanish": "ES",
+}
+
+
+def describe(language: str, split: str, speaker: str, book: str, name: str) -> dict[str, str]:
+    """Describe a file."""
+    code = translate(language, LANGUAGES)
+    return {
+        "ID": f"MLS-{code}-{name}",
+        "Label": "real",
+        "Speaker": speaker,
+        "Proportion": SPLITS[split],
+        "Language": code,
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_mls = partial(prepare_corpus, list_utterances, corpus_folder="MLS")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_mls(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,47 @@
+#!/usr/bin/env python
+"""VoxCeleb2, part dev: interviews of 5,994 celebrities, from the web.
+
+Chung, Nagrani, Zisserman: VoxCeleb2: Deep Speaker Recognition. Interspeech 2018.
+
+source      https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html
+licence     CC BY 4.0
+languages   several, not told for each file
+hours       1179.6 real
+
+VoxCeleb2/dev/aac/id00082/lXxPuqI6Yac/00146.wav ...
+
+The corpus comes as m4a. Each file is to be decoded to a wav beside it first; README.md tells how.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+PUBLISHED = {"-": {"real": 1092009}}
+LAYOUT = "dev/aac/{speaker}/{video}/{name}.wav"
+
+
+def describe(speaker: str, video: str, name: str) -> dict[str, str]:
+    """Describe a file."""
+    return {"ID": f"VoxCeleb2-{speaker}-{video}-{name}", "Label": "real", "Speaker": speaker}
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_voxceleb2 = partial(prepare_corpus, list_utterances, corpus_folder="VoxCeleb2")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_voxceleb2(**vars(args)), args.output, PUBLISHED)
+
+
+if __name__ == "__main__":
+    run_program(main)

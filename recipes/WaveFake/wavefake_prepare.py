@@ -1,0 +1,51 @@
+#!/usr/bin/env python
+"""WaveFake: LJSpeech and JSUT through vocoders, and a text-to-speech system.
+
+Frank, Schönherr: WaveFake: A Data Set to Facilitate Audio Deepfake Detection. NeurIPS Datasets and Benchmarks 2021.
+
+source      https://zenodo.org/records/5642694
+licence     CC BY-SA 4.0
+languages   English, Japanese
+hours       198.7 fake
+
+WaveFake/generated_audio/{ljspeech_melgan,jsut_parallel_wavegan, ...}/LJ001-0001_gen.wav ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = "generated_audio/{system}/{name}.wav"
+
+
+def describe(system: str, name: str) -> dict[str, str]:
+    """Describe a file, whose folder names the corpus that was spoken from."""
+    if "jsut" not in system and "ljspeech" not in system:
+        raise InputError("its folder names neither ljspeech nor jsut")
+    return {
+        "ID": f"WF-{system}_{name}",
+        "Label": "fake",
+        "Attack": system,
+        "Language": "JA" if "jsut" in system else "EN",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_wavefake = partial(prepare_corpus, list_utterances, corpus_folder="WaveFake")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_wavefake(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

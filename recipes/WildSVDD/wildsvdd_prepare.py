@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+"""WildSVDD: singing, real and generated, found on the web, as it is and with the accompaniment taken away.
+
+Zhang, Zang, Shi, Yamamoto, Toda, Duan: SVDD 2024: The Inaugural Singing Voice Deepfake Detection Challenge. SLT 2024.
+
+source      https://challenge.singfake.org; a list of links, to be downloaded and cut with its authors' programs
+licence     as its page says
+languages   not told for each file
+
+WildSVDD/WildSVDD_Data_Sep2024_Processed/{train,test_A,test_B}/{mixture,vocals}/bonafide_Salibi_1.flac ...
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+
+LAYOUT = (
+    "WildSVDD_Data_Sep2024_Processed/{subset:train|test[^/]*}/{track:mixture|vocals}/"
+    "{label:bonafide|deepfake}{name}.flac"
+)
+
+
+def describe(subset: str, track: str, label: str, name: str) -> dict[str, str]:
+    """Describe a file."""
+    return {
+        "ID": f"WildSVDD-{subset}-{track}-{label}{name}",
+        "Label": "real" if label == "bonafide" else "fake",
+        "Proportion": "train" if subset == "train" else "test",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the files by their folders."""
+    return walk_layout(corpus, LAYOUT, describe)
+
+
+prepare_wildsvdd = partial(prepare_corpus, list_utterances, corpus_folder="WildSVDD")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_wildsvdd(**vars(args)), args.output)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,24 @@
+"""The recipe of CVoiceFake."""
+
+AUDIO = [
+    "CVoiceFake/CVoiceFake_Large/EN/vctk_parallel_wavegan.v1_generated/common_voice_en_36752138_Gen.mp3",
+    "CVoiceFake/CVoiceFake_Large/CN/Bonafide/common_voice_zh-CN_1.mp3",
+    "CVoiceFake/CVoiceFake_Large/CN/Bonafide/broken.mp3",
+]
+
+
+def test_rows(prepare, reasons):
+    """Identifiers would differ from the published ones; Mandarin go by two names; real speech have an attack."""
+    rows, report = prepare("CVoiceFake", AUDIO)
+    assert rows == [
+        ("CVoice-CN-Bonafide-common_voice_zh-CN_1", "real", "-", "-", "-", "ZH"),
+        (
+            "CVoice-EN-vctk_parallel_wavegan.v1_generated-common_voice_en_36752138_Gen",
+            "fake",
+            "vctk_parallel_wavegan.v1_generated",
+            "-",
+            "-",
+            "EN",
+        ),
+    ]
+    assert set(reasons(report)) == {"broken.mp3"}

@@ -1,0 +1,20 @@
+"""The recipe of LibriTTS."""
+
+AUDIO = [
+    "LibriTTS/train-clean-100/1462/170138/1462_170138_000007_000001.wav",
+    "LibriTTS/dev-other/116/1/116_1_0.wav",
+    "LibriTTS/test-clean/121/2/121_2_0.wav",
+    "LibriTTS/extra/1/2/3.wav",
+    "LibriTTS/test-clean/121/2/more/121_2_1.wav",
+]
+
+
+def test_rows(prepare, reasons):
+    """Utterances would be of the wrong class or split; files deeper by a folder have another speaker."""
+    rows, report = prepare("LibriTTS", AUDIO)
+    assert rows == [
+        ("Libri-116_1_0", "real", "-", "116", "valid", "EN"),
+        ("Libri-121_2_0", "real", "-", "121", "test", "EN"),
+        ("Libri-1462_170138_000007_000001", "real", "-", "1462", "train", "EN"),
+    ]
+    assert set(reasons(report)) == {"3.wav", "121_2_1.wav"}

@@ -1,0 +1,81 @@
+"""What holds for every recipe that prepares a corpus, and for its program."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from antideepfake.protocol import read_protocol
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+MADE_HERE = {"MiniCorpus", "OwnData"}  # no corpora of others, with programs of their own form
+NAMES = sorted({path.parent.name for path in RECIPES.glob("*/*_prepare.py")} - MADE_HERE)
+LINES = "file,speaker,label\n0.wav,Ann,bona-fide\n1.wav,Bob,spoof\n"
+
+
+def run(module, monkeypatch, *arguments):
+    """Run the program in this process; gives its status."""
+    monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        module.run_program(module.main)
+    return left.value.code
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_says_what_the_corpus_is(name, load_recipe, monkeypatch, capsys):
+    """A user would not learn where to get a corpus, what its licence asks, or how to begin."""
+    module = load_recipe(name)
+    assert run(module, monkeypatch, "--help") == 0
+    said = capsys.readouterr().out
+    assert all(f"\n{fact} " in said for fact in ("source", "licence", "languages"))
+    assert said.strip().splitlines()[-2:] == [
+        "example:",
+        f"  python {module.__name__}.py --data_folder data --output protocol.csv",
+    ]
+    readme = (RECIPES / name / "README.md").read_text(encoding="utf-8")
+    assert f"python {module.__name__}.py " in readme
+    assert "## Licence" in readme
+
+
+def test_no_two_recipes_differ_by_case_alone():
+    """On some disks one of them would overwrite the other."""
+    assert len({name.lower() for name in NAMES}) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_corpus_takes_one_line(name, load_recipe, monkeypatch, capsys, tmp_path):
+    """A wrong --data_folder would end in a traceback, or leave a protocol behind."""
+    output = tmp_path / "p.csv"
+    assert run(load_recipe(name), monkeypatch, "--data_folder", tmp_path, "--output", output, "--quiet") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "no such folder; --corpus_folder" in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_status_and_words_of_a_program(make_tree, load_recipe, monkeypatch, capsys, tmp_path):
+    """A script would take a corpus with holes for a whole one; a user not learn what is in the protocol."""
+    folder = "In-the-Wild/release_in_the_wild"
+    data = make_tree([f"{folder}/0.wav"], {f"{folder}/meta.csv": LINES})
+    module = load_recipe("In-the-Wild")
+    arguments = ("--data_folder", data, "--output", tmp_path / "p.csv", "--quiet", "--num_workers", "2")
+    assert run(module, monkeypatch, *arguments) == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].split() == ["-", "1", "0.00", "h", "0", "0.00", "h"]
+    assert said.err.splitlines() == [
+        "real utterances of split -: 19963 published, 1 here",
+        "fake utterances of split -: 11816 published, 0 here",
+        "left out: 1 files",
+        f"the list is in {tmp_path}/p.csv.report.json",
+    ]
+    assert run(module, monkeypatch, *arguments) == 1  # and again, though the protocol is there by now
+    make_tree([f"{folder}/1.wav"])
+    assert run(module, monkeypatch, *arguments, "--overwrite") == 0
+    assert read_protocol(tmp_path / "p.csv")["ID"].tolist() == ["ItW-0", "ItW-1"]
+
+
+def test_a_corpus_under_another_name(make_tree, load_recipe, monkeypatch, tmp_path):
+    """Nobody could keep a corpus where it is."""
+    data = make_tree(["itw/release_in_the_wild/0.wav"], {"itw/release_in_the_wild/meta.csv": LINES})
+    arguments = ("--data_folder", data, "--output", tmp_path / "p.csv", "--quiet", "--corpus_folder", "itw")
+    assert run(load_recipe("In-the-Wild"), monkeypatch, *arguments) == 1
+    assert read_protocol(tmp_path / "p.csv")["Path"].tolist() == ["$ROOT/itw/release_in_the_wild/0.wav"]
