@@ -203,6 +203,8 @@ def _probe_all(paths: list[str]) -> list[dict[str, Any] | str]:
     headers: list[dict[str, Any] | str] = []
     for path in paths:
         try:
+            if "\n" in path or "\r" in path:  # neither a protocol nor a score file could hold it
+                raise InputError(f"{path}: a line end in its name; rename the file")
             headers.append(probe(path))
         except InputError as error:
             headers.append(str(error).removeprefix(f"{path}: "))
