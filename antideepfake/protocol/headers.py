@@ -1,8 +1,8 @@
 """Headers of plain wav and flac files, read without a decoder.
 
-A decoder needs a third of a millisecond for the header and the last sample of a flac file; a corpus may have ten
-million of them. What leaves no doubt is answered here, from the first and the last kilobytes of a file. Whatever is
-unusual or damaged is not: then :func:`antideepfake.protocol.probe` asks libsndfile, which has the last word.
+A decoder takes its time for the header and the last sample of a flac file; a corpus may have ten million of them. What
+leaves no doubt is answered here, from the first and the last kilobytes of a file. Whatever is unusual or damaged is
+not: then :func:`antideepfake.protocol.probe` asks libsndfile, which has the last word.
 """
 
 import os

@@ -255,19 +255,36 @@ def evaluate_model(
     return len(skipped)
 
 
-def finish_experiment(brain: DetectorBrain, hparams: HyperParameters) -> None:
-    """Say where the results are, and remember that nothing is left to do, unless training was left out (--test_only).
+def finish_experiment(
+    brain: DetectorBrain, hparams: HyperParameters, test_set: pd.DataFrame | None = None, title: str = ""
+) -> int:
+    """Evaluate the model folder, say where the results are, and remember that nothing is left to do.
+
+    With ``--test_only``, which leaves out training, it is not taken for done.
 
     Arguments
     ---------
     brain : DetectorBrain
         As :func:`fit_detector` gives.
     hparams : HyperParameters
-        ``model_folder`` and ``output_folder``.
+        ``model_folder``, ``output_folder`` and ``data_folder``.
+    test_set : pandas.DataFrame, optional
+        Protocol. Without it there is no evaluation.
+    title : str
+        Of the picture.
+
+    Returns
+    -------
+    int
+        Exit status: 1 when files of the test set could not be read, else 0.
     """
+    folder, skipped = hparams["output_folder"], 0
+    if test_set is not None:
+        skipped = evaluate_model(hparams["model_folder"], test_set, hparams["data_folder"], folder, title, brain.device)
     if not if_main_process():
-        return
-    print(f"model folder: {hparams['model_folder']}; everything else: {hparams['output_folder']}")
+        return 0
+    print(f"model folder: {hparams['model_folder']}; everything else: {folder}")
     if not brain.test_only:
-        with atomic_open(Path(hparams["output_folder"], FINISHED)) as file:
+        with atomic_open(Path(folder, FINISHED)) as file:
             json.dump({"date": date.today().isoformat(), "settings": hparams.settings}, file, indent=1)
+    return 1 if skipped else 0

@@ -7,6 +7,7 @@ DATA holds the corpus; its protocol is written if it is not there. Run again, tr
 """
 
 import sys
+from pathlib import Path
 
 from asvspoof2019_la_prepare import prepare_asvspoof2019_la
 from speechbrain.utils.distributed import run_on_main
@@ -14,6 +15,7 @@ from speechbrain.utils.distributed import run_on_main
 from antideepfake.errors import run_program
 from antideepfake.protocol import divide_protocol, read_protocol
 from antideepfake.training import (
+    HyperParameters,
     begin_experiment,
     evaluate_model,
     export_model,
@@ -23,12 +25,18 @@ from antideepfake.training import (
 )
 
 
+def prepare(hparams: HyperParameters) -> None:
+    """Write the protocol if it is not there; one from elsewhere is taken as it is."""
+    if not Path(hparams["protocol"]).exists():
+        prepare_asvspoof2019_la(hparams["data_folder"], hparams["protocol"])
+
+
 def main() -> int:
     """Train, export, evaluate."""
     hparams, run_opts = begin_experiment(sys.argv[1:])
     if is_finished(hparams):
         return 0
-    run_on_main(prepare_asvspoof2019_la, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
+    run_on_main(prepare, args=[hparams])
     train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)

@@ -20,7 +20,6 @@ from antideepfake.protocol import divide_protocol, read_protocol, resolve_path
 from antideepfake.training import (
     HyperParameters,
     begin_experiment,
-    evaluate_model,
     export_model,
     finish_experiment,
     fit_detector,
@@ -57,18 +56,10 @@ def main() -> int:
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set)
-    skipped = evaluate_model(
-        hparams["model_folder"],
-        test_set,
-        hparams["data_folder"],
-        hparams["output_folder"],
-        "MiniCorpus, test set",
-        brain.device,
-    )
+    status = finish_experiment(brain, hparams, test_set, "MiniCorpus, test set")
     if if_main_process():
         classify_examples(hparams, test_set)
-    finish_experiment(brain, hparams)
-    return 1 if skipped else 0
+    return status
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from antideepfake.errors import run_program
 from antideepfake.protocol import divide_protocol, read_protocol
 from antideepfake.training import (
     begin_experiment,
-    evaluate_model,
     export_model,
     finish_experiment,
     fit_detector,
@@ -34,11 +33,7 @@ def main() -> int:
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set)
-    skipped = evaluate_model(
-        hparams["model_folder"], test_set, hparams["data_folder"], hparams["output_folder"], "test set", brain.device
-    )
-    finish_experiment(brain, hparams)
-    return 1 if skipped else 0
+    return finish_experiment(brain, hparams, test_set, "test set")
 
 
 if __name__ == "__main__":

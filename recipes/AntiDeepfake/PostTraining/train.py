@@ -22,8 +22,7 @@ def main() -> int:
     train_set, valid_set = (read_protocol(hparams[key]) for key in ("train_protocol", "valid_protocol"))
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set)
-    finish_experiment(brain, hparams)
-    return 0
+    return finish_experiment(brain, hparams)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from antideepfake.errors import run_program
 from antideepfake.protocol import read_protocol
 from antideepfake.training import (
     begin_experiment,
-    evaluate_model,
     export_model,
     finish_experiment,
     fit_detector,
@@ -30,11 +29,7 @@ def main() -> int:
 
     brain = fit_detector(hparams, run_opts, train_set, others[others["Proportion"] == "valid"])
     export_model(brain, hparams, train_set)
-    skipped = evaluate_model(
-        hparams["model_folder"], test_set, hparams["data_folder"], hparams["output_folder"], "test part", brain.device
-    )
-    finish_experiment(brain, hparams)
-    return 1 if skipped else 0
+    return finish_experiment(brain, hparams, test_set, "test part")
 
 
 if __name__ == "__main__":

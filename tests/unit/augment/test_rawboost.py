@@ -1,7 +1,6 @@
 """RawBoost: the definition written out slowly, and the library's against it."""
 
 import copy
-import pickle
 
 import numpy as np
 import pytest
@@ -281,8 +280,7 @@ def test_a_copy_does_the_same(speech):
     waveform = torch.from_numpy(speech).float()
     rawboost = RawBoost(5)
     expected = rawboost(waveform, np.random.default_rng(1))
-    for other in (copy.deepcopy(rawboost), pickle.loads(pickle.dumps(rawboost))):
-        assert torch.equal(other(waveform, np.random.default_rng(1)), expected)
+    assert torch.equal(copy.deepcopy(rawboost)(waveform, np.random.default_rng(1)), expected)
 
 
 @pytest.mark.parametrize(
