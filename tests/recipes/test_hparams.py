@@ -1,5 +1,6 @@
 """What holds for the YAML of every recipe."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from antideepfake.training import load_hparams
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+FRONT_ENDS = Path(__file__).parents[2] / "hparams" / "front_ends"
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,18 @@ def test_the_seed_reaches_the_first_weights(path, tmp_path, tiny_front_end):
 
     first, again, other = weights(1), weights(1), weights(2)
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("path", sorted(FRONT_ENDS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
+    """Training could not begin: the hub would be asked for a model of another name, or sizes would not fit."""
+    if path.stem == "log_filter_bank":  # nothing to train
+        return
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"front_end: !include:{path}\npretrained: !ref <front_end[pretrained]>\nsize: !ref <front_end[hidden_size]>\n"
+    )
+    with torch.device("meta"):
+        hparams = load_hparams(recipe)
+    assert re.fullmatch(r"(facebook|microsoft)/[\w.-]+", hparams["pretrained"])
+    assert hparams["size"] == hparams["front_end"].model.config.hidden_size
