@@ -50,7 +50,7 @@ def start_from(
     """
     if source is None:
         return
-    folder = fetch_folder(source, (*FILES.values(), "*.ckpt", "config.json"))
+    folder = fetch_folder(source, (*FILES.values(), "config.json"))
     if (folder / FILES["label_encoder"]).is_file():
         modules = torch.nn.ModuleDict({"embedding_model": embedding_model, "classifier": classifier})
         load_weights(modules, folder / FILES["model"])
