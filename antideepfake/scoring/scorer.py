@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from torch import distributed
 from tqdm import tqdm
 
-from antideepfake.errors import InputError
+from antideepfake.processes import wait_for_all
 from antideepfake.protocol import LABELS, resolve_path
 from antideepfake.scoring.score_file import ScoreWriter, SkippedFile
 
@@ -62,7 +61,7 @@ def score_protocol(
     todo = np.flatnonzero(~writer.done(len(protocol)))
     if rank == 0:
         writer.forget_skipped()
-    _wait_for_all(world_size)  # who wrote before all have seen what is done would change the others' shares
+    wait_for_all(world_size)  # who wrote before all have seen what is done would change the others' shares
 
     share = todo[rank::world_size]
     # Files come in bursts, a window of the detector each: the time left follows from all of them, not from the last.
@@ -85,7 +84,7 @@ def score_protocol(
                 else:
                     writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
                 progress.update()
-    _wait_for_all(world_size)
+    wait_for_all(world_size)
     return writer.merge(len(protocol)) if rank == 0 else []
 
 
@@ -95,12 +94,3 @@ def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:
     for row in protocol.itertuples(index=False, name=None):
         digest.update(repr(row).encode(errors="backslashreplace"))
     return digest.digest()
-
-
-def _wait_for_all(world_size: int) -> None:
-    if world_size == 1:
-        return
-    try:
-        distributed.barrier()
-    except RuntimeError:  # gloo's word for a process that is gone
-        raise InputError("another process of this run stopped; its own message says why") from None

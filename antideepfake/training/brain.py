@@ -23,10 +23,10 @@ from antideepfake.dataio import SAMPLE_RATE, PlannedBatches
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.lobes import compute_logits
+from antideepfake.processes import average, gather, rank_and_size
 from antideepfake.scoring import equal_error_rate
 from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
-from antideepfake.training.processes import average, gather, rank_and_size
 
 logger = get_logger(__name__)
 

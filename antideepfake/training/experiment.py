@@ -26,6 +26,7 @@ from antideepfake.dataio import BatchPlan, PlannedBatches, make_dataset
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path, sha256
 from antideepfake.inference import load_detector
+from antideepfake.processes import rank_and_size, wait_for_all
 from antideepfake.protocol import LABELS
 from antideepfake.scoring import (
     format_generator_table,
@@ -38,7 +39,6 @@ from antideepfake.scoring import (
 from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.hparams import HyperParameters, load_hparams
-from antideepfake.training.processes import rank_and_size, wait_for_all
 
 FINISHED = "finished.json"
 
@@ -94,12 +94,15 @@ def is_finished(hparams: HyperParameters) -> bool:
 def _record_run(hparams: HyperParameters) -> None:
     """Write down what a run depends on besides its YAML: ``run.json`` in the output folder."""
     protocols = {str(path): sha256([path]) for key, path in hparams.items() if key.endswith("protocol") and path}
-    here = Path(__file__).parent
-    git = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        git = subprocess.run(describe, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:  # git is not installed
+        git = ""
     run = {
         "command": sys.argv,
         "antideepfake": __version__,
-        "git": git.stdout.strip(),
+        "git": git,
         "processes": rank_and_size()[1],
         "protocols_sha256": protocols,
     }
@@ -199,7 +202,7 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.D
         )
         merge_lora(hparams["modules"]["embedding_model"])
         write_model_folder(hparams["model_folder"], hparams.settings, hparams["modules"], metadata)
-    wait_for_all()
+    wait_for_all(rank_and_size()[1])
 
 
 def evaluate_model(

@@ -9,6 +9,7 @@ from threading import Barrier
 import pandas as pd
 import pytest
 
+from antideepfake import processes
 from antideepfake.errors import InputError
 from antideepfake.inference import FileScore
 from antideepfake.scoring import read_scores, score_protocol, scorer
@@ -137,7 +138,7 @@ def _score_together(protocol, output, monkeypatch, detectors):
         except RuntimeError as error:  # as that of torch.distributed
             raise KeyboardInterrupt from error
 
-    monkeypatch.setattr(scorer.distributed, "barrier", wait)
+    monkeypatch.setattr(processes.distributed, "barrier", wait)
     with ThreadPoolExecutor(len(detectors)) as pool:
         return list(pool.map(score, range(len(detectors))))
 

@@ -181,6 +181,13 @@ def test_what_a_run_depends_on_is_written_down(start, corpus, tmp_path):
     assert run["processes"] == 1 and run["command"]
 
 
+def test_git_need_not_be_installed(start, tmp_path, monkeypatch):
+    """From an archive, on a machine without git, nothing could be trained."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fit_detector(start("max_steps: 1")[0], RUN, *start()[1:3])
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["git"] == ""
+
+
 @pytest.mark.parametrize("where", [Stage.TRAIN, Stage.VALID])
 def test_a_resumed_run_is_the_same_to_the_last_bit(start, tmp_path, monkeypatch, where):
     """A run that the queue killed would give another model: not all that is needed is in the checkpoint."""

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import distributed
 
+from antideepfake.errors import InputError
+
 
 def rank_and_size() -> tuple[int, int]:
     """Give the number of this process and how many there are; (0, 1) for a run without ``torchrun``."""
@@ -33,8 +35,17 @@ def gather(values: list[Any]) -> list[Any]:
     return [value for part in parts for value in part]
 
 
-def wait_for_all() -> None:
-    """Go on when all processes are here."""
-    _, size = rank_and_size()
-    if size > 1:
+def wait_for_all(size: int) -> None:
+    """Go on when all processes, ``size`` of them, are here.
+
+    Raises
+    ------
+    InputError
+        When one of them is gone.
+    """
+    if size == 1:
+        return
+    try:
         distributed.barrier()
+    except RuntimeError:  # gloo's word for a process that is gone
+        raise InputError("another process of this run stopped; its own message says why") from None
