@@ -36,8 +36,8 @@ class DetectorBrain(Brain):
     """Train a detector on batches of ``waveform`` and ``target``; keep the last checkpoint, and that of the best EER.
 
     ``fit`` goes in rounds of ``valid_interval`` optimiser steps, each ending with a validation. All that comes next
-    follows from ``optimizer_step``: the batches (:class:`antideepfake.dataio.BatchPlan`), and what is drawn for
-    dropout, since the generator is seeded anew for every batch. So a run that was stopped goes on exactly as it would
+    follows from how many batches were taken: which are next (:class:`antideepfake.dataio.BatchPlan`), and what is drawn
+    for dropout, since the generator is seeded anew for every batch. So a run that was stopped goes on exactly as it would
     have, and N processes do what one does that accumulates gradients over N batches.
 
     Modules: ``embedding_model`` (a :class:`antideepfake.lobes.UtteranceEncoder`) and ``classifier``. Hyper-parameters:
@@ -50,7 +50,7 @@ class DetectorBrain(Brain):
     """
 
     HPARAMS_NEEDED = ("modules", "loss", "lr", "lr_schedule", "layer_decay", "valid_interval", "patience", "seed")
-    KEPT = ("step", "avg_train_loss", "optimizer_step", "seconds", "skipped_steps", "history", "round_loss")
+    KEPT = ("step", "avg_train_loss", "optimizer_step", "taken", "seconds", "skipped_steps", "history", "round_loss")
     """What of itself the Brain keeps in a checkpoint."""
 
     train_batches: PlannedBatches
@@ -71,6 +71,8 @@ class DetectorBrain(Brain):
         if isinstance(self.hparams.loss, torch.nn.Module):
             self.hparams.loss.to(self.device)  # weights of classes
         self.mask_padding = getattr(self.hparams, "mask_padding", True)
+        self.taken = 0
+        """Batches of the plan that all steps so far have taken, in whatever number of processes."""
         self.seconds = 0.0
         """Audio heard, without padding, by all processes."""
         self.skipped_steps = 0
@@ -142,7 +144,7 @@ class DetectorBrain(Brain):
         """Begin the steps of a round that are left, or a validation."""
         if stage == Stage.TRAIN:
             end = min(self._validated_step() + self.hparams.valid_interval, self.last_step)
-            self.train_batches.range = (self.optimizer_step * self.step_batches, end * self.step_batches)
+            self.train_batches.range = (self.taken, self.taken + (end - self.optimizer_step) * self.step_batches)
         else:
             self._scores: list[tuple[str, float, float, int]] = []
             self._valid_bar = tqdm(
@@ -155,7 +157,7 @@ class DetectorBrain(Brain):
         """Seed what is drawn for this batch, as dropout, by its number among all batches of the run."""
         rank, size = rank_and_size()
         accumulated = (self.step - 1) % self.grad_accumulation_factor
-        number = self.optimizer_step * self.step_batches + accumulated * size + rank
+        number = self.taken + accumulated * size + rank
         self.batch_seed = derive_seed(self.hparams.seed, "batch", number)
         torch.manual_seed(self.batch_seed)
 
@@ -210,6 +212,7 @@ class DetectorBrain(Brain):
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_step += 1
+        self.taken += self.step_batches
         if math.isfinite(loss):
             self.round_loss = [self.round_loss[0] + loss, self.round_loss[1] + 1]
         self._show_progress(loss, norm.item())
@@ -253,7 +256,7 @@ class DetectorBrain(Brain):
         ).item()
         row = {
             "step": self.optimizer_step,
-            "epoch": self.optimizer_step * self.step_batches / len(self.train_batches.plan),
+            "epoch": self.taken / len(self.train_batches.plan),
             "hours": self.seconds / 3600,
             "lr": max(group["lr"] for group in self.optimizer.param_groups),
             "train_loss": self.round_loss[0] / max(self.round_loss[1], 1),

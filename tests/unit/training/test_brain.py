@@ -233,6 +233,22 @@ def test_a_loss_that_is_not_finite_skips_its_step(fit, value):
     assert math.isfinite(brain.history[-1]["train_loss"])
 
 
+def test_a_run_goes_on_with_another_number_of_batches_a_step(fit):
+    """Resumed on fewer GPUs, a run would hear some clips again and leave others out."""
+    heard = []
+
+    class Listening(DetectorBrain):
+        def compute_forward(self, batch, stage):
+            if stage == Stage.TRAIN:
+                heard.extend(batch.id)
+            return super().compute_forward(batch, stage)
+
+    options = {"train": _dataset(32, 1), "batch_seconds": 1.0, "valid_interval": 1}
+    fit(Listening, steps=2, run_opts={"grad_accumulation_factor": 2}, **options)  # 4 of the 8 batches of an epoch
+    fit(Listening, steps=6, **options)
+    assert sorted(heard) == sorted(map(str, range(32)))
+
+
 def test_too_many_skipped_steps_end_training(fit):
     """A run that has gone wrong would go on for weeks, all its steps left out."""
     with pytest.raises(InputError, match="3 steps had a loss or gradient that is not finite"):
