@@ -37,8 +37,8 @@ class DetectorBrain(Brain):
 
     ``fit`` goes in rounds of ``valid_interval`` optimiser steps, each ending with a validation. All that comes next
     follows from how many batches were taken: which are next (:class:`antideepfake.dataio.BatchPlan`), and what is drawn
-    for dropout, since the generator is seeded anew for every batch. So a run that was stopped goes on exactly as it would
-    have, and N processes do what one does that accumulates gradients over N batches.
+    for dropout, since the generator is seeded anew for every batch. So a run that was stopped goes on exactly as it
+    would have, and N processes do what one does that accumulates gradients over N batches.
 
     Modules: ``embedding_model`` (a :class:`antideepfake.lobes.UtteranceEncoder`) and ``classifier``. Hyper-parameters:
     those of ``HPARAMS_NEEDED`` and ``output_folder``; of SpeechBrain's own run options ``precision``,
