@@ -95,7 +95,8 @@ def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[
         if "PLACEHOLDER" not in str(error):
             raise InputError(f"{file}: {error}") from error
         key = str(error).split("'")[1]
-        raise InputError(f"{file}: {key} has no value; give it on the command line: --{key} VALUE") from None
+        where = "in the YAML, below the line that includes it" if "[" in key else f"on the command line: --{key} VALUE"
+        raise InputError(f"{file}: {key} has no value; give it {where}") from None
     hparams = HyperParameters(values, file, settings)
     for key in needed:
         hparams[key]

@@ -22,6 +22,7 @@ from antideepfake.lobes import (
     self_supervised,
 )
 from antideepfake.training import (
+    adapt,
     add_lora,
     checkpoint_gradients,
     freeze_layers,
@@ -279,6 +280,18 @@ def test_lora_with_layers_frozen_begins_above_them():
     add_lora(front_end)
     freeze_layers(front_end, 1)
     assert {key.split(".")[3] for key in _gradients(front_end)} == {"1"}
+
+
+def test_a_yaml_asks_for_all_at_once():
+    """What is frozen would be trained by LoRA all the same, or a setting be without effect."""
+    front_end = Wav2Vec2(**TINY)
+    adapt(front_end, frozen_layers=1, lora_rank=2, gradient_checkpointing=True)
+    trained = [name for name, weight in front_end.named_parameters() if weight.requires_grad]
+    assert trained and all("encoder.layers.1." in name and "lora" in name for name in trained)
+    assert front_end.checkpoint_pieces
+    untouched = Wav2Vec2(**TINY)
+    adapt(untouched)
+    assert all(weight.requires_grad for weight in untouched.parameters()) and not untouched.checkpoint_pieces
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
     ("text", "overrides", "said"),
     [
         ("data_folder: !PLACEHOLDER", "", "data_folder has no value; give it on the command line: --data_folder VALUE"),
+        ("a:\n    b: !PLACEHOLDER", "", "a[b] has no value; give it in the YAML, below the line that includes it"),
         ("a: 1", "epochs: 2", "epochs"),
         ("a: [1\nb: 2", "", "not well-formed YAML"),
         ("a:\n\t- 1", "", "not well-formed YAML"),
