@@ -1,22 +1,28 @@
 """What the processes of a run, one or several, tell each other."""
 
-from typing import Any
-
-import torch
-from torch import distributed
+from typing import TYPE_CHECKING, Any
 
 from antideepfake.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+# torch is imported where it is needed: it takes seconds, and what evaluates score files does without.
 
 
 def rank_and_size() -> tuple[int, int]:
     """Give the number of this process and how many there are; (0, 1) for a run without ``torchrun``."""
+    from torch import distributed
+
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
 
 
-def average(values: torch.Tensor) -> torch.Tensor:
+def average(values: "torch.Tensor") -> "torch.Tensor":
     """Average a tensor over all processes."""
+    from torch import distributed
+
     _, size = rank_and_size()
     if size > 1:
         values = values.clone()
@@ -27,6 +33,8 @@ def average(values: torch.Tensor) -> torch.Tensor:
 
 def gather(values: list[Any]) -> list[Any]:
     """Join the lists of all processes, in the order of their numbers."""
+    from torch import distributed
+
     _, size = rank_and_size()
     if size == 1:
         return values
@@ -45,6 +53,8 @@ def wait_for_all(size: int) -> None:
     """
     if size == 1:
         return
+    from torch import distributed
+
     try:
         distributed.barrier()
     except RuntimeError:  # gloo's word for a process that is gone

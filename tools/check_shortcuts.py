@@ -9,7 +9,8 @@ below 0.35: a detector trained on such a corpus learns that instead of speech.
 import argparse
 
 from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import find_shortcuts, format_shortcuts, measure_shortcuts, read_protocol
+from antideepfake.protocol import read_protocol
+from antideepfake.protocol.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
 
 
 def main() -> int:

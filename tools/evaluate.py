@@ -1,40 +1,128 @@
 #!/usr/bin/env python
-"""Score a test set with a model folder: a table of error rates, a picture, and the score of every utterance.
+"""Turn score files into figures: error rates with their intervals, by any column, of one system or several.
 
-Run again after an interruption, it goes on where it stopped.
+SCORES is a score file of tools/score.py or of the released code (ID,Score,Label). Several are several systems: all
+are held against the first on the utterances that they share. --output takes a page to send to a colleague
+(report.html), metrics.json, metrics.csv, tables in Markdown and LaTeX, and a picture.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
-from antideepfake.errors import run_program
+import pandas as pd
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.files import sha256
+from antideepfake.metadata import ModelMetadata
 from antideepfake.protocol import read_protocol
-from antideepfake.training import evaluate_model
+from antideepfake.scoring import (
+    AsvScores,
+    Evaluator,
+    ScoreRecord,
+    System,
+    format_evaluations,
+    min_a_dcf,
+    read_asv_scores,
+    read_record,
+    read_scores,
+    split_generators,
+    write_report,
+)
+
+
+def join_protocol(scores: pd.DataFrame, protocol: pd.DataFrame, name: str) -> tuple[pd.DataFrame, int]:
+    """Take labels and further columns from a protocol; gives how many identifiers one of the two lacks."""
+    columns = [column for column in protocol if column == "ID" or column == "Label" or column not in scores]
+    joined = scores.drop(columns="Label").merge(protocol[columns], on="ID", how="inner")
+    if joined.empty:
+        raise InputError(f"{name}: none of its {len(scores)} identifiers is in the protocol; is it of the same corpus?")
+    unknown, unscored = len(scores) - len(joined), len(protocol) - len(joined)
+    for count, text in ((unknown, "scored utterances are not in the protocol"), (unscored, "of it have no score")):
+        if count:
+            print(f"{name}: {count} {text}; they are left out", file=sys.stderr)
+    return joined, unknown + unscored
+
+
+def name_systems(paths: list[str]) -> list[str]:
+    """Name score files by as much of the ends of their paths as tells them apart."""
+    parts = [Path(path).with_suffix("").parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise InputError("a score file is given twice; name each once")
+
+
+def describe_model(model: str | None, record: ScoreRecord | None) -> ModelMetadata:
+    """What is known of the detector: from its folder, or else from what its scores remember of it."""
+    metadata = record.metadata if record else ModelMetadata()
+    if model:
+        metadata.load(Path(model, "metadata.json"))
+    return metadata
+
+
+def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores | None) -> tuple[System, int]:
+    """Evaluate a score file; gives how many utterances were left out."""
+    scores, left_out = read_scores(path), 0
+    if args.protocol:
+        scores, left_out = join_protocol(scores, read_protocol(args.protocol), path)
+    record = read_record(path)
+    metadata = describe_model(args.model, record)
+    threshold, source = metadata.threshold, metadata.threshold_source
+    if args.threshold is not None:
+        threshold, source = args.threshold, "as given on the command line"
+    if "Attack" in scores and metadata.training_generators:
+        scores["Generators"] = split_generators(scores, metadata.training_generators)
+    calibration = metadata.log_likelihood_ratio()
+    evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed)
+    evaluation = evaluator.evaluate(scores, name, args.by.split(",") if args.by else [], args.quiet)
+    return System(scores, evaluation, calibration, path, sha256([path]), record), left_out
 
 
 def main() -> int:
-    """Parse the command line."""
+    """Parse the command line, evaluate, print, report."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python tools/evaluate.py models/mms-300m data/In-the-Wild.csv --data_folder data "
-        "--output results/in-the-wild",
+        epilog="example:\n  python tools/evaluate.py scores.csv --by Attack,Language --output report",
     )
-    parser.add_argument("model", help="a model folder, or the id of one on the Hugging Face hub")
-    parser.add_argument("protocol", help="of the test set")
-    parser.add_argument("--data_folder", required=True, help="what $ROOT stands for in the protocol")
-    parser.add_argument("--output", required=True, help="folder for scores.csv, eer.csv and scores.png")
-    parser.add_argument(
-        "--split", default="", help="take these rows only, by Proportion: test, valid ... (default: all)"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... (default: cpu)")
+    parser.add_argument("scores", nargs="+", help="score file; the first is the one that others are held against")
+    parser.add_argument("--by", default="", help="columns to divide by, such as Attack,Language,Duration,Corpus")
+    parser.add_argument("--output", help="folder for the report")
+    parser.add_argument("--protocol", help="takes labels and columns from here, for scores that lack them")
+    parser.add_argument("--model", help="model folder: takes threshold and calibration from here, not from the scores")
+    parser.add_argument("--threshold", type=float, help="a score above it means real (default: the model folder's)")
+    parser.add_argument("--cluster", help="column of what belongs together, such as Speaker: wider, truer intervals")
+    parser.add_argument("--asv_scores", help="of a speaker verification to guard, CSV with Key and Score: min t-DCF")
+    parser.add_argument("--title", help="of the report (default: the names of the score files)")
+    parser.add_argument("--seed", type=int, default=1234, help="of the intervals (default: 1234)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     args = parser.parse_args()
-    table = read_protocol(args.protocol)
-    if args.split:
-        table = table[table["Proportion"] == args.split]
-    skipped = evaluate_model(args.model, table, args.data_folder, args.output, args.protocol, args.device)
-    print(f"scores, table and picture: {args.output}", file=sys.stderr)
-    return 1 if skipped else 0
+
+    asv = read_asv_scores(args.asv_scores) if args.asv_scores else None
+    names = name_systems(args.scores)
+    systems, left_out = [], 0
+    for path, name in zip(args.scores, names, strict=True):
+        system, missing = evaluate_file(path, name, args, asv)
+        systems.append(system)
+        left_out += missing
+    evaluations = [system.evaluation for system in systems]
+    first = systems[0]
+    for system in systems[1:]:
+        Evaluator(cluster=args.cluster, seed=args.seed).compare(first.scores, system.scores, system.evaluation)
+        common = system.evaluation.common
+        lone = len(first.scores) + len(system.scores) - 2 * common
+        if lone:
+            pair = f"{system.evaluation.name} and {first.evaluation.name}"
+            print(f"{pair}: compared on the {common} utterances of both; {lone} are in one alone", file=sys.stderr)
+    print(format_evaluations(evaluations))
+    if asv:
+        print(f"a-DCF of the speaker verification by itself: {min_a_dcf(asv):.3f}")
+    if args.output:
+        write_report(args.output, systems, args.title or ", ".join(names))
+        print(f"report: {Path(args.output, 'report.html')}", file=sys.stderr)
+    return 1 if left_out else 0
 
 
 if __name__ == "__main__":

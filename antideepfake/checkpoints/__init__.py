@@ -4,7 +4,6 @@ from antideepfake.checkpoints.model_card import write_model_card
 from antideepfake.checkpoints.model_folder import (
     FILES,
     ModelFolderPretrainer,
-    ModelMetadata,
     build_modules,
     load_label_encoder,
     load_weights,
@@ -13,6 +12,7 @@ from antideepfake.checkpoints.model_folder import (
 from antideepfake.checkpoints.names import Checkpoint, load_front_end, load_pretrained, read_checkpoint
 from antideepfake.checkpoints.reading import Weights, fetch_folder, read_weights
 from antideepfake.checkpoints.start import start_from
+from antideepfake.metadata import ModelMetadata
 
 __all__ = [
     "FILES",

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from antideepfake.checkpoints.model_folder import ModelMetadata
 from antideepfake.files import atomic_open
+from antideepfake.metadata import ModelMetadata
 
 # As the hub spells the licences that occur.
 HUB_LICENCES = {"CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0", "Apache-2.0": "apache-2.0", "MIT": "mit"}

@@ -8,11 +8,9 @@ metadata.json       threshold, classes, training corpora, provenance, licence
 """
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from antideepfake import lobes
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
+from antideepfake.metadata import ModelMetadata
 from antideepfake.protocol import LABELS
 
 PARTS = ("front_end", "back_end", "classifier")
@@ -58,54 +57,6 @@ pretrainer: !new:antideepfake.checkpoints.ModelFolderPretrainer
     label_encoder: !ref <label_encoder>
     metadata: !ref <metadata>
 """
-
-
-@dataclass
-class ModelMetadata:
-    """What a model folder knows about its detector.
-
-    Arguments
-    ---------
-    threshold : float
-        A score (logit of real minus logit of fake) above it means real.
-    threshold_source : str
-        How the threshold was chosen.
-    training_corpora : list of str
-        Corpora that the detector was trained on; it must not be tested on them.
-    training_generators : list of str
-        Generators of the spoofed speech among them.
-    provenance : str
-        What made the folder, of what.
-    licence : str
-        Of the weights.
-    classes : list of str
-        Names of the classes, by index.
-
-    Example
-    -------
-    >>> ModelMetadata(threshold=0.5, training_corpora=["MiniCorpus"]).classes
-    ['fake', 'real']
-    """
-
-    threshold: float = 0.0
-    threshold_source: str = "not calibrated: equal probabilities"
-    training_corpora: list[str] = field(default_factory=list)
-    training_generators: list[str] = field(default_factory=list)
-    provenance: str = ""
-    licence: str = ""
-    classes: list[str] = field(default_factory=lambda: list(LABELS))
-
-    def load(self, path: str | os.PathLike) -> None:
-        """Take the values of a ``metadata.json``."""
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-            self.__init__(**values)  # type: ignore[misc]
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: not the metadata of a model folder ({error})") from None
-        if not (isinstance(self.threshold, int | float) and math.isfinite(self.threshold)):
-            raise InputError(f"{path}: the threshold is {self.threshold!r}; it must be a number")
-        if self.classes != list(LABELS):
-            raise InputError(f"{path}: the classes are {self.classes}; they must be {list(LABELS)}")
 
 
 class ModelFolderPretrainer(Pretrainer):
@@ -347,8 +298,7 @@ def write_model_folder(
         # from tensor to file: in memory, 2 billion weights would be there twice
         safetensors.torch.save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
         shutil.copymode(folder / FILES["label_encoder"], temporary)  # safetensors lets nobody else read
-    with atomic_open(folder / FILES["metadata"]) as file:
-        json.dump(asdict(metadata), file, indent=1, ensure_ascii=False)
+    metadata.save(folder / FILES["metadata"])
     if plain is not None:
         with atomic_open(folder / "config.json") as file:
             json.dump(plain, file, indent=1)

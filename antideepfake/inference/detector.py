@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from yaml import YAMLError
 
+from antideepfake.calibration import Calibration
 from antideepfake.checkpoints import (
     FILES,
-    ModelMetadata,
     build_modules,
     fetch_folder,
     load_label_encoder,
@@ -28,6 +28,7 @@ from antideepfake.dataio import SAMPLE_RATE, WaveformNormalizer, make_waveform, 
 from antideepfake.errors import InputError
 from antideepfake.inference.packing import pack_linears
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
+from antideepfake.metadata import ModelMetadata
 
 Item = str | os.PathLike | tuple[Any, int]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -47,6 +48,8 @@ class FileScore:
         Of the model folder.
     error : str
         Why the file could not be read; empty when it could.
+    calibration : callable, optional
+        Of the model folder: from scores to log-likelihood ratios.
     embedding : numpy.ndarray
         What the classifier saw, shape [embedding_size], float32; empty where the file could not be read.
     """
@@ -55,6 +58,7 @@ class FileScore:
     logits: tuple[float, float]
     threshold: float
     error: str = ""
+    calibration: Calibration | None = field(default=None, repr=False, compare=False)
     embedding: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False, compare=False)
 
     @property
@@ -64,8 +68,12 @@ class FileScore:
 
     @property
     def probability(self) -> float:
-        """The detector's P(real), in [0, 1]: the softmax of the logits, not calibrated."""
-        return 1 / (1 + exp(-min(max(self.score, -700.0), 700.0)))
+        """P(real), in [0, 1], before anything else is known of the recording, so that real and fake are equally likely.
+
+        From the calibrated log-likelihood ratio; the softmax of the logits where the model folder has no calibration.
+        """
+        ratio = float(self.calibration([self.score])[0]) if self.calibration else self.score
+        return 1 / (1 + exp(-min(max(ratio, -700.0), 700.0)))
 
     @property
     def decision(self) -> str:
@@ -192,12 +200,12 @@ class Detector(EncoderClassifier):
             bar.update(len(window))
 
     def _score_window(self, window: list[tuple[str, torch.Tensor | str]], batch_seconds: float) -> Iterator[FileScore]:
-        threshold = self.hparams.metadata.threshold
+        metadata = self.hparams.metadata
         results: dict[int, FileScore] = {}
         readable: list[tuple[int, torch.Tensor]] = []
         for index, (name, item) in enumerate(window):
             if isinstance(item, str):
-                results[index] = FileScore(name, (nan, nan), threshold, item)
+                results[index] = FileScore(name, (nan, nan), metadata.threshold, item)
             else:
                 readable.append((index, item))
         batch: list[tuple[int, torch.Tensor]] = []
@@ -218,8 +226,9 @@ class Detector(EncoderClassifier):
         lengths = torch.tensor([len(waveform) / padded.shape[1] for _, waveform in batch])
         embeddings = self.encode_batch(padded, lengths)
         logits = self.mods["classifier"](embeddings).float().tolist()
+        threshold, calibration = self.hparams.metadata.threshold, self.hparams.metadata.log_likelihood_ratio()
         for (index, _), (fake, real), embedding in zip(batch, logits, embeddings.float().cpu().numpy(), strict=True):
-            yield index, FileScore(window[index][0], (fake, real), self.hparams.metadata.threshold, "", embedding)
+            yield index, FileScore(window[index][0], (fake, real), threshold, "", calibration, embedding)
 
 
 def _read(items: Iterable[Item], min_samples: int, num_workers: int) -> Iterator[tuple[str, torch.Tensor | str]]:

@@ -4,7 +4,6 @@ from antideepfake.protocol.build import BuildReport, build_protocol, read_report
 from antideepfake.protocol.lists import first_file, read_csv, read_list, translate
 from antideepfake.protocol.prepare import prepare_corpus, prepare_parser, tell_report
 from antideepfake.protocol.probe import open_audio, probe
-from antideepfake.protocol.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
 from antideepfake.protocol.split import assign_splits
 from antideepfake.protocol.table import (
     COLUMNS,
@@ -32,12 +31,9 @@ __all__ = [
     "count_utterances",
     "divide_protocol",
     "find_audio",
-    "find_shortcuts",
     "first_file",
     "format_counts",
-    "format_shortcuts",
     "format_totals",
-    "measure_shortcuts",
     "open_audio",
     "prepare_corpus",
     "prepare_parser",

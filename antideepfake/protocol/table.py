@@ -103,7 +103,9 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     if not isinstance(table.index, pd.RangeIndex):  # pandas' view of rows that are all longer than the header
         raise InputError(f"{path}: not a CSV file of a header and rows as long; the rows have a value too many")
     table.index += 2
-    table = table[~(table == "").all(axis=1)]
+    blank = table.iloc[:, 0] == ""
+    blank[blank] = (table[blank] == "").all(axis=1)
+    table = table[~blank]
     for column in table:
         broken = table[column].str.contains("[\r\n]")
         if broken.any():

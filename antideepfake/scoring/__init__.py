@@ -1,19 +1,53 @@
-"""Scoring, score files, metrics and reports."""
+"""Scoring, score files, metrics, calibration and reports."""
 
-from antideepfake.scoring.metrics import equal_error_rate, equal_error_rate_interval, error_curves
-from antideepfake.scoring.report import format_generator_table, generator_table, plot_scores, split_by_generator
-from antideepfake.scoring.score_file import ScoreWriter, read_scores
+from antideepfake.scoring.calibration import FITS, fit_isotonic, fit_logistic, threshold_for
+from antideepfake.scoring.evaluation import Evaluation, Evaluator, Group, split_generators
+from antideepfake.scoring.metrics import (
+    AsvScores,
+    Trials,
+    cllr,
+    equal_error_rate,
+    error_rates,
+    measure,
+    min_a_dcf,
+    min_t_dcf,
+    sort_trials,
+)
+from antideepfake.scoring.record import ScoreRecord, read_record
+from antideepfake.scoring.report import System, write_report
+from antideepfake.scoring.resampling import Estimate, compare_systems, estimate
+from antideepfake.scoring.score_file import ScoreWriter, read_asv_scores, read_scores
 from antideepfake.scoring.scorer import score_protocol
+from antideepfake.scoring.tables import format_evaluations
 
 __all__ = [
+    "FITS",
+    "AsvScores",
+    "Estimate",
+    "Evaluation",
+    "Evaluator",
+    "Group",
+    "ScoreRecord",
     "ScoreWriter",
+    "System",
+    "Trials",
+    "cllr",
+    "compare_systems",
     "equal_error_rate",
-    "equal_error_rate_interval",
-    "error_curves",
-    "format_generator_table",
-    "generator_table",
-    "plot_scores",
+    "error_rates",
+    "estimate",
+    "fit_isotonic",
+    "fit_logistic",
+    "format_evaluations",
+    "measure",
+    "min_a_dcf",
+    "min_t_dcf",
+    "read_asv_scores",
+    "read_record",
     "read_scores",
     "score_protocol",
-    "split_by_generator",
+    "sort_trials",
+    "split_generators",
+    "threshold_for",
+    "write_report",
 ]

@@ -1,33 +1,65 @@
-"""Error rates of a detector, and how far they can be trusted.
+"""Error rates and costs of a detector.
 
-A score is the float64 difference of the logits, real minus fake: higher means more likely real.
+A score is the float64 difference of the logits, real minus fake: higher means more likely real; the positive class is
+real. Every metric takes :class:`Trials`, sorted once by :func:`sort_trials`, and gives a number; of trials with counts
+of shape [draws, scores], as the bootstrap draws them, it gives one number a draw.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
 
 from antideepfake.errors import InputError
 
+Array = NDArray[np.float64]
 
-class EqualErrorRate(NamedTuple):
-    """The equal error rate, a fraction, and the score at which it is reached."""
-
-    eer: float
-    threshold: float
-
-
-class Curves(NamedTuple):
-    """Both error rates at every threshold, lowest threshold first: ``1 + n`` values each."""
-
-    threshold: NDArray[np.float64]
-    false_rejection: NDArray[np.float64]
-    false_acceptance: NDArray[np.float64]
+# The costs of ASVspoof 5, track 1 (its evaluation plan): prior of spoofed speech, of a miss and of a false alarm.
+P_SPOOF, C_MISS, C_FA = 0.05, 1.0, 10.0
+# Where these costs put the decision, for natural log-likelihood ratios: -0.6419.
+ACT_DCF_THRESHOLD = float(np.log(C_FA * P_SPOOF / (C_MISS * (1 - P_SPOOF))))
+# Those of ASVspoof 2021's t-DCF (Kinnunen et al. 2020) and of the a-DCF in ASVspoof 5, track 2.
+P_TARGET, P_NONTARGET, C_FA_SPOOF = 0.9405, 0.0095, 10.0
 
 
-def error_curves(real: ArrayLike, fake: ArrayLike) -> Curves:
-    """Sweep the threshold over all scores; an utterance is taken for real when its score lies above.
+class Trials(NamedTuple):
+    """Scores in ascending order, and how many bona fide and spoofed utterances have each.
+
+    Arguments
+    ---------
+    scores : array
+        Shape [scores].
+    real, fake : array
+        Shape [scores], or [draws, scores] for resampled utterances.
+    """
+
+    scores: Array
+    real: Array
+    fake: Array
+
+
+class Rates(NamedTuple):
+    """Both error rates at every threshold, lowest first, as fractions; shape [..., 1 + scores].
+
+    The first threshold lies below all scores, each other one at a score; what lies above it is taken for real.
+    """
+
+    threshold: Array
+    false_rejection: Array
+    false_acceptance: Array
+
+
+class AsvScores(NamedTuple):
+    """Scores of a speaker-verification system, by kind of trial."""
+
+    target: Array
+    nontarget: Array
+    spoof: Array
+
+
+def sort_trials(real: ArrayLike, fake: ArrayLike) -> Trials:
+    """Sort scores for the metrics: ascending, bona fide first among equals, as in the ASVspoof 5 evaluation package.
 
     Arguments
     ---------
@@ -36,9 +68,8 @@ def error_curves(real: ArrayLike, fake: ArrayLike) -> Curves:
 
     Returns
     -------
-    Curves
-        False rejections (real taken for fake) and false acceptances (fake taken for real), as fractions. The first
-        threshold lies below all scores.
+    Trials
+        One entry an utterance.
 
     Raises
     ------
@@ -47,101 +78,18 @@ def error_curves(real: ArrayLike, fake: ArrayLike) -> Curves:
 
     Example
     -------
-    >>> curves = error_curves([2.0, 3.0], [0.0, 1.0])
-    >>> curves.false_rejection.tolist(), curves.false_acceptance.tolist()
-    ([0.0, 0.0, 0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 0.0, 0.0])
+    >>> trials = sort_trials(real=[2.0, 3.0], fake=[0.0, 1.0])
+    >>> trials.scores.tolist(), trials.real.tolist()
+    ([0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 1.0, 1.0])
     """
     real, fake = _check(real, "real"), _check(fake, "fake")
-    scores, is_real = _sorted_scores(real, fake)
-    rejected = np.cumsum(is_real) / len(real)
-    accepted = (len(fake) - np.cumsum(~is_real)) / len(fake)
-    return Curves(
-        np.concatenate([[np.nextafter(scores[0], -np.inf)], scores]),
-        np.concatenate([[0.0], rejected]),
-        np.concatenate([[1.0], accepted]),
-    )
+    scores = np.concatenate([real, fake])
+    order = np.argsort(scores, kind="stable")
+    is_real = (order < len(real)).astype(np.float64)
+    return Trials(scores[order], is_real, 1 - is_real)
 
 
-def equal_error_rate(real: ArrayLike, fake: ArrayLike) -> EqualErrorRate:
-    """The equal error rate as the ASVspoof 5 evaluation package defines it.
-
-    At the point of the sweep where the two error rates are nearest, the mean of both. Neither interpolated nor on the
-    convex hull.
-
-    Arguments
-    ---------
-    real, fake : array of float
-        Scores of bona fide and of spoofed utterances.
-
-    Returns
-    -------
-    EqualErrorRate
-        ``eer`` in [0, 1] and ``threshold``.
-
-    Raises
-    ------
-    InputError
-        When a class is absent, or a score is not a finite number.
-
-    Example
-    -------
-    >>> equal_error_rate(real=[1.0, 2.0, 3.0, 4.0], fake=[-1.0, 0.0, 0.5, 2.5])
-    EqualErrorRate(eer=0.25, threshold=1.0)
-    """
-    curves = error_curves(real, fake)
-    nearest = int(np.abs(curves.false_rejection - curves.false_acceptance).argmin())
-    eer = (curves.false_rejection[nearest] + curves.false_acceptance[nearest]) / 2
-    return EqualErrorRate(float(eer), float(curves.threshold[nearest]))
-
-
-def equal_error_rate_interval(
-    real: ArrayLike, fake: ArrayLike, rng: np.random.Generator, draws: int = 1000, level: float = 0.95
-) -> tuple[float, float]:
-    """Bootstrap interval of the equal error rate: utterances drawn with replacement within each class.
-
-    Utterances of one speaker are not independent: with few speakers the true uncertainty is larger.
-
-    Arguments
-    ---------
-    real, fake : array of float
-        Scores of bona fide and of spoofed utterances.
-    rng : numpy.random.Generator
-        Source of the draws.
-    draws : int
-        Resamplings; 1000 leave the bounds a noise of a few hundredths of the interval's width.
-    level : float
-        Share of the resamplings inside the interval.
-
-    Returns
-    -------
-    low, high : float
-        Percentiles of the resampled rates, fractions.
-
-    Example
-    -------
-    >>> rng = np.random.default_rng(1)
-    >>> low, high = equal_error_rate_interval(rng.normal(2, 1, 200), rng.normal(0, 1, 200), rng)
-    >>> 0.08 < low < 0.159 < high < 0.24
-    True
-    """
-    real, fake = _check(real, "real"), _check(fake, "fake")
-    _, is_real = _sorted_scores(real, fake)
-    rates = []
-    at_once = max(1, 4_000_000 // len(is_real))  # keeps the counts below some tens of megabytes
-    for first in range(0, draws, at_once):
-        size = min(at_once, draws - first)
-        counts = np.empty((size, len(is_real)))
-        for flag, group in ((True, real), (False, fake)):
-            counts[:, is_real == flag] = rng.multinomial(len(group), np.full(len(group), 1 / len(group)), size)
-        rejected = np.cumsum(counts * is_real, axis=1) / len(real)
-        accepted = (len(fake) - np.cumsum(counts * ~is_real, axis=1)) / len(fake)
-        nearest = np.abs(rejected - accepted).argmin(axis=1)[:, None]
-        rates.append(np.take_along_axis(rejected + accepted, nearest, 1)[:, 0] / 2)
-    low, high = np.quantile(np.concatenate(rates), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _check(scores: ArrayLike, label: str) -> NDArray[np.float64]:
+def _check(scores: ArrayLike, label: str) -> Array:
     scores = np.asarray(scores, dtype=np.float64).ravel()
     if not len(scores):
         raise InputError(f"no {label} utterance is among the scores; an error rate needs both classes")
@@ -150,8 +98,318 @@ def _check(scores: ArrayLike, label: str) -> NDArray[np.float64]:
     return scores
 
 
-def _sorted_scores(real: NDArray[np.float64], fake: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-    """Scores in ascending order, bona fide first among equals, and which are of bona fide utterances."""
-    scores = np.concatenate([real, fake])
-    order = np.argsort(scores, kind="stable")
-    return scores[order], order < len(real)
+def error_rates(trials: Trials) -> Rates:
+    """Sweep the threshold over all scores.
+
+    Example
+    -------
+    >>> rates = error_rates(sort_trials(real=[2.0, 3.0], fake=[0.0, 1.0]))
+    >>> rates.false_rejection.tolist(), rates.false_acceptance.tolist()
+    ([0.0, 0.0, 0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 0.0, 0.0])
+    """
+    below = np.nextafter(trials.scores[0], -np.inf)
+    rejected, passed = _sums(trials.real), _sums(trials.fake)
+    with np.errstate(invalid="ignore"):  # a draw of clusters may lack a class: not a number
+        acceptance = (passed[..., -1:] - passed) / passed[..., -1:]
+        return Rates(np.concatenate([[below], trials.scores]), rejected / rejected[..., -1:], acceptance)
+
+
+def _sums(counts: Array) -> Array:
+    """How many utterances there are up to each score, after a zero."""
+    sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1))
+    np.cumsum(counts, axis=-1, out=sums[..., 1:])
+    return sums
+
+
+def _starts(scores: Array) -> NDArray[np.intp]:
+    """Where each distinct score begins."""
+    return np.flatnonzero(np.diff(scores, prepend=-np.inf))
+
+
+def equal_error_rate(rates: Rates) -> tuple[Array, Array]:
+    """The equal error rate as the ASVspoof 5 evaluation package defines it.
+
+    At the point of the sweep where the two error rates are nearest, the mean of both. Neither interpolated nor on the
+    convex hull.
+
+    Arguments
+    ---------
+    rates : Rates
+        Of :func:`error_rates`.
+
+    Returns
+    -------
+    eer, threshold : array
+        A fraction, and the score at which it is reached.
+
+    Example
+    -------
+    >>> eer, threshold = equal_error_rate(error_rates(sort_trials([1.0, 2.0, 3.0, 4.0], [-1.0, 0.0, 0.5, 2.5])))
+    >>> float(eer), float(threshold)
+    (0.25, 1.0)
+    """
+    nearest = np.abs(rates.false_rejection - rates.false_acceptance).argmin(axis=-1, keepdims=True)
+    both = np.take_along_axis(rates.false_rejection + rates.false_acceptance, nearest, -1)
+    return both[..., 0] / 2, rates.threshold[nearest[..., 0]]
+
+
+def interpolated_equal_error_rate(trials: Trials) -> Array:
+    """The equal error rate where straight lines between the points of the ROC cross the diagonal.
+
+    As the Speech Anti-Spoofing Arena has it; equal scores are one point.
+
+    Example
+    -------
+    >>> float(interpolated_equal_error_rate(sort_trials([1.0, 2.0, 3.0, 4.0], [-1.0, 0.0, 0.5, 2.5])))
+    0.25
+    """
+    rates = error_rates(trials)
+    points = np.append(_starts(trials.scores), len(trials.scores))  # point i is after the first i scores
+    rejection, acceptance = rates.false_rejection[..., points], rates.false_acceptance[..., points]
+    after = np.maximum((rejection >= acceptance).argmax(axis=-1), 1)[..., None]
+    low, high = (np.take_along_axis(rejection - acceptance, index, -1)[..., 0] for index in (after - 1, after))
+    start, end = (np.take_along_axis(rejection, index, -1)[..., 0] for index in (after - 1, after))
+    return start + (end - start) * -low / (high - low)
+
+
+def roc_auc(trials: Trials) -> Array:
+    """Probability that a bona fide utterance scores above a spoofed one, ties counted half: the area under the ROC.
+
+    Example
+    -------
+    >>> float(roc_auc(sort_trials(real=[1.0, 2.0], fake=[0.0, 1.0])))
+    0.875
+    """
+    starts = _starts(trials.scores)
+    real, fake = (np.add.reduceat(counts, starts, axis=-1) for counts in (trials.real, trials.fake))
+    below = np.cumsum(fake, axis=-1) - fake / 2
+    with np.errstate(invalid="ignore"):
+        return (real * below).sum(-1) / (real.sum(-1) * fake.sum(-1))
+
+
+def decision_rates(trials: Trials, threshold: float) -> dict[str, Array]:
+    """What comes of taking an utterance for real when its score lies above a threshold.
+
+    Arguments
+    ---------
+    trials : Trials
+        One class may be absent; what needs it is then not a number.
+    threshold : float
+        On the difference of the logits.
+
+    Returns
+    -------
+    dict
+        ``accuracy``; ``precision``, ``recall`` and ``f1`` of the class real; ``fpr``, the share of the spoofed
+        utterances taken for real; ``fnr``, that of the bona fide ones taken for fake. Fractions.
+
+    Example
+    -------
+    >>> rates = decision_rates(sort_trials(real=[1.0, 2.0, 3.0, -1.0], fake=[-2.0, 0.5]), threshold=0.0)
+    >>> {name: float(rate) for name, rate in rates.items()}
+    {'accuracy': 0.6666666666666666, 'precision': 0.75, 'recall': 0.75, 'f1': 0.75, 'fpr': 0.5, 'fnr': 0.25}
+    """
+    above = trials.scores > threshold
+    real, fake = trials.real.sum(-1), trials.fake.sum(-1)
+    kept, passed = trials.real[..., above].sum(-1), trials.fake[..., above].sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "accuracy": (kept + fake - passed) / (real + fake),
+            "precision": kept / (kept + passed),
+            "recall": kept / real,
+            "f1": 2 * kept / (kept + passed + real),
+            "fpr": passed / fake,
+            "fnr": 1 - kept / real,
+        }
+
+
+def min_dcf(rates: Rates) -> Array:
+    """The smallest detection cost of any threshold, normalised as in ASVspoof 5: 1 is a detector that always says one.
+
+    min over t of ``c_miss (1 - p_spoof) P_miss(t) + c_fa p_spoof P_fa(t)``, over the smaller of its two weights;
+    taking real for fake costs 1, fake for real 10, and spoofed speech has a prior of 0.05.
+
+    Arguments
+    ---------
+    rates : Rates
+        Of :func:`error_rates`.
+
+    Example
+    -------
+    >>> float(min_dcf(error_rates(sort_trials(real=[2.0, 3.0], fake=[0.0, 1.0]))))
+    0.0
+    """
+    miss, alarm = C_MISS * (1 - P_SPOOF), C_FA * P_SPOOF
+    return (miss * rates.false_rejection + alarm * rates.false_acceptance).min(-1) / min(miss, alarm)
+
+
+def act_dcf(trials: Trials) -> Array:
+    """The cost of :func:`min_dcf` at the threshold that is right for log-likelihood ratios.
+
+    That is ``ln(c_fa p_spoof / (c_miss (1 - p_spoof)))``, -0.6419 for ASVspoof 5; a score at it is taken for real, as
+    there. Scores that are not calibrated make it large.
+
+    Arguments
+    ---------
+    trials : Trials
+        Scores are natural log-likelihood ratios.
+
+    Example
+    -------
+    >>> float(act_dcf(sort_trials(real=[2.0, -3.0], fake=[-1.0, -2.0])))
+    0.95
+    """
+    miss, alarm = C_MISS * (1 - P_SPOOF), C_FA * P_SPOOF
+    rejected = trials.scores < ACT_DCF_THRESHOLD
+    with np.errstate(invalid="ignore"):
+        missed = trials.real[..., rejected].sum(-1) / trials.real.sum(-1)
+        accepted = trials.fake[..., ~rejected].sum(-1) / trials.fake.sum(-1)
+    return (miss * missed + alarm * accepted) / min(miss, alarm)
+
+
+def cllr(trials: Trials) -> Array:
+    """Cost of log-likelihood ratios (Brümmer and du Preez 2006), in bits: 0 is perfect, 1 knows nothing.
+
+    ``0.5 / ln 2 [mean ln(1 + exp(-s)) over bona fide + mean ln(1 + exp(s)) over spoofed utterances]``
+
+    Arguments
+    ---------
+    trials : Trials
+        Scores are natural log-likelihood ratios.
+
+    Example
+    -------
+    >>> float(cllr(sort_trials(real=[0.0], fake=[0.0])))
+    1.0
+    """
+    with np.errstate(invalid="ignore"):
+        real = trials.real @ np.logaddexp(0, -trials.scores) / trials.real.sum(-1)
+        fake = trials.fake @ np.logaddexp(0, trials.scores) / trials.fake.sum(-1)
+    return (real + fake) / (2 * np.log(2))
+
+
+def min_cllr(trials: Trials) -> Array:
+    """:func:`cllr` after the best monotone calibration on these very scores (pool adjacent violators).
+
+    Example
+    -------
+    >>> float(min_cllr(sort_trials(real=[5.0, 6.0], fake=[1.0, 2.0])))
+    0.0
+    """
+    starts = _starts(trials.scores)
+    real, fake = (np.add.reduceat(counts, starts, axis=-1) for counts in (trials.real, trials.fake))
+    draws = np.array([_min_cllr(*pair) for pair in zip(np.atleast_2d(real), np.atleast_2d(fake), strict=True)])
+    return draws.reshape(real.shape[:-1])
+
+
+def _min_cllr(real: Array, fake: Array) -> float:
+    drawn = real + fake > 0
+    # both classes weigh half, whatever their sizes
+    real, fake = real[drawn] / max(real.sum(), 1), fake[drawn] / max(fake.sum(), 1)
+    if not (real.any() and fake.any()):
+        return np.nan
+    blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks[:-1]
+    real, fake = (np.add.reduceat(shares, blocks) for shares in (real, fake))
+    posterior = real / (real + fake)
+    # a block that holds one class alone is certain, and right
+    bits = real @ np.log2(np.where(real > 0, posterior, 1)) + fake @ np.log2(np.where(fake > 0, 1 - posterior, 1))
+    return float(-bits / 2)
+
+
+def min_t_dcf(rates: Rates, asv: AsvScores) -> Array:
+    """The smallest normalised cost of a detector in front of a given speaker-verification system, ASV-constrained.
+
+    Kinnunen et al. 2020, "Tandem assessment of spoofing countermeasures and automatic speaker verification", with the
+    parameters of ASVspoof 2021. The verification system decides at its own equal error rate.
+
+    Arguments
+    ---------
+    rates : Rates
+        Of the detector.
+    asv : AsvScores
+        Of the verification system.
+
+    Example
+    -------
+    >>> asv = AsvScores(np.array([2.0, 3.0]), np.array([-2.0, -1.0]), np.array([1.5, 2.5]))
+    >>> rates = error_rates(sort_trials(real=[2.0, 3.0], fake=[0.0, 1.0]))
+    >>> float(min_t_dcf(rates, asv))
+    0.0
+    """
+    _, at = equal_error_rate(error_rates(sort_trials(asv.target, asv.nontarget)))
+    # as the package of the challenges has it, a score at the threshold is accepted
+    missed, alarms, spoofs = (asv.target < at).mean(), (asv.nontarget >= at).mean(), (asv.spoof >= at).mean()
+    always = P_TARGET * C_MISS * missed + P_NONTARGET * C_FA * alarms
+    miss, alarm = P_TARGET * C_MISS - always, P_SPOOF * C_FA_SPOOF * spoofs
+    if miss <= 0 or alarm <= 0:
+        raise InputError("the speaker-verification scores accept no spoofed or no target speech: a t-DCF says nothing")
+    cost = always + miss * rates.false_rejection + alarm * rates.false_acceptance
+    return cost.min(-1) / (always + min(miss, alarm))
+
+
+def min_a_dcf(asv: AsvScores) -> float:
+    """The smallest normalised cost of a system that verifies speakers and rejects spoofed speech with one score.
+
+    Shim et al. 2024, "a-DCF: an architecture agnostic metric with application to spoofing-robust speaker verification",
+    with the parameters of ASVspoof 5, track 2.
+
+    Arguments
+    ---------
+    asv : AsvScores
+        Of the system.
+
+    Example
+    -------
+    >>> min_a_dcf(AsvScores(np.array([2.0, 3.0]), np.array([-2.0]), np.array([1.0, 2.5])))
+    0.5316...
+    """
+    target, nontarget, spoof = (_check(scores, kind) for scores, kind in zip(asv, AsvScores._fields, strict=True))
+    thresholds = np.concatenate([[-np.inf], np.unique(np.concatenate([target, nontarget, spoof]))])
+    missed = np.searchsorted(np.sort(target), thresholds, side="right") / len(target)
+    alarms, spoofs = (
+        1 - np.searchsorted(np.sort(scores), thresholds, side="right") / len(scores) for scores in (nontarget, spoof)
+    )
+    miss, alarm, spoofed = P_TARGET * C_MISS, P_NONTARGET * C_FA, P_SPOOF * C_FA_SPOOF
+    cost = miss * missed + alarm * alarms + spoofed * spoofs
+    return float(cost.min() / min(miss, alarm + spoofed))
+
+
+def measure(trials: Trials, threshold: float, ratios: Array | None = None) -> dict[str, Array]:
+    """All that scores alone say of a detector.
+
+    Arguments
+    ---------
+    trials : Trials
+        With both classes, but for draws of clusters: what lacks a class is not a number.
+    threshold : float
+        Of the decision, on the difference of the logits.
+    ratios : array, optional
+        Log-likelihood ratios of the scores, in their order, for ``act_dcf`` and ``cllr``; without them the scores
+        themselves are taken for such.
+
+    Returns
+    -------
+    dict
+        ``eer``, ``eer_threshold``, ``eer_interpolated``, ``roc_auc``, those of :func:`decision_rates`, ``min_dcf``,
+        ``act_dcf``, ``cllr`` and ``min_cllr``.
+
+    Example
+    -------
+    >>> figures = measure(sort_trials(real=[1.0, 2.0], fake=[-1.0, 1.5]), threshold=0.0)
+    >>> float(figures["eer"]), float(figures["accuracy"])
+    (0.5, 0.75)
+    """
+    rates = error_rates(trials)
+    eer, eer_threshold = equal_error_rate(rates)
+    calibrated = trials if ratios is None else trials._replace(scores=ratios)
+    return {
+        "eer": eer,
+        "eer_threshold": eer_threshold,
+        "eer_interpolated": interpolated_equal_error_rate(trials),
+        "roc_auc": roc_auc(trials),
+        **decision_rates(trials, threshold),
+        "min_dcf": min_dcf(rates),
+        "act_dcf": act_dcf(calibrated),
+        "cllr": cllr(calibrated),
+        "min_cllr": min_cllr(trials),
+    }

@@ -1,173 +1,204 @@
-"""What scores say: a table of error rates and a picture."""
+"""The report of an evaluation: a folder with a page to read, tables to copy, and figures for other programs."""
 
+import json
+import math
 import os
-from collections.abc import Mapping
-from itertools import cycle
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from antideepfake.files import atomic_path
-from antideepfake.scoring.metrics import equal_error_rate, equal_error_rate_interval, error_curves
+from antideepfake import __version__
+from antideepfake.calibration import Calibration
+from antideepfake.files import atomic_open, atomic_path
+from antideepfake.scoring import tables
+from antideepfake.scoring.evaluation import Evaluation, Group
+from antideepfake.scoring.metrics import sort_trials
+from antideepfake.scoring.pictures import draw_groups, draw_reliability, draw_scores, figure_to_svg, save_figure
+from antideepfake.scoring.record import ScoreRecord
 
 
-def generator_table(scores: pd.DataFrame, seen: set[str], seed: int = 1234) -> pd.DataFrame:
-    """Error rates over all generators, those seen in training, those unseen, and each by itself.
+@dataclass(frozen=True)
+class System:
+    """A system, its scores and what they say.
 
     Arguments
     ---------
     scores : pandas.DataFrame
-        As :func:`antideepfake.scoring.read_scores` gives, with the column Attack: ``-`` where the generator is unknown.
-    seen : set of str
-        Generators (Attack) of the training set.
-    seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a group: ``generators``, ``real`` and ``fake`` (utterances), ``eer``, ``low`` and ``high`` (the 95 %
-        interval; fractions). Every group is held against all bona fide utterances.
-
-    Raises
-    ------
-    InputError
-        When a class is absent.
-
-    Example
-    -------
-    >>> scores = pd.DataFrame({
-    ...     "Score": [2.0, 3.0, -1.0, 2.5],
-    ...     "Label": ["real", "real", "fake", "fake"],
-    ...     "Attack": ["-", "-", "world", "piper"],
-    ... })
-    >>> generator_table(scores, seen={"world"})[["generators", "fake", "eer"]].values.tolist()
-    [['all', 2, 0.5], ['seen in training', 1, 0.0], ['unseen', 1, 0.75], ['piper (unseen)', 1, 0.75], ['world', 1, 0.0]]
+        As :func:`antideepfake.scoring.read_scores` gives.
+    evaluation : Evaluation
+        Of them.
+    calibration : callable, optional
+        From scores to log-likelihood ratios.
+    source : str
+        The score file.
+    sha256 : str
+        Of its content.
+    record : ScoreRecord, optional
+        What made it.
     """
-    rng = np.random.default_rng(seed)
-    real = scores.loc[scores["Label"] == "real", "Score"].to_numpy()
-    fakes = scores[scores["Label"] == "fake"]
-    groups = [("all", fakes), *split_by_generator(fakes, seen).items()]
-    for generator, group in sorted(fakes[fakes["Attack"] != "-"].groupby("Attack"), key=lambda item: str(item[0])):
-        groups.append((str(generator) if generator in seen else f"{generator} (unseen)", group))
-    rows = []
-    for name, group in groups:
-        fake = group["Score"].to_numpy()
-        eer = equal_error_rate(real, fake).eer
-        low, high = equal_error_rate_interval(real, fake, rng)
-        rows.append({"generators": name, "real": len(real), "fake": len(fake), "eer": eer, "low": low, "high": high})
-    return pd.DataFrame(rows)
+
+    scores: pd.DataFrame
+    evaluation: Evaluation
+    calibration: Calibration | None = None
+    source: str = ""
+    sha256: str = ""
+    record: ScoreRecord | None = None
 
 
-def split_by_generator(fakes: pd.DataFrame, seen: set[str]) -> dict[str, pd.DataFrame]:
-    """Divide spoofed utterances by whether their generator was there in training.
-
-    Arguments
-    ---------
-    fakes : pandas.DataFrame
-        With the column Attack.
-    seen : set of str
-        Generators of the training set.
-
-    Returns
-    -------
-    dict
-        ``seen in training``, ``unseen`` and ``generator unknown``, those that are not empty.
-
-    Example
-    -------
-    >>> list(split_by_generator(pd.DataFrame({"Attack": ["piper", "-"]}), seen={"world"}))
-    ['unseen', 'generator unknown']
-    """
-    unknown = fakes["Attack"] == "-"
-    is_seen = fakes["Attack"].isin(seen) & ~unknown
-    groups = {
-        "seen in training": fakes[is_seen],
-        "unseen": fakes[~is_seen & ~unknown],
-        "generator unknown": fakes[unknown],
-    }
-    return {name: group for name, group in groups.items() if len(group)}
-
-
-def format_generator_table(table: pd.DataFrame) -> str:
-    """Lay out :func:`generator_table` for a terminal, percentages with their interval.
-
-    Arguments
-    ---------
-    table : pandas.DataFrame
-        As :func:`generator_table` gives.
-
-    Returns
-    -------
-    str
-        Lines of fewer than 100 columns.
-
-    Example
-    -------
-    >>> row = {"generators": "all", "real": 10, "fake": 20, "eer": 0.1, "low": 0.02, "high": 0.2}
-    >>> print(format_generator_table(pd.DataFrame([row])))
-    generators                          real   fake   EER %   95 % interval
-    all                                   10     20   10.00    2.00 - 20.00
-    """
-    lines = [f"{'generators':<34}{'real':>6} {'fake':>6}   EER %   95 % interval"]
-    for row in table.itertuples():
-        interval = f"{100 * row.low:.2f} - {100 * row.high:.2f}"
-        lines.append(f"{row.generators[:33]:<34}{row.real:>6} {row.fake:>6} {100 * row.eer:>7.2f}{interval:>16}")
-    return "\n".join(lines)
-
-
-def plot_scores(
-    scores: Mapping[str, np.ndarray], path: str | os.PathLike, threshold: float | None = None, title: str = ""
+def write_report(
+    folder: str | os.PathLike, systems: Sequence[System], title: str, warnings: Sequence[str] = ()
 ) -> None:
-    """Draw the histogram of the scores and the DET curves, side by side.
+    """Write ``report.html``, ``metrics.json``, ``metrics.csv``, ``tables.md``, ``tables.tex`` and ``scores.png``.
 
     Arguments
     ---------
-    scores : mapping of str to array
-        ``real``: scores of bona fide utterances; every other entry: scores of a group of spoofed ones, under its name.
-    path : str or Path
-        A PNG, PDF or SVG file.
-    threshold : float, optional
-        The decision threshold, drawn as a line.
+    folder : str or Path
+        Where to.
+    systems : sequence of System
+        One or several; the others are held against the first.
     title : str
-        Above the picture.
+        What was evaluated.
+    warnings : sequence of str
+        What stands in front of all figures.
     """
-    import matplotlib
+    folder = Path(folder)
+    evaluations = [system.evaluation for system in systems]
+    with atomic_open(folder / "metrics.json") as file:
+        json.dump(_as_plain_data(systems, title, warnings), file, indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic_path(folder / "metrics.csv") as temporary:
+        tables.flatten(evaluations).to_csv(temporary, index=False)
+    parts = _tables(evaluations)
+    for name, layout, mark in (("tables.md", tables.format_markdown, "##"), ("tables.tex", tables.format_latex, "%")):
+        with atomic_open(folder / name) as file:
+            file.write("\n\n".join(f"{mark} {caption}\n\n{layout(table)}" for caption, table in parts) + "\n")
+    pictures = _pictures(systems)
+    for name, figure in pictures:
+        if name == "scores":
+            save_figure(figure, folder / "scores.png")
+    environment = Environment(
+        loader=PackageLoader("antideepfake.scoring", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("report.html").render(
+        title=title,
+        warnings=warnings,
+        systems=systems,
+        notes=[note for evaluation in evaluations for note in tables.notes(evaluation)],
+        number=tables.format_number,
+        tables=parts,
+        pictures=[(name, Markup(figure_to_svg(figure, name))) for name, figure in pictures],
+        versions=_versions(),
+        command=" ".join(map(shlex.quote, sys.argv)),
+        today=date.today().isoformat(),
+    )
+    with atomic_open(folder / "report.html") as file:
+        file.write(page)
 
-    matplotlib.use("Agg")  # draws to files; a machine without a screen has no other
-    from matplotlib import pyplot
 
-    colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # Okabe and Ito's, told apart by the colour-blind
-    figure, (histogram, det) = pyplot.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    bins = np.histogram_bin_edges(np.concatenate(list(scores.values())), 40)
-    for (name, values), colour in zip(scores.items(), cycle(colours), strict=False):
-        histogram.hist(values, bins, density=True, alpha=0.45, color=colour, label=f"{name} ({len(values)})")
-        histogram.hist(values, bins, density=True, histtype="step", color=colour)
-    if threshold is not None:
-        histogram.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
-    histogram.set(xlabel="score (logit of real - logit of fake)", ylabel="density")
-    histogram.set_ylim(top=1.35 * histogram.get_ylim()[1])  # room for the legend
-    histogram.legend(frameon=False)
+def _tables(evaluations: Sequence[Evaluation]) -> list[tuple[str, pd.DataFrame]]:
+    parts = []
+    several = len(evaluations) > 1
+    if several:
+        parts.append(("Systems", tables.system_table(evaluations)))
+        parts.append(("Differences", tables.difference_table(evaluations)))
+    for evaluation in evaluations:
+        of = f" of {evaluation.name}" if several else ""
+        parts.append((f"All figures{of}", tables.overall_table(evaluation.overall)))
+        for column, groups in evaluation.groups.items():
+            parts.append((f"By {column}{of}", tables.group_table([evaluation.overall, *groups], column)))
+    return [(caption, table) for caption, table in parts if len(table)]
 
-    rates = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])
-    limits = norm.ppf([0.001, 0.95])
-    for (name, values), colour in zip(scores.items(), cycle(colours), strict=False):
-        if name == "real":
-            continue
-        curves = error_curves(scores["real"], values)
-        eer = equal_error_rate(scores["real"], values).eer
-        x, y = (norm.ppf(np.clip(rate, 1e-4, 1 - 1e-4)) for rate in (curves.false_acceptance, curves.false_rejection))
-        det.plot(x, y, color=colour, drawstyle="steps-post", label=f"{name}: EER {100 * eer:.1f} %")
-    det.plot(limits, limits, color="grey", linewidth=0.7, linestyle=":")
-    ticks = [f"{100 * rate:g}" for rate in rates]
-    det.set(xlabel="fake taken for real, %", ylabel="real taken for fake, %", xlim=limits, ylim=limits)
-    det.set_xticks(norm.ppf(rates), ticks)
-    det.set_yticks(norm.ppf(rates), ticks)
-    det.set_aspect("equal")
-    det.grid(alpha=0.3)
-    det.legend(frameon=False)
-    figure.suptitle(title)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
+
+def _pictures(systems: Sequence[System]) -> list[tuple[str, Any]]:
+    """Draw what needs both classes."""
+    whole = [system for system in systems if system.evaluation.overall.is_complete]
+    if not whole:
+        return []
+    pictures = []
+    curves, ratios = {}, {}
+    for system in whole:
+        is_real = (system.scores["Label"] == "real").to_numpy()
+        values = system.scores["Score"].to_numpy()
+        curves[system.evaluation.name] = sort_trials(values[is_real], values[~is_real])
+        stated = system.calibration(values) if system.calibration else values
+        ratios[system.evaluation.name] = (stated[is_real], stated[~is_real])
+    first = whole[0]
+    is_real = (first.scores["Label"] == "real").to_numpy()
+    real, fake = (first.scores.loc[kind, "Score"].to_numpy() for kind in (is_real, ~is_real))
+    fakes = {"fake": fake}
+    if "Generators" in first.scores and len(whole) == 1:
+        kinds = first.scores["Generators"].to_numpy()
+        scores = first.scores["Score"].to_numpy()
+        fakes = {f"fake, {kind}": scores[kinds == kind] for kind in np.unique(kinds[~is_real])}
+        curves = {name: sort_trials(real, values) for name, values in fakes.items()}
+    name = first.evaluation.name if len(whole) > 1 else ""
+    pictures.append(("scores", draw_scores(real, fakes, curves, first.evaluation.threshold, name)))
+    for column, groups in first.evaluation.groups.items():
+        if sum(1 for group in groups if group.is_complete) > 1:
+            pictures.append((f"by {column}", draw_groups(groups, column)))
+    pictures.append(("reliability", draw_reliability(ratios)))
+    return pictures
+
+
+def _as_plain_data(systems: Sequence[System], title: str, warnings: Sequence[str]) -> dict[str, Any]:
+    def figures(group: Group) -> dict[str, Any]:
+        values: dict[str, Any] = {name: _finite(estimate.value) for name, estimate in group.figures.items()}
+        intervals = {name: [_finite(low), _finite(high)] for name, (_, low, high) in group.figures.items()}
+        return {**values, "intervals": intervals, "real": group.real, "fake": group.fake, "note": group.note}
+
+    def describe(system: System) -> dict[str, Any]:
+        evaluation = system.evaluation
+        return {
+            "name": evaluation.name,
+            "scores": system.source,
+            "sha256": system.sha256,
+            "threshold": evaluation.threshold,
+            "threshold_source": evaluation.threshold_source,
+            "calibrated": system.calibration is not None,
+            "overall": figures(evaluation.overall),
+            "groups": {
+                column: {group.name: figures(group) for group in groups} for column, groups in evaluation.groups.items()
+            },
+            "made_by": asdict(system.record) if system.record else None,
+        }
+
+    first, *others = systems
+    compared = [
+        {
+            **describe(system),
+            "difference_to_first": {
+                name: {key: _finite(value) for key, value in difference._asdict().items()}
+                for name, difference in system.evaluation.differences.items()
+            },
+            "utterances_in_common": system.evaluation.common,
+        }
+        for system in others
+    ]
+    return {
+        "title": title,
+        **describe(first),
+        "compared": compared,
+        "warnings": list(warnings),
+        "command": sys.argv,
+        "date": date.today().isoformat(),
+        "versions": _versions(),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _versions() -> dict[str, str]:
+    packages = {name: version(name) for name in ("torch", "speechbrain", "transformers", "numpy", "pandas", "scipy")}
+    return {"antideepfake": __version__, "python": platform.python_version(), **packages}

@@ -6,6 +6,7 @@ code reads it.
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -18,10 +19,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.csv
 from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.protocol import LABELS, read_lines
+from antideepfake.scoring.metrics import AsvScores
 from antideepfake.scoring.parts import Parts
 
 
@@ -207,19 +211,80 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     if missing:
         raise InputError(f"{path}, line 1: no column {', '.join(missing)}; a score file begins with ID,Score,Label")
     names = {str(index): label for index, label in enumerate(LABELS)} | {"": ""}
-    scores = np.empty(len(table))
-    rows = zip(table.index, table["Score"], table["Label"], strict=True)
-    for position, (line, pair, label) in enumerate(rows):
+    wrong = ~table["Label"].isin(list(names))
+    if wrong.any():
+        line = wrong.idxmax()
+        label = table.loc[line, "Label"]
+        raise InputError(f"{path}, line {line}: the Label is '{label}'; it must be 1 (real) or 0 (fake)")
+    logits = _parse_pairs(table["Score"], path)
+    labels = table["Label"].map(names)
+    return table.assign(Score=logits[:, 1] - logits[:, 0], Label=labels).reset_index(drop=True)
+
+
+def _parse_pairs(pairs: pd.Series, path: str | os.PathLike) -> NDArray[np.float64]:
+    """Read pairs of logits: all at once, and one by one only where that fails."""
+    lines = ",".join(pairs.tolist()).replace("],[", "\n")
+    options = {
+        "read_options": pyarrow.csv.ReadOptions(column_names=["fake", "real"]),
+        "convert_options": pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(["fake", "real"], pyarrow.float64())),
+    }
+    try:
+        table = pyarrow.csv.read_csv(io.BytesIO(lines[1:-1].encode()), **options)
+        if len(table) == len(pairs) and lines.startswith("[") and lines.endswith("]"):
+            return np.stack([column.to_numpy() for column in table.columns], axis=1)
+    except pyarrow.ArrowInvalid:
+        pass
+    logits = np.empty((len(pairs), 2))
+    for position, (line, pair) in enumerate(pairs.items()):
         try:
             fake, real = json.loads(pair)
-            scores[position] = float(real) - float(fake)
+            logits[position] = float(fake), float(real)
         except (ValueError, TypeError):
             raise InputError(
                 f"{path}, line {line}: the Score is '{pair}'; it must be [fake_logit, real_logit]"
             ) from None
-        if label not in names:
-            raise InputError(f"{path}, line {line}: the Label is '{label}'; it must be 1 (real) or 0 (fake)")
-    return table.assign(Score=scores, Label=table["Label"].map(names)).reset_index(drop=True)
+    return logits
+
+
+def read_asv_scores(path: str | os.PathLike) -> AsvScores:
+    """Read the scores of a speaker-verification system.
+
+    Arguments
+    ---------
+    path : str or Path
+        A CSV file with the columns Key (``target``, ``nontarget`` or ``spoof``) and Score.
+
+    Returns
+    -------
+    AsvScores
+        Of each kind.
+
+    Raises
+    ------
+    InputError
+        When a column or a kind is missing, or a value is malformed; names the line.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "asv.csv"
+    >>> _ = path.write_text("Key,Score\\ntarget,2.5\\nnontarget,-1\\nspoof,0.5\\n")
+    >>> read_asv_scores(path).target.tolist()
+    [2.5]
+    """
+    table = read_lines(path)
+    missing = [column for column in ("Key", "Score") if column not in table]
+    if missing:
+        raise InputError(f"{path}, line 1: no column {', '.join(missing)}; it needs Key and Score")
+    scores = pd.to_numeric(table["Score"], errors="coerce")
+    wrong = ~np.isfinite(scores) | ~table["Key"].isin(AsvScores._fields)
+    if wrong.any():
+        line = wrong.idxmax()
+        raise InputError(f"{path}, line {line}: Key is target, nontarget or spoof, and Score a number")
+    kinds = [scores[table["Key"] == kind].to_numpy() for kind in AsvScores._fields]
+    for kind, values in zip(AsvScores._fields, kinds, strict=True):
+        if not len(values):
+            raise InputError(f"{path}: no {kind} trial is in it; it needs target, nontarget and spoof")
+    return AsvScores(*kinds)
 
 
 def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float]]:

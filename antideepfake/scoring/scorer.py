@@ -2,14 +2,17 @@
 
 import hashlib
 import os
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from antideepfake import __version__
 from antideepfake.processes import wait_for_all
 from antideepfake.protocol import LABELS, resolve_path
+from antideepfake.scoring.record import ScoreRecord
 from antideepfake.scoring.score_file import ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
@@ -41,8 +44,8 @@ def score_protocol(
     data_folder : str or Path
         What ``$ROOT`` stands for.
     output : str or Path
-        The score file, in the order of the protocol. Files that cannot be read are listed in
-        ``<output>.skipped.csv``, which is there only if some cannot.
+        The score file, in the order of the protocol; ``<output>.json`` says what made it. Files that cannot be read are
+        listed in ``<output>.skipped.csv``, which is there only if some cannot.
     batch_seconds, num_workers :
         As :meth:`antideepfake.inference.Detector.score_files`.
     quiet : bool
@@ -85,7 +88,12 @@ def score_protocol(
                     writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
                 progress.update()
     wait_for_all(world_size)
-    return writer.merge(len(protocol)) if rank == 0 else []
+    if rank > 0:
+        return []
+    skipped = writer.merge(len(protocol))
+    today = date.today().isoformat()
+    ScoreRecord(detector.weights_digest(), __version__, today, detector.hparams.metadata).save(output)
+    return skipped
 
 
 def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:

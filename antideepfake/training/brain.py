@@ -24,7 +24,7 @@ from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.lobes import compute_logits
 from antideepfake.processes import average, gather, rank_and_size
-from antideepfake.scoring import equal_error_rate
+from antideepfake.scoring import equal_error_rate, error_rates, sort_trials
 from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
 
@@ -250,7 +250,8 @@ class DetectorBrain(Brain):
         logits = np.array([(fake, real) for _, fake, real, _ in scores])
         targets = np.array([target for *_, target in scores])
         difference = logits[:, 1] - logits[:, 0]
-        error, threshold = equal_error_rate(difference[targets == 1], difference[targets == 0])
+        trials = sort_trials(difference[targets == 1], difference[targets == 0])
+        error, threshold = map(float, equal_error_rate(error_rates(trials)))
         loss = self.hparams.loss(
             torch.tensor(logits, dtype=torch.float32, device=self.device), torch.tensor(targets, device=self.device)
         ).item()

@@ -24,17 +24,19 @@ from antideepfake import __version__
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.dataio import BatchPlan, PlannedBatches, make_dataset
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_open, atomic_path, sha256
+from antideepfake.files import atomic_open, sha256
 from antideepfake.inference import load_detector
 from antideepfake.processes import rank_and_size, wait_for_all
 from antideepfake.protocol import LABELS
 from antideepfake.scoring import (
-    format_generator_table,
-    generator_table,
-    plot_scores,
+    Evaluator,
+    System,
+    format_evaluations,
+    read_record,
     read_scores,
     score_protocol,
-    split_by_generator,
+    split_generators,
+    write_report,
 )
 from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
@@ -213,7 +215,7 @@ def evaluate_model(
     title: str = "",
     device: str = "cpu",
 ) -> int:
-    """Score a test set with a model folder; print the error rates and draw them. All processes of a run call it.
+    """Score a test set with a model folder; print and report the error rates. All processes of a run call it.
 
     Arguments
     ---------
@@ -224,9 +226,9 @@ def evaluate_model(
     data_folder : str or Path
         What ``$ROOT`` stands for.
     output_folder : str or Path
-        Takes ``scores.csv``, ``eer.csv`` and ``scores.png``.
+        Takes ``scores.csv`` and the folder ``report``.
     title : str
-        Of the picture.
+        Of the report.
     device : str
         As :func:`antideepfake.inference.load_detector`.
 
@@ -242,17 +244,15 @@ def evaluate_model(
     skipped = score_protocol(detector, test_set, data_folder, folder / "scores.csv", rank=rank, world_size=size)
     if rank > 0:
         return 0
-    scores = read_scores(folder / "scores.csv")
-    seen = set(metadata.training_generators)
-    table = generator_table(scores, seen)
-    with atomic_path(folder / "eer.csv") as temporary:
-        table.to_csv(temporary, index=False)
-    print(format_generator_table(table))
-
-    values = {"real": scores.loc[scores["Label"] == "real", "Score"].to_numpy()}
-    for name, group in split_by_generator(scores[scores["Label"] == "fake"], seen).items():
-        values[f"fake, {name}"] = group["Score"].to_numpy()
-    plot_scores(values, folder / "scores.png", metadata.threshold, title)
+    path = folder / "scores.csv"
+    scores = read_scores(path)
+    by = ["Generators", "Attack"] if (scores["Attack"] != "-").any() else []
+    scores["Generators"] = split_generators(scores, metadata.training_generators)
+    calibration = metadata.log_likelihood_ratio()
+    evaluation = Evaluator(metadata.threshold, metadata.threshold_source, calibration).evaluate(scores, "test set", by)
+    print(format_evaluations([evaluation]))
+    system = System(scores, evaluation, calibration, str(path), sha256([path]), read_record(path))
+    write_report(folder / "report", [system], title or "Test set")
     if skipped:
         print(f"{len(skipped)} files of the test set skipped; see {folder}/scores.csv.skipped.csv", file=sys.stderr)
     return len(skipped)
@@ -274,7 +274,7 @@ def finish_experiment(
     test_set : pandas.DataFrame, optional
         Protocol. Without it there is no evaluation.
     title : str
-        Of the picture.
+        Of the report.
 
     Returns
     -------

@@ -34,12 +34,10 @@ from antideepfake.errors import InputError, run_program
 from antideepfake.files import atomic_open, atomic_path
 from antideepfake.protocol import (
     build_protocol,
-    find_shortcuts,
     format_counts,
-    format_shortcuts,
-    measure_shortcuts,
     read_protocol,
 )
+from antideepfake.protocol.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
 
 logger = logging.getLogger("minicorpus")
 

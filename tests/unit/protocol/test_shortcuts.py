@@ -11,8 +11,14 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.protocol import build_protocol, find_shortcuts, format_shortcuts, measure_shortcuts, read_protocol
-from antideepfake.protocol.shortcuts import area_under_curve, measure_properties
+from antideepfake.protocol import build_protocol, read_protocol
+from antideepfake.protocol.shortcuts import (
+    area_under_curve,
+    find_shortcuts,
+    format_shortcuts,
+    measure_properties,
+    measure_shortcuts,
+)
 
 RATE = 16000
 TOOL = Path(__file__).parents[3] / "tools/check_shortcuts.py"

@@ -1,0 +1,149 @@
+"""Fitting a calibration, fusing systems, and choosing a threshold for a wanted operating point."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression, minimize
+from scipy.special import expit
+
+from antideepfake.calibration import Isotonic, Logistic
+from antideepfake.errors import InputError
+from antideepfake.scoring.metrics import Array, equal_error_rate, error_rates, sort_trials
+
+
+def fit_logistic(real: ArrayLike, fake: ArrayLike) -> Logistic:
+    """Fit :class:`Logistic`: the least Cllr on a development set, both classes weighing half.
+
+    Arguments
+    ---------
+    real, fake : array of float
+        Scores of bona fide and of spoofed utterances, shape [utterances], or [utterances, systems] to fuse systems.
+
+    Returns
+    -------
+    Logistic
+        A trace of ridge (1e-4 on standardised scores) keeps it finite where the classes do not overlap.
+
+    Raises
+    ------
+    InputError
+        When a class is absent, or a score is not a finite number.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(1)
+    >>> calibrate = fit_logistic(rng.normal(3, 1, 5000), rng.normal(1, 1, 5000))  # the true ratio is 2 s - 4
+    >>> [round(value, 1) for value in (*calibrate.weights, calibrate.offset)]
+    [2.0, -4.0]
+    """
+    real, fake = (np.asarray(scores, dtype=np.float64) for scores in (real, fake))
+    sort_trials(real, fake)  # says what is amiss
+    real, fake = (scores.reshape(len(scores), -1) for scores in (real, fake))
+    both = np.concatenate([real, fake])
+    mean, scale = both.mean(0), np.maximum(both.std(0), 1e-12)
+    inputs = np.hstack([(both - mean) / scale, np.ones((len(both), 1))])
+    target = np.concatenate([np.ones(len(real)), np.zeros(len(fake))])
+    weight = np.where(target == 1, 0.5 / len(real), 0.5 / len(fake))
+
+    def loss(parameters: Array) -> tuple[float, Array]:
+        ratio = inputs @ parameters
+        ridge = 1e-4 * parameters[:-1]
+        value = weight @ np.logaddexp(0, np.where(target == 1, -ratio, ratio)) + ridge @ parameters[:-1] / 2
+        return float(value), inputs.T @ (weight * (expit(ratio) - target)) + np.append(ridge, 0.0)
+
+    fitted = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
+    weights = fitted[:-1] / scale
+    return Logistic([float(value) for value in weights], float(fitted[-1] - weights @ mean))
+
+
+def fit_isotonic(real: ArrayLike, fake: ArrayLike) -> Isotonic:
+    """Fit :class:`Isotonic` by pool adjacent violators; it wants some hundred utterances of each class.
+
+    Arguments
+    ---------
+    real, fake : array of float
+        Scores of a development set, shape [utterances].
+
+    Returns
+    -------
+    Isotonic
+        An utterance of each class is added at both ends (Laplace's rule), so that no ratio is infinite.
+
+    Raises
+    ------
+    InputError
+        When a class is absent, or a score is not a finite number.
+
+    Example
+    -------
+    >>> [round(ratio, 2) for ratio in fit_isotonic(real=[2.0, 3.0, 4.0], fake=[0.0, 1.0, 2.5]).ratios]
+    [-1.1, -1.1, 0.0, 0.0, 1.1, 1.1]
+    """
+    trials = sort_trials(real, fake)
+    real, fake = (np.concatenate([[1.0], counts, [1.0]]) for counts in (trials.real, trials.fake))
+    scores = np.concatenate([trials.scores[:1], trials.scores, trials.scores[-1:]])
+    starts = np.flatnonzero(np.diff(scores, prepend=-np.inf))
+    real, fake, scores = np.add.reduceat(real, starts), np.add.reduceat(fake, starts), scores[starts]
+    blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks
+    real, fake = (np.add.reduceat(counts, blocks[:-1]) for counts in (real, fake))
+    ratios = np.log(real / real.sum()) - np.log(fake / fake.sum())
+    # a block begins and ends at a score of its own
+    points, first = np.unique(np.stack([scores[blocks[:-1]], scores[blocks[1:] - 1]], axis=1), return_index=True)
+    return Isotonic(points.tolist(), ratios[first // 2].tolist())
+
+
+FITS = {"logistic": fit_logistic, "isotonic": fit_isotonic}
+
+
+def threshold_for(
+    real: ArrayLike, fake: ArrayLike, fpr: float | None = None, fnr: float | None = None
+) -> tuple[float, str]:
+    """Choose a threshold on a development set.
+
+    Arguments
+    ---------
+    real, fake : array of float
+        Its scores.
+    fpr : float, optional
+        The lowest threshold at which no larger share of the spoofed utterances is taken for real.
+    fnr : float, optional
+        The highest threshold at which no larger share of the bona fide utterances is taken for fake. With neither, the
+        threshold of the equal error rate.
+
+    Returns
+    -------
+    threshold : float
+        A score above it means real.
+    source : str
+        How it was chosen, in words, with both error rates there.
+
+    Raises
+    ------
+    InputError
+        When a share is not in [0, 1), both are given, or a class is absent.
+
+    Example
+    -------
+    >>> threshold_for(real=[1.0, 2.0, 3.0, 4.0], fake=[-1.0, 0.0, 0.5, 2.5], fnr=0.25)
+    (1.0, 'at most 25 % of real speech taken for fake: 25.00 % real taken for fake, 25.00 % fake taken for real')
+    """
+    if fpr is not None and fnr is not None:
+        raise InputError("both a rate of fake taken for real and one of real taken for fake are wanted; give one")
+    rates = error_rates(sort_trials(real, fake))
+    if fpr is None and fnr is None:
+        point = int(np.searchsorted(rates.threshold, equal_error_rate(rates)[1], side="right")) - 1
+        wanted = "equal error rates"
+    else:
+        share = fpr if fpr is not None else fnr
+        assert share is not None
+        if not 0 <= share < 1:
+            raise InputError(f"a share of errors of {share} is wanted; it must be 0 or more and less than 1")
+        # after the last of equal scores, since a threshold cannot divide them
+        last = np.append(np.diff(rates.threshold) > 0, True)
+        good = rates.false_acceptance <= share if fpr is not None else rates.false_rejection <= share
+        points = np.flatnonzero(last & good)
+        point = int(points[0] if fpr is not None else points[-1])
+        kinds = "fake speech taken for real" if fpr is not None else "real speech taken for fake"
+        wanted = f"at most {100 * share:g} % of {kinds}"
+    errors = 100 * rates.false_rejection[point], 100 * rates.false_acceptance[point]
+    text = f"{wanted}: {errors[0]:.2f} % real taken for fake, {errors[1]:.2f} % fake taken for real"
+    return float(rates.threshold[point]), text

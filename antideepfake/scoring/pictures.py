@@ -1,0 +1,161 @@
+"""Scores and evaluations as pictures."""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.special import expit, ndtri
+
+from antideepfake.files import atomic_path
+from antideepfake.scoring.evaluation import Group
+from antideepfake.scoring.metrics import Array, Trials, equal_error_rate, error_rates
+
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # Okabe and Ito's, told apart by the colour-blind
+INK = "#1b1c1d"  # of text and axes: where a picture stands in a page, the page's own colour takes its place
+STYLE: Any = {"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK}
+STYLE |= {"svg.fonttype": "none", "font.family": "sans-serif", "axes.spines.top": False, "axes.spines.right": False}
+RATES = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])  # marked on the axes of a DET
+
+
+def draw_scores(
+    real: Array, fakes: Mapping[str, Array], curves: Mapping[str, Trials], threshold: float | None, title: str = ""
+) -> Figure:
+    """Draw the histogram of scores and detection error trade-offs, side by side.
+
+    Arguments
+    ---------
+    real : array
+        Scores of bona fide utterances.
+    fakes : mapping of str to array
+        Scores of groups of spoofed ones, by their names.
+    curves : mapping of str to Trials
+        What the curves are of, by its name.
+    threshold : float, optional
+        Of the decision, drawn as a line.
+    title : str
+        Above the picture.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.2), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        _draw_histogram(left, {"real": real, **fakes}, threshold)
+        _draw_det(right, curves)
+        figure.suptitle(title)
+    return figure
+
+
+def _draw_histogram(axes: Axes, groups: Mapping[str, Array], threshold: float | None) -> None:
+    groups = {name: values for name, values in groups.items() if len(values)}
+    everything = np.concatenate(list(groups.values()))
+    # some scores far out would leave the others one bar
+    low, high = np.quantile(everything, [0.001, 0.999])
+    bins: Any = np.histogram_bin_edges(np.clip(everything, low, high), 40)
+    for (name, values), colour in zip(groups.items(), cycle(COLOURS), strict=False):
+        values = np.clip(values, low, high)
+        axes.hist(values, bins, density=True, alpha=0.4, color=colour, label=f"{name} ({len(values)})")
+        axes.hist(values, bins, density=True, histtype="step", color=colour)
+    if threshold is not None:
+        axes.axvline(threshold, color=INK, linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
+    axes.set(xlabel="score (logit of real - logit of fake)", ylabel="density")
+    axes.set_ylim(top=1.35 * axes.get_ylim()[1])  # room for the legend
+    axes.legend(frameon=False)
+
+
+def _draw_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
+    limits = ndtri([0.001, 0.95])
+    axes.plot(limits, limits, color="grey", linewidth=0.7, linestyle=":")
+    for (name, trials), colour in zip(curves.items(), cycle(COLOURS[1:] + COLOURS[:1]), strict=False):
+        rates = error_rates(trials)
+        eer, _ = equal_error_rate(rates)
+        x, y = (ndtri(np.clip(rate, 1e-4, 1 - 1e-4)) for rate in (rates.false_acceptance, rates.false_rejection))
+        # points closer together than a hundredth of a unit cannot be told apart
+        grid = np.stack([np.round(100 * x), np.round(100 * y)])
+        kept = np.append(True, np.diff(grid, axis=1).any(axis=0))
+        axes.plot(x[kept], y[kept], color=colour, drawstyle="steps-post", label=f"{name}: EER {100 * eer:.2f} %")
+    ticks = [f"{100 * rate:g}" for rate in RATES]
+    axes.set(xlabel="fake taken for real, %", ylabel="real taken for fake, %", xlim=limits, ylim=limits)
+    axes.set_xticks(ndtri(RATES), ticks)
+    axes.set_yticks(ndtri(RATES), ticks)
+    axes.set_aspect("equal")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+
+
+def draw_groups(groups: Sequence[Group], title: str) -> Figure:
+    """Draw the equal error rate of each group with its interval, the highest on top; thirty at most."""
+    ranked = sorted((group for group in groups if group.is_complete), key=lambda group: group.figures["eer"].value)[
+        -30:
+    ]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 0.9 + 0.27 * max(len(ranked), 1)), layout="constrained")
+        axes = figure.subplots()
+        for place, group in enumerate(ranked):
+            eer, low, high = group.figures["eer"]
+            axes.plot([100 * low, 100 * high], [place, place], color=COLOURS[0], linewidth=2, alpha=0.6)
+            axes.plot(100 * eer, place, "o", color=COLOURS[0])
+        names = [group.name if len(group.name) <= 40 else f"{group.name[:37]}..." for group in ranked]
+        axes.set_yticks(range(len(ranked)), names)
+        axes.set(xlabel=f"EER by {title}, %, with its 95 % interval", ylim=(-0.7, len(ranked) - 0.3))
+        axes.set_xlim(left=0)
+        axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def draw_reliability(ratios: Mapping[str, tuple[Array, Array]]) -> Figure:
+    """Draw the reliability diagram: of the utterances to which a system gives a probability, how many are real?
+
+    Arguments
+    ---------
+    ratios : mapping of str to pair of array
+        Log-likelihood ratios of bona fide and of spoofed utterances, by the system's name. Both classes weigh half, so
+        that the probabilities are those of equal priors.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5, 4.2), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=0.7, linestyle=":")
+        edges = np.linspace(0, 1, 11)
+        for (name, (real, fake)), colour in zip(ratios.items(), cycle(COLOURS), strict=False):
+            shares, sums = [], []
+            for values in (real, fake):
+                place = np.clip(np.searchsorted(edges, expit(values), side="right") - 1, 0, 9)
+                shares.append(np.bincount(place, minlength=10) / len(values))
+                sums.append(np.bincount(place, expit(values), minlength=10) / len(values))
+            weight = shares[0] + shares[1]
+            there = weight > 0
+            stated, true = (sums[0] + sums[1])[there] / weight[there], shares[0][there] / weight[there]
+            axes.plot(stated, true, color=colour, linewidth=1)
+            axes.scatter(stated, true, s=10 + 150 * weight[there], color=colour, label=name)
+        axes.set(xlabel="P(real) as stated", ylabel="share that is real", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axes.set_aspect("equal")
+        axes.legend(frameon=False)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a picture, PNG, PDF or SVG by its suffix, whole or not at all."""
+    with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def figure_to_svg(figure: Figure, name: str) -> str:
+    """Give a picture as an SVG element that takes the colour of the text around it.
+
+    Arguments
+    ---------
+    figure : matplotlib.figure.Figure
+        The picture.
+    name : str
+        What tells its parts from those of other pictures in one page.
+    """
+    file = io.StringIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    text = file.getvalue()
+    return text[text.index("<svg") :].replace(INK, "currentColor")

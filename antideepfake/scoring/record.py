@@ -1,0 +1,68 @@
+"""What made a score file: ``<scores>.json`` beside it."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from antideepfake.errors import InputError
+from antideepfake.files import atomic_open
+from antideepfake.metadata import ModelMetadata
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """What is known of how scores came about.
+
+    Arguments
+    ---------
+    weights : str
+        Digest of the detector's weights, with its precision.
+    version : str
+        Of this package.
+    date : str
+        When the scores were complete.
+    metadata : ModelMetadata
+        Of the model folder.
+
+    Example
+    -------
+    >>> scores = getfixture("tmp_path") / "scores.csv"
+    >>> ScoreRecord("0a1b fp32", "0.1", "2026-11-23", ModelMetadata(threshold=0.5)).save(scores)
+    >>> read_record(scores).metadata.threshold
+    0.5
+    """
+
+    weights: str
+    version: str
+    date: str
+    metadata: ModelMetadata = field(default_factory=ModelMetadata)
+
+    def save(self, scores: str | os.PathLike) -> None:
+        """Write it beside its score file."""
+        with atomic_open(_path(scores)) as file:
+            json.dump(asdict(self), file, indent=1, ensure_ascii=False)
+
+
+def read_record(scores: str | os.PathLike) -> ScoreRecord | None:
+    """Read what lies beside a score file; None where nothing does, as for scores from elsewhere.
+
+    Raises
+    ------
+    InputError
+        When it is not such a record.
+    """
+    path = _path(scores)
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        metadata = values.pop("metadata")
+        return ScoreRecord(**values, metadata=ModelMetadata(**metadata))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: not the record of a score file ({error}); delete it") from None
+
+
+def _path(scores: str | os.PathLike) -> Path:
+    return Path(f"{os.fspath(scores)}.json")

@@ -1,0 +1,223 @@
+"""Evaluations as tables: for a terminal, a paper, a spreadsheet."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from antideepfake.scoring.evaluation import Evaluation, Group
+from antideepfake.scoring.resampling import Estimate
+
+MISSING = Estimate(np.nan, np.nan, np.nan)
+
+
+class Figure(NamedTuple):
+    """How a figure is called, what it says, and whether it is a share, shown in per cent."""
+
+    name: str
+    meaning: str
+    is_share: bool
+
+
+FIGURES = {
+    "eer": Figure("EER", "where both kinds of error are equally frequent", True),
+    "eer_threshold": Figure("threshold of the EER", "the score where they are so", False),
+    "eer_interpolated": Figure("EER, interpolated", "the same on lines between the curve's points", True),
+    "roc_auc": Figure("ROC AUC", "chance that real scores above fake", False),
+    "accuracy": Figure("accuracy", "decisions that are right", True),
+    "precision": Figure("precision", "of what is taken for real, real", True),
+    "recall": Figure("recall", "of what is real, taken for real", True),
+    "f1": Figure("F1", "harmonic mean of these two", True),
+    "fpr": Figure("FPR", "of what is fake, taken for real", True),
+    "fnr": Figure("FNR", "of what is real, taken for fake", True),
+    "min_dcf": Figure("minDCF", "cost at the best threshold; 1 is no detector", False),
+    "act_dcf": Figure("actDCF", "cost at the threshold of a calibrated score", False),
+    "cllr": Figure("Cllr", "bits lost for want of certainty; 1 is no detector", False),
+    "min_cllr": Figure("min Cllr", "the same, calibrated on these very scores", False),
+    "min_t_dcf": Figure("min t-DCF", "cost in front of the speaker verification", False),
+}
+
+
+def format_number(name: str, value: float) -> str:
+    """Write a figure as people read it: shares in per cent.
+
+    Example
+    -------
+    >>> format_number("eer", 0.1234), format_number("roc_auc", 0.98765), format_number("fpr", float("nan"))
+    ('12.34', '0.988', '-')
+    """
+    if np.isnan(value):
+        return "-"
+    return f"{100 * value:.2f}" if FIGURES[name].is_share else f"{value:.3f}"
+
+
+def overall_table(group: Group) -> pd.DataFrame:
+    """Lay out all figures of a group: name, value, 95 % interval and meaning."""
+    rows = []
+    for name, estimate in group.figures.items():
+        figure = FIGURES[name]
+        title = f"{figure.name} %" if figure.is_share else figure.name
+        rows.append([title, format_number(name, estimate.value), _interval(name, group), figure.meaning])
+    return pd.DataFrame(rows, columns=["figure", "value", "95 % interval", "meaning"])
+
+
+def group_table(groups: Sequence[Group], title: str) -> pd.DataFrame:
+    """Lay out some figures of several groups, a row each; ``title`` heads the column of their names."""
+    shown = ("eer", "roc_auc", "min_dcf", "fpr", "fnr")
+    heads = [FIGURES[name].name + (" %" if FIGURES[name].is_share else "") for name in shown]
+    rows = []
+    for group in groups:
+        eer, *others = (format_number(name, group.figures.get(name, MISSING).value) for name in shown)
+        name = group.name + (" *" if group.note else "")
+        rows.append([name, f"{group.real}", f"{group.fake}", eer, _interval("eer", group), *others])
+    return pd.DataFrame(rows, columns=[title, "real", "fake", heads[0], "95 % interval", *heads[1:]])
+
+
+def system_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """Lay out some figures of several systems over all utterances, a row each."""
+    return group_table([replace(evaluation.overall, name=evaluation.name) for evaluation in evaluations], "system")
+
+
+def difference_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """Lay out how systems differ from the first on the utterances that they share."""
+    rows = []
+    for evaluation in evaluations[1:]:
+        for name, compared in evaluation.differences.items():
+            title = FIGURES[name].name + (" %" if FIGURES[name].is_share else "")
+            values = [format_number(name, value) for value in compared[:3]]
+            sign = "+" if compared.difference > 0 else ""
+            interval = f"{values[1]} to {values[2]}"
+            p_value = f"{compared.p_value:.3f}"
+            rows.append([evaluation.name, title, sign + values[0], interval, p_value, f"{evaluation.common}"])
+    heads = [f"minus {evaluations[0].name}", "figure", "difference", "95 % interval", "p", "utterances"]
+    return pd.DataFrame(rows, columns=heads)
+
+
+def _interval(name: str, group: Group) -> str:
+    estimate = group.figures.get(name, MISSING)
+    if np.isnan(estimate.low):
+        return "-"
+    return f"{format_number(name, estimate.low)} - {format_number(name, estimate.high)}"
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """What to mind when reading the figures, a line each."""
+    return [f"{column} {group.name}: {group.note}".strip() for column, group in _all_groups(evaluation) if group.note]
+
+
+def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:
+    groups = [("", evaluation.overall)]
+    return groups + [(column, group) for column, members in evaluation.groups.items() for group in members]
+
+
+def format_text(table: pd.DataFrame) -> str:
+    """Lay out a table of strings for a terminal; the first column is cut to 28 characters.
+
+    Example
+    -------
+    >>> print(format_text(pd.DataFrame([["all", "12.34"]], columns=["Attack", "EER %"])))
+    Attack  EER %
+    all     12.34
+    """
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    rows = [[row[0] if len(row[0]) <= 28 else f"{row[0][:25]}...", *row[1:]] for row in rows]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    words = [_is_text(table.iloc[:, place]) for place in range(len(widths))]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, words, strict=True)
+        line = "  ".join(cell.ljust(width) if is_text else cell.rjust(width) for cell, width, is_text in cells)
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _is_text(column: pd.Series) -> bool:
+    """Whether a column has words and not numbers: it is set to the left."""
+    return any(character.isalpha() for cell in column for character in cell.replace(" to ", ""))
+
+
+def format_markdown(table: pd.DataFrame) -> str:
+    """Lay out a table of strings in Markdown.
+
+    Example
+    -------
+    >>> print(format_markdown(pd.DataFrame([["all", "12.34"]], columns=["Attack", "EER %"])))
+    | Attack | EER % |
+    |---|---|
+    | all | 12.34 |
+    """
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def format_latex(table: pd.DataFrame) -> str:
+    """Lay out a table of strings in LaTeX, for the package booktabs.
+
+    Example
+    -------
+    >>> print(format_latex(pd.DataFrame([["A_1", "12.34"]], columns=["Attack", "EER %"])))
+    \\\\begin{tabular}{lr}
+    \\\\toprule
+    Attack & EER \\\\% \\\\\\\\
+    \\\\midrule
+    A\\\\_1 & 12.34 \\\\\\\\
+    \\\\bottomrule
+    \\\\end{tabular}
+    """
+    sides = "".join("l" if _is_text(table.iloc[:, place]) else "r" for place in range(table.shape[1]))
+    head, *rows = [
+        " & ".join(_escape_latex(cell) for cell in row) + r" \\"
+        for row in [list(table.columns), *table.to_numpy().tolist()]
+    ]
+    return "\n".join(
+        [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
+    )
+
+
+def _escape_latex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: f"\\{character}" for character in "&%$#_{}"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def flatten(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """Give all figures as numbers, for a spreadsheet: a row for each group of each system."""
+    rows = []
+    for evaluation in evaluations:
+        for column, group in _all_groups(evaluation):
+            row: dict[str, Any] = {"system": evaluation.name, "column": column, "group": group.name}
+            row |= {"real": group.real, "fake": group.fake, "note": group.note}
+            for name, (value, low, high) in group.figures.items():
+                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
+    """Lay out evaluations for a terminal of 100 columns.
+
+    Example
+    -------
+    >>> from antideepfake.scoring.evaluation import Evaluator
+    >>> scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, -1.0], "Label": ["real", "fake"]})
+    >>> print(format_evaluations([Evaluator().evaluate(scores, "small")]).splitlines()[0])
+    small: 1 real, 1 fake
+    """
+    parts = []
+    for evaluation in evaluations:
+        overall = evaluation.overall
+        parts.append(f"{evaluation.name}: {overall.real} real, {overall.fake} fake")
+        parts.append(format_text(overall_table(overall)))
+        parts.append(f"taken for real: a score above {evaluation.threshold:.3f} ({evaluation.threshold_source})")
+        parts += [
+            "\n" + format_text(group_table([overall, *groups], column)) for column, groups in evaluation.groups.items()
+        ]
+        parts += [f"* {note}" for note in notes(evaluation)]
+        parts.append("")
+    if len(evaluations) > 1:
+        parts.append(format_text(system_table(evaluations)))
+        parts.append("\n" + format_text(difference_table(evaluations)))
+    return "\n".join(parts).rstrip()
