@@ -211,8 +211,8 @@ def run_test(folder: Path) -> Iterator[str]:
     )
     if done.returncode:
         print(done.stdout + done.stderr, file=sys.stderr)
-        faults = re.findall(r"^(\S+):(\d+): \w+", done.stdout, re.MULTILINE) or [(str(tests[0]), "1")]
-        yield tell(root / faults[-1][0], int(faults[-1][1]), "the test fails; pytest's words are on standard error")
+        lines = re.findall(rf"{name}\.py:(\d+): ", done.stdout) or ["1"]
+        yield tell(tests[0], int(lines[-1]), "the test fails; pytest's words are on standard error")
 
 
 def prepare_here(folder: Path, data_folder: str, quiet: bool) -> Iterator[str]:
