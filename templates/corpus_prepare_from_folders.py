@@ -18,7 +18,7 @@ from pathlib import Path
 from antideepfake.errors import run_program
 from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
 
-PUBLISHED = {"train": {"real": 1, "fake": 2}}  # FIXME what its authors count; what they do not count is left out
+PUBLISHED = {"train": {"real": 1, "fake": 2}}  # FIXME what its authors count; if nothing, delete it
 LAYOUT = "{split:train|dev|test}/{system}/{name}.wav"  # FIXME where a file stands
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}  # FIXME the corpus's word -> train, valid, test
 

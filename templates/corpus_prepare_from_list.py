@@ -20,7 +20,7 @@ from pathlib import Path
 from antideepfake.errors import run_program
 from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report, translate
 
-PUBLISHED = {"train": {"real": 1, "fake": 2}}  # FIXME what its authors count; what they do not count is left out
+PUBLISHED = {"train": {"real": 1, "fake": 2}}  # FIXME what its authors count; if nothing, delete it
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}  # FIXME the corpus's word -> train, valid, test
 
 

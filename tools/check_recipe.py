@@ -58,7 +58,8 @@ def load_program(folder: Path, program: str = "prepare") -> ModuleType:
 def find_gaps(folder: Path) -> list[str]:
     """Tell what a recipe lacks, as far as it shows without running its test: a line each."""
     test = folder.parents[1] / "tests" / "recipes" / f"test_{name_module(folder.name)}.py"
-    gaps = [*check_folder(folder, test), *check_placeholders([*sorted(folder.iterdir()), test])]
+    files = [path for path in sorted(folder.iterdir()) if path not in find_left(folder)]
+    gaps = [*check_folder(folder, test), *check_placeholders([*files, test])]
     for path, check in (
         (folder / f"{name_module(folder.name)}_prepare.py", check_program),
         (folder / "README.md", check_readme),
@@ -74,12 +75,17 @@ def tell(path: Path, line: int, gap: str) -> str:
     return f"{path}:{line}: {gap}"
 
 
+def find_left(folder: Path) -> list[Path]:
+    """Give the forms of the template's program that are still there under their own names."""
+    return sorted(folder.glob("corpus_prepare_from_*.py"))
+
+
 def check_folder(folder: Path, test: Path) -> Iterator[str]:
     """Names that others have, a test that is missing, files that are left of the template."""
     for other in folder.parent.iterdir():
         if name_module(other.name) == name_module(folder.name) and other.name != folder.name:
             yield tell(folder, 1, f"{other.name} has this name but for its case or a dash; choose another name")
-    for left in sorted(folder.glob("*corpus_prepare_from_*.py")):
+    for left in find_left(folder):
         yield tell(left, 1, f"left of the template; name one {name_module(folder.name)}_prepare.py, delete the other")
     if (folder / "test_corpus.py").exists():
         yield tell(folder / "test_corpus.py", 1, f"left of the template; move it to {test}")
@@ -101,7 +107,7 @@ def check_program(folder: Path, path: Path) -> Iterator[str]:
     name = name_module(folder.name)
     try:
         module = load_program(folder)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # SystemExit: of a program that runs when it is imported
         lines = [step.lineno for step in traceback.extract_tb(error.__traceback__) if step.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else 1
         yield tell(path, line or 1, f"cannot be imported: {type(error).__name__}: {error}")
@@ -158,7 +164,9 @@ def check_yaml(folder: Path, path: Path) -> Iterator[str]:
     if set(facts) != KEYS:
         yield tell(path, 1, f"has the keys {', '.join(facts) or 'of none'}; it must have {', '.join(sorted(KEYS))}")
         return
-    places = {line.partition(":")[0]: number for number, line in enumerate(path.read_text().splitlines(), 1)}
+    places = {
+        line.partition(":")[0]: number for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    }
     if facts["use"] not in USES:
         yield tell(path, places["use"], f"use is '{facts['use']}'; it must be one of {', '.join(USES)}")
     for key, pattern, form in (("identifiers", r"\S+-", "[Corpus-]"), ("sources", r".+", "[LibriTTS, VCTK] or []")):
@@ -173,9 +181,9 @@ def check_yaml(folder: Path, path: Path) -> Iterator[str]:
         if other.parent.name == folder.name or not theirs:
             continue
         # the longest beginning decides: FLEURS-R- may lengthen FLEURS-, whose speech that corpus holds
-        is_related = other.parent.name in facts["sources"] or folder.name in theirs.get("sources", ())
+        is_related = other.parent.name in facts["sources"] or folder.name in (theirs.get("sources") or ())
         for mine in facts["identifiers"]:
-            for their in theirs.get("identifiers", ()):
+            for their in theirs.get("identifiers") or ():
                 if mine == their or (not is_related and (mine.startswith(their) or their.startswith(mine))):
                     clash = f"{mine} could be {their} of {other.parent.name}"
                     yield tell(path, places["identifiers"], f"{clash}; choose another beginning for all IDs")

@@ -85,6 +85,7 @@ MISTAKES = {
         ("    run_program(main)", "    main()", ": must end with main(), and run_program(main)"),
         ("import partial", "import partail", ": cannot be imported: ImportError"),
         ("def describe(", "def describe((", ": cannot be imported: SyntaxError"),
+        ('if __name__ == "__main__":', "if True:", ": cannot be imported: SystemExit"),
         ("SPLITS = ", "# FIXME\nSPLITS = ", ": fill in: # FIXME"),
     ],
     "README.md": [
