@@ -7,6 +7,7 @@ Detection and Analysis.
 source      http://addchallenge.cn/downloadADD2023
 licence     as its page says
 languages   not told
+hours       not told
 
 ADD2023/Track1.2/testR2/
   label.txt

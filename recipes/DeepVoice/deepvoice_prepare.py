@@ -6,6 +6,7 @@ Bird, Lotfi: Real-time Detection of AI-Generated Speech for DeepFake Voice Conve
 source      https://www.kaggle.com/datasets/birdy654/deep-voice-deepfake-voice-recognition
 licence     as its page says
 languages   English
+hours       not told
 
 DeepVoice/
   KAGGLE/AUDIO/{FAKE,REAL}/biden-to-taylor.wav ...              the 64 recordings, minutes long

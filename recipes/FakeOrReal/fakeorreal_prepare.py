@@ -6,6 +6,7 @@ Reimao, Tzerpos: FoR: A Dataset for Synthetic Speech Detection. SpeD 2019.
 source      https://bil.eecs.yorku.ca/datasets
 licence     as its page says
 languages   English
+hours       not told
 
 FakeOrReal/for-{original,norm}/{training,validation,testing}/{fake,real}/file16643.wav or .mp3 ...
 

@@ -6,6 +6,7 @@ Zhang, Zang, Shi, Yamamoto, Toda, Duan: SVDD 2024: The Inaugural Singing Voice D
 source      https://challenge.singfake.org; a list of links, to be downloaded and cut with its authors' programs
 licence     as its page says
 languages   not told for each file
+hours       not told
 
 WildSVDD/WildSVDD_Data_Sep2024_Processed/{train,test_A,test_B}/{mixture,vocals}/bonafide_Salibi_1.flac ...
 """

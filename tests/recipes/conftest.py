@@ -2,8 +2,6 @@
 
 import importlib.util
 import io
-import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -15,24 +13,32 @@ import soundfile
 
 from antideepfake.protocol import BuildReport, read_protocol
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+ROOT = Path(__file__).parents[2]
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3"}
 SHOWN = ["ID", "Label", "Attack", "Speaker", "Proportion", "Language"]
 
 
+def load_file(path: Path) -> ModuleType:
+    """Import a program that lies in no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CHECKS = load_file(ROOT / "tools" / "check_recipe.py")
+
+
 def load_program(name: str, program: str = "prepare") -> ModuleType:
     """Import recipes/<name>/<name, lower case, _ for other characters>_<program>.py."""
-    module = re.sub("[^a-z0-9]", "_", name.lower()) + f"_{program}"
-    if module not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module, RECIPES / name / f"{module}.py")
-        assert spec and spec.loader
-        sys.modules[module] = importlib.util.module_from_spec(spec)
-        sys.path.insert(0, str(RECIPES / name))  # as when it runs as a program
-        try:
-            spec.loader.exec_module(sys.modules[module])
-        finally:
-            sys.path.pop(0)
-    return sys.modules[module]
+    return CHECKS.load_program(ROOT / "recipes" / name, program)
+
+
+@pytest.fixture(scope="session")
+def check_recipe() -> ModuleType:
+    """The module of tools/check_recipe.py."""
+    return CHECKS
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +81,8 @@ def make_tree(tmp_path: Path, sounds: dict[str, bytes]) -> Callable[..., Path]:
 def prepare(tmp_path: Path, make_tree) -> Callable[..., tuple[list[tuple[str, ...]], BuildReport]]:
     """Make a tree, let a recipe prepare it, and give the rows of the protocol (columns ``SHOWN``) and the report.
 
-    What holds for every recipe is looked at here: paths exist, the same tree gives the same protocol with more workers.
+    What holds for every recipe is looked at here: paths exist, the rows keep to the conventions, the same tree gives
+    the same protocol with more workers.
     """
 
     def run(recipe: str, audio: list[str], lists: Mapping[str, str] | None = None, **options: Any):
@@ -87,6 +94,8 @@ def prepare(tmp_path: Path, make_tree) -> Callable[..., tuple[list[tuple[str, ..
         assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "q.csv").read_bytes()
         table = read_protocol(tmp_path / "p.csv")
         assert all((data_folder / path.removeprefix("$ROOT/")).is_file() for path in table["Path"])
+        identifiers = CHECKS.read_facts(ROOT / "recipes" / recipe / "corpus.yaml")["identifiers"]
+        assert not list(CHECKS.check_rows(table, identifiers))
         return list(table[SHOWN].itertuples(index=False, name=None)), report
 
     return run

@@ -1,0 +1,57 @@
+#!/usr/bin/env python
+"""LlamaPartialSpoof: LibriTTS, and six voice-cloning systems that speak all or a part of a sentence.
+
+Luong, Li, Zhang, Lee, Chng: LlamaPartialSpoof: An LLM-Driven Fake Speech Dataset Simulating Disinformation Generation.
+ICASSP 2025. arXiv 2409.14743.
+
+source      https://zenodo.org/records/14214149
+licence     as its page says
+languages   English
+hours       130 in all
+
+LlamaPartialSpoof/
+  label_R01TTS.0.{a,b}.txt
+  R01TTS.0.a/dev-clean_1462_170145_000020_000002.wav ...                    real, fake, and cross-faded
+  R01TTS.0.b/dev01-cosyvoice-partial-cp_251_136532_000016_000002.wav ...    cut and pasted, overlapped and added
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from antideepfake.errors import run_program
+from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+
+PUBLISHED = {"-": {"all": 76228 + 64388}}
+
+
+def describe(part: str, key: str, label: str) -> dict[str, str]:
+    """Describe a line of a list, whose key reads <system>_<speaker>_<chapter>_<paragraph>_<sentence>."""
+    system, _, rest = key.partition("_")
+    return {
+        "ID": f"LlamaPartialSpoof-{key}",
+        "Label": translate(label, {"bonafide": "real", "spoof": "fake"}),
+        "Path": f"R01TTS.0.{part}/{key}.wav",
+        "Attack": "-" if label == "bonafide" else system,
+        "Speaker": rest.partition("_")[0],
+        "Language": "EN",
+    }
+
+
+def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
+    """List the utterances in the order of the two lists: key, seconds, label, and then the segments of each."""
+    for part in "ab":
+        yield from read_list(corpus / f"label_R01TTS.0.{part}.txt", "key - label", partial(describe, part))
+
+
+prepare_llamapartialspoof = partial(prepare_corpus, list_utterances, corpus_folder="LlamaPartialSpoof")
+
+
+def main() -> int:
+    """Parse the command line, write the protocol, tell what became of the corpus."""
+    args = prepare_parser(__doc__).parse_args()
+    return tell_report(prepare_llamapartialspoof(**vars(args)), args.output, PUBLISHED)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,35 @@
+"""tools/benchmark_preparation.py: a table of all its runs, and the killed one that ends as the other."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments, **environment):
+    """Run the program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, ROOT / "tools" / "benchmark_preparation.py", "--quiet", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
+    """That a corpus can be prepared in pieces would rest on nothing; files would be left behind."""
+    done = run("--files", "3000", TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    noted = int(rows[4][-6])
+    assert rows[4][:3] == ["killed", "(status", "-9)"] and 1500 <= noted < 3000
+    assert done.stdout.splitlines()[-1] == "protocol of the killed run: byte for byte the same"
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_few_files():
+    """A run of a moment would be over before it is killed, and prove nothing."""
+    done = run("--files", "10")
+    assert done.returncode == 2 and done.stderr.startswith("error: --files 10: fewer than 1000")
