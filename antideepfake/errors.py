@@ -1,6 +1,7 @@
 """What a program says when it cannot go on, and the status that it leaves with."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -39,6 +40,9 @@ def run_program(main: Callable[[], int]) -> None:
     except InputError as error:
         # a data loader's worker hands an error on with its traceback before the sentence
         status = _fail(str(error).rsplit("InputError: ", 1)[-1])
+    except BrokenPipeError:  # who reads our output, such as head, wants no more of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it closes
+        status = 0
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             status = _fail(DISK_FULL + (f" (writing {error.filename})" if error.filename else ""))

@@ -27,7 +27,6 @@ from antideepfake.scoring import (
     read_record,
     read_scores,
     split_generators,
-    write_report,
 )
 
 
@@ -120,6 +119,8 @@ def main() -> int:
     if asv:
         print(f"a-DCF of the speaker verification by itself: {min_a_dcf(asv):.3f}")
     if args.output:
+        from antideepfake.scoring.report import write_report  # takes most of a second to import
+
         write_report(args.output, systems, args.title or ", ".join(names))
         print(f"report: {Path(args.output, 'report.html')}", file=sys.stderr)
     return 1 if left_out else 0

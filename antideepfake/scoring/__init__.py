@@ -1,7 +1,7 @@
 """Scoring, score files, metrics, calibration and reports."""
 
 from antideepfake.scoring.calibration import FITS, fit_isotonic, fit_logistic, threshold_for
-from antideepfake.scoring.evaluation import Evaluation, Evaluator, Group, split_generators
+from antideepfake.scoring.evaluation import Evaluation, Evaluator, Group, System, split_generators
 from antideepfake.scoring.metrics import (
     AsvScores,
     Trials,
@@ -14,7 +14,6 @@ from antideepfake.scoring.metrics import (
     sort_trials,
 )
 from antideepfake.scoring.record import ScoreRecord, read_record
-from antideepfake.scoring.report import System, write_report
 from antideepfake.scoring.resampling import Estimate, compare_systems, estimate
 from antideepfake.scoring.score_file import ScoreWriter, read_asv_scores, read_scores
 from antideepfake.scoring.scorer import score_protocol
@@ -49,5 +48,4 @@ __all__ = [
     "sort_trials",
     "split_generators",
     "threshold_for",
-    "write_report",
 ]

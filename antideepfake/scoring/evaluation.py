@@ -21,6 +21,7 @@ from antideepfake.scoring.metrics import (
     measure,
     min_t_dcf,
 )
+from antideepfake.scoring.record import ScoreRecord
 from antideepfake.scoring.resampling import Comparison, Estimate, compare_systems, estimate
 from antideepfake.seeds import derive_seed
 
@@ -88,6 +89,34 @@ class Evaluation:
     groups: dict[str, list[Group]] = field(default_factory=dict)
     differences: dict[str, Comparison] = field(default_factory=dict)
     common: int = 0
+
+
+@dataclass(frozen=True)
+class System:
+    """A system, its scores and what they say.
+
+    Arguments
+    ---------
+    scores : pandas.DataFrame
+        As :func:`antideepfake.scoring.read_scores` gives.
+    evaluation : Evaluation
+        Of them.
+    calibration : callable, optional
+        From scores to log-likelihood ratios.
+    source : str
+        The score file.
+    sha256 : str
+        Of its content.
+    record : ScoreRecord, optional
+        What made it.
+    """
+
+    scores: pd.DataFrame
+    evaluation: Evaluation
+    calibration: Calibration | None = None
+    source: str = ""
+    sha256: str = ""
+    record: ScoreRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +242,8 @@ class Evaluator:
             thresholds = (self.threshold, ACT_DCF_THRESHOLD)
             figures = estimate(self._figures, values, is_real, generator, thresholds, clusters, self.draws)
             note = f"only {min(real, fake)} {'real' if real < fake else 'fake'}" if min(real, fake) < FEW else ""
+            if clusters is not None and (count := len(np.unique(clusters))) < FEW:
+                note = f"only {count} values of {self.cluster}: the intervals say little"
         else:
             order = np.argsort(values, kind="stable")
             kind = is_real[order].astype(np.float64)

@@ -109,9 +109,8 @@ def error_rates(trials: Trials) -> Rates:
     """
     below = np.nextafter(trials.scores[0], -np.inf)
     rejected, passed = _sums(trials.real), _sums(trials.fake)
-    with np.errstate(invalid="ignore"):  # a draw of clusters may lack a class: not a number
-        acceptance = (passed[..., -1:] - passed) / passed[..., -1:]
-        return Rates(np.concatenate([[below], trials.scores]), rejected / rejected[..., -1:], acceptance)
+    acceptance = (passed[..., -1:] - passed) / passed[..., -1:]
+    return Rates(np.concatenate([[below], trials.scores]), rejected / rejected[..., -1:], acceptance)
 
 
 def _sums(counts: Array) -> Array:
@@ -183,8 +182,7 @@ def roc_auc(trials: Trials) -> Array:
     starts = _starts(trials.scores)
     real, fake = (np.add.reduceat(counts, starts, axis=-1) for counts in (trials.real, trials.fake))
     below = np.cumsum(fake, axis=-1) - fake / 2
-    with np.errstate(invalid="ignore"):
-        return (real * below).sum(-1) / (real.sum(-1) * fake.sum(-1))
+    return (real * below).sum(-1) / (real.sum(-1) * fake.sum(-1))
 
 
 def decision_rates(trials: Trials, threshold: float) -> dict[str, Array]:
@@ -261,9 +259,8 @@ def act_dcf(trials: Trials) -> Array:
     """
     miss, alarm = C_MISS * (1 - P_SPOOF), C_FA * P_SPOOF
     rejected = trials.scores < ACT_DCF_THRESHOLD
-    with np.errstate(invalid="ignore"):
-        missed = trials.real[..., rejected].sum(-1) / trials.real.sum(-1)
-        accepted = trials.fake[..., ~rejected].sum(-1) / trials.fake.sum(-1)
+    missed = trials.real[..., rejected].sum(-1) / trials.real.sum(-1)
+    accepted = trials.fake[..., ~rejected].sum(-1) / trials.fake.sum(-1)
     return (miss * missed + alarm * accepted) / min(miss, alarm)
 
 
@@ -282,9 +279,8 @@ def cllr(trials: Trials) -> Array:
     >>> float(cllr(sort_trials(real=[0.0], fake=[0.0])))
     1.0
     """
-    with np.errstate(invalid="ignore"):
-        real = trials.real @ np.logaddexp(0, -trials.scores) / trials.real.sum(-1)
-        fake = trials.fake @ np.logaddexp(0, trials.scores) / trials.fake.sum(-1)
+    real = trials.real @ np.logaddexp(0, -trials.scores) / trials.real.sum(-1)
+    fake = trials.fake @ np.logaddexp(0, trials.scores) / trials.fake.sum(-1)
     return (real + fake) / (2 * np.log(2))
 
 
@@ -305,9 +301,7 @@ def min_cllr(trials: Trials) -> Array:
 def _min_cllr(real: Array, fake: Array) -> float:
     drawn = real + fake > 0
     # both classes weigh half, whatever their sizes
-    real, fake = real[drawn] / max(real.sum(), 1), fake[drawn] / max(fake.sum(), 1)
-    if not (real.any() and fake.any()):
-        return np.nan
+    real, fake = real[drawn] / real.sum(), fake[drawn] / fake.sum()
     blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks[:-1]
     real, fake = (np.add.reduceat(shares, blocks) for shares in (real, fake))
     posterior = real / (real + fake)
@@ -380,7 +374,7 @@ def measure(trials: Trials, threshold: float, ratios: Array | None = None) -> di
     Arguments
     ---------
     trials : Trials
-        With both classes, but for draws of clusters: what lacks a class is not a number.
+        With both classes.
     threshold : float
         Of the decision, on the difference of the logits.
     ratios : array, optional

@@ -89,9 +89,8 @@ def _draw_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
 
 def draw_groups(groups: Sequence[Group], title: str) -> Figure:
     """Draw the equal error rate of each group with its interval, the highest on top; thirty at most."""
-    ranked = sorted((group for group in groups if group.is_complete), key=lambda group: group.figures["eer"].value)[
-        -30:
-    ]
+    complete = [group for group in groups if group.is_complete]
+    ranked = sorted(complete, key=lambda group: group.figures["eer"].value)[-30:]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 0.9 + 0.27 * max(len(ranked), 1)), layout="constrained")
         axes = figure.subplots()

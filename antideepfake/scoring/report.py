@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -19,41 +19,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from antideepfake import __version__
-from antideepfake.calibration import Calibration
 from antideepfake.files import atomic_open, atomic_path
 from antideepfake.scoring import tables
-from antideepfake.scoring.evaluation import Evaluation, Group
+from antideepfake.scoring.evaluation import Evaluation, Group, System
 from antideepfake.scoring.metrics import sort_trials
 from antideepfake.scoring.pictures import draw_groups, draw_reliability, draw_scores, figure_to_svg, save_figure
-from antideepfake.scoring.record import ScoreRecord
-
-
-@dataclass(frozen=True)
-class System:
-    """A system, its scores and what they say.
-
-    Arguments
-    ---------
-    scores : pandas.DataFrame
-        As :func:`antideepfake.scoring.read_scores` gives.
-    evaluation : Evaluation
-        Of them.
-    calibration : callable, optional
-        From scores to log-likelihood ratios.
-    source : str
-        The score file.
-    sha256 : str
-        Of its content.
-    record : ScoreRecord, optional
-        What made it.
-    """
-
-    scores: pd.DataFrame
-    evaluation: Evaluation
-    calibration: Calibration | None = None
-    source: str = ""
-    sha256: str = ""
-    record: ScoreRecord | None = None
 
 
 def write_report(

@@ -148,9 +148,8 @@ def compare_systems(
     comparisons = {}
     for name in whole[0]:
         values = np.concatenate([two[name] - one[name] for one, two in drawn]) + shifts[1][name] - shifts[0][name]
-        valid = values[~np.isnan(values)]
-        tail = min((valid <= 0).sum(), (valid >= 0).sum())
-        p_value = float(min(1.0, 2 * (tail + 1) / (len(valid) + 1)))
+        tail = min((values <= 0).sum(), (values >= 0).sum())
+        p_value = float(min(1.0, 2 * (tail + 1) / (len(values) + 1)))
         difference = float(whole[1][name] - whole[0][name])
         comparisons[name] = Comparison(difference, *_percentiles(values, level), p_value)
     return comparisons
@@ -217,6 +216,9 @@ def _draw(
             inside = strata == stratum
             total = sizes[inside].sum()
             weights[:, inside] = rng.multinomial(total, sizes[inside] / total, len(weights))
+        # clusters may bring utterances of one class alone: such a draw says nothing
+        complete = [(weights @ counts.sum(axis=1)) > 0 for counts in maps[0]]
+        weights = weights[complete[0] & complete[1]]
         yield [
             Trials(system.scores, *(weights @ counts for counts in pair))
             for system, pair in zip(systems, maps, strict=True)
@@ -224,7 +226,7 @@ def _draw(
 
 
 def _percentiles(values: Array, level: float) -> tuple[float, float]:
-    if np.isnan(values).all():
+    if not len(values):
         return np.nan, np.nan
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

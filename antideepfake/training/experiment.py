@@ -36,8 +36,8 @@ from antideepfake.scoring import (
     read_scores,
     score_protocol,
     split_generators,
-    write_report,
 )
+from antideepfake.scoring.report import write_report
 from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.hparams import HyperParameters, load_hparams
