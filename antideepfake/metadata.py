@@ -23,8 +23,6 @@ class ModelMetadata:
         A score (logit of real minus logit of fake) above it means real.
     threshold_source : str
         How the threshold was chosen.
-    calibration : dict, optional
-        From scores to log-likelihood ratios, as :func:`antideepfake.checkpoints.describe_calibration` writes it.
     training_corpora : list of str
         Corpora that the detector was trained on; it must not be tested on them.
     training_generators : list of str
@@ -35,6 +33,8 @@ class ModelMetadata:
         Of the weights.
     classes : list of str
         Names of the classes, by index.
+    calibration : dict, optional
+        From scores to log-likelihood ratios, as :func:`antideepfake.calibration.describe_calibration` writes it.
 
     Example
     -------
@@ -44,12 +44,12 @@ class ModelMetadata:
 
     threshold: float = 0.0
     threshold_source: str = "not calibrated: equal probabilities"
-    calibration: dict[str, Any] | None = None
     training_corpora: list[str] = field(default_factory=list)
     training_generators: list[str] = field(default_factory=list)
     provenance: str = ""
     licence: str = ""
     classes: list[str] = field(default_factory=lambda: list(LABELS))
+    calibration: dict[str, Any] | None = None
 
     def load(self, path: str | os.PathLike) -> None:
         """Take the values of a ``metadata.json``."""

@@ -50,7 +50,7 @@ def fit_logistic(real: ArrayLike, fake: ArrayLike) -> Logistic:
         value = weight @ np.logaddexp(0, np.where(target == 1, -ratio, ratio)) + ridge @ parameters[:-1] / 2
         return float(value), inputs.T @ (weight * (expit(ratio) - target)) + np.append(ridge, 0.0)
 
-    fitted = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
+    fitted = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B", tol=1e-12).x
     weights = fitted[:-1] / scale
     return Logistic([float(value) for value in weights], float(fitted[-1] - weights @ mean))
 

@@ -242,7 +242,7 @@ class Evaluator:
             thresholds = (self.threshold, ACT_DCF_THRESHOLD)
             figures = estimate(self._figures, values, is_real, generator, thresholds, clusters, self.draws)
             note = f"only {min(real, fake)} {'real' if real < fake else 'fake'}" if min(real, fake) < FEW else ""
-            if clusters is not None and (count := len(np.unique(clusters))) < FEW:
+            if clusters is not None and name == "all" and (count := len(np.unique(clusters))) < FEW:
                 note = f"only {count} values of {self.cluster}: the intervals say little"
         else:
             order = np.argsort(values, kind="stable")

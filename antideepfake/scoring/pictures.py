@@ -17,6 +17,7 @@ from antideepfake.scoring.evaluation import Group
 from antideepfake.scoring.metrics import Array, Trials, equal_error_rate, error_rates
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # Okabe and Ito's, told apart by the colour-blind
+CURVE_COLOURS = COLOURS[1:] + COLOURS[:1]  # blue is real speech
 INK = "#1b1c1d"  # of text and axes: where a picture stands in a page, the page's own colour takes its place
 STYLE: Any = {"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK}
 STYLE |= {"svg.fonttype": "none", "font.family": "sans-serif", "axes.spines.top": False, "axes.spines.right": False}
@@ -70,7 +71,7 @@ def _draw_histogram(axes: Axes, groups: Mapping[str, Array], threshold: float | 
 def _draw_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
     limits = ndtri([0.001, 0.95])
     axes.plot(limits, limits, color="grey", linewidth=0.7, linestyle=":")
-    for (name, trials), colour in zip(curves.items(), cycle(COLOURS[1:] + COLOURS[:1]), strict=False):
+    for (name, trials), colour in zip(curves.items(), cycle(CURVE_COLOURS), strict=False):
         rates = error_rates(trials)
         eer, _ = equal_error_rate(rates)
         x, y = (ndtri(np.clip(rate, 1e-4, 1 - 1e-4)) for rate in (rates.false_acceptance, rates.false_rejection))
@@ -84,7 +85,8 @@ def _draw_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
     axes.set_yticks(ndtri(RATES), ticks)
     axes.set_aspect("equal")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    if curves:
+        axes.legend(frameon=False)
 
 
 def draw_groups(groups: Sequence[Group], title: str) -> Figure:
@@ -120,7 +122,7 @@ def draw_reliability(ratios: Mapping[str, tuple[Array, Array]]) -> Figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="grey", linewidth=0.7, linestyle=":")
         edges = np.linspace(0, 1, 11)
-        for (name, (real, fake)), colour in zip(ratios.items(), cycle(COLOURS), strict=False):
+        for (name, (real, fake)), colour in zip(ratios.items(), cycle(CURVE_COLOURS), strict=False):
             shares, sums = [], []
             for values in (real, fake):
                 place = np.clip(np.searchsorted(edges, expit(values), side="right") - 1, 0, 9)

@@ -63,7 +63,7 @@ def write_report(
         title=title,
         warnings=warnings,
         systems=systems,
-        notes=[note for evaluation in evaluations for note in tables.notes(evaluation)],
+        notes=list(dict.fromkeys(note for evaluation in evaluations for note in tables.notes(evaluation))),
         number=tables.format_number,
         tables=parts,
         pictures=[(name, Markup(figure_to_svg(figure, name))) for name, figure in pictures],

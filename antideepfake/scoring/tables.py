@@ -154,18 +154,18 @@ def format_markdown(table: pd.DataFrame) -> str:
 
 
 def format_latex(table: pd.DataFrame) -> str:
-    """Lay out a table of strings in LaTeX, for the package booktabs.
+    r"""Lay out a table of strings in LaTeX, for the package booktabs.
 
     Example
     -------
     >>> print(format_latex(pd.DataFrame([["A_1", "12.34"]], columns=["Attack", "EER %"])))
-    \\\\begin{tabular}{lr}
-    \\\\toprule
-    Attack & EER \\\\% \\\\\\\\
-    \\\\midrule
-    A\\\\_1 & 12.34 \\\\\\\\
-    \\\\bottomrule
-    \\\\end{tabular}
+    \begin{tabular}{lr}
+    \toprule
+    Attack & EER \% \\
+    \midrule
+    A\_1 & 12.34 \\
+    \bottomrule
+    \end{tabular}
     """
     sides = "".join("l" if _is_text(table.iloc[:, place]) else "r" for place in range(table.shape[1]))
     head, *rows = [

@@ -1,35 +1,52 @@
-"""Error rates against their definition, by hand and by brute force."""
+"""Error rates and costs, against values worked out by hand and against plain definitions."""
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.scoring import equal_error_rate, equal_error_rate_interval, error_curves
+from antideepfake.scoring.metrics import (
+    AsvScores,
+    act_dcf,
+    cllr,
+    decision_rates,
+    equal_error_rate,
+    error_rates,
+    interpolated_equal_error_rate,
+    measure,
+    min_a_dcf,
+    min_cllr,
+    min_dcf,
+    min_t_dcf,
+    roc_auc,
+    sort_trials,
+)
 
-SCORES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=25)
-FEW_VALUES = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=25)
+# few distinct values, so that ties are common
+SCORES = st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=25)
 
 
-def _by_definition(real, fake):
-    """The sweep of the ASVspoof 5 evaluation package, one score at a time: bona fide first among equals."""
-    trials = sorted([(score, 0) for score in real] + [(score, 1) for score in fake])
+def reference_sweep(real, fake):
+    """Both error rates as the ASVspoof 5 package's definition says, trial by trial."""
+    scores = [(score, 0, place) for place, score in enumerate(real)]
+    scores += [(score, 1, place) for place, score in enumerate(fake)]
     rejected, accepted = 0, len(fake)
-    points = [(rejected / len(real), accepted / len(fake))]
-    for _, is_fake in trials:
-        rejected, accepted = rejected + (not is_fake), accepted - is_fake
-        points.append((rejected / len(real), accepted / len(fake)))
-    return points, min(points, key=lambda point: abs(point[0] - point[1]))  # the first among equals
+    points = [(0.0, 1.0, None)]
+    for score, kind, _ in sorted(scores):  # bona fide first among equals
+        rejected, accepted = rejected + (kind == 0), accepted - (kind == 1)
+        points.append((rejected / len(real), accepted / len(fake), score))
+    return points
 
 
-@given(st.one_of(SCORES, FEW_VALUES), st.one_of(SCORES, FEW_VALUES))
-def test_curves_and_rate_are_those_of_the_definition(real, fake):
-    """Figures could not be compared with those that others publish."""
-    points, (rejection, acceptance) = _by_definition(real, fake)
-    curves = error_curves(real, fake)
-    np.testing.assert_allclose(np.stack([curves.false_rejection, curves.false_acceptance], 1), points, atol=1e-12)
-    assert equal_error_rate(real, fake).eer == pytest.approx((rejection + acceptance) / 2, abs=1e-9)
+@given(real=SCORES, fake=SCORES)
+def test_equal_error_rate_is_that_of_the_definition(real, fake):
+    """Published error rates could not be compared with ours to the last digit, ties and imbalance included."""
+    points = reference_sweep(real, fake)
+    best = min(range(len(points)), key=lambda place: abs(points[place][0] - points[place][1]))
+    eer, threshold = equal_error_rate(error_rates(sort_trials(real, fake)))
+    assert eer == pytest.approx((points[best][0] + points[best][1]) / 2, abs=1e-15)
+    assert threshold == points[best][2]
 
 
 @pytest.mark.parametrize("sizes", [(3, 6), (6, 3), (7, 21), (49, 10), (15, 5)])
@@ -38,8 +55,9 @@ def test_equally_near_points_are_taken_as_the_definition_does(sizes):
     rng = np.random.default_rng(sum(sizes))
     for _ in range(300):
         real, fake = rng.normal(0.5, 1, sizes[0]), rng.normal(0, 1, sizes[1])
-        _, (rejection, acceptance) = _by_definition(real, fake)
-        assert equal_error_rate(real, fake).eer == pytest.approx((rejection + acceptance) / 2, abs=1e-9)
+        best = min(reference_sweep(real, fake), key=lambda point: abs(point[0] - point[1]))
+        eer, _ = equal_error_rate(error_rates(sort_trials(real, fake)))
+        assert eer == pytest.approx((best[0] + best[1]) / 2, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -56,105 +74,112 @@ def test_equally_near_points_are_taken_as_the_definition_does(sizes):
 )
 def test_worked_by_hand(real, fake, eer):
     """The definition above could share a mistake with the code."""
-    assert equal_error_rate(real, fake).eer == pytest.approx(eer)
+    assert equal_error_rate(error_rates(sort_trials(real, fake)))[0] == pytest.approx(eer)
 
 
-@given(SCORES, SCORES, st.sampled_from([lambda x: 3 * x - 7, np.arctan, np.cbrt, lambda x: np.arcsinh(x) ** 3]))
-def test_only_the_order_of_scores_counts(real, fake, transform):
-    """Calibration, which moves scores without re-ordering them, would change the error rate."""
-    real, fake = np.round(real, 3), np.round(fake, 3)
-    both = np.unique(np.concatenate([real, fake]))
-    assume(len(np.unique(transform(both))) == len(both))
-    assert equal_error_rate(transform(real), transform(fake)).eer == equal_error_rate(real, fake).eer
+@given(real=SCORES, fake=SCORES)
+def test_costs_are_those_of_the_definitions(real, fake):
+    """A normalisation or a prior would be wrong, or a threshold left out."""
+    points = reference_sweep(real, fake)
+    trials = sort_trials(real, fake)
+    assert min_dcf(error_rates(trials)) == pytest.approx(min(0.95 * p[0] + 0.5 * p[1] for p in points) / 0.5)
+    missed = np.mean([score < -np.log(1.9) for score in real])
+    accepted = np.mean([score >= -np.log(1.9) for score in fake])
+    assert act_dcf(trials) == pytest.approx((0.95 * missed + 0.5 * accepted) / 0.5)
+    bits = np.mean(np.log2(1 + np.exp(-np.array(real)))) + np.mean(np.log2(1 + np.exp(np.array(fake))))
+    assert cllr(trials) == pytest.approx(bits / 2)
 
 
-@given(SCORES, SCORES, st.randoms(use_true_random=False))
-def test_order_of_utterances_does_not_count(real, fake, random):
-    """The error rate would change when the protocol is sorted."""
-    expected = equal_error_rate(real, fake)
-    random.shuffle(real)
-    random.shuffle(fake)
-    assert equal_error_rate(real, fake) == expected
+@given(real=SCORES, fake=SCORES)
+def test_roc_auc_is_the_share_of_pairs(real, fake):
+    """Ties would count as won or lost."""
+    expected = np.mean([(ours > theirs) + (ours == theirs) / 2 for ours in real for theirs in fake])
+    assert roc_auc(sort_trials(real, fake)) == pytest.approx(expected, abs=1e-12)
 
 
-@given(st.lists(st.integers(-10_000, 10_000).map(float), min_size=2, max_size=40, unique=True), st.data())
-def test_swapping_the_classes_mirrors(scores, data):
-    """One class would be treated unlike the other. Only where one point is nearest: among equals the first is taken."""
-    size = data.draw(st.integers(1, len(scores) - 1))
-    real, fake = np.array(scores[:size]), np.array(scores[size:])
-    points, _ = _by_definition(real, fake)
-    distances = sorted(abs(rejection - acceptance) for rejection, acceptance in points)
-    assume(distances[1] - distances[0] > 1e-9)
-    assert equal_error_rate(-fake, -real).eer == pytest.approx(equal_error_rate(real, fake).eer)
+@given(real=SCORES, fake=SCORES)
+def test_minimum_cllr_is_below_every_monotone_calibration(real, fake):
+    """The calibration-free cost would not be the smallest, or depend on the scale of the scores."""
+    lowest = min_cllr(sort_trials(real, fake))
+    for scale, offset in ((1, 0), (0.3, -1), (2, 1)):
+        scaled = sort_trials(scale * np.array(real) + offset, scale * np.array(fake) + offset)
+        assert lowest <= cllr(scaled) + 1e-9
+        assert min_cllr(scaled) == pytest.approx(lowest)
+    assert -1e-12 <= lowest <= 1 + 1e-12
 
 
-@given(SCORES, SCORES)
-def test_threshold_gives_the_rates(real, fake):
-    """Decisions at the threshold of a model folder would have other errors than it says."""
-    assume(not set(real) & set(fake) and len({*real, *fake}) == len(real) + len(fake))
-    eer, threshold = equal_error_rate(real, fake)
-    rejected = np.mean(np.array(real) <= threshold)
-    accepted = np.mean(np.array(fake) > threshold)
-    assert (rejected + accepted) / 2 == pytest.approx(eer)
+def test_minimum_cllr_by_hand():
+    """Two of three blocks are certain; in the middle one of each class remains, worth a bit each."""
+    # shares of a class: certain fake 1/2, undecided 1/2 and 1/2, certain real 1/2
+    assert min_cllr(sort_trials(real=[0.0, 1.0], fake=[0.0, -1.0])) == pytest.approx(0.5)
 
 
-def test_imbalance_does_not_shift_the_rate():
-    """A test set with ten times more generated speech would look harder or easier."""
-    rng = np.random.default_rng(1)
-    real = rng.normal(2, 1, 4000)
-    few, many = equal_error_rate(real, rng.normal(0, 1, 4000)).eer, equal_error_rate(real, rng.normal(0, 1, 40_000)).eer
-    assert few == pytest.approx(0.1587, abs=0.01)  # the normal distribution beyond one deviation
-    assert many == pytest.approx(0.1587, abs=0.01)
+def test_interpolated_equal_error_rate_by_hand():
+    """The Arena's figure would be the one without interpolation: here 1/4 and not 1/3."""
+    # points (FRR, FAR): (0, 1) (0, 1/2) (1, 1/2) (1, 0): the line from (0, 1/2) to (1, 1/2) crosses at 1/2
+    assert interpolated_equal_error_rate(sort_trials([1.0], [0.0, 2.0])) == pytest.approx(0.5)
+    # between (1/3, 1/2) and (1/3, 0)
+    assert interpolated_equal_error_rate(sort_trials([0.0, 3.0, 4.0], [-1.0, 1.0])) == pytest.approx(1 / 3)
+    # one tie of a real and a fake: the diagonal from (0, 1) to (1, 0)
+    assert interpolated_equal_error_rate(sort_trials([0.0], [0.0])) == pytest.approx(0.5)
 
 
-def test_a_detector_that_says_the_same_of_all_is_no_good():
-    """Ties broken in the detector's favour would make a constant score look perfect."""
-    assert equal_error_rate([0.0] * 5, [0.0] * 5).eer >= 0.5
+@given(real=SCORES, fake=SCORES, threshold=st.integers(-7, 7))
+def test_decision_rates_count_what_they_say(real, fake, threshold):
+    """Precision and recall, or the two kinds of error, would be exchanged."""
+    rates = decision_rates(sort_trials(real, fake), threshold)
+    kept, passed = sum(score > threshold for score in real), sum(score > threshold for score in fake)
+    assert rates["accuracy"] == pytest.approx((kept + len(fake) - passed) / (len(real) + len(fake)))
+    assert rates["recall"] == pytest.approx(kept / len(real))
+    assert rates["fnr"] == pytest.approx(1 - kept / len(real))
+    assert rates["fpr"] == pytest.approx(passed / len(fake))
+    assert np.isnan(rates["precision"]) if kept + passed == 0 else rates["precision"] == kept / (kept + passed)
+    assert rates["f1"] == pytest.approx(2 * kept / (2 * kept + passed + len(real) - kept))
 
 
-@pytest.mark.parametrize(
-    ("real", "fake", "said"),
-    [
-        ([], [1.0], "no real utterance"),
-        ([1.0], [], "no fake utterance"),
-        ([1.0, np.nan], [0.0], "1 scores of real utterances are not finite"),
-        ([1.0], [0.0, np.inf, -np.inf], "2 scores of fake"),
-    ],
-)
-@pytest.mark.parametrize(
-    "metric",
-    [equal_error_rate, error_curves, lambda real, fake: equal_error_rate_interval(real, fake, np.random.default_rng())],
-)
-def test_scores_that_have_no_rate_are_told(metric, real, fake, said):
-    """NaN would be sorted to the end and counted as the most real of all."""
-    with pytest.raises(InputError, match=said):
-        metric(real, fake)
+def test_t_dcf_by_hand():
+    """The costs of the verification system would be left out, or the cheaper of the two defaults not be the norm."""
+    asv = AsvScores(np.array([1.0, 2.0, 3.0, 4.0]), np.array([-2.0, -1.0, 0.0, 2.5]), np.array([2.0, 5.0]))
+    # its equal error rate is 1/4 at 1: of the targets none lies below 1, one nontarget and both spoofs at or above it
+    always = 0.0095 * 10 * 0.25
+    miss, alarm = 0.9405 - always, 0.05 * 10 * 1.0
+    rates = error_rates(sort_trials(real=[0.0, 2.0], fake=[-1.0, 1.0]))
+    cost = min(always + miss * x + alarm * y for x, y in ((0, 1), (0, 0.5), (0.5, 0.5), (0.5, 0), (1, 0)))
+    assert min_t_dcf(rates, asv) == pytest.approx(cost / (always + min(miss, alarm)))
 
 
-def test_interval_is_that_of_drawing_utterances():
-    """The interval would be too narrow or too wide."""
-    rng = np.random.default_rng(1)
-    real, fake = rng.normal(1.5, 1, 80), rng.normal(0, 1, 60)
-    draws = [equal_error_rate(rng.choice(real, 80), rng.choice(fake, 60)).eer for _ in range(2000)]
-    expected = np.quantile(draws, [0.05, 0.95])
-    found = equal_error_rate_interval(real, fake, np.random.default_rng(2), draws=2000, level=0.9)
-    np.testing.assert_allclose(found, expected, atol=0.012)
+def test_t_dcf_of_a_useless_verification():
+    """A verification that lets no spoofed speech in would give a negative or meaningless cost."""
+    asv = AsvScores(np.array([1.0, 2.0]), np.array([-2.0, -1.0]), np.array([-5.0]))
+    with pytest.raises(InputError, match="no spoofed"):
+        min_t_dcf(error_rates(sort_trials([1.0], [0.0])), asv)
 
 
-def test_interval_narrows_with_utterances_and_repeats_with_the_seed():
-    """More data would not show; or the same scores would give two reports."""
-
-    def interval(size, seed):
-        rng = np.random.default_rng(5)
-        scores = rng.normal(1.5, 1, size), rng.normal(0, 1, size)
-        return equal_error_rate_interval(*scores, np.random.default_rng(seed))
-
-    assert interval(50, 1) == interval(50, 1)
-    (low, high), (lower, higher) = interval(50, 1), interval(5000, 1)
-    assert (higher - lower) < 0.25 * (high - low)
-    assert lower < 0.2266 < higher  # the normal distribution beyond 0.75 deviations
+def test_a_dcf_by_hand():
+    """Nontarget and spoofed speech would weigh alike."""
+    asv = AsvScores(np.array([0.0, 2.0]), np.array([1.0]), np.array([-1.0, 3.0]))
+    options = []
+    for threshold in (-9, -1, 0, 1, 2, 3):
+        missed, alarms, spoofs = (np.mean(np.array(kind) > threshold) for kind in asv)
+        options.append(0.9405 * (1 - missed) + 0.095 * alarms + 0.5 * spoofs)
+    assert min_a_dcf(asv) == pytest.approx(min(options) / 0.595)
 
 
-def test_interval_of_a_perfect_detector_is_a_point():
-    """Without an error in the sample the bootstrap knows of none."""
-    assert equal_error_rate_interval([2.0, 3.0], [0.0, 1.0], np.random.default_rng(1)) == (0.0, 0.0)
+@pytest.mark.parametrize(("real", "fake", "message"), [([], [1.0], "no real"), ([1.0], [np.nan], "1 scores of fake")])
+def test_faulty_scores_are_told(real, fake, message):
+    """A figure would come of nothing, or of what is no number."""
+    with pytest.raises(InputError, match=message):
+        sort_trials(real, fake)
+
+
+@given(real=SCORES, fake=SCORES, draws=st.integers(1, 3))
+def test_counts_of_draws_give_what_each_draw_gives(real, fake, draws):
+    """The bootstrap's figures would not be those of its draws."""
+    trials = sort_trials(real, fake)
+    rng = np.random.default_rng(len(real))
+    counts = [rng.integers(0, 3, (draws, len(trials.scores))) * kind + kind for kind in (trials.real, trials.fake)]
+    together = measure(trials._replace(real=counts[0], fake=counts[1]), threshold=0.5)
+    for draw in range(draws):
+        alone = measure(trials._replace(real=counts[0][draw], fake=counts[1][draw]), threshold=0.5)
+        for name, value in alone.items():
+            np.testing.assert_allclose(together[name][draw], value, err_msg=name)

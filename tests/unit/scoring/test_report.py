@@ -1,123 +1,110 @@
-"""Tables and pictures of scores."""
+"""The report of an evaluation."""
 
-import matplotlib.image
+import json
+import re
+from html.parser import HTMLParser
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from antideepfake.errors import InputError
-from antideepfake.scoring import (
-    equal_error_rate,
-    format_generator_table,
-    generator_table,
-    plot_scores,
-    split_by_generator,
-)
+from antideepfake.metadata import ModelMetadata
+from antideepfake.scoring import Evaluator, ScoreRecord, System, split_generators
+from antideepfake.scoring.report import write_report
 
 
-def _scores(rng, attacks, size=40):
-    parts = [pd.DataFrame({"Score": rng.normal(1, 1, size), "Label": "real", "Attack": "-"})]
-    parts += [
-        pd.DataFrame({"Score": rng.normal(-number, 1, size), "Label": "fake", "Attack": attack})
-        for number, attack in enumerate(attacks)
-    ]
-    return pd.concat(parts, ignore_index=True)
+def make_system(name, seed, noise=1.0, by=("Attack",)):
+    rng = np.random.default_rng(seed)
+    is_real = np.arange(90) % 3 == 0
+    scores = pd.DataFrame(
+        {
+            "ID": [f"u{number}" for number in range(90)],
+            "Score": rng.normal(0, noise, 90) + 2 * is_real,
+            "Label": np.where(is_real, "real", "fake"),
+            "Attack": np.where(is_real, "-", np.where(np.arange(90) < 45, "<b>bold</b>", "world")),
+        }
+    )
+    scores["Generators"] = split_generators(scores, ["world"])
+    metadata = ModelMetadata(training_corpora=["MiniCorpus"], provenance="a test")
+    record = ScoreRecord("0a1b", "0.1", "2026-11-23", metadata)
+    return System(scores, Evaluator().evaluate(scores, name, by), None, f"{name}.csv", "c0ffee", record)
 
 
-def test_every_group_is_held_against_all_real_speech(rng):
-    """The rate of one generator would be computed from other utterances than its own."""
-    scores = _scores(rng, ["world", "piper", "-"])
-    table = generator_table(scores, seen={"world"}).set_index("generators")
-    assert list(table.index) == ["all", "seen in training", "unseen", "generator unknown", "piper (unseen)", "world"]
-    assert table.loc["all", "fake"] == 120 and (table["real"] == 40).all()
-    real = scores.loc[scores["Label"] == "real", "Score"]
-    for name, attacks in {
-        "all": ["world", "piper", "-"],
-        "seen in training": ["world"],
-        "unseen": ["piper"],
-        "generator unknown": ["-"],
-        "world": ["world"],
-    }.items():
-        fake = scores.loc[(scores["Label"] == "fake") & scores["Attack"].isin(attacks), "Score"]
-        assert table.loc[name, "eer"] == equal_error_rate(real, fake).eer
-        assert table.loc[name, "low"] <= table.loc[name, "eer"] <= table.loc[name, "high"]
+class Page(HTMLParser):
+    """Collects tags, links and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.text = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
 
 
-@pytest.mark.parametrize("name", ["all", "seen in training", "unseen", "generator unknown"])
-def test_a_generator_named_like_a_group(rng, name):
-    """A folder fake/all of one's own data would take the place of the row over all generators."""
-    scores = _scores(rng, [name, "world"])
-    table = generator_table(scores, seen={"world", name})
-    assert table.iloc[0]["generators"] == "all"
-    assert table.iloc[0]["fake"] == 80
-    assert len(table) == 4
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    first, second = make_system("first", 1), make_system("second", 2, 2.0)
+    Evaluator().compare(first.scores, second.scores, second.evaluation)
+    write_report(folder, [first, second], "Test <i>set</i>", ["WARNING: seen before"])
+    return folder
 
 
-def test_groups_divide_without_rest(rng):
-    """An utterance would be in two groups or in none."""
-    fakes = _scores(rng, ["a", "b", "c", "-"]).query("Label == 'fake'")
-    groups = split_by_generator(fakes, {"a", "-"})
-    assert {name: sorted(set(group["Attack"])) for name, group in groups.items()} == {
-        "seen in training": ["a"],
-        "unseen": ["b", "c"],
-        "generator unknown": ["-"],
-    }
-    assert sum(map(len, groups.values())) == len(fakes)
+def test_metrics_are_fractions_with_intervals(folder):
+    """Programs that read the report would find no figure, or one in per cent."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert 0 < metrics["overall"]["eer"] < 0.5
+    for name in ("eer", "eer_threshold", "roc_auc", "accuracy", "precision", "recall", "f1", "fpr", "fnr", "min_dcf"):
+        low, high = metrics["overall"]["intervals"][name]
+        assert low <= metrics["overall"][name] <= high
+    assert {"act_dcf", "cllr", "min_cllr"} <= set(metrics["overall"])
+    assert set(metrics["groups"]["Attack"]) == {"<b>bold</b>", "world"}
+    assert metrics["compared"][0]["difference_to_first"]["eer"]["difference"] > 0
+    assert metrics["sha256"] == "c0ffee" and metrics["made_by"]["metadata"]["provenance"] == "a test"
 
 
-def test_same_seed_same_table(rng):
-    """Two evaluations of one score file would differ."""
-    scores = _scores(rng, ["a"])
-    pd.testing.assert_frame_equal(generator_table(scores, set(), 7), generator_table(scores, set(), 7))
+def test_page_stands_alone(folder):
+    """A page that was sent to a colleague would lack its pictures, or tell the network that it was read."""
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert not page.links or all(link.startswith("#") for link in page.links)
+    assert page.tags.count("svg") == 3  # scores, by Attack, reliability
+    assert "script" not in page.tags
+    assert "@import" not in page.text and "url(http" not in page.text
 
 
-@pytest.mark.parametrize("label", ["real", "fake"])
-def test_a_class_that_is_absent_is_told(rng, label):
-    """A test set of one class would end in a division by zero."""
-    scores = _scores(rng, ["a"])
-    with pytest.raises(InputError, match=f"no {label}"):
-        generator_table(scores[scores["Label"] != label], set())
+def test_page_says_what_it_must(folder):
+    """A warning, a checksum, a version or the command would be missing."""
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    text = re.sub(r"\s+", " ", page.text)
+    for words in ("WARNING: seen before", "c0ffee", "MiniCorpus", "antideepfake 0", "Command", "equal error rate"):
+        assert words in text, words
 
 
-def test_table_for_a_terminal(rng):
-    """Percentages would be fractions, or a long name of a generator break the lines."""
-    table = generator_table(_scores(rng, ["x" * 70]), set())
-    lines = format_generator_table(table).splitlines()
-    assert len(lines) == 1 + len(table)
-    assert f"{100 * table['eer'][0]:.2f}" in lines[1]
-    assert max(map(len, lines)) < 100
+def test_names_are_no_markup(folder):
+    """A file or a generator could put a script into the page."""
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert "i" not in page.tags and "<i>set</i>" in page.text
+    assert "<b>bold</b>" in page.text and page.text.count("<b>bold</b>") >= 2
 
 
-def _picture(path, scores, **options):
-    plot_scores(scores, path, **options)
-    return matplotlib.image.imread(path)
+def test_tables_for_papers(folder):
+    """A paper could not take the figures over."""
+    assert "| system | real | fake |" in (folder / "tables.md").read_text()
+    assert r"\begin{tabular}" in (folder / "tables.tex").read_text()
+    assert len(pd.read_csv(folder / "metrics.csv")) == 6
+    assert (folder / "scores.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("groups", [2, 6])
-def test_every_group_is_drawn(tmp_path, rng, groups):
-    """A group would be left out of the picture without a word."""
-    scores = {
-        "real": rng.normal(2, 1, 50),
-        **{f"fake {number}": rng.normal(-number, 1, 50) for number in range(groups)},
-    }
-    whole = _picture(tmp_path / "a.png", scores, threshold=0.5, title="Title")
-    height, width, _ = whole.shape
-    assert 800 <= width <= 3000 and 300 <= height <= 2000
-    assert 0.01 < (whole[..., :3].min(2) < 0.9).mean() < 0.9  # neither blank nor black
-    scores["another name"] = scores.popitem()[1]
-    renamed = _picture(tmp_path / "a.png", scores, threshold=0.5, title="Title")
-    assert whole.shape != renamed.shape or (whole != renamed).any()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_scores_without_spread_are_drawn(tmp_path):
-    """A detector that says the same of all, as an untrained one may, would crash the report."""
-    picture = _picture(tmp_path / "a.png", {"real": np.zeros(5), "fake": np.zeros(1)})
-    assert picture[..., :3].min() < 0.5
-
-
-def test_the_threshold_is_drawn_where_it_is(tmp_path, rng):
-    """The line would stand elsewhere than the decision falls."""
-    scores = {"real": rng.normal(2, 1, 50), "fake": rng.normal(-2, 1, 50)}
-    low, high, none = (_picture(tmp_path / "a.png", scores, threshold=value)[..., :3] for value in (-1.0, 1.0, None))
-    assert (low != high).any() and (low != none).any()
+def test_one_class_alone(tmp_path):
+    """A corpus of generated speech would have no report."""
+    system = make_system("s", 1)
+    scores = system.scores[system.scores["Label"] == "fake"]
+    write_report(tmp_path, [System(scores, Evaluator().evaluate(scores, "s"))], "Fake alone")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["overall"]["fpr"] > 0 and metrics["overall"]["recall"] is None
+    assert "svg" not in Page((tmp_path / "report.html").read_text()).tags

@@ -5,6 +5,7 @@ import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from antideepfake import processes
 from antideepfake.errors import InputError
 from antideepfake.inference import FileScore
-from antideepfake.scoring import read_scores, score_protocol, scorer
+from antideepfake.metadata import ModelMetadata
+from antideepfake.scoring import read_record, read_scores, score_protocol, scorer
 
 
 class _Detector:
@@ -20,6 +22,7 @@ class _Detector:
 
     def __init__(self, scale=1.0, dies_at=None, bad=()):
         self.scale, self.dies_at, self.bad, self.asked = scale, dies_at, bad, []
+        self.hparams = SimpleNamespace(metadata=ModelMetadata(threshold=scale))
 
     def weights_digest(self):
         return str(self.scale)
@@ -54,6 +57,13 @@ def test_scores_stand_in_the_order_of_the_protocol(tmp_path, protocol):
     assert table["Score"].tolist() == [4.0, 5.0, 6.0, 7.0, 8.0]
     assert table["Label"].tolist() == protocol["Label"].tolist()
     assert table["Path"].tolist() == protocol["Path"].tolist()
+
+
+def test_scores_remember_their_detector(tmp_path, protocol):
+    """Scores would be judged by another threshold than that of the model which gave them."""
+    score_protocol(_Detector(scale=2.5), protocol, "/data", tmp_path / "s.csv", quiet=True)
+    record = read_record(tmp_path / "s.csv")
+    assert record.weights == "2.5" and record.metadata.threshold == 2.5
 
 
 @pytest.mark.parametrize("number", range(5))

@@ -20,7 +20,7 @@ from speechbrain.utils.run_opts import RunOptions
 from antideepfake.errors import InputError
 from antideepfake.inference import load_detector
 from antideepfake.protocol import build_protocol, read_protocol
-from antideepfake.scoring import equal_error_rate, read_scores
+from antideepfake.scoring import equal_error_rate, error_rates, read_scores, sort_trials
 from antideepfake.training import (
     DetectorBrain,
     evaluate_model,
@@ -133,7 +133,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     capsys.readouterr()
     folder = tmp_path / "run"
     assert evaluate_model(folder / "model", test_set, corpus, folder, "title") == 0
-    table = pd.read_csv(folder / "eer.csv")
+    metrics = json.loads((folder / "report" / "metrics.json").read_text())
     metadata = json.loads((folder / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == brain.threshold
     assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
@@ -143,10 +143,13 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     again = load_detector(folder / "model").score_files([corpus / name for name in scores["ID"]])
     assert scores["Score"].tolist() == pytest.approx([result.score for result in again], abs=1e-5)
     by_label = [scores.loc[scores["Label"] == label, "Score"] for label in ("real", "fake")]
-    assert table.iloc[0]["eer"] == equal_error_rate(*by_label).eer
-    assert (folder / "scores.png").read_bytes().startswith(b"\x89PNG")
+    eer = metrics["overall"]["eer"]
+    assert eer == equal_error_rate(error_rates(sort_trials(*by_label)))[0]
+    assert metrics["threshold"] == brain.threshold
+    assert (folder / "report" / "scores.png").read_bytes().startswith(b"\x89PNG")
+    assert "title" in (folder / "report" / "report.html").read_text()
     printed = capsys.readouterr().out
-    assert "seen in training" in printed and f"{100 * table.iloc[0]['eer']:.2f}" in printed
+    assert "seen in training" in printed and f"{100 * eer:.2f}" in printed
 
 
 def test_a_second_run_trains_nothing(start, tmp_path):
@@ -345,7 +348,8 @@ def test_full_disk_leaves_no_half_table(corpus, model_folder, tmp_path, monkeypa
     table = read_protocol(corpus / "p.csv").assign(Attack="tone")
     with pytest.raises(OSError, match="No space"):
         evaluate_model(model_folder, table, corpus, tmp_path / "out")
-    assert sorted(os.listdir(tmp_path / "out")) == ["scores.csv"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["report", "scores.csv", "scores.csv.json"]
+    assert os.listdir(tmp_path / "out" / "report") == ["metrics.json"]
 
 
 def test_the_crop_is_the_only_difference_between_training_and_testing(start, monkeypatch):

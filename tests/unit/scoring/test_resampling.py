@@ -1,0 +1,116 @@
+"""Bootstrap intervals and the paired test."""
+
+import numpy as np
+import pytest
+
+from antideepfake.scoring import resampling
+from antideepfake.scoring.metrics import equal_error_rate, error_rates, measure, sort_trials
+from antideepfake.scoring.resampling import compare_systems, estimate
+
+
+def figures(trials):
+    return measure(trials, threshold=1.0)
+
+
+def make_scores(rng, count, distance=2.0):
+    is_real = np.arange(count) < count // 3
+    return rng.normal(0, 1, count) + distance * is_real, is_real
+
+
+def naive_interval(scores, is_real, rng, draws):
+    """Draw utterances one by one."""
+    real, fake = scores[is_real], scores[~is_real]
+    rates = [
+        float(equal_error_rate(error_rates(sort_trials(rng.choice(real, len(real)), rng.choice(fake, len(fake)))))[0])
+        for _ in range(draws)
+    ]
+    return np.quantile(rates, [0.025, 0.975])
+
+
+def test_interval_is_that_of_drawing_one_by_one():
+    """Drawing counts instead of utterances would give another distribution."""
+    rng = np.random.default_rng(1)
+    scores, is_real = make_scores(rng, 300)
+    low, high = naive_interval(scores, is_real, rng, 1500)
+    eer = estimate(figures, scores, is_real, rng, draws=1500)["eer"]
+    assert eer.low == pytest.approx(low, abs=0.01)
+    assert eer.high == pytest.approx(high, abs=0.01)
+
+
+def test_the_figure_itself_is_exact(monkeypatch):
+    """Sharing bins would move the figure that is printed, and not only its bounds a little."""
+    rng = np.random.default_rng(1)
+    scores, is_real = make_scores(rng, 600)
+    exact = measure(sort_trials(scores[is_real], scores[~is_real]), threshold=1.0)
+    fine = estimate(figures, scores, is_real, np.random.default_rng(2), [1.0])
+    monkeypatch.setattr(resampling, "BINS", 100)
+    coarse = estimate(figures, scores, is_real, np.random.default_rng(2), [1.0])
+    for name, (value, low, high) in coarse.items():
+        assert value == fine[name].value == exact[name]
+        width = fine[name].high - fine[name].low
+        assert abs(low - fine[name].low) < 0.2 * width + 1e-9, name
+        assert abs(high - fine[name].high) < 0.2 * width + 1e-9, name
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """Intervals too narrow would call chance a result."""
+    truth = 0.1586552539  # of two normal distributions two standard deviations apart: the normal integral at -1
+    rng = np.random.default_rng(3)
+    inside = 0
+    for _ in range(120):
+        scores, is_real = make_scores(rng, 240)
+        eer = estimate(
+            lambda trials: {"eer": equal_error_rate(error_rates(trials))[0]}, scores, is_real, rng, draws=300
+        )
+        inside += eer["eer"].low <= truth <= eer["eer"].high
+    assert 0.88 * 120 <= inside <= 120
+
+
+def test_clusters_widen_the_interval():
+    """Speakers of many utterances would count as many speakers."""
+    rng = np.random.default_rng(1)
+    speakers = np.repeat(np.arange(40), 50)
+    is_real = speakers % 2 == 0
+    scores = rng.normal(0, 1, 2000) + 3 * is_real + np.repeat(rng.normal(0, 1, 40), 50)
+    alone = estimate(figures, scores, is_real, np.random.default_rng(1))["roc_auc"]
+    together = estimate(figures, scores, is_real, np.random.default_rng(1), clusters=speakers)["roc_auc"]
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_a_cluster_of_one_class_alone():
+    """A draw without real speech would end in a division by zero, and the interval in nothing."""
+    scores, is_real = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True])
+    found = estimate(figures, scores, is_real, np.random.default_rng(1), clusters=np.array(["a", "b", "c", "c"]))
+    assert all(np.isfinite(found["eer"]))
+    alone = estimate(
+        figures, scores, is_real, np.random.default_rng(1), clusters=np.array(["a", "a", "c", "c"]), draws=1
+    )
+    assert alone["eer"].value == 0.0
+
+
+def test_same_seed_same_interval():
+    """A report could not be made a second time."""
+    scores, is_real = make_scores(np.random.default_rng(1), 200)
+    first, second = (estimate(figures, scores, is_real, np.random.default_rng(7))["eer"] for _ in range(2))
+    assert first == second
+
+
+def test_paired_test_sees_what_intervals_do_not():
+    """Two systems on the same trials would be compared as if on different ones."""
+    rng = np.random.default_rng(1)
+    scores, is_real = make_scores(rng, 600, 1.5)
+    better = scores + 0.25 * is_real + rng.normal(0, 0.1, 600)
+    first, second = (estimate(figures, values, is_real, rng)["roc_auc"] for values in (scores, better))
+    assert first.high > second.low  # apart, chance could explain it
+    compared = compare_systems(figures, scores, better, is_real, rng)["roc_auc"]
+    assert compared.low > 0 and compared.p_value < 0.05
+    assert compared.difference == pytest.approx(second.value - first.value)
+    backwards = compare_systems(figures, better, scores, is_real, rng)["roc_auc"]
+    assert backwards.difference == pytest.approx(-compared.difference)
+
+
+def test_a_system_does_not_differ_from_itself():
+    """Chance in the draws would show as a difference."""
+    scores, is_real = make_scores(np.random.default_rng(1), 200)
+    same = compare_systems(figures, scores, scores.copy(), is_real, np.random.default_rng(1))["eer"]
+    assert (same.difference, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
