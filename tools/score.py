@@ -30,13 +30,14 @@ from antideepfake.scoring.score_file import iterate_scores
 LINES = 40  # of the table; the score file has all
 
 
-def find_inputs(inputs: list[str]) -> pd.DataFrame:
-    """Gather files, folders and protocols into one table with at least ID, Label and Path."""
+def find_inputs(inputs: list[str], split: str) -> pd.DataFrame:
+    """Gather files, folders and protocols, or a split of these, into one table with at least ID, Label and Path."""
     tables = []
     for name in inputs:
         path = Path(name)
         if path.suffix.lower() == ".csv":
-            tables.append(read_protocol(path).astype(str))
+            protocol = read_protocol(path).astype(str)
+            tables.append(protocol[protocol["Proportion"] == split] if split else protocol)
             continue
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
@@ -44,6 +45,8 @@ def find_inputs(inputs: list[str]) -> pd.DataFrame:
         rows = {"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}
         tables.append(pd.DataFrame(rows, dtype=object))  # pandas' strings cannot hold a name that is not UTF-8
     table = pd.concat(tables, ignore_index=True).fillna("-")
+    if split and table.empty:
+        raise InputError(f"{', '.join(inputs)}: nothing to score in the split {split}; see the column Proportion")
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
         raise InputError(f"'{repeated}' is given twice; name every file once")
@@ -95,6 +98,9 @@ def main() -> int:
     parser.add_argument("inputs", nargs="+", metavar="input", help="audio file, folder or protocol")
     parser.add_argument("--output", default="scores.csv", help="score file to write (default: scores.csv)")
     parser.add_argument("--data_folder", default=".", help="what $ROOT stands for in a protocol (default: .)")
+    parser.add_argument(
+        "--split", default="", help="rows of a protocol to take, by Proportion (default: all)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
     parser.add_argument("--precision", default="fp32", help="fp32 or bf16 (default: fp32)")
     parser.add_argument(
@@ -112,7 +118,7 @@ def main() -> int:
         raise InputError(f"--num_workers is {args.num_workers}; it must be 0 or more")
     if os.path.isdir(args.output):
         raise InputError(f"{args.output}: a folder; --output names a file")
-    table = find_inputs(args.inputs)
+    table = find_inputs(args.inputs, args.split)
     device = args.device
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"

@@ -66,7 +66,7 @@ def test_a_folder_as_a_program(model_folder, data, tmp_path):
     assert "Traceback" not in done.stderr
     assert f"skipped {data}/empty.wav: the file is empty" in done.stderr.splitlines()
     assert f"1 files skipped; the list is {tmp_path}/s.csv.skipped.csv" in done.stderr.splitlines()
-    assert sorted(os.listdir(tmp_path)) == ["data", "s.csv", "s.csv.skipped.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["data", "s.csv", "s.csv.json", "s.csv.skipped.csv"]
 
 
 def test_table_and_score_file_say_what_the_detector_says(run, model_folder, data, capsys):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
@@ -85,11 +84,11 @@ def test_the_first_run_leaves_model_scores_and_picture(trained):
 
     scores = read_scores(results / "scores.csv")
     assert scores["ID"].tolist() == test_set["ID"].tolist() and scores["Label"].tolist() == test_set["Label"].tolist()
-    table = pd.read_csv(results / "eer.csv")
-    assert table.loc[0, "generators"] == "all" and 0 <= table.loc[0, "eer"] <= 1
-    assert f"{100 * table.loc[0, 'eer']:.2f}" in run.stdout
+    metrics = json.loads((results / "report" / "metrics.json").read_text())
+    assert 0 <= metrics["overall"]["eer"] <= 1 and metrics["threshold"] == metadata["threshold"]
+    assert f"{100 * metrics['overall']['eer']:.2f}" in run.stdout
 
-    picture = matplotlib.image.imread(results / "scores.png")
+    picture = matplotlib.image.imread(results / "report" / "scores.png")
     assert picture.shape[0] > 300 and picture.shape[1] > 700
     assert 0.01 < (picture[..., :3].min(2) < 0.9).mean() < 0.9
 
@@ -98,7 +97,7 @@ def test_the_log_goes_to_standard_error(trained):
     """The table could not be piped into a file without the log of training in it."""
     _, run = trained
     assert "speechbrain" not in run.stdout
-    assert run.stdout.startswith("generators")
+    assert run.stdout.startswith("test set: ")
 
 
 def test_the_second_run_does_nothing_and_says_so(trained, train):
@@ -146,7 +145,7 @@ def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_
         assert err.splitlines()[-1].startswith("error: ")
         assert "silent.wav" in err or "torn.flac" in err
     else:
-        assert (tmp_path / "results" / "scores.png").exists()
+        assert (tmp_path / "results" / "report" / "report.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -134,12 +134,11 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
     wavs = sorted((data / "real").rglob("*.wav"))
     scores = [result.score for result in detector.score_files(wavs)]
     assert np.isfinite(scores).all() and np.ptp(scores) > 0
-    status, out, _ = run(
-        ROOT / "tools" / "evaluate.py",
-        *(str(item) for item in (results / "model", data / "ASVspoof2019-LA.csv", "--data_folder", data)),
-        *("--output", str(tmp_path / "evaluation"), "--split", "test"),
-    )
-    assert status == 0 and out.startswith("generators") and (tmp_path / "evaluation" / "scores.png").is_file()
+    new = str(tmp_path / "scores.csv")
+    given = (results / "model", data / "ASVspoof2019-LA.csv", "--data_folder", data, "--split", "test", "--output", new)
+    assert run(ROOT / "tools" / "score.py", *map(str, given))[0] == 0
+    status, out, _ = run(ROOT / "tools" / "evaluate.py", new, "--output", str(tmp_path / "evaluation"))
+    assert status == 0 and out.startswith("scores: ") and (tmp_path / "evaluation" / "report.html").is_file()
 
 
 def test_two_processes_do_what_one_does_that_accumulates(data, tiny_front_end, tmp_path):

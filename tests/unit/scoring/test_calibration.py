@@ -49,11 +49,9 @@ def test_fusion_weighs_each_system():
     """A system that knows nothing would be listened to, or two good ones not be better together than alone."""
     rng = np.random.default_rng(1)
     is_real = np.arange(4000) < 1000
-    systems = np.stack(
-        [2 * is_real + rng.normal(0, 1, 4000), is_real + rng.normal(0, 1, 4000), rng.normal(0, 9, 4000)], 1
-    )
+    systems = rng.normal(0, 1, (4000, 3)) * [1, 1, 9] + np.outer(is_real, [2, 1, 0])
     fuse = fit_logistic(systems[is_real], systems[~is_real])
-    assert fuse.weights[:2] == pytest.approx([2.0, 1.0], abs=0.15)  # the ratio of unit normals d apart is d s - d^2 / 2
+    assert fuse.weights[:2] == pytest.approx([2.0, 1.0], abs=0.15)  # unit normals d apart: d s - d^2 / 2
     assert abs(fuse.weights[2]) < 0.02
     fused = fuse(systems)
     rates = [

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch.distributed
 
-from antideepfake import processes
 from antideepfake.errors import InputError
 from antideepfake.inference import FileScore
 from antideepfake.metadata import ModelMetadata
@@ -96,7 +96,7 @@ def test_an_old_list_of_skipped_files_goes(tmp_path, protocol):
     """The list of an earlier run would stand beside a score file that lacks nothing."""
     score_protocol(_Detector(bad=["x.wav"]), protocol, "/data", tmp_path / "s.csv", quiet=True)
     score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
-    assert sorted(os.listdir(tmp_path)) == ["s.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.json"]
 
 
 def test_files_skipped_before_an_interruption_are_listed(tmp_path, protocol):
@@ -148,7 +148,7 @@ def _score_together(protocol, output, monkeypatch, detectors):
         except RuntimeError as error:  # as that of torch.distributed
             raise KeyboardInterrupt from error
 
-    monkeypatch.setattr(processes.distributed, "barrier", wait)
+    monkeypatch.setattr(torch.distributed, "barrier", wait)
     with ThreadPoolExecutor(len(detectors)) as pool:
         return list(pool.map(score, range(len(detectors))))
 
@@ -165,7 +165,7 @@ def test_processes_share_the_work(tmp_path, protocol, monkeypatch, world_size):
     )
     assert max(len(detector.asked) for detector in detectors) <= 5 // world_size + 1
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id3", "id4"]
-    assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.skipped.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.json", "s.csv.skipped.csv"]
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1), (3, 2)])
@@ -179,7 +179,7 @@ def test_another_number_of_processes_goes_on(tmp_path, protocol, monkeypatch, fi
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == protocol["ID"].tolist()
     asked = {name for detector in before for name in detector.asked} - {"x.wav"}
     assert asked and asked.isdisjoint(name for detector in after for name in detector.asked)
-    assert os.listdir(tmp_path) == ["s.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.json"]
 
 
 def test_files_are_handed_on_in_chunks(tmp_path, protocol, monkeypatch):
@@ -204,7 +204,7 @@ def test_a_repaired_file_takes_its_place(tmp_path, protocol):
         score_protocol(_Detector(bad=["x.wav"], dies_at="xxx.wav"), protocol, "/d", tmp_path / "s.csv", quiet=True)
     score_protocol(_Detector(), protocol, "/d", tmp_path / "s.csv", quiet=True)
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == protocol["ID"].tolist()
-    assert os.listdir(tmp_path) == ["s.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.json"]
 
 
 def test_a_corrected_label_is_not_that_of_before(tmp_path, protocol):
