@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """Turn score files into figures: error rates with their intervals, by any column, of one system or several.
 
-SCORES is a score file of tools/score.py or of the released code (ID,Score,Label). Several are several systems: all
-are held against the first on the utterances that they share. --output takes a page to send to a colleague
-(report.html), metrics.json, metrics.csv, tables in Markdown and LaTeX, and a picture.
+SCORES is a score file of tools/score.py or of the released code (ID,Score,Label), or with --protocol a submission to
+ASVspoof 5 or an Arena. Several are several systems: all are held against the first on the utterances that they share.
+--output takes a page to send to a colleague (report.html), metrics.json, metrics.csv, tables in Markdown and LaTeX, and
+a picture.
 """
 
 import argparse
@@ -28,18 +29,30 @@ from antideepfake.scoring import (
     read_scores,
     split_generators,
 )
+from antideepfake.scoring.submissions import file_names, read_submission
 
 
-def join_protocol(scores: pd.DataFrame, protocol: pd.DataFrame, name: str) -> tuple[pd.DataFrame, int]:
-    """Take labels and further columns from a protocol; gives how many identifiers one of the two lacks."""
-    columns = [column for column in protocol if column == "ID" or column == "Label" or column not in scores]
-    joined = scores.drop(columns="Label").merge(protocol[columns], on="ID", how="inner")
+def read_system(path: str, protocol: pd.DataFrame | None) -> tuple[pd.DataFrame, int]:
+    """Read scores, with labels and further columns from a protocol; gives how many utterances one of the two lacks."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        is_score_file = "," in file.readline()
+    if protocol is None:
+        if not is_score_file:
+            raise InputError(f"{path}: names and scores alone; --protocol tells what they are of")
+        return read_scores(path), 0
+    if is_score_file:
+        scores, key = read_scores(path).drop(columns="Label"), "ID"
+    else:  # a submission to an evaluation has the names of files
+        scores, key = read_submission(path), "Name"
+        protocol = protocol.assign(Name=list(file_names(protocol)))
+    columns = [column for column in protocol if column == key or column not in scores]
+    joined = scores.merge(protocol[columns], on=key)
     if joined.empty:
-        raise InputError(f"{name}: none of its {len(scores)} identifiers is in the protocol; is it of the same corpus?")
+        raise InputError(f"{path}: none of its {len(scores)} utterances is in the protocol; is it of the same corpus?")
     unknown, unscored = len(scores) - len(joined), len(protocol) - len(joined)
     for count, text in ((unknown, "scored utterances are not in the protocol"), (unscored, "of it have no score")):
         if count:
-            print(f"{name}: {count} {text}; they are left out", file=sys.stderr)
+            print(f"{path}: {count} {text}; they are left out", file=sys.stderr)
     return joined, unknown + unscored
 
 
@@ -63,9 +76,7 @@ def describe_model(model: str | None, record: ScoreRecord | None) -> ModelMetada
 
 def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores | None) -> tuple[System, int]:
     """Evaluate a score file; gives how many utterances were left out."""
-    scores, left_out = read_scores(path), 0
-    if args.protocol:
-        scores, left_out = join_protocol(scores, read_protocol(args.protocol), path)
+    scores, left_out = read_system(path, read_protocol(args.protocol) if args.protocol else None)
     record = read_record(path)
     metadata = describe_model(args.model, record)
     threshold, source = metadata.threshold, metadata.threshold_source

@@ -98,9 +98,7 @@ def main() -> int:
     parser.add_argument("inputs", nargs="+", metavar="input", help="audio file, folder or protocol")
     parser.add_argument("--output", default="scores.csv", help="score file to write (default: scores.csv)")
     parser.add_argument("--data_folder", default=".", help="what $ROOT stands for in a protocol (default: .)")
-    parser.add_argument(
-        "--split", default="", help="rows of a protocol to take, by Proportion (default: all)"
-    )
+    parser.add_argument("--split", default="", help="rows of a protocol to take, by Proportion (default: all)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
     parser.add_argument("--precision", default="fp32", help="fp32 or bf16 (default: fp32)")
     parser.add_argument(

@@ -1,11 +1,13 @@
 """Fitting a calibration, fusing systems, and choosing a threshold for a wanted operating point."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
-from antideepfake.calibration import Isotonic, Logistic
+from antideepfake.calibration import Calibration, Isotonic, Logistic
 from antideepfake.errors import InputError
 from antideepfake.scoring.metrics import Array, equal_error_rate, error_rates, sort_trials
 
@@ -91,7 +93,7 @@ def fit_isotonic(real: ArrayLike, fake: ArrayLike) -> Isotonic:
     return Isotonic(points.tolist(), ratios[first // 2].tolist())
 
 
-FITS = {"logistic": fit_logistic, "isotonic": fit_isotonic}
+FITS: dict[str, Callable[[ArrayLike, ArrayLike], Calibration]] = {"logistic": fit_logistic, "isotonic": fit_isotonic}
 
 
 def threshold_for(

@@ -1,0 +1,206 @@
+"""From score files to figures, through the programs that people type."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from antideepfake.metadata import ModelMetadata
+from antideepfake.protocol import COLUMNS, write_protocol
+from antideepfake.scoring import ScoreRecord, ScoreWriter, read_record, read_scores
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run a program of tools/ in this process, from an empty folder; gives status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(tool, *arguments):
+        spec = importlib.util.spec_from_file_location(f"{tool}_program", TOOLS / f"{tool}.py")
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, "argv", [f"{tool}.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            module.run_program(module.main)
+        said = capsys.readouterr()
+        return left.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a score file of 60 real and 60 fake utterances with their model's record."""
+
+    def write(name, seed=1, distance=2.0, ids=range(120), **metadata):
+        rng = np.random.default_rng(seed)
+        with ScoreWriter(tmp_path / name, ["Attack", "Path", "Speaker"], name.encode()) as writer:
+            for place, number in enumerate(ids):
+                is_real = number % 2 == 0
+                score = float(rng.normal(0, 1) + distance * is_real)
+                columns = {
+                    "Attack": "-" if is_real else "world",
+                    "Path": f"$ROOT/C/f{number}.wav",
+                    "Speaker": number % 9,
+                }
+                writer.write(place, f"u{number}", (0.0, score), "real" if is_real else "fake", columns)
+        writer.merge(len(list(ids)))
+        ScoreRecord("abc", "0", "2026-11-23", ModelMetadata(**metadata)).save(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def protocol(tmp_path):
+    """The protocol of these utterances."""
+    known = {"Duration": 1.0, "SampleRate": 16000, "AudioChannel": 1, "AudioBitSample": 16}
+    rows = [
+        dict.fromkeys(COLUMNS, "-")
+        | known
+        | {"ID": f"u{n}", "Label": "fake" if n % 2 else "real", "Path": f"$ROOT/C/f{n}.wav"}
+        | {"Attack": "world" if n % 2 else "-", "Language": "EN" if n < 80 else "FR"}
+        for n in range(120)
+    ]
+    write_protocol(pd.DataFrame(rows), tmp_path / "p.csv")
+    return tmp_path / "p.csv"
+
+
+def test_threshold_and_generators_come_with_the_scores(run, write):
+    """The decision would be judged by a threshold that the model has not, unseen generators count as seen."""
+    path = write("s.csv", threshold=1.25, threshold_source="as tried", training_generators=["world"])
+    status, out, err = run("evaluate", path, "--by", "Attack,Generators", "--output", "r", "--quiet")
+    assert status == 0 and "a score above 1.250 (as tried)" in out and "seen in training" in out
+    metrics = json.loads(Path("r/metrics.json").read_text())
+    scores = read_scores(path)
+    fake = scores.loc[scores["Label"] == "fake", "Score"]
+    assert metrics["overall"]["fpr"] == (fake > 1.25).mean()
+    assert metrics["groups"]["Attack"]["world"]["real"] == 60
+    assert err.strip() == "report: r/report.html"
+
+
+def test_a_threshold_given_wins(run, write):
+    """The option would be accepted and do nothing."""
+    _, out, _ = run("evaluate", write("s.csv", threshold=1.25), "--threshold", 0.5, "--quiet")
+    assert "a score above 0.500 (as given on the command line)" in out
+
+
+def test_a_file_of_the_released_code(run, tmp_path):
+    """Score files that are there already could not be evaluated."""
+    (tmp_path / "s.csv").write_text('ID,Score,Label\na,"[0.5, 1.5]",1\nb,"[1.0, -1.0]",0\n')
+    status, out, _ = run("evaluate", "s.csv", "--quiet")
+    assert status == 0 and out.startswith("s: 1 real, 1 fake")
+
+
+def test_systems_side_by_side(run, write):
+    """Two systems could not be told apart, or be compared on what only one of them has scored."""
+    first, second = write("a.csv"), write("b.csv", seed=2, distance=0.5, ids=range(10, 130))
+    status, out, err = run("evaluate", first, second, "--quiet", "--output", "r")
+    assert status == 0
+    assert "minus a" in out and err.startswith("b and a: compared on the 110 utterances of both; 20 are in one alone")
+    compared = json.loads(Path("r/metrics.json").read_text())["compared"]
+    assert compared[0]["utterances_in_common"] == 110 and compared[0]["difference_to_first"]["eer"]["difference"] > 0
+
+
+def test_labels_and_columns_from_a_protocol(run, write, protocol):
+    """Scores without labels could not be evaluated, nor by a column that only the protocol has."""
+    path = write("s.csv", ids=range(4, 120))
+    path.write_text(path.read_text().replace('",1,', '",,').replace('",0,', '",,'))
+    assert run("evaluate", path, "--quiet")[0] == 2
+    status, out, err = run("evaluate", path, "--protocol", protocol, "--by", "Language", "--quiet")
+    assert status == 1 and "s: 58 real, 58 fake" in out and "FR" in out
+    assert "4 of it have no score" in err
+
+
+@pytest.mark.parametrize("form", ["asvspoof5", "speech_df_arena", "anti_spoofing_arena"])
+def test_submissions_go_out_and_come_back(run, write, protocol, form):
+    """A submission would be refused, or have another error rate than the scores it was made of."""
+    path = write("s.csv")
+    assert run("export_scores", path, "--form", form, "--output", "submission.txt")[0] == 0
+    status, out, _ = run("evaluate", "submission.txt", "--protocol", protocol, "--quiet")
+    assert status == 0
+    _, before, _ = run("evaluate", path, "--quiet")
+    assert out.splitlines()[2] == before.splitlines()[2]  # the EER
+    status, _, err = run("evaluate", "submission.txt", "--quiet")
+    assert status == 2 and "--protocol tells what they are of" in err
+
+
+def test_verification_scores(run, write, tmp_path):
+    """The cost together with the speaker verification could not be had."""
+    rng = np.random.default_rng(1)
+    kinds = {"target": 3.0, "nontarget": 0.0, "spoof": 2.5}
+    lines = [f"{kind},{rng.normal(mean, 1)}" for kind, mean in kinds.items() for _ in range(50)]
+    (tmp_path / "asv.csv").write_text("\n".join(["Key,Score", *lines]))
+    status, out, _ = run("evaluate", write("s.csv"), "--asv_scores", "asv.csv", "--quiet")
+    assert status == 0 and "min t-DCF" in out and "a-DCF of the speaker verification by itself: " in out
+    (tmp_path / "asv.csv").write_text("Key,Score\nfriend,1\n")
+    status, _, err = run("evaluate", write("s.csv"), "--asv_scores", "asv.csv", "--quiet")
+    assert status == 2 and "asv.csv, line 2: Key is target, nontarget or spoof" in err
+
+
+def test_calibration_is_remembered_and_used(run, write, tmp_path):
+    """The model folder would state probabilities and decide as before."""
+    metadata = {"provenance": "one model"}
+    development, test = (write(name, seed, 4.0, **metadata) for seed, name in enumerate(["dev.csv", "test.csv"]))
+    (tmp_path / "model").mkdir()
+    ModelMetadata(**metadata).save(tmp_path / "model" / "metadata.json")
+    status, out, _ = run("calibrate", "model", development, "--fnr", "0.05", "--test", test)
+    assert status == 0 and out.splitlines()[1].split()[1] == "before"
+    folder = ModelMetadata()
+    folder.load(tmp_path / "model" / "metadata.json")
+    scores = read_scores(development)
+    assert (scores.loc[scores["Label"] == "real", "Score"] <= folder.threshold).mean() <= 0.05
+    assert "at most 5 % of real speech taken for fake" in folder.threshold_source
+
+    before, after = (
+        json.loads(Path(f"{name}/metrics.json").read_text())["overall"]
+        for name, model in (("a", []), ("b", ["--model", "model"]))
+        if run("evaluate", test, "--quiet", "--output", name, *model)[0] == 0
+    )
+    assert after["cllr"] < before["cllr"] and after["eer"] == before["eer"]
+
+    ModelMetadata(provenance="another").save(tmp_path / "model" / "metadata.json")
+    status, _, err = run("calibrate", "model", development)
+    assert status == 2 and "of another model" in err
+
+
+def test_fusion_is_better_than_its_parts(run, write, tmp_path):
+    """The systems would be added in another order than they were weighed, or utterances mixed up."""
+    names = [f"{kind}_{system}.csv" for kind in ("dev", "test") for system in ("a", "b")]
+    paths = [write(name, seed, 1.5, training_corpora=[name]) for seed, name in enumerate(names)]
+    lines = paths[3].read_text().splitlines()
+    paths[3].write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")  # in another order
+    status, out, _ = run("fuse", "--fit", *paths[:2], "--apply", *paths[2:], "--output", "fused.csv")
+    assert status == 0 and "offset" in out
+    assert read_record("fused.csv").metadata.training_corpora == ["test_a.csv", "test_b.csv"]
+    run("evaluate", "fused.csv", *paths[2:], "--quiet", "--output", "r")
+    metrics = json.loads(Path("r/metrics.json").read_text())
+    assert metrics["overall"]["roc_auc"] > max(other["overall"]["roc_auc"] for other in metrics["compared"])
+    assert metrics["overall"]["cllr"] < 0.8
+
+    shorter = write("short.csv", ids=range(50))
+    status, _, err = run("fuse", "--fit", paths[0], shorter, "--apply", *paths[2:], "--output", "fused.csv")
+    assert status == 2 and "short.csv: not of the same utterances" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ID,Score\na,1\n", "no column Label"),
+        ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', "line 3: the Score is 'oops'"),
+        ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite numbers, the first that of 'a'"),
+        ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances come a second time, such as 'a'"),
+    ],
+)
+def test_what_is_amiss_is_told_in_a_sentence(run, tmp_path, text, message):
+    """A researcher would get a traceback, or a figure of something else."""
+    (tmp_path / "s.csv").write_text(text)
+    status, _, err = run("evaluate", "s.csv", "--quiet")
+    assert status == 2 and message in err and err.count("\n") == 1

@@ -1,0 +1,62 @@
+#!/usr/bin/env python
+"""Measure how long an evaluation takes, by the number of scores: reading the file, all figures, their intervals."""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from antideepfake.errors import run_program
+from antideepfake.scoring import Evaluator, read_scores
+
+
+def write_scores(path: Path, count: int, rng: np.random.Generator) -> None:
+    """Write a score file as long as wanted, a tenth of it real, as in ASVspoof 2021 DF."""
+    is_real = rng.random(count) < 0.1
+    logits = np.round(rng.normal(0, 1.5, count) + 3 * is_real, 6)
+    with open(path, "w") as file:
+        file.write("ID,Score,Label\n")
+        for number, (logit, label) in enumerate(zip(logits.tolist(), is_real.tolist(), strict=True)):
+            file.write(f'DF_E_{number},"[{-logit / 2}, {logit / 2}]",{int(label)}\n')
+
+
+def measure(path: Path) -> tuple[float, float, float]:
+    """Seconds of reading, of the figures alone (a single draw), and of both with their intervals."""
+    start = time.perf_counter()
+    scores = read_scores(path)
+    read = time.perf_counter()
+    Evaluator(draws=1).evaluate(scores, path.name)
+    figures = time.perf_counter()
+    Evaluator().evaluate(scores, path.name)
+    intervals = time.perf_counter() - figures
+    return read - start, figures - read, read - start + intervals
+
+
+def main() -> int:
+    """Parse the command line, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python tools/benchmark_evaluation.py --scores 10000 600000",
+    )
+    counts = [10_000, 100_000, 600_000, 1_000_000, 10_000_000]
+    parser.add_argument("--scores", nargs="+", type=int, default=counts, help="how many (default: 10^4 to 10^7)")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken (default: 3)")
+    args = parser.parse_args()
+    print(f"{'scores':>10}{'reading':>10}{'figures':>10}{'all, with intervals':>22}   (seconds)")
+    with tempfile.TemporaryDirectory() as folder:
+        for count in args.scores:
+            path = Path(folder, f"{count}.csv")
+            write_scores(path, count, np.random.default_rng(1))
+            rounds = [measure(path) for _ in range(args.rounds)]
+            read, figures, whole = (median(times) for times in zip(*rounds, strict=True))
+            print(f"{count:>10}{read:>10.2f}{figures:>10.2f}{whole:>22.2f}", flush=True)
+            path.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    run_program(main)
