@@ -1,0 +1,137 @@
+#!/usr/bin/env python
+"""The evaluation of the AntiDeepfake paper: one detector or several on its six test sets, beside what was published.
+
+Takes every test set that lies below --data_folder, as its protocol (In-the-Wild.csv ...) or as the corpus itself, which
+is then prepared. Run again, it goes on where it stopped: score files that are there are kept.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from antideepfake.errors import InputError, run_program
+from antideepfake.files import atomic_open, sha256
+from antideepfake.inference import load_detector
+from antideepfake.protocol import read_protocol
+from antideepfake.scoring import Evaluator, Group, System, read_record, read_scores, score_protocol
+from antideepfake.scoring.report import write_report
+from antideepfake.scoring.tables import format_markdown, format_text
+
+HERE = Path(__file__).parent
+RECIPES = HERE.parents[1]
+PUBLISHED: dict[str, list[float]] = yaml.safe_load((HERE / "published.yaml").read_text())
+
+# In the order of the published table: folder of the recipe, folder of the corpus, and further options of its program.
+TEST_SETS = {
+    "ADD2023": ("ADD2023", "ADD2023", []),
+    "DeepVoice": ("DeepVoice", "DeepVoice", []),
+    "FakeOrReal": ("FakeOrReal", "FakeOrReal/for-original", []),
+    "FakeOrReal-norm": ("FakeOrReal", "FakeOrReal/for-norm", ["--version", "norm"]),
+    "In-the-Wild": ("In-the-Wild", "In-the-Wild", []),
+    "Deepfake-Eval-2024": ("Deepfake-Eval-2024", "Deepfake-Eval-2024", []),
+}
+HEADS = ["test set", "real", "fake", "EER %", "95 % interval", "published", "difference"]
+
+
+def find_protocols(data_folder: Path) -> dict[str, pd.DataFrame]:
+    """Give the protocol of each test set that is there, prepared where it is not yet."""
+    protocols = {}
+    for name, (recipe, corpus_folder, options) in TEST_SETS.items():
+        path = data_folder / f"{name}.csv"
+        if not path.exists() and (data_folder / corpus_folder).is_dir():
+            module = re.sub("[^a-z0-9]", "_", recipe.lower()) + "_prepare.py"
+            command = [sys.executable, str(RECIPES / recipe / module), "--data_folder", str(data_folder)]
+            print(f"preparing {name}", file=sys.stderr)
+            status = subprocess.run([*command, "--output", str(path), *options], stdout=subprocess.DEVNULL).returncode
+            if status > 1:
+                raise InputError(f"{name} could not be prepared; its own message says why")
+        if path.exists():
+            table = read_protocol(path)
+            # of Deepfake-Eval-2024 the other part is for training; of the others the paper takes all
+            protocols[name] = table[table["Proportion"] == "test"] if name == "Deepfake-Eval-2024" else table
+    if not protocols:
+        raise InputError(f"{data_folder}: none of {', '.join(TEST_SETS)} is there, neither .csv nor folder")
+    return protocols
+
+
+def published_name(provenance: str) -> str:
+    """Tell which published detector a model folder was made of; empty if none."""
+    found = re.search(r"/([\w-]+?)-anti-deepfake(-nda)?\b", provenance)
+    return f"{found[1]}{found[2] or ''}" if found else ""
+
+
+def compare(results: dict[str, Group], published: list[float] | None) -> pd.DataFrame:
+    """Lay out the error rates of a detector beside the published ones; the average is over the sets that are there."""
+    rows, ours, theirs = [], [], []
+    for place, name in enumerate(TEST_SETS):
+        if name not in results:
+            continue
+        group = results[name]
+        eer, low, high = (100 * value for value in group.figures["eer"])
+        ours.append(eer)
+        row = [name, f"{group.real}", f"{group.fake}", f"{eer:.2f}", f"{low:.2f} - {high:.2f}"]
+        if published:
+            theirs.append(published[place])
+            row += [f"{published[place]:.2f}", f"{eer - published[place]:+.2f}"]
+        rows.append(row + ["-"] * (len(HEADS) - len(row)))
+    average = [f"average of {len(ours)}", "", "", f"{np.mean(ours):.2f}", ""]
+    if published:
+        average += [f"{np.mean(theirs):.2f}", f"{np.mean(ours) - np.mean(theirs):+.2f}"]
+    return pd.DataFrame([*rows, average + ["-"] * (len(HEADS) - len(average))], columns=HEADS)
+
+
+def main() -> int:
+    """Parse the command line; score, evaluate and compare each detector."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python evaluate.py models/mms-300m models/xls-r-2b --data_folder data --output results",
+    )
+    parser.add_argument("models", nargs="+", help="model folders, or hub ids of such")
+    parser.add_argument("--data_folder", required=True, type=Path, help="holds the test sets; $ROOT in their protocols")
+    parser.add_argument("--output", required=True, type=Path, help="folder for scores, reports and the table")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... (default: cpu)")
+    parser.add_argument("--precision", default="fp32", help="fp32, as published, or bf16 (default: fp32)")
+    parser.add_argument("--batch_seconds", type=float, default=16.0, help="audio in a batch, s (default: 16; GPU: 100)")
+    parser.add_argument("--num_workers", type=int, default=0, help="processes that read files (default: 0, this one)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    args = parser.parse_args()
+    names = [Path(model).name for model in args.models]
+    if len(set(names)) < len(names):
+        raise InputError("two of the models have the same name; rename a folder")
+
+    protocols, parts, skipped = find_protocols(args.data_folder), [], 0
+    for model, name in zip(args.models, names, strict=True):
+        detector = load_detector(model, args.device, args.precision)
+        metadata = detector.hparams.metadata
+        evaluator = Evaluator(metadata.threshold, metadata.threshold_source, metadata.log_likelihood_ratio())
+        results = {}
+        for test_set, protocol in protocols.items():
+            path = args.output / name / f"{test_set}.csv"
+            if not path.exists():
+                how = (args.batch_seconds, args.num_workers, args.quiet)
+                skipped += len(score_protocol(detector, protocol, args.data_folder, path, *how))
+            scores = read_scores(path)
+            evaluation = evaluator.evaluate(scores, f"{name} on {test_set}", quiet=args.quiet)
+            results[test_set] = evaluation.overall
+            system = System(scores, evaluation, evaluator.calibration, str(path), sha256([path]), read_record(path))
+            write_report(args.output / name / test_set, [system], evaluation.name)
+        table = compare(results, PUBLISHED.get(published_name(metadata.provenance)))
+        parts.append((name, table))
+        print(f"{name}\n{format_text(table)}\n")
+    with atomic_open(args.output / "table.md") as file:
+        file.write("\n".join(f"## {name}\n\n{format_markdown(table)}\n" for name, table in parts))
+    print(f"table: {args.output / 'table.md'}; a report of each set beside its scores", file=sys.stderr)
+    if skipped:
+        print(f"{skipped} files could not be read; see the .skipped.csv beside the scores", file=sys.stderr)
+    return 1 if skipped else 0
+
+
+if __name__ == "__main__":
+    run_program(main)
