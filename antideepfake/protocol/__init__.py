@@ -3,6 +3,7 @@
 from antideepfake.protocol.build import BuildReport, build_protocol, read_report
 from antideepfake.protocol.corpora import Corpus, read_corpora, tell_corpora, trace_sources
 from antideepfake.protocol.lists import first_file, read_csv, read_list, translate
+from antideepfake.protocol.overlap import Overlap, find_overlap, find_recordings, format_overlap
 from antideepfake.protocol.prepare import prepare_corpus, prepare_parser, tell_report
 from antideepfake.protocol.probe import open_audio, probe
 from antideepfake.protocol.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
@@ -33,14 +34,18 @@ __all__ = [
     "WEIGHT",
     "BuildReport",
     "Corpus",
+    "Overlap",
     "assign_splits",
     "build_protocol",
     "count_utterances",
     "divide_protocol",
     "find_audio",
+    "find_overlap",
+    "find_recordings",
     "find_shortcuts",
     "first_file",
     "format_counts",
+    "format_overlap",
     "format_shortcuts",
     "format_totals",
     "iterate_protocol",
