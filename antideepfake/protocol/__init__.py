@@ -3,6 +3,7 @@
 from antideepfake.protocol.build import BuildReport, build_protocol, read_report
 from antideepfake.protocol.corpora import Corpus, read_corpora, tell_corpora, trace_sources
 from antideepfake.protocol.lists import first_file, read_csv, read_list, translate
+from antideepfake.protocol.merge import MergeReport, format_merge, merge_protocols
 from antideepfake.protocol.overlap import Overlap, find_overlap, find_recordings, format_overlap
 from antideepfake.protocol.prepare import prepare_corpus, prepare_parser, tell_report
 from antideepfake.protocol.probe import open_audio, probe
@@ -34,6 +35,7 @@ __all__ = [
     "WEIGHT",
     "BuildReport",
     "Corpus",
+    "MergeReport",
     "Overlap",
     "assign_splits",
     "build_protocol",
@@ -45,11 +47,13 @@ __all__ = [
     "find_shortcuts",
     "first_file",
     "format_counts",
+    "format_merge",
     "format_overlap",
     "format_shortcuts",
     "format_totals",
     "iterate_protocol",
     "measure_shortcuts",
+    "merge_protocols",
     "open_audio",
     "prepare_corpus",
     "prepare_parser",

@@ -64,13 +64,23 @@ def read_arrow(path: str | os.PathLike) -> pd.DataFrame:
     >>> read_arrow(path).values.tolist()
     [['a', 1.5], ['b', 2.0]]
     """
+    return as_frame(map_arrow(path))
+
+
+def map_arrow(path: str | os.PathLike) -> pa.Table:
+    """As :func:`read_arrow`, before pandas has it."""
     try:
         with pa.memory_map(os.fspath(path)) as source, pa.ipc.open_file(source) as file:
             table = file.read_all()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
-    except (pa.ArrowInvalid, IsADirectoryError, OSError) as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a whole Arrow file ({' '.join(str(error).split())})") from None
     if not set(MARK.items()) <= set((table.schema.metadata or {}).items()):
         raise InputError(f"{path}: not written by tools/merge_protocols.py; give it the protocol as .csv")
+    return table
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """Give pandas the columns of an Arrow table as they are, without a copy."""
     return table.to_pandas(types_mapper=pd.ArrowDtype)

@@ -242,9 +242,9 @@ def format_overlap(overlap: Overlap) -> str:
     paragraphs = []
     if overlap.utterances:
         paragraphs += [
-            f"SEEN UTTERANCES: {len(overlap.utterances)} of {overlap.tested} test utterances were in the training data, "
-            f"such as {', '.join(overlap.utterances[:EXAMPLES])}. The figures on them are worthless: the detector was "
-            "told the answer."
+            f"SEEN UTTERANCES: {len(overlap.utterances)} of {overlap.tested} test utterances were in the training "
+            f"data, such as {', '.join(overlap.utterances[:EXAMPLES])}. The figures on them are worthless: the "
+            "detector was told the answer."
         ]
     if overlap.recordings:
         pairs = ", ".join(f"{ours} (in training: {theirs})" for ours, theirs in overlap.recordings[:EXAMPLES])
@@ -255,8 +255,9 @@ def format_overlap(overlap: Overlap) -> str:
         ]
     if overlap.corpora:
         paragraphs += [
-            f"SAME CORPUS: {', '.join(overlap.corpora)}. The training data had utterances of the same corpus. Speakers, "
-            "channel and generators may be known, and the figures too good, unless the training left this split out."
+            f"SAME CORPUS: {', '.join(overlap.corpora)}. The training data had utterances of the same corpus. "
+            "Speakers, channel and generators may be known, and the figures too good, unless the training left this "
+            "split out."
         ]
     if overlap.sources:
         pairs = [_format_pair(*pair) for pair in overlap.sources[:PAIRS]]
