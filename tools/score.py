@@ -2,8 +2,8 @@
 """Score recordings: how likely is each to be real speech?
 
 MODEL is a model folder or the hub id of one. INPUT is an audio file, a folder (searched at any depth) or a protocol
-(.csv); there may be several. Prints a table and writes the score file; run again after an interruption, it goes on
-where it stopped.
+(.csv, .arrow); there may be several. Prints a table and writes the score file; run again after an interruption, it goes
+on where it stopped.
 
 Under torchrun, several processes share the work, with --device cuda on a GPU each. An interrupted run may go on with
 more of them or fewer.
@@ -28,14 +28,17 @@ from antideepfake.scoring import score_protocol
 from antideepfake.scoring.score_file import iterate_scores
 
 LINES = 40  # of the table; the score file has all
+PROTOCOLS = (".csv", ".arrow")  # suffixes
 
 
 def find_inputs(inputs: list[str]) -> pd.DataFrame:
     """Gather files, folders and protocols into one table with at least ID, Label and Path."""
+    if len(inputs) == 1 and Path(inputs[0]).suffix.lower() in PROTOCOLS:
+        return read_protocol(inputs[0])  # as it is: it may have ten million rows, and was checked
     tables = []
     for name in inputs:
         path = Path(name)
-        if path.suffix.lower() == ".csv":
+        if path.suffix.lower() in PROTOCOLS:
             tables.append(read_protocol(path).astype(str))
             continue
         if not path.exists():

@@ -74,7 +74,8 @@ def score_protocol(
     ):
         for start in range(0, len(share), CHUNK):
             places = share[start : start + CHUNK]
-            rows = protocol.iloc[places]
+            # a slice first, of which a large table makes no copy
+            rows = protocol.iloc[places[0] : places[-1] + 1].iloc[places - places[0]]
             paths = [str(resolve_path(path, data_folder)) for path in rows["Path"]]
             results = detector.score_files(paths, batch_seconds, num_workers)
             for place, values, result in zip(places, rows.itertuples(index=False, name=None), results, strict=True):
