@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pandas.api.types import union_categoricals
 from tqdm import tqdm
 
 from antideepfake.files import atomic_open
@@ -52,18 +53,6 @@ class MergeReport:
     repetitions: list[dict[str, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
-
-
-class _Names:
-    """Numbers for names, as they come."""
-
-    def __init__(self, names: Sequence[str] = ()):
-        self.numbers = {name: number for number, name in enumerate(names)}
-
-    def encode(self, values: pd.Categorical) -> np.ndarray:
-        """Give the number of each value."""
-        numbers = [self.numbers.setdefault(name, len(self.numbers)) for name in values.categories]
-        return np.array(numbers, np.int16)[values.codes]
 
 
 def merge_protocols(
@@ -131,114 +120,119 @@ def merge_protocols(
     """
     output = Path(output_folder)
     output.mkdir(parents=True, exist_ok=True)
-    files = [*_sort(test), *_sort(set(map(Path, protocols)) - set(map(Path, test)))]
-    names, languages = _Names(), _Names()
+    tested = _sort(test)
+    files = [*tested, *(path for path in _sort(protocols) if path not in tested)]
+    report = MergeReport()
+    with TemporaryDirectory(prefix=".merge-", dir=output) as scratch:
+        spool = Path(scratch, "rows.arrow")
+        rows = _note_rows(files, corpora, spool, quiet)
+        table = map_arrow(spool)
+        names = rows["corpus"].cat.categories
+        rows["corpus"] = rows["corpus"].cat.set_categories([*order, *sorted(set(names) - set(order))])
+
+        split = rows.pop("valid").to_numpy(np.int8)  # SPLITS[0] is train, SPLITS[1] valid
+        for_test = [name for name in names if name in corpora and corpora[name].use == "test"]
+        split[rows["corpus"].isin(for_test) | (rows["file"] < len(tested))] = SPLITS.index("test")
+        split[_find_repeated(rows, table, files, report)] = len(SPLITS)  # nowhere
+        _count(rows.assign(split=split)[split < len(SPLITS)], report)
+        report.missing = [name for name in order if name not in report.counts]
+        trained = [name for name, counts in report.counts.items() if set(counts) != {"test"}]
+        report.unlisted = [name for name in trained if name not in order]
+
+        with tqdm(total=len(rows) - report.repeated, desc="writing", unit="row", disable=quiet) as progress:
+            for number, name in enumerate(SPLITS):
+                places = np.flatnonzero(split == number)
+                places = places[np.argsort(rows["corpus"].cat.codes.to_numpy()[places], kind="stable")]
+                weights = None
+                if name == "train":
+                    places = places[np.random.RandomState(seed).permutation(len(places))]
+                    weights = _weigh(rows.iloc[places], balance) if balance else None
+                for old in {".csv", SUFFIX} - ({suffix} if len(places) else set()):  # of an earlier merge
+                    (output / f"{name}{old}").unlink(missing_ok=True)
+                if len(places):
+                    write_parts(_add_weights(_gather(table, places), weights, progress), output / f"{name}{suffix}")
+    with atomic_open(output / REPORT) as file:
+        json.dump({"protocols": [os.fspath(path) for path in files], "seed": seed, **asdict(report)}, file, indent=1)
+    return report
+
+
+def _sort(paths: Sequence[str | os.PathLike]) -> list[Path]:
+    return sorted(set(map(Path, paths)), key=lambda path: (path.name, path))
+
+
+def _note_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path, quiet: bool) -> pd.DataFrame:
+    """Copy all rows into one Arrow file; give what decides where each goes."""
     facts: list[pd.DataFrame] = []
+    categories: dict[str, list[pd.Categorical]] = {"corpus": [], "language": []}
 
     def read_parts() -> Iterator[pd.DataFrame]:
-        """Give all rows, and note what decides where each goes."""
         for number, path in enumerate(files):
             for part in iterate_protocol(path):
                 columns = {
                     "hash": pd.util.hash_array(part["ID"].to_numpy(object)),
                     "seconds": part["Duration"].to_numpy(np.float64),
                     "file": np.full(len(part), number, np.int16),
-                    "corpus": names.encode(tell_corpora(part["ID"], corpora)),
-                    "language": languages.encode(pd.Categorical(part["Language"].to_numpy(object))),
-                    "label": (part["Label"] == LABELS[1]).to_numpy(np.int8),
+                    "label": pd.Categorical(part["Label"].to_numpy(object), LABELS),
                     "valid": (part["Proportion"] == "valid").to_numpy(bool),
                 }
                 facts.append(pd.DataFrame(columns))
+                categories["corpus"].append(tell_corpora(part["ID"], corpora))
+                categories["language"].append(pd.Categorical(part["Language"].to_numpy(object)))
                 progress.update(len(part))
                 yield part[list(COLUMNS)]
 
-    with TemporaryDirectory(prefix=".merge-", dir=output) as scratch:
-        spool = Path(scratch, "rows.arrow")
-        with tqdm(desc="reading protocols", unit="row", disable=quiet) as progress:
-            write_arrow(read_parts(), spool)
-        rows = pd.concat(facts, ignore_index=True)
-        facts.clear()
-        table = map_arrow(spool)
-
-        report = MergeReport()
-        is_repeated = _find_repeated(rows, table, files, report)
-        for_test = np.array([name in corpora and corpora[name].use == "test" for name in names.numbers])
-        is_test = for_test[rows["corpus"]] | (rows["file"].to_numpy() < len(set(map(Path, test))))
-        split = rows.pop("valid").to_numpy(np.int8)  # SPLITS[0] is train, SPLITS[1] valid
-        split[is_test] = SPLITS.index("test")
-        split[is_repeated] = len(SPLITS)  # nowhere
-        ranked = [*order, *sorted(set(names.numbers) - set(order))]
-        ranks = np.array([ranked.index(name) for name in names.numbers])
-        _count(rows.assign(split=split), names, languages, order, ranked, report)
-
-        with tqdm(total=int((~is_repeated).sum()), desc="writing the union", unit="row", disable=quiet) as progress:
-            for number, name in enumerate(SPLITS):
-                places = np.flatnonzero(split == number)
-                places = places[np.argsort(ranks[rows["corpus"].to_numpy()[places]], kind="stable")]
-                weights = None
-                if name == "train":
-                    places = places[np.random.RandomState(seed).permutation(len(places))]
-                    weights = _weigh(rows.iloc[places], balance) if balance else None
-                for old in (".csv", SUFFIX):  # of an earlier merge
-                    if old != suffix or not len(places):
-                        (output / f"{name}{old}").unlink(missing_ok=True)
-                if len(places):
-                    write_parts(_gather(table, places, weights, progress), output / f"{name}{suffix}")
-        del table  # the file is still mapped
-    with atomic_open(output / REPORT) as file:
-        json.dump({"protocols": [os.fspath(path) for path in files], "seed": seed, **asdict(report)}, file, indent=1)
-    return report
-
-
-def _sort(paths: Sequence[str | os.PathLike] | set[Path]) -> list[Path]:
-    return sorted(set(map(Path, paths)), key=lambda path: (path.name, path))
+    with tqdm(desc="reading", unit="row", disable=quiet) as progress:
+        write_arrow(read_parts(), spool)
+    joined = {name: union_categoricals(parts) for name, parts in categories.items()}
+    return pd.concat(facts, ignore_index=True).assign(**joined)
 
 
 def _find_repeated(rows: pd.DataFrame, table: pa.Table, files: list[Path], report: MergeReport) -> np.ndarray:
-    """Tell which rows have the identifier of one before, and report them."""
+    """Give the places of rows whose identifier a row before has, and report them."""
     suspects = np.flatnonzero(rows.pop("hash").duplicated(keep=False))
-    identifiers = table["ID"].take(pa.array(suspects)).to_pandas()
-    is_repeated = identifiers.duplicated().to_numpy()
-    repeated = np.zeros(len(rows), bool)
-    repeated[suspects[is_repeated]] = True
-    report.repeated = int(repeated.sum())
-    numbers = rows["file"].to_numpy()
-    owners = dict(zip(identifiers[~is_repeated], numbers[suspects[~is_repeated]], strict=True))
-    for name, number in zip(identifiers[is_repeated][:LISTED], numbers[suspects[is_repeated]], strict=False):
-        kept, left_out = (os.fspath(files[place]) for place in (owners[name], number))
-        report.repetitions.append({"id": name, "kept": kept, "left_out": left_out})
-    return repeated
-
-
-def _count(
-    rows: pd.DataFrame, names: _Names, languages: _Names, order: Sequence[str], ranked: list[str], report: MergeReport
-) -> None:
-    """Count utterances, hours and languages, corpus by corpus."""
-    rows = rows[rows["split"] < len(SPLITS)]
-    sums = rows.groupby(["corpus", "split", "label"])["seconds"].agg(["size", "sum"])
-    spoken = rows.groupby("corpus")["language"].unique()
-    all_languages = list(languages.numbers)
-    for name in ranked:
-        if names.numbers.get(name) not in spoken.index:
+    identifiers = [name for part in _gather(table.select(["ID"]), suspects) for name in part["ID"]]
+    owners: dict[str, int] = {}
+    repeated = []
+    for name, place in zip(identifiers, suspects.tolist(), strict=True):
+        owner = owners.setdefault(name, place)
+        if owner == place:
             continue
-        number = names.numbers[name]
-        counts = report.counts.setdefault(name, {})
-        for (split, label), (size, seconds) in sums.loc[number].iterrows():
-            counts.setdefault(SPLITS[split], {})[LABELS[label]] = [int(size), round(float(seconds), 2)]
-        report.languages[name] = sorted({all_languages[language] for language in spoken[number]} - {"-"})
-    report.missing = [name for name in order if name not in report.counts]
-    trained = [name for name, counts in report.counts.items() if set(counts) - {"test"}]
-    report.unlisted = [name for name in trained if name not in order]
+        repeated.append(place)
+        if len(repeated) <= LISTED:
+            kept, left_out = (os.fspath(files[rows["file"].array[row]]) for row in (owner, place))
+            report.repetitions.append({"id": name, "kept": kept, "left_out": left_out})
+    report.repeated = len(repeated)
+    return np.array(repeated, np.int64)
+
+
+def _count(rows: pd.DataFrame, report: MergeReport) -> None:
+    """Count utterances, seconds and languages, corpus by corpus."""
+    sums = rows.groupby(["corpus", "split", "label"], observed=True)["seconds"].agg(["size", "sum"])
+    for (name, split, label), size, seconds in sums.itertuples(name=None):
+        counts = report.counts.setdefault(name, {}).setdefault(SPLITS[split], {})
+        counts[label] = [int(size), round(float(seconds), 2)]
+    spoken = rows[["corpus", "language"]].drop_duplicates()
+    for name in report.counts:
+        report.languages[name] = sorted(set(spoken.loc[spoken["corpus"] == name, "language"]) - {"-"})
 
 
 def _weigh(rows: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
     """Give each utterance its weight: n / (g n_i)."""
-    groups = rows.groupby(list(balance), sort=False)
+    groups = rows.groupby(list(balance), observed=True)
     sizes = groups["seconds"].transform("size").to_numpy()
     return len(rows) / (groups.ngroups * sizes)
 
 
-def _gather(table: pa.Table, places: np.ndarray, weights: np.ndarray | None, progress: tqdm) -> Iterator[pd.DataFrame]:
+def _add_weights(parts: Iterator[pd.DataFrame], weights: np.ndarray | None, progress: tqdm) -> Iterator[pd.DataFrame]:
+    """Add the column Weight, where there is one, to parts of a table."""
+    done = 0
+    for part in parts:
+        yield part if weights is None else part.assign(**{WEIGHT: weights[done : done + len(part)]})
+        done += len(part)
+        progress.update(len(part))
+
+
+def _gather(table: pa.Table, places: np.ndarray) -> Iterator[pd.DataFrame]:
     """Give rows of a table in any order, a part at a time.
 
     Arrow's own ``take`` would first make one piece of the whole table, in memory.
@@ -256,9 +250,7 @@ def _gather(table: pa.Table, places: np.ndarray, weights: np.ndarray | None, pro
         ]
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        part = as_frame(pa.Table.from_batches(pieces).combine_chunks().take(pa.array(back)))
-        progress.update(len(part))
-        yield part if weights is None else part.assign(**{WEIGHT: weights[start : start + PART]})
+        yield as_frame(pa.Table.from_batches(pieces).combine_chunks().take(pa.array(back)))
 
 
 def format_merge(report: MergeReport, corpora: Mapping[str, Corpus]) -> str:

@@ -260,13 +260,13 @@ def format_overlap(overlap: Overlap) -> str:
             "split out."
         ]
     if overlap.sources:
-        pairs = [_format_pair(*pair) for pair in overlap.sources[:PAIRS]]
+        related = [_format_pair(*pair) for pair in overlap.sources[:PAIRS]]
         if len(overlap.sources) > PAIRS:
-            pairs.append(f"and {len(overlap.sources) - PAIRS} more pairs")
+            related.append(f"and {len(overlap.sources) - PAIRS} more pairs")
         names = sorted({source for _, _, source in overlap.sources})
         paragraphs += [
             "SAME SOURCE: a corpus of the test set and one of the training data hold speech of a third:",
-            *(f"  {pair}" for pair in pairs),
+            *(f"  {pair}" for pair in related),
             f"The speakers and recordings of {', '.join(names)} may be known, and the figures too good.",
         ]
     lines = [

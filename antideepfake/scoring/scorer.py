@@ -92,6 +92,7 @@ def score_protocol(
 def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:
     """A digest of the weights and of every value of the protocol."""
     digest = hashlib.blake2b(detector.weights_digest().encode())
-    for row in protocol.itertuples(index=False, name=None):
-        digest.update(repr(row).encode(errors="backslashreplace"))
+    for start in range(0, len(protocol), CHUNK):
+        rows = protocol.iloc[start : start + CHUNK].to_numpy(object).tolist()
+        digest.update(repr(rows).encode(errors="backslashreplace"))
     return digest.digest()
