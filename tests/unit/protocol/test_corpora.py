@@ -73,6 +73,11 @@ def test_the_union_is_the_corpora_for_training():
     assert union.index("ASVspoof2021-LA") < union.index("ASVspoof2021-DF")
 
 
+def test_every_corpus_that_is_prepared_has_its_file():
+    """Its utterances would count as an unknown corpus's, and be trained on without a word."""
+    assert {path.parent.name for path in (ROOT / "recipes").glob("*/*_prepare.py")} == set(RECIPES)
+
+
 def test_published_hours_are_those_of_the_paper():
     """The table of a union would compare with wrong figures."""
     hours = [corpus.published_hours for corpus in RECIPES.values() if corpus.use == "train"]
