@@ -30,6 +30,7 @@ setup(
         "soundfile>=0.13",
         "numpy>=1.26",
         "pandas>=2.2",
+        "pyarrow>=17",
         "scipy>=1.11",
         "safetensors>=0.4",
         "huggingface_hub",

@@ -2,8 +2,8 @@
 """Score recordings: how likely is each to be real speech?
 
 MODEL is a model folder or the hub id of one. INPUT is an audio file, a folder (searched at any depth) or a protocol
-(.csv); there may be several. Prints a table and writes the score file; run again after an interruption, it goes on
-where it stopped.
+(.csv, .arrow); there may be several. Prints a table and writes the score file; run again after an interruption, it goes
+on where it stopped.
 
 Under torchrun, several processes share the work, with --device cuda on a GPU each. An interrupted run may go on with
 more of them or fewer.
@@ -28,16 +28,29 @@ from antideepfake.scoring import score_protocol
 from antideepfake.scoring.score_file import iterate_scores
 
 LINES = 40  # of the table; the score file has all
+PROTOCOLS = (".csv", ".arrow")  # suffixes
+
+
+def take_split(path: str | Path, split: str) -> pd.DataFrame:
+    """Read the rows of one split of a protocol, or all."""
+    protocol = read_protocol(path)
+    if not split:
+        return protocol
+    if not (protocol["Proportion"] == split).any():
+        raise InputError(f"{path}: nothing in the split {split}; see the column Proportion")
+    return protocol[protocol["Proportion"] == split]
 
 
 def find_inputs(inputs: list[str], split: str) -> pd.DataFrame:
     """Gather files, folders and protocols, or a split of these, into one table with at least ID, Label and Path."""
+    if len(inputs) == 1 and Path(inputs[0]).suffix.lower() in PROTOCOLS:
+        # as it is: it may have ten million rows, and was checked
+        return take_split(inputs[0], split)
     tables = []
     for name in inputs:
         path = Path(name)
-        if path.suffix.lower() == ".csv":
-            protocol = read_protocol(path).astype(str)
-            tables.append(protocol[protocol["Proportion"] == split] if split else protocol)
+        if path.suffix.lower() in PROTOCOLS:
+            tables.append(take_split(path, split).astype(str))
             continue
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
@@ -45,8 +58,6 @@ def find_inputs(inputs: list[str], split: str) -> pd.DataFrame:
         rows = {"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}
         tables.append(pd.DataFrame(rows, dtype=object))  # pandas' strings cannot hold a name that is not UTF-8
     table = pd.concat(tables, ignore_index=True).fillna("-")
-    if split and table.empty:
-        raise InputError(f"{', '.join(inputs)}: nothing to score in the split {split}; see the column Proportion")
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
         raise InputError(f"'{repeated}' is given twice; name every file once")

@@ -11,8 +11,9 @@ from antideepfake.seeds import derive_seed
 class BatchPlan:
     """Batches of about the same amount of audio, of clips of about the same length, in random order.
 
-    The batches of an epoch follow from the seed and the epoch alone. They hold every utterance once. There are equally
-    many in all epochs.
+    The batches of an epoch follow from the seed and the epoch alone. They hold every utterance once; with
+    weights, about as many utterances as there are, drawn with replacement, each as often as its weight says on average.
+    There are equally many batches in all epochs.
 
     Arguments
     ---------
@@ -24,6 +25,8 @@ class BatchPlan:
         Groups of clips by length, equally large: more means less padding and less randomness.
     seed : int
         Of the order.
+    weights : sequence of float, optional
+        Above 0: how often each utterance is drawn, relative to the others.
 
     Example
     -------
@@ -32,13 +35,25 @@ class BatchPlan:
     (8, True)
     """
 
-    def __init__(self, seconds: Sequence[float], batch_seconds: float, num_buckets: int, seed: int) -> None:
+    def __init__(
+        self,
+        seconds: Sequence[float],
+        batch_seconds: float,
+        num_buckets: int,
+        seed: int,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         self.seed = seed
         lengths = np.asarray(seconds, np.float64)
         bounds = np.unique(np.quantile(lengths, np.arange(1, num_buckets + 1) / num_buckets, method="higher"))
         bucket = np.searchsorted(bounds, lengths)
         self.buckets = [np.flatnonzero(bucket == number) for number in range(len(bounds))]
+        self.weights = None if weights is None else np.asarray(weights, np.float64)
         sizes = np.array([len(members) for members in self.buckets])
+        if self.weights is not None:
+            totals = np.array([self.weights[members].sum() for members in self.buckets])
+            sizes = np.maximum(np.rint(len(lengths) * totals / totals.sum()), 1).astype(int)
+        self.sizes = sizes
         self.counts = -(-sizes // np.maximum(batch_seconds // bounds, 1).astype(int))
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
@@ -52,11 +67,18 @@ class BatchPlan:
             rng = np.random.default_rng(derive_seed(self.seed, "batches", number))
             batches = [
                 batch
-                for members, count in zip(self.buckets, self.counts, strict=True)
-                for batch in np.array_split(rng.permutation(members), count)
+                for members, size, count in zip(self.buckets, self.sizes, self.counts, strict=True)
+                for batch in np.array_split(self._draw(members, size, rng), count)
             ]
             self._epoch = (number, [batches[place] for place in rng.permutation(len(batches))])
         return self._epoch[1]
+
+    def _draw(self, members: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Give the utterances of a bucket that an epoch takes, in random order."""
+        if self.weights is None:
+            return rng.permutation(members)
+        weights = self.weights[members]
+        return rng.choice(members, size, p=weights / weights.sum())
 
 
 class PlannedBatches(Sampler[list[tuple[int, int]]]):

@@ -1,13 +1,14 @@
 """From a protocol to SpeechBrain's dataset."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.utils.data_pipeline import DataPipeline
 
 from antideepfake.dataio.audio import read_waveform
 from antideepfake.protocol import LABELS, resolve_path
@@ -55,17 +56,27 @@ class RandomCrop:
 class UtteranceDataset(DynamicItemDataset):
     """A dataset of which item ``(e, n)`` is utterance ``n`` as it is in epoch ``e``; item ``n`` is that of epoch 0.
 
-    So the epoch reaches the processes that read, whenever it changes.
+    So the epoch reaches the processes that read, whenever it changes. The pipeline is SpeechBrain's; its dict
+    of every utterance is not: they stay in the columns of the protocol, which may be those of a file.
+
+    Arguments
+    ---------
+    data : dict of str to sequence
+        ``id`` and further columns, equally long.
+    output_keys : list of str
+        What an item is to hold, as in SpeechBrain.
     """
 
-    def __init__(self, data: dict[str, dict[str, Any]], output_keys: list[str]) -> None:
-        super().__init__(data, output_keys=output_keys)
-        self.pipeline.add_static_keys(["epoch"])
+    def __init__(self, data: Mapping[str, Sequence[Any]], output_keys: list[str]) -> None:
+        self.data = data
+        self.data_ids = data["id"]
+        self.pipeline = DataPipeline(["epoch", *data])
+        self.set_output_keys(output_keys)
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
         epoch, place = index if isinstance(index, tuple) else (0, index)
-        key = self.data_ids[place]
-        return self.pipeline.compute_outputs({"id": key, "epoch": epoch, **self.data[key]})
+        values = {name: column[place] for name, column in self.data.items()}
+        return self.pipeline.compute_outputs({"epoch": epoch, **values})
 
 
 def make_dataset(
@@ -108,17 +119,17 @@ def make_dataset(
     >>> item["id"], item["waveform"].shape, item["target"]
     ('a', torch.Size([8000]), 1)
     """
-    rows: dict[str, dict[str, Any]] = {
-        row.ID: {"path": str(resolve_path(row.Path, data_folder)), "duration": row.Duration, "label": row.Label}
-        for row in protocol.itertuples()
-    }
+    columns = {"id": "ID", "path": "Path", "duration": "Duration", "label": "Label"}
 
     def waveform(utterance: str, epoch: int, path: str, duration: float) -> torch.Tensor:
         generator = np.random.default_rng(derive_seed(seed, epoch, utterance))
         start, seconds = crop(duration, generator) if crop else (0.0, None)
-        return read_waveform(path, start, seconds, min_samples, augmentation and (lambda x: augmentation(x, generator)))
+        file = resolve_path(path, data_folder)
+        return read_waveform(file, start, seconds, min_samples, augmentation and (lambda x: augmentation(x, generator)))
 
-    dataset = UtteranceDataset(rows, ["id", "waveform", "target"])
+    # an array of pandas gives a value in a microsecond, a Series takes ten
+    data = {name: protocol[column].array for name, column in columns.items()}
+    dataset = UtteranceDataset(data, ["id", "waveform", "target"])
     dataset.add_dynamic_item(waveform, takes=["id", "epoch", "path", "duration"], provides="waveform")
     dataset.add_dynamic_item(LABELS.index, takes="label", provides="target")
     return dataset

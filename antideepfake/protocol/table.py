@@ -5,13 +5,14 @@ Path stands for the data folder.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
+from antideepfake.protocol.arrow import SUFFIX, read_arrow, write_arrow
 
 COLUMNS = (
     "ID",
@@ -30,6 +31,8 @@ COLUMNS = (
 LABELS = ("fake", "real")  # the index of a label is its class: 0 = fake, 1 = real
 SPLITS = ("train", "valid", "test")
 NUMBERS = {"Duration": "float64", "SampleRate": "int64", "AudioChannel": "int64", "AudioBitSample": "int64"}
+WEIGHT = "Weight"  # a column that may follow: how often training draws an utterance, on average once
+PART = 500_000  # rows of a large protocol that are held at a time
 
 
 def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
@@ -38,13 +41,14 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     Arguments
     ---------
     path : str or Path
-        A CSV file with at least the columns of ``COLUMNS``, in any order.
+        A CSV file with at least the columns of ``COLUMNS``, in any order; or an ``.arrow`` file that
+        :func:`write_protocol` or the merge wrote, which is trusted and not read before it is looked at.
 
     Returns
     -------
     pandas.DataFrame
-        One row an utterance, in the order of the file. Duration is in seconds, SampleRate in Hz; the columns that are
-        not numbers are strings, ``-`` where unknown.
+        One row an utterance, in the order of the file. Duration is in seconds, SampleRate in Hz, Weight, where there is
+        one, is a factor; the columns that are not numbers are strings, ``-`` where unknown.
 
     Raises
     ------
@@ -60,11 +64,51 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     >>> read_protocol(path)[["ID", "Label", "Duration"]].values.tolist()
     [['a', 'real', 1.5]]
     """
+    if Path(path).suffix == SUFFIX:
+        return read_arrow(path)
     table = read_lines(path)
     _check(table, path)
-    table = table.reset_index(drop=True)
+    return _as_numbers(table.reset_index(drop=True))
+
+
+def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
+    """Read and check a protocol of any length, a part at a time.
+
+    Arguments
+    ---------
+    path : str or Path
+        As :func:`read_protocol`.
+
+    Yields
+    ------
+    pandas.DataFrame
+        At most ``PART`` rows, as :func:`read_protocol` gives them. Whether an ID stands in two parts is left to the
+        caller.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_protocol`.
+    """
+    if Path(path).suffix == SUFFIX:
+        table = read_arrow(path)
+        yield from (table.iloc[start : start + PART] for start in range(0, len(table), PART))
+        return
+    number = 0
+    for number, lines in enumerate(_iterate_lines(path, PART), 1):
+        if number == 1 or len(lines):  # later parts may be nothing but blank lines
+            _check(lines, path)
+            yield _as_numbers(lines.reset_index(drop=True))
+
+
+def _as_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn the text of the columns that are numbers, which was checked, into numbers."""
     # by way of float, which reads a number to its last digit, and 16000.0 too
-    return table.assign(**{name: table[name].map(float).astype(kind) for name, kind in NUMBERS.items()})
+    return table.assign(**{name: table[name].map(float).astype(kind) for name, kind in _numbers(table).items()})
+
+
+def _numbers(table: pd.DataFrame) -> dict[str, str]:
+    return NUMBERS | ({WEIGHT: "float64"} if WEIGHT in table else {})
 
 
 def read_lines(path: str | os.PathLike) -> pd.DataFrame:
@@ -92,14 +136,27 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     >>> read_lines(path).index.tolist()
     [2, 4]
     """
+    return pd.concat(_iterate_lines(path, 10**12))
+
+
+def _iterate_lines(path: str | os.PathLike, rows: int) -> Iterator[pd.DataFrame]:
+    """As :func:`read_lines`, some rows at a time; the first part may be empty."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+        with pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, chunksize=rows) as reader:
+            for table in reader:
+                yield _check_lines(table, path)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except (ValueError, IsADirectoryError) as error:
         raise InputError(
             f"{path}: not a CSV file of a header and rows as long. {' '.join(str(error).split())}"
         ) from None
+
+
+def _check_lines(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
+    """Number the lines as an editor does, leave out blank ones, and refuse what cannot be a row."""
     if not isinstance(table.index, pd.RangeIndex):  # pandas' view of rows that are all longer than the header
         raise InputError(f"{path}: not a CSV file of a header and rows as long; the rows have a value too many")
     table.index += 2
@@ -161,10 +218,11 @@ def _check(table: pd.DataFrame, name: str | os.PathLike) -> None:
     fail(table["ID"].astype(str).str.strip() == "", "the ID is empty; give every utterance one")
     fail(table["ID"].duplicated(), "the ID '{ID}' stands a second time; give every utterance an ID of its own")
     fail(~table["Label"].isin(LABELS), "the Label is '{Label}'; it must be real or fake")
-    for column in NUMBERS:
+    above_0 = {"Duration": "a number of seconds above 0", WEIGHT: "a number above 0"}
+    for column in _numbers(table):
         values = pd.to_numeric(table[column], errors="coerce")
-        wants = "a number of seconds above 0" if column == "Duration" else "a whole number of 0 or more"
-        wrong = ~(values > 0) if column == "Duration" else ~((values >= 0) & (values % 1 == 0))
+        wants = above_0.get(column, "a whole number of 0 or more")
+        wrong = ~(values > 0) if column in above_0 else ~((values >= 0) & (values % 1 == 0))
         fail(wrong | (values > 1e12), f"{column} is '{{{column}}}'; it must be {wants}")
 
 
@@ -213,7 +271,7 @@ def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
     table : pandas.DataFrame
         The protocol; further columns follow the twelve.
     path : str or Path
-        Where to.
+        Where to: a ``.csv`` file, or an ``.arrow`` file for a protocol of millions of rows.
 
     Raises
     ------
@@ -221,9 +279,27 @@ def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
         As :func:`check_protocol`.
     """
     check_protocol(table, path)
-    columns = [*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]
+    write_parts([_as_numbers(table) if Path(path).suffix == SUFFIX else table], path)
+
+
+def write_parts(parts: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
+    """Write a checked protocol that comes in parts; the file appears whole or not at all.
+
+    Arguments
+    ---------
+    parts : iterable of pandas.DataFrame
+        Rows with the same columns, at least one part; further columns follow the twelve.
+    path : str or Path
+        As :func:`write_protocol`.
+    """
+    ordered = (part[[*COLUMNS, *(column for column in part if column not in COLUMNS)]] for part in parts)
     with atomic_path(path) as temporary:
-        table[columns].to_csv(temporary, index=False, lineterminator="\n")
+        if temporary.suffix == SUFFIX:
+            write_arrow(ordered, temporary)
+        else:
+            with open(temporary, "w", encoding="utf-8", newline="") as file:
+                for number, part in enumerate(ordered):
+                    part.to_csv(file, header=number == 0, index=False, lineterminator="\n")
 
 
 def resolve_path(path: str, data_folder: str | os.PathLike) -> Path:

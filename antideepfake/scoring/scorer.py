@@ -77,7 +77,8 @@ def score_protocol(
     ):
         for start in range(0, len(share), CHUNK):
             places = share[start : start + CHUNK]
-            rows = protocol.iloc[places]
+            # a slice first, of which a large table makes no copy
+            rows = protocol.iloc[places[0] : places[-1] + 1].iloc[places - places[0]]
             paths = [str(resolve_path(path, data_folder)) for path in rows["Path"]]
             results = detector.score_files(paths, batch_seconds, num_workers)
             for place, values, result in zip(places, rows.itertuples(index=False, name=None), results, strict=True):
@@ -99,6 +100,7 @@ def score_protocol(
 def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:
     """A digest of the weights and of every value of the protocol."""
     digest = hashlib.blake2b(detector.weights_digest().encode())
-    for row in protocol.itertuples(index=False, name=None):
-        digest.update(repr(row).encode(errors="backslashreplace"))
+    for start in range(0, len(protocol), CHUNK):
+        rows = protocol.iloc[start : start + CHUNK].to_numpy(object).tolist()
+        digest.update(repr(rows).encode(errors="backslashreplace"))
     return digest.digest()

@@ -11,6 +11,7 @@ from datetime import date
 from math import ceil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import speechbrain as sb
 import torch
@@ -27,7 +28,7 @@ from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, sha256
 from antideepfake.inference import load_detector
 from antideepfake.processes import rank_and_size, wait_for_all
-from antideepfake.protocol import LABELS
+from antideepfake.protocol import LABELS, WEIGHT
 from antideepfake.scoring import (
     Evaluator,
     System,
@@ -127,7 +128,7 @@ def fit_detector(
     run_opts : RunOptions
         As :func:`begin_experiment` gives.
     train_set, valid_set : pandas.DataFrame
-        Protocols.
+        Protocols. Where the first has a column Weight, an epoch draws its utterances by it (:class:`BatchPlan`).
 
     Returns
     -------
@@ -140,7 +141,7 @@ def fit_detector(
         When a set is empty, or nothing was trained.
     """
     for name, table in (("training", train_set), ("validation", valid_set)):
-        if set(table["Label"]) != set(LABELS):
+        if set(table["Label"].unique()) != set(LABELS):
             raise InputError(f"the {name} set needs real and fake utterances; it has {len(table)} rows, see Proportion")
     for key in DetectorBrain.HPARAMS_NEEDED:
         hparams[key]  # told now if it is missing
@@ -158,14 +159,15 @@ def fit_detector(
     min_samples = hparams["front_end"].receptive_field
     crop = hparams["crop"]
     train_data = make_dataset(train_set, hparams["data_folder"], min_samples, crop, hparams["augmentation"], seed)
-    lengths = train_set["Duration"].clip(upper=crop.max_seconds if crop else None)
-    plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed)
+    lengths = np.minimum(train_set["Duration"].to_numpy(), crop.max_seconds if crop else np.inf)
+    weights = train_set[WEIGHT].to_numpy() if WEIGHT in train_set else None
+    plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed, weights)
     brain.train_batches = PlannedBatches(plan, rank, size)
     brain.last_step = min(hparams["max_steps"], ceil(hparams["number_of_epochs"] * len(plan) / brain.step_batches))
 
     as_training = () if hparams.get("clean_validation", True) else (crop, hparams["augmentation"], seed)
     valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples, *as_training)
-    valid_plan = BatchPlan(valid_set["Duration"], hparams["valid_batch_seconds"], 50, seed)
+    valid_plan = BatchPlan(valid_set["Duration"].to_numpy(), hparams["valid_batch_seconds"], 50, seed)
     brain.valid_batches = PlannedBatches(valid_plan, rank, size)
 
     loaders: list[DataLoader] = [
@@ -193,12 +195,12 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.D
         Protocol; its generators are remembered.
     """
     if if_main_process():
-        fakes = train_set[train_set["Label"] == "fake"]
+        generators = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
         metadata = ModelMetadata(
             threshold=brain.threshold,
             threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)",
             training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],
-            training_generators=sorted(set(fakes["Attack"]) - {"-"}),
+            training_generators=sorted(set(generators) - {"-"}),
             provenance=f"{Path(hparams.file).name}, antideepfake {__version__}, seed {hparams['seed']}",
             licence=hparams["licence"],
         )

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from antideepfake.inference import load_detector
-from antideepfake.protocol import COLUMNS
+from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
 from antideepfake.scoring import read_scores
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "score.py"
@@ -147,6 +147,15 @@ def test_a_protocol_keeps_labels_and_columns(run, model_folder, data, tmp_path):
     assert table["ID"].tolist() == ["id-b.wav", "id-deep/er/c.mp3"]
     assert table["Label"].tolist() == ["real", "fake"]
     assert set(COLUMNS) <= set(table.columns) and table["Attack"].tolist() == ["world"] * 2
+
+
+def test_a_mapped_protocol_gives_the_same_score_file(run, model_folder, data, tmp_path):
+    """A test set of millions of rows would be refused, or scored otherwise."""
+    path = _protocol(tmp_path / "p.csv", data)
+    write_protocol(read_protocol(path), tmp_path / "p.arrow")
+    for name in ("p.csv", "p.arrow"):
+        assert run(model_folder, tmp_path / name, "--data_folder", data, "--output", f"{name}.scores", "--quiet") == 0
+    assert Path("p.arrow.scores").read_text() == Path("p.csv.scores").read_text()
 
 
 def test_files_and_protocols_together(run, model_folder, data, tmp_path):

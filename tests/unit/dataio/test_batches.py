@@ -71,6 +71,42 @@ def test_batches_hold_about_what_is_asked_for(low, high, batch_seconds, num_buck
     assert sum(audio) > 0.75 * sum(padded)
 
 
+@given(LENGTHS, st.floats(1, 50), st.integers(1, 10), st.data())
+def test_weighted_epochs_have_equally_many_batches_none_too_large(lengths, batch_seconds, num_buckets, data):
+    """Batches are counted through all epochs: a resumed run would go on with others, or a batch not fit into memory."""
+    weights = data.draw(st.lists(st.floats(0.001, 1000), min_size=len(lengths), max_size=len(lengths)))
+    plan = BatchPlan(lengths, batch_seconds, num_buckets, 1, weights)
+    for epoch in (0, 1):
+        batches = plan.epoch(epoch)
+        assert len(batches) == len(plan)
+        for batch in batches:
+            assert len(batch) == 1 or max(lengths[index] for index in batch) * len(batch) <= batch_seconds * (1 + 1e-6)
+
+
+def test_weights_say_how_often_an_utterance_is_drawn():
+    """A corpus of 50,000 hours would drown all others in spite of the weights."""
+    rng = np.random.default_rng(1)
+    weights = np.where(np.arange(1000) < 100, 5.5, 0.5)
+    plan = BatchPlan(rng.uniform(1, 5, 1000), 20.0, 4, 1, weights)
+    drawn = np.concatenate([index for epoch in range(20) for index in plan.epoch(epoch)])
+    assert abs(len(drawn) - 20_000) <= 40
+    counts = np.bincount(drawn, minlength=1000) / 20
+    assert abs(counts[:100].mean() - 5.5) < 0.2 and abs(counts[100:].mean() - 0.5) < 0.02
+    assert counts[:100].std() < 1.0  # all of them, not some of them often
+
+
+def test_weighted_draws_depend_on_seed_and_epoch_alone():
+    """A resumed run would go on with other utterances than one that was never stopped."""
+    lengths, weights = np.random.default_rng(1).uniform(1, 5, (2, 60))
+
+    def epochs(seed, numbers):
+        plan = BatchPlan(lengths, 20.0, 3, seed, weights)
+        return [[batch.tolist() for batch in plan.epoch(number)] for number in numbers]
+
+    first, second = epochs(1, [0, 1])
+    assert epochs(1, [1]) == [second] and first != second and epochs(2, [0]) != [first]
+
+
 def test_order_depends_on_seed_and_epoch():
     """A run could not be repeated; or every epoch would have the same batches."""
     lengths = np.random.default_rng(1).uniform(1, 5, 100)

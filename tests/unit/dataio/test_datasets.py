@@ -1,14 +1,19 @@
 """Datasets and crops: what is drawn depends on seed, epoch and utterance alone."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from speechbrain.dataio.batch import PaddedBatch
+from torch.utils.data import DataLoader
 
 from antideepfake.dataio import RandomCrop, make_dataset, read_waveform
 from antideepfake.errors import InputError
+from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
 
 
 @given(st.floats(0.1, 10), st.floats(0, 10), st.floats(0.01, 100), st.integers(0, 5))
@@ -50,6 +55,36 @@ def test_items_are_the_files(tmp_path, write_audio):
     assert items["7"]["target"] == 1 and items["b"]["target"] == 0
     torch.testing.assert_close(items["7"]["waveform"], read_waveform(tmp_path / "x" / "a.wav"), atol=0, rtol=0)
     torch.testing.assert_close(items["b"]["waveform"], read_waveform(tmp_path / "b.wav"), atol=0, rtol=0)
+
+
+def test_a_mapped_protocol_gives_the_same_items(tmp_path, write_audio):
+    """Training on a large union would differ from training on the same rows in memory."""
+    rows = []
+    for number, label in enumerate(["real", "fake", "real"]):
+        write_audio(tmp_path / f"{number}.wav", np.random.default_rng(number).uniform(-0.5, 0.5, 8000))
+        rows.append([str(number), label, 0.5, 16000, f"$ROOT/{number}.wav", "-", "-", "-", 1, "PCM_S", 16, "EN"])
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    write_protocol(table, tmp_path / "p.arrow")
+    mapped = make_dataset(read_protocol(tmp_path / "p.arrow"), tmp_path, crop=RandomCrop(0.1, 0.2))
+    in_memory = make_dataset(table, tmp_path, crop=RandomCrop(0.1, 0.2))
+    assert len(mapped) == len(in_memory) == 3
+    for one, other in zip(mapped, in_memory, strict=True):
+        assert (one["id"], one["target"]) == (other["id"], other["target"])
+        assert torch.equal(one["waveform"], other["waveform"])
+    loader = DataLoader(mapped, batch_size=3, num_workers=2, collate_fn=PaddedBatch)
+    assert next(iter(loader)).id == ["0", "1", "2"]
+
+
+def test_a_dataset_keeps_no_object_of_an_utterance(tmp_path):
+    """Ten million utterances as Python's dicts take five gigabytes, in every process that reads."""
+    table = pd.DataFrame(
+        {"ID": [f"utterance-{n}" for n in range(20_000)], "Label": "real", "Path": "-", "Duration": 1.0}
+    )
+    tracemalloc.start()
+    dataset = make_dataset(table, tmp_path)
+    assert len(dataset) == 20_000
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def _long_file(folder, write_audio):

@@ -19,7 +19,7 @@ from speechbrain.utils.run_opts import RunOptions
 
 from antideepfake.errors import InputError
 from antideepfake.inference import load_detector
-from antideepfake.protocol import build_protocol, read_protocol
+from antideepfake.protocol import build_protocol, read_protocol, write_protocol
 from antideepfake.scoring import equal_error_rate, error_rates, read_scores, sort_trials
 from antideepfake.training import (
     DetectorBrain,
@@ -189,6 +189,31 @@ def test_git_need_not_be_installed(start, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     fit_detector(start("max_steps: 1")[0], RUN, *start()[1:3])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["git"] == ""
+
+
+def test_a_weighted_union_in_a_mapped_file_is_resumed_to_the_last_bit(start, tmp_path, monkeypatch):
+    """Weights would be without effect, or a resumed run would draw other utterances."""
+    table = start()[1]
+    weights = np.where(table["ID"].str.contains("speaker0"), 3.1, 0.3)
+    write_protocol(table.assign(Weight=weights), tmp_path / "train.arrow")
+    train_set = read_protocol(tmp_path / "train.arrow")
+
+    def train(output, rows=train_set):
+        return _weights(fit_detector(start("ckpt_interval_steps: 2", output)[0], RUN, rows, start()[2]))
+
+    whole = train("whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        compute = DetectorBrain.compute_forward
+
+        def interrupted(self, batch, stage):
+            if self.optimizer_step == 5:
+                raise KeyboardInterrupt
+            return compute(self, batch, stage)
+
+        patch.setattr(DetectorBrain, "compute_forward", interrupted)
+        train("parts")
+    assert _same(whole, train("parts"))
+    assert not _same(whole, train("without", table))
 
 
 @pytest.mark.parametrize("where", [Stage.TRAIN, Stage.VALID])

@@ -1,0 +1,94 @@
+"""tools/check_overlap.py: a test set and training data in; a warning that cannot be missed, or none."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from antideepfake.protocol import COLUMNS, write_protocol
+
+PROGRAM = Path(__file__).parents[2] / "tools" / "check_overlap.py"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the program in this process; gives its status, standard output and standard error."""
+    spec = importlib.util.spec_from_file_location("overlap_program", PROGRAM)
+    assert spec and spec.loader
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["check_overlap.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            program.run_program(program.main)
+        return left.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def protocol(tmp_path):
+    """Write a protocol of identifiers, all of a second."""
+
+    def write(name, *identifiers):
+        row = dict(zip(COLUMNS, ["", "real", 1.0, 16000, "", "-", "-", "-", 1, "PCM_S", 16, "EN"], strict=True))
+        table = pd.DataFrame([{**row, "ID": text, "Path": f"$ROOT/{text}.wav"} for text in identifiers])
+        write_protocol(table, tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def test_what_is_shared_is_told_with_a_status(run, protocol):
+    """A script could not tell a leak from none."""
+    test = protocol("test.csv", "DFADD-1", "ItW-1")
+    status, out, err = run(test, "--train", protocol("one.csv", "ItW-1"), protocol("two.arrow", "ASV19LA-1"))
+    assert status == 1 and err.startswith("WARNING: ")
+    assert "DFADD (VCTK) - ASVspoof2019-LA (VCTK)" in err and "SAME CORPUS: In-the-Wild." in err
+    assert out == "shared: 1 identifiers, 0 recordings, 1 corpora, 1 pairs of corpora with a common source\n"
+    status, out, err = run(test, "--train", protocol("three.csv", "MLS-1", "mine-1"))
+    assert status == 0 and err == "" and out.startswith("shared: 0 identifiers")
+
+
+def test_a_model_folder_knows_its_corpora(run, protocol, tmp_path):
+    """A published detector would be tested on what it has heard."""
+    (tmp_path / "model").mkdir()
+    metadata = tmp_path / "model" / "metadata.json"
+    metadata.write_text(json.dumps({"training_corpora": ["LibriTTS"]}))
+    status, _, err = run(protocol("test.csv", "Libri-R-1"), "--model", tmp_path / "model")
+    assert status == 1 and "LibriTTS-R (LibriTTS) - LibriTTS" in err
+    assert run(protocol("test.csv", "ItW-1"), "--model", tmp_path / "model")[0] == 0
+    metadata.write_text(json.dumps({"training_corpora": []}))
+    status, _, err = run(tmp_path / "test.csv", "--model", tmp_path / "model")
+    assert status == 2 and "does not say which corpora" in err
+    metadata.unlink()
+    status, _, err = run(tmp_path / "test.csv", "--model", tmp_path / "model")
+    assert status == 2 and "no such file" in err
+
+
+def test_recordings_under_other_names(run, protocol, tmp_path, rng):
+    """A renamed copy of a training file would pass for new speech."""
+    samples = rng.integers(-9999, 9999, (2, 16000)).astype(np.int16)
+    for name, signal in (("t-1", samples[0]), ("u-1", samples[0]), ("u-2", samples[1])):
+        soundfile.write(tmp_path / f"{name}.wav", signal, 16000)
+    test, train = protocol("test.csv", "t-1", "t-lost"), protocol("train.csv", "u-1", "u-2")
+    status, out, err = run(test, "--train", train, "--audio", "--data_folder", tmp_path, "--quiet")
+    assert status == 1 and "t-1 (in training: u-1)" in err and "1 recordings" in out
+    assert "t-lost.wav: no such file" in err and "1 files could not be compared" in err
+    assert run(test, "--train", train, "--quiet")[0] == 0
+    assert run(test, "--train", train, "--audio")[0] == 2
+    assert run(test, "--model", tmp_path, "--audio", "--data_folder", tmp_path)[0] == 2
+
+
+def test_as_a_program(protocol):
+    """The command of the README would fail."""
+    command = [sys.executable, PROGRAM, protocol("test.csv", "ItW-1"), "--train", protocol("train.csv", "MLS-1")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("shared: 0")

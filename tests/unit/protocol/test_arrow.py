@@ -1,0 +1,103 @@
+"""Protocols in Arrow files: the same table as the CSV, of which only what is looked at is in memory."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.protocol import COLUMNS, read_protocol, write_parts, write_protocol
+from antideepfake.protocol.table import iterate_protocol
+
+
+def make_table(count, prefix="a-"):
+    row = dict(zip(COLUMNS, ["", "real", 1.5, 16000, "", "-", "NA", "test", 1, "PCM_S", 16, "EN"], strict=True))
+    names = [f"{prefix}{number}" for number in range(count)]
+    table = pd.DataFrame({**row, "ID": names, "Path": [f"$ROOT/{name}.wav" for name in names]}, index=range(count))
+    return table.assign(Label=np.where(np.arange(count) % 3, "real", "fake"), Duration=np.arange(1, count + 1) / 100)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".arrow"])
+def test_both_formats_hold_the_same(tmp_path, suffix):
+    """Training on a large union would differ from training on the same rows in a CSV file."""
+    table = make_table(7).assign(Note='é,"', Weight=0.5)
+    write_protocol(table, tmp_path / f"p{suffix}")
+    read = read_protocol(tmp_path / f"p{suffix}")
+    assert read.to_dict("records") == table.to_dict("records")
+    assert [read[name].dtype.kind for name in ("Duration", "SampleRate", "Weight")] == ["f", "i", "f"]
+
+
+def test_numbers_that_came_as_text_are_numbers(tmp_path):
+    """Durations would be texts in the Arrow file, and training end in a traceback."""
+    write_protocol(make_table(2).astype(str), tmp_path / "p.arrow")
+    assert read_protocol(tmp_path / "p.arrow").to_dict("records") == make_table(2).to_dict("records")
+
+
+def test_a_faulty_table_is_not_written(tmp_path):
+    """What is trusted when read must have been checked when written."""
+    with pytest.raises(InputError, match="a second time"):
+        write_protocol(pd.concat([make_table(2)] * 2), tmp_path / "p.arrow")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_are_one_table(tmp_path, monkeypatch):
+    """Rows at the seams of parts would be lost, or out of order."""
+    monkeypatch.setattr("antideepfake.protocol.table.PART", 3)
+    table = make_table(10)
+    for name in ("p.arrow", "p.csv"):
+        write_parts((table.iloc[start : start + 4] for start in range(0, 10, 4)), tmp_path / name)
+        assert read_protocol(tmp_path / name).to_dict("records") == table.to_dict("records")
+        parts = list(iterate_protocol(tmp_path / name))
+        assert [len(part) for part in parts] == [3, 3, 3, 1]
+        assert pd.concat(parts).to_dict("records") == table.to_dict("records")
+
+
+def test_faults_of_later_parts_have_their_line(tmp_path, monkeypatch):
+    """The user would be sent to a line of the first part."""
+    monkeypatch.setattr("antideepfake.protocol.table.PART", 3)
+    write_protocol(make_table(10), tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv").read_text().replace("a-7,real", "a-7,wrong").splitlines(keepends=True)
+    (tmp_path / "p.csv").write_text("".join([*lines[:2], "\n", *lines[2:], "\n\n\n\n"]))
+    with pytest.raises(InputError, match="line 10: the Label is 'wrong'"):
+        list(iterate_protocol(tmp_path / "p.csv"))
+    (tmp_path / "p.csv").write_text((tmp_path / "p.csv").read_text().replace("wrong", "real"))
+    assert sum(map(len, iterate_protocol(tmp_path / "p.csv"))) == 10
+
+
+def test_opening_reads_nothing(tmp_path):
+    """Every process of a training on ten million files would need gigabytes."""
+    write_protocol(make_table(20_000), tmp_path / "p.arrow")
+    before = pa.total_allocated_bytes()
+    table = read_protocol(tmp_path / "p.arrow")
+    assert len(table) == 20_000 and table["ID"].array[19_999] == "a-19999"
+    assert pa.total_allocated_bytes() - before < 50_000  # the file has three million
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.unlink(), "no such file"),
+        (lambda path: path.write_bytes(b""), "not a whole Arrow file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "not a whole Arrow file"),
+        (lambda path: path.write_text("ID,Label\n"), "not a whole Arrow file"),
+        (lambda path: (path.unlink(), path.mkdir()), "not a whole Arrow file"),
+    ],
+)
+def test_what_is_no_arrow_file_is_told(tmp_path, spoil, said):
+    """A copy that broke off would end in a traceback."""
+    path = tmp_path / "p.arrow"
+    write_protocol(make_table(5), path)
+    spoil(path)
+    with pytest.raises(InputError, match=said) as told:
+        read_protocol(path)
+    assert str(path) in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_table_of_another_program_is_refused(tmp_path):
+    """Unchecked rows would be trusted: labels other than real and fake, identifiers that repeat."""
+    path = tmp_path / "p.arrow"
+    table = pa.Table.from_pandas(make_table(2))
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(InputError, match="not written by tools/merge_protocols"):
+        read_protocol(path)
