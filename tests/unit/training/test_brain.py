@@ -23,15 +23,16 @@ def _bursts(size, rng):
 def _dataset(count, seed, noise=1.0):
     """Bursts of noise are real, a steady tone in noise is fake."""
     rng = np.random.default_rng(seed)
-    rows = {}
+    columns = {"id": [str(number) for number in range(count)], "waveform": [], "target": []}
     for number in range(count):
         target = number % 2
         size = int(rng.integers(2400, 4000))
         tone = np.sin(2 * np.pi * rng.uniform(300, 3000) * np.arange(size) / 16000)
         signal = _bursts(size, rng) if target else tone + noise * rng.standard_normal(size)
         waveform = torch.nn.functional.layer_norm(torch.from_numpy(signal).float(), (size,))
-        rows[str(number)] = {"waveform": waveform, "target": target}
-    return UtteranceDataset(rows, ["id", "waveform", "target"])
+        columns["waveform"].append(waveform)
+        columns["target"].append(target)
+    return UtteranceDataset(columns, list(columns))
 
 
 def _constant(lr):
@@ -126,7 +127,7 @@ def test_error_rate_is_that_of_the_scores(fit):
     """Training would choose its best checkpoint, and the threshold, by other figures than those of testing."""
     valid = _dataset(60, 3)
     for number in range(0, 60, 7):  # wrong labels: no detector is without error on them
-        valid.data[str(number)]["target"] ^= 1
+        valid.data["target"][number] ^= 1
     brain = fit(_Recording, valid=valid, steps=4)
     logits, targets = torch.cat(brain.logits).double().numpy(), torch.cat(brain.targets).numpy()
     scores = logits[:, 1] - logits[:, 0]
@@ -206,9 +207,9 @@ def test_training_ends_when_patience_is_over(fit):
 
 def test_validation_of_one_class_is_told(fit):
     """Training would stop with a division by zero after its first round."""
-    rows = {str(n): {"waveform": torch.randn(3000), "target": 1} for n in range(4)}
+    columns = {"id": list("abcd"), "waveform": [torch.randn(3000)] * 4, "target": [1] * 4}
     with pytest.raises(InputError, match="no fake utterance"):
-        fit(valid=UtteranceDataset(rows, ["id", "waveform", "target"]), steps=4)
+        fit(valid=UtteranceDataset(columns, list(columns)), steps=4)
 
 
 class _LossOfStep(torch.nn.Module):

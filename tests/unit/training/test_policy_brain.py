@@ -12,11 +12,11 @@ from antideepfake.training import AtomicCheckpointer, PolicyBrain
 
 def _dataset(count=16):
     generator = torch.Generator().manual_seed(1)
-    rows = {}
-    for number in range(count):
-        waveform = torch.randn(3000, generator=generator)
-        rows[str(number)] = {"waveform": waveform * (1 + 3 * (number % 2) * (waveform > 0)), "target": number % 2}
-    return UtteranceDataset(rows, ["id", "waveform", "target"])
+    targets = [number % 2 for number in range(count)]
+    noise = [torch.randn(3000, generator=generator) for _ in targets]
+    waveforms = [waveform * (1 + 3 * target * (waveform > 0)) for waveform, target in zip(noise, targets, strict=True)]
+    columns = {"id": [str(number) for number in range(count)], "waveform": waveforms, "target": targets}
+    return UtteranceDataset(columns, list(columns))
 
 
 def _constant(optimizer):

@@ -1,0 +1,145 @@
+"""tools/vocode.py: the real speech of a protocol in, a folder for each vocoder and a protocol out."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antideepfake.protocol import build_protocol, read_protocol
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "tools" / "vocode.py"
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Four real recordings and a fake one, laid out as LibriTTS is."""
+    rng = np.random.default_rng(1)
+    utterances = []
+    for number in range(5):
+        path = tmp_path / "data" / "LibriTTS" / "dev-clean" / "84" / "121123" / f"84_121123_00000{number}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * rng.standard_normal((4000 + 100 * number, 1 + number % 2)), 8000)
+        label = "fake" if number == 4 else "real"
+        facts = {"Speaker": "84", "Proportion": "valid", "Language": "EN"}
+        utterances.append({"ID": f"Libri-{path.stem}", "Label": label, "Path": str(path), **facts})
+    build_protocol(utterances, tmp_path / "data", tmp_path / "LibriTTS.csv", quiet=True)
+    return tmp_path / "LibriTTS.csv"
+
+
+@pytest.fixture
+def arguments(source, tmp_path):
+    """What is typed, with Griffin-Lim in this process."""
+    data = tmp_path / "data"
+    given = [source, "--data_folder", data, "--output_folder", data / "LibriTTS-Vocoded", "--vocoder", "griffin_lim"]
+    return [*map(str, given), "--output", str(tmp_path / "v.csv"), "--quiet", "--num_workers", "0"]
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run the program in this process; gives its status."""
+    spec = importlib.util.spec_from_file_location("vocode_program", PROGRAM)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def call(*given):
+        monkeypatch.setattr(sys, "argv", ["vocode.py", *map(str, given)])
+        with pytest.raises(SystemExit) as left:
+            module.run_program(module.main)
+        return left.value.code
+
+    return call
+
+
+def test_the_result_is_what_the_recipe_reads(run, arguments, tmp_path):
+    """LibriTTS-Vocoded made here would have other identifiers, splits or speakers than its recipe gives."""
+    assert run(*arguments) == 0
+    table = read_protocol(tmp_path / "v.csv")
+    recipe = ROOT / "recipes" / "LibriTTS-Vocoded" / "libritts_vocoded_prepare.py"
+    given = ["--data_folder", tmp_path / "data", "--output", tmp_path / "r.csv", "--quiet"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, recipe, *given], env=environment).returncode == 0
+    assert read_protocol(tmp_path / "r.csv").equals(table)
+    assert table["ID"][0] == "LibriTTS-Vo-griffin_lim-84_121123_000000" and len(table) == 4
+    assert set(table["Label"]) == {"fake"} and set(table["AudioChannel"]) == {1}
+
+
+def test_level_and_length_are_those_of_the_source(run, arguments, source, tmp_path):
+    """A detector would learn to tell length or level."""
+    run(*arguments)
+    before, after = (read_protocol(path) for path in (source, tmp_path / "v.csv"))
+    for old, new in zip(before["Path"][:4], after["Path"], strict=True):
+        pair = [soundfile.read(path.replace("$ROOT", str(tmp_path / "data")))[0] for path in (old, new)]
+        mono = pair[0].mean(1) if pair[0].ndim == 2 else pair[0]
+        assert len(mono) == len(pair[1]) and np.std(pair[1]) == pytest.approx(np.std(mono), rel=0.01)
+
+
+def test_a_bad_source_is_left_out(run, arguments, source, tmp_path, capsys):
+    """One broken file would stop the work on thousands, or be passed over in silence."""
+    broken = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[1]
+    broken.write_bytes(broken.read_bytes()[:60])
+    assert run(*arguments) == 1
+    assert "left out: 1 files" in capsys.readouterr().err
+    assert "the source: " in (tmp_path / "v.csv.report.json").read_text()
+    assert len(read_protocol(tmp_path / "v.csv")) == 3
+
+
+def test_killed_and_continued(run, arguments, source, tmp_path):
+    """Half a file would stay under its name, or what is done be done again, or workers make other files."""
+    table = read_protocol(source)
+    first = table[table["Label"] == "real"].iloc[[0]]
+    folder = tmp_path / "data" / "LibriTTS"
+    clip = folder.parent / first["Path"].iloc[0].removeprefix("$ROOT/")
+    samples, rate = soundfile.read(clip)
+    utterances = []
+    for number in range(8):
+        path = folder / "dev-clean" / "1" / "2" / f"1_2_{number}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.tile(samples, 30), rate)
+        utterances.append({"ID": f"Libri-{path.stem}", "Label": "real", "Path": str(path)})
+    build_protocol(utterances, tmp_path / "data", source, quiet=True)
+    arguments[-1] = "2"
+    command = [sys.executable, str(PROGRAM), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    target = tmp_path / "data" / "LibriTTS-Vocoded"
+    while process.poll() is None and not list(target.rglob("[!.]*.wav")):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in target.rglob("[!.]*.wav")}
+    assert done and all(soundfile.info(path).frames == 30 * len(samples) for path in done)
+    assert not (tmp_path / "v.csv").exists()
+    assert subprocess.run(command, env=environment).returncode == 0
+    assert len(read_protocol(tmp_path / "v.csv")) == 8
+    assert all(path.stat().st_mtime_ns == then for path, then in done.items())
+
+    whole = {path.name: path.read_bytes() for path in target.rglob("*.wav")}
+    shutil.rmtree(target)
+    (tmp_path / "v.csv").unlink()
+    arguments[-1] = "0"
+    assert run(*arguments) == 0
+    assert {path.name: path.read_bytes() for path in target.rglob("*.wav")} == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"griffin_lim": "melgan"}, "'melgan' is unknown"),
+        ({"griffin_lim": "speechbrain:x"}, "--trust_code says that you trust it"),
+    ],
+)
+def test_what_is_amiss_is_told_before_the_work(run, arguments, change, message, capsys, tmp_path):
+    """A wrong name would be found after hours, or code of others run unasked."""
+    assert run(*[change.get(given, given) for given in arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "data" / "LibriTTS-Vocoded").exists()
