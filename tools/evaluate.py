@@ -16,7 +16,7 @@ import pandas as pd
 from antideepfake.errors import InputError, run_program
 from antideepfake.files import sha256
 from antideepfake.metadata import ModelMetadata
-from antideepfake.protocol import read_protocol
+from antideepfake.protocol import find_overlap, format_overlap, read_corpora, read_protocol, tell_corpora
 from antideepfake.scoring import (
     AsvScores,
     Evaluator,
@@ -30,6 +30,8 @@ from antideepfake.scoring import (
     split_generators,
 )
 from antideepfake.scoring.submissions import file_names, read_submission
+
+CORPORA = read_corpora(Path(__file__).parents[1] / "recipes")
 
 
 def read_system(path: str, protocol: pd.DataFrame | None) -> tuple[pd.DataFrame, int]:
@@ -74,20 +76,23 @@ def describe_model(model: str | None, record: ScoreRecord | None) -> ModelMetada
     return metadata
 
 
-def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores | None) -> tuple[System, int]:
-    """Evaluate a score file; gives how many utterances were left out."""
+def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores | None) -> tuple[System, int, str]:
+    """Evaluate a score file; gives how many utterances were left out, and a warning if the model knows its corpus."""
     scores, left_out = read_system(path, read_protocol(args.protocol) if args.protocol else None)
     record = read_record(path)
     metadata = describe_model(args.model, record)
     threshold, source = metadata.threshold, metadata.threshold_source
     if args.threshold is not None:
         threshold, source = args.threshold, "as given on the command line"
+    scores["Corpus"] = tell_corpora(scores["ID"], CORPORA).astype(str)
     if "Attack" in scores and metadata.training_generators:
         scores["Generators"] = split_generators(scores, metadata.training_generators)
     calibration = metadata.log_likelihood_ratio()
     evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed)
     evaluation = evaluator.evaluate(scores, name, args.by.split(",") if args.by else [], args.quiet)
-    return System(scores, evaluation, calibration, path, sha256([path]), record), left_out
+    overlap = find_overlap(scores["ID"], metadata.training_corpora, CORPORA)
+    system = System(scores, evaluation, calibration, path, sha256([path]), record)
+    return system, left_out, format_overlap(overlap)
 
 
 def main() -> int:
@@ -112,11 +117,13 @@ def main() -> int:
 
     asv = read_asv_scores(args.asv_scores) if args.asv_scores else None
     names = name_systems(args.scores)
-    systems, left_out = [], 0
+    systems, left_out, warnings = [], 0, []
     for path, name in zip(args.scores, names, strict=True):
-        system, missing = evaluate_file(path, name, args, asv)
+        system, missing, warning = evaluate_file(path, name, args, asv)
         systems.append(system)
         left_out += missing
+        if warning:
+            warnings.append(f"{name}\n{warning}" if len(names) > 1 else warning)
     evaluations = [system.evaluation for system in systems]
     first = systems[0]
     for system in systems[1:]:
@@ -129,10 +136,11 @@ def main() -> int:
     print(format_evaluations(evaluations))
     if asv:
         print(f"a-DCF of the speaker verification by itself: {min_a_dcf(asv):.3f}")
+    print("\n".join(warnings), file=sys.stderr, end="\n" if warnings else "")  # last, so that it is seen
     if args.output:
         from antideepfake.scoring.report import write_report  # takes most of a second to import
 
-        write_report(args.output, systems, args.title or ", ".join(names))
+        write_report(args.output, systems, args.title or ", ".join(names), warnings)
         print(f"report: {Path(args.output, 'report.html')}", file=sys.stderr)
     return 1 if left_out else 0
 

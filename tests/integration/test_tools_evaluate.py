@@ -86,6 +86,17 @@ def test_threshold_and_generators_come_with_the_scores(run, write):
     assert err.strip() == "report: r/report.html"
 
 
+def test_a_corpus_of_the_training_cannot_be_missed(run, write, tmp_path):
+    """A model would shine on what it has heard, and nobody be told."""
+    path = write("s.csv", training_corpora=["DFADD", "mine"])
+    path.write_text(path.read_text().replace("\nu", "\nASV19LA-u"))
+    status, out, err = run("evaluate", path, "--quiet", "--output", "r", "--by", "Corpus")
+    assert status == 0 and "WARNING: the test set is not apart" in err and "DFADD (VCTK)" in err
+    assert "ASVspoof2019-LA" in out
+    assert json.loads(Path("r/metrics.json").read_text())["warnings"] and "DFADD" in Path("r/report.html").read_text()
+    assert "WARNING" not in run("evaluate", write("t.csv", training_corpora=["LJSpeech"]), "--quiet")[2]
+
+
 def test_a_threshold_given_wins(run, write):
     """The option would be accepted and do nothing."""
     _, out, _ = run("evaluate", write("s.csv", threshold=1.25), "--threshold", 0.5, "--quiet")
