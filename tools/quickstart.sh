@@ -18,4 +18,4 @@ else
 fi
 echo "== training and testing a small detector"
 python train.py hparams/train.yaml --data_folder "$data"
-echo "quickstart: done; the picture is recipes/MiniCorpus/results/small/scores.png"
+echo "quickstart: done; the report is recipes/MiniCorpus/results/small/report/report.html"
