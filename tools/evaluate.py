@@ -84,15 +84,18 @@ def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores
     threshold, source = metadata.threshold, metadata.threshold_source
     if args.threshold is not None:
         threshold, source = args.threshold, "as given on the command line"
-    scores["Corpus"] = tell_corpora(scores["ID"], CORPORA).astype(str)
+    by = args.by.split(",") if args.by else []
+    if "Corpus" in by:
+        scores["Corpus"] = tell_corpora(scores["ID"], CORPORA).astype(str)
     if "Attack" in scores and metadata.training_generators:
         scores["Generators"] = split_generators(scores, metadata.training_generators)
     calibration = metadata.log_likelihood_ratio()
     evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed)
-    evaluation = evaluator.evaluate(scores, name, args.by.split(",") if args.by else [], args.quiet)
-    overlap = find_overlap(scores["ID"], metadata.training_corpora, CORPORA)
+    evaluation = evaluator.evaluate(scores, name, by, args.quiet)
+    known = metadata.training_corpora
+    warning = format_overlap(find_overlap(scores["ID"], known, CORPORA)) if known else ""
     system = System(scores, evaluation, calibration, path, sha256([path]), record)
-    return system, left_out, format_overlap(overlap)
+    return system, left_out, warning
 
 
 def main() -> int:
