@@ -66,19 +66,21 @@ def find_inputs(inputs: list[str], split: str) -> pd.DataFrame:
     return table
 
 
-def format_scores(scores: Iterable[tuple[str, float]], threshold: float) -> str:
+def format_scores(scores: Iterable[tuple[str, float, bool]], threshold: float) -> str:
     """Lay out names and scores for a terminal: decision, score, file."""
     lines = [f"{'decision':<10}{'score':>8}  file"]
     counts: Counter[str] = Counter()
-    for name, score in scores:
-        decision = "real" if score > threshold else "fake"
+    for name, score, is_far in scores:
+        decision = "unsure" if is_far else "real" if score > threshold else "fake"
         counts[decision] += 1
         if counts.total() <= LINES:
             lines.append(f"{decision:<10}{score:>8.2f}  {name if len(name) <= 78 else '...' + name[-75:]}")
     if counts.total() > LINES:
         lines.append(f"... and {counts.total() - LINES} more")
+    unsure = f", {counts['unsure']} unsure (far from what the model knows)" if counts["unsure"] else ""
     lines.append(
-        f"{counts.total()} scored: {counts['real']} real, {counts['fake']} fake (score above {threshold:.2f}: real)"
+        f"{counts.total()} scored: {counts['real']} real, {counts['fake']} fake{unsure} "
+        f"(score above {threshold:.2f}: real)"
     )
     return "\n".join(lines)
 
@@ -108,6 +110,7 @@ def main() -> int:
     parser.add_argument("model", help="model folder or hub id")
     parser.add_argument("inputs", nargs="+", metavar="input", help="audio file, folder or protocol")
     parser.add_argument("--output", default="scores.csv", help="score file to write (default: scores.csv)")
+    parser.add_argument("--embeddings", help="file (.npy) that takes what the classifier saw, for tools/drift.py")
     parser.add_argument("--data_folder", default=".", help="what $ROOT stands for in a protocol (default: .)")
     parser.add_argument("--split", default="", help="rows of a protocol to take, by Proportion (default: all)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
@@ -145,6 +148,7 @@ def main() -> int:
             args.quiet,
             rank,
             world_size,
+            args.embeddings,
         )
     if rank > 0:
         return 0

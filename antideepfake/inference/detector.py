@@ -29,6 +29,7 @@ from antideepfake.errors import InputError
 from antideepfake.inference.packing import pack_linears
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.metadata import ModelMetadata
+from antideepfake.typicality import TYPICALITY, Typicality, read_typicality
 
 Item = str | os.PathLike | tuple[Any, int]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -50,6 +51,9 @@ class FileScore:
         Why the file could not be read; empty when it could.
     calibration : callable, optional
         Of the model folder: from scores to log-likelihood ratios.
+    is_far : bool
+        Whether it lies far from what the model folder holds to be usual (:mod:`antideepfake.typicality`): the decision
+        is then not to be relied on.
     embedding : numpy.ndarray
         What the classifier saw, shape [embedding_size], float32; empty where the file could not be read.
     """
@@ -59,6 +63,7 @@ class FileScore:
     threshold: float
     error: str = ""
     calibration: Calibration | None = field(default=None, repr=False, compare=False)
+    is_far: bool = False
     embedding: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False, compare=False)
 
     @property
@@ -128,6 +133,8 @@ class Detector(EncoderClassifier):
     >>> result.path, result.decision in ("real", "fake"), 0 <= result.probability <= 1, result.embedding.shape
     ('item 0', True, True, (16,))
     """
+
+    typicality: Typicality | None = None
 
     def prepare(self, precision: str = "fp32") -> None:
         """Make ready for scoring much, once, after loading: set the precision and, on a CPU, pack the weights.
@@ -227,8 +234,10 @@ class Detector(EncoderClassifier):
         embeddings = self.encode_batch(padded, lengths)
         logits = self.mods["classifier"](embeddings).float().tolist()
         threshold, calibration = self.hparams.metadata.threshold, self.hparams.metadata.log_likelihood_ratio()
-        for (index, _), (fake, real), embedding in zip(batch, logits, embeddings.float().cpu().numpy(), strict=True):
-            yield index, FileScore(window[index][0], (fake, real), threshold, "", calibration, embedding)
+        vectors = embeddings.float().cpu().numpy()
+        far = self.typicality.is_far(vectors).tolist() if self.typicality else [False] * len(vectors)
+        for (index, _), (fake, real), is_far, vector in zip(batch, logits, far, vectors, strict=True):
+            yield index, FileScore(window[index][0], (fake, real), threshold, "", calibration, is_far, vector)
 
 
 def _read(items: Iterable[Item], min_samples: int, num_workers: int) -> Iterator[tuple[str, torch.Tensor | str]]:
@@ -268,7 +277,7 @@ def load_detector(
     InputError
         When the folder is not a model folder or is damaged, or the device is not there.
     """
-    folder = fetch_folder(source, ("config.json", "hyperparams.yaml", *FILES.values()))
+    folder = fetch_folder(source, ("config.json", "hyperparams.yaml", TYPICALITY, *FILES.values()))
     plain = (folder / "config.json").is_file()
     for name in ("config.json" if plain else "hyperparams.yaml", *FILES.values()):
         if not (folder / name).is_file():
@@ -288,6 +297,7 @@ def load_detector(
         raise InputError(
             f"{source}: holds no config.json, and its hyperparams.yaml can run code; trust_code says that you trust it"
         )
+    detector.typicality = read_typicality(folder / TYPICALITY)
     detector.prepare(precision)
     return detector
 

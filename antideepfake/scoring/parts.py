@@ -107,6 +107,22 @@ class Parts:
         InputError
             When they are not as many as there must be; a file that is there stays as it was.
         """
+        with atomic_open(self.path, newline="") as merged:
+            csv.writer(merged, lineterminator="\n").writerow(header)
+            rows = 0
+            for row in self.rows(count):
+                merged.write(row.decode())
+                rows += 1
+        return rows
+
+    def rows(self, count: int | None = None) -> Iterator[bytes]:
+        """Give all rows in the order of their places: lines of CSV, without the place.
+
+        Arguments
+        ---------
+        count : int, optional
+            How many rows there must be.
+        """
         # Where each line begins is kept, not the lines: 24 bytes a row.
         places, numbers, offsets = array("q"), array("q"), array("q")
         parts = self.files()
@@ -122,13 +138,10 @@ class Parts:
             )
         with ExitStack() as stack:
             files = [stack.enter_context(open(part, "rb")) for part in parts]
-            merged = stack.enter_context(atomic_open(self.path, newline=""))
-            csv.writer(merged, lineterminator="\n").writerow(header)
             for index in first:
                 file = files[numbers[index]]
                 file.seek(offsets[index])
-                merged.write(file.readline().partition(b",")[2].decode())
-        return len(found)
+                yield file.readline().partition(b",")[2]
 
     def remove(self) -> None:
         """Delete all parts."""

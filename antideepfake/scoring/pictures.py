@@ -139,6 +139,35 @@ def draw_reliability(ratios: Mapping[str, tuple[Array, Array]]) -> Figure:
     return figure
 
 
+def draw_drift(reference: Array, incoming: Array, dimensions: Sequence[int], distances: Array) -> Figure:
+    """Draw the histograms of some dimensions of a reference and of what came in, and the distances of all.
+
+    Arguments
+    ---------
+    reference, incoming : array
+        Shape [utterances, some dimensions].
+    dimensions : sequence of int
+        Their numbers.
+    distances : array
+        Wasserstein-1 of all dimensions.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.2 * (len(dimensions) + (len(distances) > 1)), 3.2), layout="constrained")
+        panels = np.ravel(figure.subplots(1, len(dimensions) + (len(distances) > 1)))
+        for column, (dimension, axes) in enumerate(zip(dimensions, panels, strict=False)):
+            both = np.concatenate([reference[:, column], incoming[:, column]])
+            bins: Any = np.histogram_bin_edges(np.clip(both, *np.quantile(both, [0.001, 0.999])), 30)
+            for values, name, colour in ((reference, "reference", COLOURS[0]), (incoming, "incoming", COLOURS[1])):
+                axes.hist(values[:, column], bins, density=True, alpha=0.45, color=colour, label=name)
+            title = f"dimension {dimension}: moved {distances[dimension]:.2f}"
+            axes.set(yticks=[], title=title if len(distances) > 1 else f"score: moved {distances[0]:.2f}")
+        panels[0].legend(frameon=False)
+        if len(distances) > 1:
+            panels[-1].plot(np.sort(distances)[::-1], color=COLOURS[2])
+            panels[-1].set(xlabel="dimensions, ranked", title="Wasserstein-1 of each", ylim=(0, None))
+    return figure
+
+
 def save_figure(figure: Figure, path: str | os.PathLike) -> None:
     """Write a picture, PNG, PDF or SVG by its suffix, whole or not at all."""
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:

@@ -28,6 +28,8 @@ from antideepfake.protocol import LABELS, read_lines
 from antideepfake.scoring.metrics import AsvScores
 from antideepfake.scoring.parts import Parts
 
+FAR = "Far"  # column: whether a recording is far from what the model knows, where the model folder can tell
+
 
 class SkippedFile(NamedTuple):
     """A file without a score, and why."""
@@ -287,7 +289,7 @@ def read_asv_scores(path: str | os.PathLike) -> AsvScores:
     return AsvScores(*kinds)
 
 
-def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float]]:
+def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float, bool]]:
     """Go through a score file that this project wrote, of any length, line by line.
 
     Arguments
@@ -297,8 +299,9 @@ def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float]]:
 
     Yields
     ------
-    tuple of str and float
-        ID, and the difference real - fake of the logits.
+    tuple of str, float and bool
+        ID; the difference real - fake of the logits; whether the recording is far from what the model knows (column
+        Far).
 
     Example
     -------
@@ -307,9 +310,9 @@ def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float]]:
     ...     writer.write(0, "a", (-1.5, 2.0), "real")
     >>> _ = writer.merge(1)
     >>> list(iterate_scores(path))
-    [('a', 3.5)]
+    [('a', 3.5, False)]
     """
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             fake, real = json.loads(row["Score"])
-            yield row["ID"], real - fake
+            yield row["ID"], real - fake, row.get(FAR) == "yes"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import nullcontext
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from tqdm import tqdm
 from antideepfake import __version__
 from antideepfake.processes import wait_for_all
 from antideepfake.protocol import LABELS, resolve_path
+from antideepfake.scoring.embeddings import EmbeddingWriter
 from antideepfake.scoring.record import ScoreRecord
-from antideepfake.scoring.score_file import ScoreWriter, SkippedFile
+from antideepfake.scoring.score_file import FAR, ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
     from antideepfake.inference import Detector
@@ -32,6 +34,7 @@ def score_protocol(
     quiet: bool = False,
     rank: int = 0,
     world_size: int = 1,
+    embeddings: str | os.PathLike | None = None,
 ) -> list[SkippedFile]:
     """Score the utterances of a protocol into a score file; a run that died is resumed, by any number of processes.
 
@@ -53,6 +56,8 @@ def score_protocol(
     rank, world_size : int
         Which of how many processes this is. If there are several, they are a process group of ``torch.distributed`` and
         all call this function alike; each scores its share, and the one of rank 0 writes the files.
+    embeddings : str or Path, optional
+        A file, ``.npy``, that takes the embedding of each utterance of the score file, in its order.
 
     Returns
     -------
@@ -60,7 +65,12 @@ def score_protocol(
         The files that could not be read; for other ranks than 0, none.
     """
     metadata = [column for column in protocol.columns if column not in ("ID", "Label")]
-    writer = ScoreWriter(output, metadata, _describe_run(detector, protocol), rank)
+    if detector.typicality:
+        metadata.append(FAR)
+    run = _describe_run(detector, protocol)
+    # scores of a run without embeddings do not count for one with them
+    writer = ScoreWriter(output, metadata, run if embeddings is None else run + b"embeddings", rank)
+    keeper = EmbeddingWriter(embeddings, run.hex()[:8], rank) if embeddings else None
     todo = np.flatnonzero(~writer.done(len(protocol)))
     if rank == 0:
         writer.forget_skipped()
@@ -71,6 +81,7 @@ def score_protocol(
     done = (len(protocol) - len(todo)) // world_size
     with (
         writer,
+        keeper or nullcontext(),
         tqdm(
             total=done + len(share), initial=done, desc="scoring", unit="file", smoothing=0, disable=quiet or rank > 0
         ) as progress,
@@ -86,12 +97,19 @@ def score_protocol(
                 if result.error:
                     writer.skip(place, result.path, result.error)
                 else:
+                    row[FAR] = "yes" if result.is_far else "no"
+                    if keeper:
+                        keeper.write(place, result.embedding)
                     writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
                 progress.update()
     wait_for_all(world_size)
     if rank > 0:
         return []
+    if keeper:
+        keeper.merge(int(writer.done(len(protocol)).sum()))
     skipped = writer.merge(len(protocol))
+    if keeper:
+        keeper.remove()
     today = date.today().isoformat()
     ScoreRecord(detector.weights_digest(), __version__, today, detector.hparams.metadata).save(output)
     return skipped

@@ -169,7 +169,8 @@ def test_line_by_line_as_at_once(scratch, rows):
     """The program's table would differ from its score file."""
     _write(scratch / "scores.csv", rows)
     table = read_scores(scratch / "scores.csv")
-    assert list(iterate_scores(scratch / "scores.csv")) == list(zip(table["ID"], table["Score"], strict=True))
+    expected = [(*row, False) for row in zip(table["ID"], table["Score"], strict=True)]
+    assert list(iterate_scores(scratch / "scores.csv")) == expected
 
 
 HEADER = "ID,Score,Label\n"

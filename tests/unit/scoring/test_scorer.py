@@ -20,6 +20,8 @@ from antideepfake.scoring import read_record, read_scores, score_protocol, score
 class _Detector:
     """Gives each file a score by its name; dies at the file ``dies_at``."""
 
+    typicality = None
+
     def __init__(self, scale=1.0, dies_at=None, bad=()):
         self.scale, self.dies_at, self.bad, self.asked = scale, dies_at, bad, []
         self.hparams = SimpleNamespace(metadata=ModelMetadata(threshold=scale))

@@ -1,0 +1,135 @@
+"""What a detector knows of its own limits: how far an embedding lies from those of known speech."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from antideepfake.errors import InputError
+from antideepfake.files import atomic_path
+
+FOLDS = 5
+TYPICALITY = "typicality.safetensors"  # in a model folder
+
+
+@dataclass(frozen=True)
+class Typicality:
+    """A Mahalanobis distance from reference embeddings, and from where on a recording is far from them.
+
+    Lee, Lee, Lee, Shin 2018, "A simple unified framework for detecting out-of-distribution samples". One Gaussian for
+    real and fake together, since what is far from both is to be found; the reference itself need not be kept, as it
+    would for distances to neighbours.
+
+    Arguments
+    ---------
+    mean : array
+        Shape [dimensions].
+    whiten : array
+        Makes the covariance of the reference a unit matrix; shape [dimensions, dimensions].
+    limit : float
+        Distances above it are far.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(1)
+    >>> typicality = fit_typicality(rng.standard_normal((500, 4)), share=0.01)
+    >>> typicality.is_far(np.array([[0.0, 0, 0, 0], [9, 9, 9, 9]])).tolist()
+    [False, True]
+    """
+
+    mean: NDArray[np.float32]
+    whiten: NDArray[np.float32]
+    limit: float
+
+    def distance(self, embeddings: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Give the distances of embeddings of shape [utterances, dimensions], about 1 for the reference itself."""
+        centred = (embeddings - self.mean) @ self.whiten
+        return np.sqrt(np.mean(np.square(centred), axis=1))
+
+    def is_far(self, embeddings: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Tell which embeddings lie farther than the limit."""
+        return self.distance(embeddings) > self.limit
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a safetensors file."""
+        tensors = {"mean": self.mean, "whiten": self.whiten, "limit": np.array([self.limit], np.float32)}
+        with atomic_path(path) as temporary:
+            safetensors.numpy.save_file(tensors, temporary)
+
+
+def read_typicality(path: str | os.PathLike) -> Typicality | None:
+    """Read what :meth:`Typicality.save` wrote; None where there is no such file.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+    """
+    if not Path(path).exists():
+        return None
+    try:
+        tensors = safetensors.numpy.load_file(path)
+        typicality = Typicality(tensors["mean"], tensors["whiten"], float(tensors["limit"][0]))
+        size = len(typicality.mean)
+        if typicality.whiten.shape != (size, size) or not all(np.isfinite(value).all() for value in tensors.values()):
+            raise ValueError("shapes or values are wrong")
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not what tells far recordings ({error}); fit it anew or delete it") from None
+    return typicality
+
+
+def fit_typicality(embeddings: NDArray[np.floating], share: float = 0.01) -> Typicality:
+    """Fit a :class:`Typicality` to embeddings of speech like that which the detector was trained on.
+
+    Arguments
+    ---------
+    embeddings : array
+        Shape [utterances, dimensions]: best of a validation set, which the detector did not learn by heart.
+    share : float
+        Of these utterances that are to count as far, in (0, 1): false alarms that one is ready to bear.
+
+    Returns
+    -------
+    Typicality
+        Its covariance is shrunk towards a multiple of the unit matrix by Ledoit and Wolf's formula (2004), which keeps
+        it sound with fewer utterances than dimensions. The limit is from five fits, each tried on a fifth that it has
+        not seen.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than 20 utterances, or the share is none.
+    """
+    if len(embeddings) < 20:
+        raise InputError(f"{len(embeddings)} utterances are too few to tell what is usual; give some hundred")
+    if not 0 < share < 1:
+        raise InputError(f"a share of {share} is wanted; it must lie between 0 and 1")
+    values = np.asarray(embeddings, dtype=np.float64)
+    # Utterances that a fit has seen lie nearer to it than others will: the limit is of those that it has not seen.
+    folds = np.arange(len(values)) % FOLDS
+    distances = []
+    for fold in range(FOLDS):
+        part = Typicality(*_mean_and_whitening(values[folds != fold]), np.inf)
+        distances.append(part.distance(values[folds == fold]))
+    limit = float(np.quantile(np.concatenate(distances), 1 - share))
+    return Typicality(*_mean_and_whitening(values), limit)
+
+
+def _mean_and_whitening(values: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    mean = values.mean(0)
+    centred = values - mean
+    count, size = centred.shape
+    covariance = centred.T @ centred / count
+    target = np.trace(covariance) / size
+    spread = np.sum((covariance - target * np.eye(size)) ** 2)
+    # mean over utterances of |x x' - covariance|^2, without forming each product
+    noise = (np.sum(np.square(centred).sum(1) ** 2) / count - np.sum(covariance**2)) / count
+    shrinkage = min(1.0, noise / spread) if spread > 0 else 1.0
+    shrunk = (1 - shrinkage) * covariance + shrinkage * target * np.eye(size)
+    scales, directions = np.linalg.eigh(shrunk)
+    whiten = directions / np.sqrt(np.maximum(scales, 1e-8 * scales.max()))
+    return mean.astype(np.float32), whiten.astype(np.float32)

@@ -1,0 +1,73 @@
+"""Far recordings."""
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from antideepfake.errors import InputError
+from antideepfake.typicality import fit_typicality, read_typicality
+
+
+def test_as_many_are_far_as_wanted():
+    """The detector would abstain from everything, or from nothing."""
+    rng = np.random.default_rng(1)
+    mix = rng.standard_normal((8, 8))
+    typicality = fit_typicality(rng.standard_normal((2000, 8)) @ mix, share=0.05)
+    fresh = rng.standard_normal((4000, 8)) @ mix
+    assert typicality.is_far(fresh).mean() == pytest.approx(0.05, abs=0.015)
+    assert typicality.is_far(fresh + 5 * mix[0]).mean() > 0.5
+    assert np.sqrt(np.mean(typicality.distance(fresh) ** 2)) == pytest.approx(1, abs=0.05)
+
+
+def test_narrow_directions_count():
+    """A small step across would be as usual as a large one along."""
+    rng = np.random.default_rng(1)
+    typicality = fit_typicality(rng.standard_normal((1000, 2)) * [100, 0.1])
+    assert typicality.is_far(np.array([[150.0, 0.0], [0.0, 50.0]])).tolist() == [False, True]
+
+
+def test_fewer_utterances_than_dimensions():
+    """An inverse of what has none would make everything far."""
+    rng = np.random.default_rng(1)
+    typicality = fit_typicality(rng.standard_normal((60, 200)), share=0.1)
+    assert typicality.is_far(rng.standard_normal((500, 200))).mean() == pytest.approx(0.1, abs=0.12)
+    assert typicality.is_far(5 * rng.standard_normal((50, 200))).all()
+
+
+def test_shrinkage_is_that_of_ledoit_and_wolf():
+    """The covariance would be shrunk by another amount than the formula's, worked out plainly here."""
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal((40, 5)) * [1, 2, 3, 4, 5]
+    centred = values - values.mean(0)
+    covariance = centred.T @ centred / 40
+    target = np.trace(covariance) / 5 * np.eye(5)
+    noise = np.mean([np.sum((np.outer(row, row) - covariance) ** 2) for row in centred]) / 40
+    part = min(1.0, noise / np.sum((covariance - target) ** 2))
+    expected = np.linalg.inv((1 - part) * covariance + part * target)
+    whiten = fit_typicality(values).whiten.astype(float)
+    np.testing.assert_allclose(whiten @ whiten.T, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_saved_and_read_again(tmp_path):
+    """A model folder would abstain by another limit than was fitted; one without the file not load."""
+    typicality = fit_typicality(np.random.default_rng(1).standard_normal((50, 3)))
+    typicality.save(tmp_path / "t.safetensors")
+    again = read_typicality(tmp_path / "t.safetensors")
+    assert again.limit == pytest.approx(typicality.limit) and np.array_equal(again.whiten, typicality.whiten)
+    assert read_typicality(tmp_path / "none.safetensors") is None
+
+
+def test_damaged_files_and_wrong_wishes(tmp_path):
+    """The detector would fail later, with words of other libraries."""
+    path = tmp_path / "t.safetensors"
+    path.write_bytes(b"no tensors")
+    with pytest.raises(InputError, match="fit it anew or delete it"):
+        read_typicality(path)
+    tensors = {"mean": np.zeros(3, np.float32), "whiten": np.eye(2, dtype=np.float32), "limit": np.ones(1, np.float32)}
+    safetensors.numpy.save_file(tensors, path)
+    with pytest.raises(InputError, match="shapes or values"):
+        read_typicality(path)
+    with pytest.raises(InputError, match="too few"):
+        fit_typicality(np.eye(5))
+    with pytest.raises(InputError, match="between 0 and 1"):
+        fit_typicality(np.eye(30), share=1.0)
