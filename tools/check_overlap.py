@@ -24,7 +24,7 @@ from antideepfake.protocol import (
     tell_corpora,
 )
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 LINES = 10  # of what could not be read
 
 

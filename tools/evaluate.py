@@ -31,7 +31,7 @@ from antideepfake.scoring import (
 )
 from antideepfake.scoring.submissions import file_names, read_submission
 
-CORPORA = read_corpora(Path(__file__).parents[1] / "recipes")
+CORPORA = read_corpora(Path(__file__).resolve().parents[1] / "recipes")
 
 
 def read_system(path: str, protocol: pd.DataFrame | None) -> tuple[pd.DataFrame, int]:

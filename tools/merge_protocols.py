@@ -17,7 +17,7 @@ from antideepfake.errors import InputError, run_program
 from antideepfake.protocol import SPLITS, read_corpora
 from antideepfake.protocol.merge import GROUPS, REPORT, SEED, format_merge, merge_protocols
 
-HOME = Path(__file__).parents[1]
+HOME = Path(__file__).resolve().parents[1]
 FORMATS = ("csv", "arrow")
 
 

@@ -1,6 +1,8 @@
 """What programs say and the status that they leave with."""
 
 import errno
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,15 @@ def test_a_mistake_takes_one_line(sentence, capsys):
     with pytest.raises(SystemExit):
         run_program(lambda: _raise(InputError(sentence)))
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_reader_that_wants_no_more(tmp_path):
+    """`tools/evaluate.py scores.csv | head` would end in a traceback."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from antideepfake.errors import run_program\n"
+        "def main():\n    for number in range(10**5):\n        print('x' * 100)\n    return 0\n"
+        "run_program(main)\n"
+    )
+    done = subprocess.run(f"{sys.executable} {program} | head -1", shell=True, capture_output=True, text=True)
+    assert done.stdout.startswith("xxx") and done.stderr == ""

@@ -23,7 +23,7 @@ from antideepfake.scoring import Evaluator, Group, System, read_record, read_sco
 from antideepfake.scoring.report import write_report
 from antideepfake.scoring.tables import format_markdown, format_text
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 RECIPES = HERE.parents[1]
 PUBLISHED: dict[str, list[float]] = yaml.safe_load((HERE / "published.yaml").read_text())
 
