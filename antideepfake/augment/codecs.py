@@ -98,10 +98,34 @@ class Codec:
         name = self.formats[generator.integers(len(self.formats))]
         form = FORMATS[name]
         level = None if form.compression is None else generator.uniform(*form.compression)
-        signal = resample(waveform, SAMPLE_RATE, form.sample_rate)
-        scale = signal.abs().max().clamp(min=1)
-        coded = torch.from_numpy(encode_decode((signal / scale).numpy(), name, level)) * scale
-        return resample(coded, form.sample_rate, SAMPLE_RATE)[: len(waveform)]
+        return code(waveform, name, level)
+
+
+def code(waveform: torch.Tensor, name: str, level: float | None = None) -> torch.Tensor:
+    """Encode and decode a waveform of 16 kHz at the rate of the format.
+
+    Arguments
+    ---------
+    waveform : torch.Tensor
+        Float32, shape [time], 16 kHz.
+    name, level :
+        As :func:`encode_decode`.
+
+    Returns
+    -------
+    torch.Tensor
+        As long as the waveform.
+
+    Example
+    -------
+    >>> code(torch.rand(16000) - 0.5, "gsm").shape
+    torch.Size([16000])
+    """
+    form = FORMATS[name]
+    signal = resample(waveform, SAMPLE_RATE, form.sample_rate)
+    scale = signal.abs().max().clamp(min=1)
+    coded = torch.from_numpy(encode_decode((signal / scale).numpy(), name, level)) * scale
+    return resample(coded, form.sample_rate, SAMPLE_RATE)[: len(waveform)]
 
 
 def encode_decode(samples: np.ndarray, name: str, level: float | None = None) -> np.ndarray:

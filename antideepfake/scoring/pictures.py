@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import expit, ndtri
@@ -165,6 +166,38 @@ def draw_drift(reference: Array, incoming: Array, dimensions: Sequence[int], dis
         if len(distances) > 1:
             panels[-1].plot(np.sort(distances)[::-1], color=COLOURS[2])
             panels[-1].set(xlabel="dimensions, ranked", title="Wasserstein-1 of each", ylim=(0, None))
+    return figure
+
+
+def draw_robustness(rows: pd.DataFrame, units: Mapping[str, str]) -> Figure:
+    """Draw the equal error rate against the strength of each disturbance, with its interval and that of clean speech.
+
+    Arguments
+    ---------
+    rows : pandas.DataFrame
+        ``disturbance`` (the first is ``clean``), ``strength``, ``eer``, ``low`` and ``high``.
+    units : mapping of str to str
+        What the strength of each disturbance is.
+    """
+    clean = rows.iloc[0]
+    columns = min(4, len(units))
+    lines = -(-len(units) // columns)
+    top = 100 * rows["high"].max()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2.9 * columns, 2.4 * lines), layout="constrained")
+        panels = np.ravel(figure.subplots(lines, columns, sharey=True))
+        for (name, unit), axes in zip(units.items(), panels, strict=False):
+            group = rows[rows["disturbance"] == name]
+            places = np.arange(len(group))
+            axes.axhspan(100 * clean["low"], 100 * clean["high"], color="grey", alpha=0.25, linewidth=0)
+            errors = 100 * np.abs(group[["low", "high"]].to_numpy().T - group["eer"].to_numpy())
+            axes.errorbar(places, 100 * group["eer"], errors, fmt="o-", color=COLOURS[0], capsize=3, linewidth=1)
+            axes.set_xticks(places, [f"{strength:g}" for strength in group["strength"]])
+            axes.set(title=name, xlabel=unit, xlim=(-0.5, len(group) - 0.5), ylim=(0, 1.05 * top))
+            axes.grid(axis="y", alpha=0.3)
+        for axes in panels[len(units) :]:
+            axes.set_visible(False)
+        figure.supylabel("EER, %; grey: clean speech")
     return figure
 
 
