@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Tell how far incoming recordings have drifted from a reference, by their embeddings or by their scores.
 
-REFERENCE and INCOMING are two files of embeddings (.npy, of tools/score.py --embeddings) or two score files. With
+REFERENCE and INCOMING are two files of embeddings (.parquet, of tools/score.py --embeddings) or two score files. With
 --scores, the score file that goes with the incoming embeddings, --by tells which kind of input moved.
 """
 
@@ -16,25 +16,40 @@ from antideepfake.errors import InputError, run_program
 from antideepfake.files import atomic_path
 from antideepfake.scoring import read_scores
 from antideepfake.scoring.drift import Drift, measure_drift
-from antideepfake.scoring.embeddings import read_embeddings
+from antideepfake.scoring.embeddings import SUFFIX, Embeddings, read_embeddings
 from antideepfake.scoring.tables import format_text
 
 SHOWN = 5  # dimensions that moved most
 FEW = 20
 
 
-def read_values(path: str) -> np.ndarray:
-    """Read embeddings, or scores as one dimension."""
-    if Path(path).suffix == ".npy":
+def read_values(path: str) -> Embeddings:
+    """Read embeddings, or scores as such of one dimension."""
+    if Path(path).suffix == SUFFIX:
         return read_embeddings(path)
-    return read_scores(path)["Score"].to_numpy()[:, None]
+    scores = read_scores(path)
+    return Embeddings(scores["ID"].tolist(), scores["Score"].to_numpy(np.float32)[:, None])
+
+
+def read_columns(path: str, ids: list[str], by: list[str]) -> pd.DataFrame:
+    """Read the columns of the utterances from their score file, in their order."""
+    if Path(path).suffix == SUFFIX:
+        raise InputError("--by needs --scores, the score file that goes with the incoming embeddings")
+    table = read_scores(path).set_index("ID")
+    missing = [column for column in by if column not in table]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(missing)}")
+    unknown = [name for name in ids if name not in table.index]
+    if unknown:
+        raise InputError(f"{path}: does not hold {len(unknown)} of the utterances, such as '{unknown[0]}'")
+    return table.loc[ids, by].reset_index(drop=True)
 
 
 def draw_at_most(values: np.ndarray, limit: int, rng: np.random.Generator) -> np.ndarray:
     """Take all utterances, or so many at random."""
     if len(values) <= limit:
-        return np.asarray(values)
-    return np.asarray(values[np.sort(rng.choice(len(values), limit, replace=False))])
+        return values
+    return values[np.sort(rng.choice(len(values), limit, replace=False))]
 
 
 def describe(name: str, count: int, drift: Drift) -> list[str]:
@@ -56,9 +71,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python tools/drift.py last_month.npy this_month.npy --scores this_month.csv --by Language",
+        epilog="example:\n  python tools/drift.py last.parquet this.parquet --scores this.csv --by Language",
     )
-    parser.add_argument("reference", help="embeddings (.npy) or score file")
+    parser.add_argument("reference", help="embeddings (.parquet) or score file")
     parser.add_argument("incoming", help="the same of what came in")
     parser.add_argument("--scores", help="score file of the incoming embeddings, whose columns --by takes")
     parser.add_argument("--by", default="", help="columns to divide what came in by, such as Language,Attack")
@@ -68,18 +83,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1234, help="of what is drawn (default: 1234)")
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
-    reference, incoming = draw_at_most(read_values(args.reference), args.limit, rng), read_values(args.incoming)
+    reference = draw_at_most(read_values(args.reference).values, args.limit, rng)
+    ids, incoming = read_values(args.incoming)
     by = args.by.split(",") if args.by else []
-    source = args.scores or args.incoming
-    if by and Path(source).suffix == ".npy":
-        raise InputError("--by needs --scores, the score file that goes with the incoming embeddings")
-    table = read_scores(source) if by else pd.DataFrame(index=range(len(incoming)))
-    if len(table) != len(incoming):
-        raise InputError(f"{source}: {len(table)} utterances; {args.incoming} has {len(incoming)}")
-    missing = [column for column in by if column not in table]
-    if missing:
-        raise InputError(f"{source}: no column {', '.join(missing)}")
-
+    table = read_columns(args.scores or args.incoming, ids, by) if by else pd.DataFrame()
     chosen = draw_at_most(incoming, args.limit, rng)
     drift = measure_drift(reference, chosen, rng)
     rows = [describe("all", len(incoming), drift)]

@@ -21,16 +21,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python tools/fit_abstain.py models/mine validation.npy --share 0.01",
+        epilog="example:\n  python tools/fit_abstain.py models/mine validation.parquet --share 0.01",
     )
     parser.add_argument("model", help="model folder; takes the file " + TYPICALITY)
-    parser.add_argument("embeddings", help="of usual speech (.npy)")
+    parser.add_argument("embeddings", help="of usual speech (.parquet)")
     parser.add_argument("--share", type=float, default=0.01, help="of these that may count as far (default: 0.01)")
     args = parser.parse_args()
     folder = Path(args.model)
     if not (folder / "metadata.json").is_file():
         raise InputError(f"{folder}: not a model folder; it holds no metadata.json")
-    embeddings = np.asarray(read_embeddings(args.embeddings))
+    embeddings = read_embeddings(args.embeddings).values
     typicality = fit_typicality(embeddings, args.share)
     typicality.save(folder / TYPICALITY)
     distances = typicality.distance(embeddings)

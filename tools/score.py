@@ -110,7 +110,7 @@ def main() -> int:
     parser.add_argument("model", help="model folder or hub id")
     parser.add_argument("inputs", nargs="+", metavar="input", help="audio file, folder or protocol")
     parser.add_argument("--output", default="scores.csv", help="score file to write (default: scores.csv)")
-    parser.add_argument("--embeddings", help="file (.npy) that takes what the classifier saw, for tools/drift.py")
+    parser.add_argument("--embeddings", help="file (.parquet) that takes what the classifier saw, for tools/drift.py")
     parser.add_argument("--data_folder", default=".", help="what $ROOT stands for in a protocol (default: .)")
     parser.add_argument("--split", default="", help="rows of a protocol to take, by Proportion (default: all)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")

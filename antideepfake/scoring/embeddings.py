@@ -1,16 +1,32 @@
-"""The embeddings of utterances as a file: float32, shape [utterances, dimensions], in the order of the score file."""
+"""The embeddings of utterances as a Parquet file: ID and embedding (float32), in the order of the score file."""
 
+import csv
 import os
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.scoring.parts import Parts
+
+SUFFIX = ".parquet"
+CHUNK = 4096  # rows held at a time
+
+
+class Embeddings(NamedTuple):
+    """Identifiers, and embeddings of shape [utterances, dimensions]."""
+
+    ids: list[str]
+    values: NDArray[np.float32]
 
 
 class EmbeddingWriter:
@@ -19,7 +35,7 @@ class EmbeddingWriter:
     Arguments
     ---------
     path : str or Path
-        The file, ``.npy``.
+        The file, ``.parquet``.
     run : str
         What tells this run from others, as for :class:`antideepfake.scoring.parts.Parts`.
     rank : int
@@ -27,20 +43,20 @@ class EmbeddingWriter:
 
     Example
     -------
-    >>> path = getfixture("tmp_path") / "embeddings.npy"
+    >>> path = getfixture("tmp_path") / "embeddings.parquet"
     >>> with EmbeddingWriter(path, "run") as writer:
-    ...     writer.write(1, np.array([3.0, 4.0], np.float32))
-    ...     writer.write(0, np.array([1.0, 2.0], np.float32))
+    ...     writer.write(1, "b", np.array([3.0, 4.0], np.float32))
+    ...     writer.write(0, "a", np.array([1.0, 2.0], np.float32))
     >>> writer.merge(2)
     >>> writer.remove()
-    >>> read_embeddings(path).tolist()
-    [[1.0, 2.0], [3.0, 4.0]]
+    >>> read_embeddings(path).ids, read_embeddings(path).values.tolist()
+    (['a', 'b'], [[1.0, 2.0], [3.0, 4.0]])
     """
 
     def __init__(self, path: str | os.PathLike, run: str, rank: int = 0) -> None:
         self.path = Path(path)
-        if self.path.suffix != ".npy":
-            raise InputError(f"{path}: embeddings go to a file whose name ends in .npy")
+        if self.path.suffix != SUFFIX:
+            raise InputError(f"{path}: embeddings go to a file whose name ends in {SUFFIX}")
         self._parts = Parts(path, run, rank)
 
     def __enter__(self) -> "EmbeddingWriter":
@@ -52,32 +68,43 @@ class EmbeddingWriter:
     ) -> None:
         self._parts.__exit__(kind, error, trace)
 
-    def write(self, place: int, embedding: NDArray[np.float32]) -> None:
-        """Append the embedding of the utterance at ``place``, shape [dimensions]; it outlives this process."""
-        self._parts.write(place, [b64encode(embedding.astype("<f4").tobytes()).decode()])
+    def write(self, place: int, utterance: str, embedding: NDArray[np.float32]) -> None:
+        """Append the embedding, shape [dimensions], of the utterance at ``place``; it outlives this process."""
+        # the identifier may hold a comma, what stands before the first one may not
+        self._parts.write(place, [f"{b64encode(embedding.astype('<f4').tobytes()).decode()} {utterance}"])
 
     def merge(self, count: int) -> None:
         """Write the file, ``count`` rows in the order of their places; what was gathered for it stays."""
-        with atomic_path(self.path) as temporary:
-            table = None
-            for row, line in enumerate(self._parts.rows(count)):
-                embedding = np.frombuffer(b64decode(line), "<f4")
-                if table is None:
-                    shape = (count, len(embedding))
-                    table = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-                table[row] = embedding
-            if table is None:
-                np.save(temporary, np.empty((0, 0), np.float32))
-            else:
-                table.flush()
+        rows = self._read(count)
+        first = list(islice(rows, CHUNK))
+        size = len(first[0][1]) if first else 0
+        schema = pa.schema([("ID", pa.string()), ("embedding", pa.list_(pa.float32(), size))])
+        with atomic_path(self.path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+            chunk = first
+            while chunk:
+                ids, values = zip(*chunk, strict=True)
+                vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate(values)), size)
+                writer.write_table(pa.table([pa.array(ids), vectors], schema=schema))
+                chunk = list(islice(rows, CHUNK))
+
+    def _read(self, count: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        for line in self._parts.rows(count):
+            [text] = next(csv.reader([line.decode()]))
+            code, _, utterance = text.partition(" ")
+            yield utterance, np.frombuffer(b64decode(code), "<f4")
 
     def remove(self) -> None:
         """Delete what was gathered."""
         self._parts.remove()
 
 
-def read_embeddings(path: str | os.PathLike) -> NDArray[np.float32]:
-    """Map a file of embeddings: rows are read when they are used.
+def read_embeddings(path: str | os.PathLike) -> Embeddings:
+    """Read a file of embeddings.
+
+    Arguments
+    ---------
+    path : str or Path
+        As :class:`EmbeddingWriter` writes it.
 
     Raises
     ------
@@ -85,11 +112,13 @@ def read_embeddings(path: str | os.PathLike) -> NDArray[np.float32]:
         When it is none.
     """
     try:
-        table = np.load(path, mmap_mode="r", allow_pickle=False)
+        table = pq.read_table(path, columns=["ID", "embedding"])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; tools/score.py --embeddings writes one") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: not a file of embeddings ({error})") from None
-    if not isinstance(table, np.ndarray) or table.ndim != 2 or table.dtype != np.float32:
-        raise InputError(f"{path}: not a file of embeddings; these are float32 of shape [utterances, dimensions]")
-    return table
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a file of embeddings ({' '.join(str(error).split())[:100]})") from None
+    kind = table.schema.field("embedding").type if len(table.schema) == 2 else pa.null()
+    if not pa.types.is_fixed_size_list(kind) or kind.value_type != pa.float32():
+        raise InputError(f"{path}: not a file of embeddings; these have ID and embedding, a list of float32")
+    vectors = table["embedding"].combine_chunks().flatten().to_numpy()
+    return Embeddings(table["ID"].to_pylist(), vectors.reshape(len(table), kind.list_size))

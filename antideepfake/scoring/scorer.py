@@ -57,7 +57,7 @@ def score_protocol(
         Which of how many processes this is. If there are several, they are a process group of ``torch.distributed`` and
         all call this function alike; each scores its share, and the one of rank 0 writes the files.
     embeddings : str or Path, optional
-        A file, ``.npy``, that takes the embedding of each utterance of the score file, in its order.
+        A file, ``.parquet``, that takes the embedding of each utterance of the score file, in its order.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def score_protocol(
                 else:
                     row[FAR] = "yes" if result.is_far else "no"
                     if keeper:
-                        keeper.write(place, result.embedding)
+                        keeper.write(place, row["ID"], result.embedding)
                     writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
                 progress.update()
     wait_for_all(world_size)

@@ -11,7 +11,7 @@ import pytest
 
 from antideepfake.inference import load_detector
 from antideepfake.scoring import read_scores
-from antideepfake.scoring.embeddings import read_embeddings
+from antideepfake.scoring.embeddings import EmbeddingWriter, read_embeddings
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -35,6 +35,15 @@ def run(monkeypatch, tmp_path, capsys):
     return run
 
 
+def save(path, values):
+    """Write embeddings as the scorer does."""
+    with EmbeddingWriter(path, "run") as writer:
+        for place, row in enumerate(values):
+            writer.write(place, f"u{place}", row)
+    writer.merge(len(values))
+    writer.remove()
+
+
 @pytest.fixture
 def folders(tmp_path, write_audio, model_folder):
     """Usual recordings, noise; others, low tones; and a model folder of one's own."""
@@ -50,21 +59,21 @@ def folders(tmp_path, write_audio, model_folder):
 def test_from_scores_to_abstaining(run, folders):
     """The rows would not be those of the score file, the drift not be seen, or the detector judge what it cannot."""
     for name in ("usual", "other"):
-        given = (name, "--output", f"{name}.csv", "--embeddings", f"{name}.npy", "--quiet")
+        given = (name, "--output", f"{name}.csv", "--embeddings", f"{name}.parquet", "--quiet")
         assert run("score", "model", *given)[0] == 0
         files = [folders / path for path in read_scores(f"{name}.csv")["ID"]]
         embeddings = [result.embedding for result in load_detector("model").score_files(files)]
-        np.testing.assert_allclose(read_embeddings(f"{name}.npy"), embeddings, atol=1e-5)
+        np.testing.assert_allclose(read_embeddings(f"{name}.parquet").values, embeddings, atol=1e-5)
         assert not list(folders.glob("*.part"))
 
-    status, out, _ = run("drift", "usual.npy", "other.npy", "--output", "d.png", "--table", "d.csv")
+    status, out, _ = run("drift", "usual.parquet", "other.parquet", "--output", "d.png", "--table", "d.csv")
     assert status == 0 and out.splitlines()[1].split()[:2] == ["all", "30"]
     assert float(out.splitlines()[1].split()[-1]) < 0.01
     assert len(pd.read_csv("d.csv")) == embeddings[0].shape[0] and Path("d.png").stat().st_size > 1000
     status, out, _ = run("drift", "usual.csv", "usual.csv")
     assert status == 0 and out.splitlines()[1].split()[2] == "0.000" and out.splitlines()[1].split()[-1] == "1.000"
 
-    assert run("fit_abstain", "model", "usual.npy", "--share", "0.05")[0] == 0
+    assert run("fit_abstain", "model", "usual.parquet", "--share", "0.05")[0] == 0
     _, out, _ = run("score", "model", "usual", "other", "--output", "both.csv", "--quiet")
     far = read_scores("both.csv").set_index("ID")["Far"] == "yes"
     usual = far.index.str.startswith("usual")
@@ -77,11 +86,11 @@ def test_from_scores_to_abstaining(run, folders):
 def test_which_kind_moved(run, folders):
     """The operator would see that something moved, and not what."""
     rng = np.random.default_rng(1)
-    np.save("a.npy", rng.standard_normal((60, 3)).astype(np.float32))
-    np.save("b.npy", (rng.standard_normal((45, 3)) + np.repeat([0, 2, 0], [20, 22, 3])[:, None]).astype(np.float32))
+    save("a.parquet", rng.standard_normal((60, 3)))
+    save("b.parquet", rng.standard_normal((45, 3)) + np.repeat([0, 2, 0], [20, 22, 3])[:, None])
     lines = [f'u{n},"[0, 1]",1,{"EN" if n < 20 else "FR" if n < 42 else "IT"}' for n in range(45)]
-    Path("b.csv").write_text("\n".join(["ID,Score,Label,Language", *lines]))
-    status, out, err = run("drift", "a.npy", "b.npy", "--scores", "b.csv", "--by", "Language")
+    Path("b.csv").write_text("\n".join(["ID,Score,Label,Language", *reversed(lines)]))
+    status, out, err = run("drift", "a.parquet", "b.parquet", "--scores", "b.csv", "--by", "Language")
     rows = {line.split()[1]: line.split() for line in out.splitlines() if line.startswith("Language")}
     assert status == 0 and set(rows) == {"EN", "FR"} and "Language IT: only 3 utterances" in err
     assert float(rows["FR"][-1]) < 0.01 < float(rows["EN"][-1])
@@ -90,14 +99,15 @@ def test_which_kind_moved(run, folders):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("none.npy", "a.npy"), "none.npy: no such file"),
-        (("a.npy", "a.npy", "--by", "Language"), "--by needs --scores"),
-        (("a.npy", "a.npy", "--by", "Language", "--scores", "b.csv"), "1 utterances; a.npy has 3"),
+        (("none.parquet", "a.parquet"), "none.parquet: no such file"),
+        (("a.parquet", "a.parquet", "--by", "Language"), "--by needs --scores"),
+        (("a.parquet", "a.parquet", "--by", "Language", "--scores", "b.csv"), "does not hold 2 of the utterances"),
+        (("a.parquet", "a.parquet", "--by", "Attack", "--scores", "b.csv"), "b.csv: no column Attack"),
     ],
 )
 def test_what_is_amiss_is_told(run, tmp_path, given, message):
     """A traceback would greet the operator."""
-    np.save(tmp_path / "a.npy", np.eye(3, dtype=np.float32))
-    (tmp_path / "b.csv").write_text('ID,Score,Label,Language\nu,"[0, 1]",1,EN\n')
+    save(tmp_path / "a.parquet", np.eye(3))
+    (tmp_path / "b.csv").write_text('ID,Score,Label,Language\nu0,"[0, 1]",1,EN\n')
     status, _, err = run("drift", *given)
     assert status == 2 and message in err

@@ -1,46 +1,68 @@
 """Embeddings as a file."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from antideepfake.errors import InputError
+from antideepfake.scoring import embeddings
 from antideepfake.scoring.embeddings import EmbeddingWriter, read_embeddings
 
 
 def test_several_processes_and_a_kill(tmp_path):
     """Rows would stand at other utterances' places, or a torn row end the merge."""
-    path, rows = tmp_path / "e.npy", np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32)
+    path, rows = tmp_path / "e.parquet", np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32)
     for rank, places in enumerate([(0, 3, 6), (5, 1)]):
         with EmbeddingWriter(path, "run", rank) as writer:
             for place in places:
-                writer.write(place, rows[place])
+                writer.write(place, f"u,{place} x", rows[place])
     (part,) = tmp_path.glob("*.run.1.part")
     part.write_bytes(part.read_bytes() + b"2,AAAA")  # killed within a line
     with EmbeddingWriter(path, "run", 1) as writer:
-        writer.write(2, rows[2])
-        writer.write(4, rows[4])
+        writer.write(2, "u,2 x", rows[2])
+        writer.write(4, "u,4 x", rows[4])
     writer.merge(7)
-    np.testing.assert_array_equal(read_embeddings(path), rows)
+    ids, values = read_embeddings(path)
+    np.testing.assert_array_equal(values, rows)
+    assert ids == [f"u,{place} x" for place in range(7)]
     writer.remove()
-    assert [file.name for file in tmp_path.iterdir()] == ["e.npy"]
+    assert [file.name for file in tmp_path.iterdir()] == ["e.parquet"]
 
 
 def test_rows_that_are_missing(tmp_path):
     """Embeddings would be taken for those of other utterances than they are."""
-    with EmbeddingWriter(tmp_path / "e.npy", "run") as writer:
-        writer.write(0, np.ones(3, np.float32))
+    with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
+        writer.write(0, "u", np.ones(3, np.float32))
     with pytest.raises(InputError, match="1 of 2 rows"):
         writer.merge(2)
-    assert not (tmp_path / "e.npy").exists()
+    assert not (tmp_path / "e.parquet").exists()
 
 
 def test_what_is_no_file_of_embeddings(tmp_path):
-    """Objects of others would be unpickled, or a table of something else be compared."""
+    """A table of something else would be compared, or another library's words come."""
     with pytest.raises(InputError, match="whose name ends in"):
         EmbeddingWriter(tmp_path / "e.csv", "run")
     with pytest.raises(InputError, match="no such file"):
-        read_embeddings(tmp_path / "e.npy")
-    for table in (np.array([{}], dtype=object), np.zeros(3, np.float32), np.zeros((2, 2))):
-        np.save(tmp_path / "e.npy", table, allow_pickle=True)
+        read_embeddings(tmp_path / "e.parquet")
+    (tmp_path / "e.parquet").write_bytes(b"no table")
+    with pytest.raises(InputError, match="not a file of embeddings"):
+        read_embeddings(tmp_path / "e.parquet")
+    for columns in ({"ID": ["a"], "embedding": [1.0]}, {"ID": ["a"]}):
+        pq.write_table(pa.table(columns), tmp_path / "e.parquet")
         with pytest.raises(InputError, match="not a file of embeddings"):
-            read_embeddings(tmp_path / "e.npy")
+            read_embeddings(tmp_path / "e.parquet")
+
+
+def test_more_rows_than_are_held_at_a_time(tmp_path, monkeypatch):
+    """The first part of the rows alone would be written; or none where nothing could be read."""
+    monkeypatch.setattr(embeddings, "CHUNK", 2)
+    with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
+        for place in range(5):
+            writer.write(place, f"u{place}", np.full(3, place, np.float32))
+    writer.merge(5)
+    assert read_embeddings(tmp_path / "e.parquet").values[:, 0].tolist() == [0, 1, 2, 3, 4]
+    with EmbeddingWriter(tmp_path / "none.parquet", "run") as writer:
+        pass
+    writer.merge(0)
+    assert read_embeddings(tmp_path / "none.parquet").ids == []
