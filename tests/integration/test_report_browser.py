@@ -16,7 +16,7 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_page_shows_without_an_error(tmp_path):
-    """A colleague would open a page with holes: a picture that is not drawn, something that is fetched and not found."""
+    """A colleague would open a page with holes: a picture not drawn, something fetched and not found."""
     rng = np.random.default_rng(1)
     is_real = np.arange(200) % 2 == 0
     scores = pd.DataFrame({"ID": [f"u{n}" for n in range(200)], "Score": rng.normal(0, 1, 200) + 2 * is_real})

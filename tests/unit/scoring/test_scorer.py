@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch.distributed
@@ -15,6 +16,7 @@ from antideepfake.errors import InputError
 from antideepfake.inference import FileScore
 from antideepfake.metadata import ModelMetadata
 from antideepfake.scoring import read_record, read_scores, score_protocol, scorer
+from antideepfake.scoring.embeddings import read_embeddings
 
 
 class _Detector:
@@ -38,7 +40,8 @@ class _Detector:
             if name in self.bad:
                 yield FileScore(path, (float("nan"),) * 2, 0.0, f"{path}: the file is empty")
             else:
-                yield FileScore(path, (0.0, self.scale * len(name)), 0.0)
+                embedding = np.full(3, len(name), np.float32)
+                yield FileScore(path, (0.0, self.scale * len(name)), 0.0, embedding=embedding)
 
 
 @pytest.fixture
@@ -59,6 +62,21 @@ def test_scores_stand_in_the_order_of_the_protocol(tmp_path, protocol):
     assert table["Score"].tolist() == [4.0, 5.0, 6.0, 7.0, 8.0]
     assert table["Label"].tolist() == protocol["Label"].tolist()
     assert table["Path"].tolist() == protocol["Path"].tolist()
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_embeddings_of_a_run_that_died(tmp_path, protocol, number):
+    """Embeddings would be of other utterances than the lines of the score file, or those before the kill be lost."""
+    names = [os.path.basename(path) for path in protocol["Path"]]
+    given = (protocol, "/data", tmp_path / "s.csv")
+    with pytest.raises(KeyboardInterrupt):
+        score_protocol(_Detector(dies_at=names[number]), *given, quiet=True, embeddings=tmp_path / "e.parquet")
+    detector = _Detector(bad=[names[3]])
+    score_protocol(detector, *given, quiet=True, embeddings=tmp_path / "e.parquet")
+    ids, values = read_embeddings(tmp_path / "e.parquet")
+    assert ids == read_scores(tmp_path / "s.csv")["ID"].tolist() and len(ids) == 4 + (number > 3)
+    assert values[:, 0].tolist() == [len(names[int(name[2:])]) for name in ids]
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_scores_remember_their_detector(tmp_path, protocol):
