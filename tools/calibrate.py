@@ -7,6 +7,7 @@ which is to be judged, not on speech that the model was trained on.
 """
 
 import argparse
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -67,7 +68,7 @@ def main() -> int:
     metadata.threshold = threshold
     metadata.threshold_source = f"{chosen} ({Path(args.scores).name}: {len(real)} real, {len(fake)} fake)"
     metadata.save(path)
-    print(f"threshold: {threshold:.3f}: {metadata.threshold_source}")
+    print(textwrap.fill(f"threshold: {threshold:.3f}, {metadata.threshold_source}", 100, subsequent_indent="  "))
     print(f"remembered in {path}")
     return 0
 

@@ -1,5 +1,6 @@
 """Evaluations as tables: for a terminal, a paper, a spreadsheet."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -211,7 +212,8 @@ def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
         overall = evaluation.overall
         parts.append(f"{evaluation.name}: {overall.real} real, {overall.fake} fake")
         parts.append(format_text(overall_table(overall)))
-        parts.append(f"taken for real: a score above {evaluation.threshold:.3f} ({evaluation.threshold_source})")
+        decision = f"taken for real: a score above {evaluation.threshold:.3f} ({evaluation.threshold_source})"
+        parts.append(textwrap.fill(decision, 100, subsequent_indent="  "))
         parts += [
             "\n" + format_text(group_table([overall, *groups], column)) for column, groups in evaluation.groups.items()
         ]
