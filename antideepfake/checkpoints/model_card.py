@@ -54,8 +54,7 @@ that you trust.
 
 - A score is no proof. Error rates on recordings unlike the training data, on new generators above all, are much higher
   than on test sets.
-- The threshold says where the decision falls, not how sure it is; probabilities are not calibrated unless the
-  threshold's source says so.
+- The threshold says where the decision falls, not how sure it is; probabilities are {probabilities}.
 - Trained on, and so not to be tested on: {training_corpora}.
 """
 
@@ -87,6 +86,9 @@ def write_model_card(folder: str | os.PathLike, source: str, metadata: ModelMeta
         "classes": ", ".join(f"{index} = {name}" for index, name in enumerate(metadata.classes)),
         "threshold": metadata.threshold,
         "threshold_source": metadata.threshold_source,
+        "probabilities": "calibrated, for speech like that of the calibration"
+        if metadata.calibration
+        else "not calibrated",
         "licence": metadata.licence or "unknown: ask whoever made them",
         "training_corpora": ", ".join(metadata.training_corpora) or "unknown corpora: ask whoever made it",
     }

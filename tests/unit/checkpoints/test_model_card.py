@@ -14,8 +14,17 @@ def test_card_says_what_the_folder_knows(tmp_path):
     card = (tmp_path / "README.md").read_text()
     header = yaml.safe_load(card.split("---")[1])
     assert header["license"] == "cc-by-nc-sa-4.0" and header["library_name"] == "speechbrain"
-    for text in ("1.25", "chosen by hand", "ASVspoof5, MLS", "SHA-256 abc", "0 = fake, 1 = real", "someone/detector"):
+    for text in (
+        "probabilities are not calibrated",
+        "1.25",
+        "chosen by hand",
+        "ASVspoof5, MLS",
+        "SHA-256 abc",
+        "0 = fake, 1 = real",
+        "someone/detector",
+    ):
         assert text in card
+    assert "probabilities are not calibrated" in card
 
 
 def test_card_of_an_unknown_model_says_so(tmp_path):
