@@ -16,7 +16,15 @@ import pandas as pd
 from antideepfake.errors import InputError, run_program
 from antideepfake.files import sha256
 from antideepfake.metadata import ModelMetadata
-from antideepfake.protocol import find_overlap, format_overlap, read_corpora, read_protocol, tell_corpora
+from antideepfake.protocol import (
+    Overlap,
+    explain_overlap,
+    find_overlap,
+    format_overlap,
+    read_corpora,
+    read_protocol,
+    tell_corpora,
+)
 from antideepfake.scoring import (
     AsvScores,
     Evaluator,
@@ -76,8 +84,8 @@ def describe_model(model: str | None, record: ScoreRecord | None) -> ModelMetada
     return metadata
 
 
-def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores | None) -> tuple[System, int, str]:
-    """Evaluate a score file; gives how many utterances were left out, and a warning if the model knows its corpus."""
+def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores | None) -> tuple[System, int, Overlap]:
+    """Evaluate a score file; gives how many utterances were left out, and what of them the model may know."""
     scores, left_out = read_system(path, read_protocol(args.protocol) if args.protocol else None)
     record = read_record(path)
     metadata = describe_model(args.model, record)
@@ -93,9 +101,9 @@ def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores
     evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed)
     evaluation = evaluator.evaluate(scores, name, by, args.quiet)
     known = metadata.training_corpora
-    warning = format_overlap(find_overlap(scores["ID"], known, CORPORA)) if known else ""
+    overlap = find_overlap(scores["ID"], known, CORPORA) if known else Overlap(0)
     system = System(scores, evaluation, calibration, path, sha256([path]), record)
-    return system, left_out, warning
+    return system, left_out, overlap
 
 
 def main() -> int:
@@ -120,13 +128,13 @@ def main() -> int:
 
     asv = read_asv_scores(args.asv_scores) if args.asv_scores else None
     names = name_systems(args.scores)
-    systems, left_out, warnings = [], 0, []
+    systems, left_out, overlaps = [], 0, []
     for path, name in zip(args.scores, names, strict=True):
-        system, missing, warning = evaluate_file(path, name, args, asv)
+        system, missing, overlap = evaluate_file(path, name, args, asv)
         systems.append(system)
         left_out += missing
-        if warning:
-            warnings.append(f"{name}\n{warning}" if len(names) > 1 else warning)
+        if overlap:
+            overlaps.append((name, overlap))
     evaluations = [system.evaluation for system in systems]
     first = systems[0]
     for system in systems[1:]:
@@ -136,15 +144,17 @@ def main() -> int:
         if lone:
             pair = f"{system.evaluation.name} and {first.evaluation.name}"
             print(f"{pair}: compared on the {common} utterances of both; {lone} are in one alone", file=sys.stderr)
-    print(format_evaluations(evaluations))
-    if asv:
-        print(f"a-DCF of the speaker verification by itself: {min_a_dcf(asv):.3f}")
-    print("\n".join(warnings), file=sys.stderr, end="\n" if warnings else "")  # last, so that it is seen
     if args.output:
         from antideepfake.scoring.report import write_report  # takes most of a second to import
 
+        warnings = ["\n".join([f"{name}:", *explain_overlap(overlap)]) for name, overlap in overlaps]
         write_report(args.output, systems, args.title or ", ".join(names), warnings)
         print(f"report: {Path(args.output, 'report.html')}", file=sys.stderr)
+    print(format_evaluations(evaluations))
+    if asv:
+        print(f"a-DCF of the speaker verification by itself: {min_a_dcf(asv):.3f}")
+    for name, overlap in overlaps:  # last, so that it is seen
+        print(f"{name}\n{format_overlap(overlap)}", file=sys.stderr)
     return 1 if left_out else 0
 
 

@@ -217,8 +217,8 @@ def hash_recording(path: str | os.PathLike) -> bytes:
     return digest.digest()
 
 
-def format_overlap(overlap: Overlap) -> str:
-    """Word what a test set shares with training data as a warning: a frame of ASCII, ``WIDTH`` columns wide.
+def explain_overlap(overlap: Overlap) -> list[str]:
+    """Say in sentences what a test set shares with training data, and what that means for the figures.
 
     Arguments
     ---------
@@ -227,19 +227,17 @@ def format_overlap(overlap: Overlap) -> str:
 
     Returns
     -------
-    str
-        Lines; nothing when nothing is shared.
+    list of str
+        A heading and paragraphs; nothing when nothing is shared.
 
     Example
     -------
-    >>> format_overlap(Overlap(10))
-    ''
-    >>> print(format_overlap(Overlap(10, corpora=("DFADD",))).splitlines()[0][:52])
-    WARNING: the test set is not apart from the training
+    >>> explain_overlap(Overlap(10, corpora=("DFADD",)))[0], explain_overlap(Overlap(10))
+    ('WARNING: the test set is not apart from the training data', [])
     """
     if not overlap:
-        return ""
-    paragraphs = []
+        return []
+    paragraphs = ["WARNING: the test set is not apart from the training data"]
     if overlap.utterances:
         paragraphs += [
             f"SEEN UTTERANCES: {len(overlap.utterances)} of {overlap.tested} test utterances were in the training "
@@ -269,6 +267,32 @@ def format_overlap(overlap: Overlap) -> str:
             *(f"  {pair}" for pair in related),
             f"The speakers and recordings of {', '.join(names)} may be known, and the figures too good.",
         ]
+    return paragraphs
+
+
+def format_overlap(overlap: Overlap) -> str:
+    """Word what a test set shares with training data as a warning: a frame of ASCII, ``WIDTH`` columns wide.
+
+    Arguments
+    ---------
+    overlap : Overlap
+        As :func:`find_overlap` gives.
+
+    Returns
+    -------
+    str
+        Lines; nothing when nothing is shared.
+
+    Example
+    -------
+    >>> format_overlap(Overlap(10))
+    ''
+    >>> print(format_overlap(Overlap(10, corpora=("DFADD",))).splitlines()[0][:52])
+    WARNING: the test set is not apart from the training
+    """
+    if not overlap:
+        return ""
+    heading, *paragraphs = explain_overlap(overlap)
     lines = [
         line
         for paragraph in paragraphs
@@ -276,8 +300,7 @@ def format_overlap(overlap: Overlap) -> str:
             paragraph.encode("ascii", "backslashreplace").decode(), WIDTH - 4, break_on_hyphens=False
         )
     ]
-    top = "WARNING: the test set is not apart from the training data "
-    return "\n".join([top.ljust(WIDTH, "#"), *(f"# {line:<{WIDTH - 4}} #" for line in lines), "#" * WIDTH])
+    return "\n".join([f"{heading} ".ljust(WIDTH, "#"), *(f"# {line:<{WIDTH - 4}} #" for line in lines), "#" * WIDTH])
 
 
 def _format_pair(ours: str, theirs: str, source: str) -> str:

@@ -18,7 +18,7 @@ import yaml
 from antideepfake.errors import InputError, run_program
 from antideepfake.files import atomic_open, sha256
 from antideepfake.inference import load_detector
-from antideepfake.protocol import find_overlap, format_overlap, read_corpora, read_protocol
+from antideepfake.protocol import explain_overlap, find_overlap, format_overlap, read_corpora, read_protocol
 from antideepfake.scoring import Evaluator, Group, System, read_record, read_scores, score_protocol
 from antideepfake.scoring.report import write_report
 from antideepfake.scoring.tables import format_markdown, format_text
@@ -121,10 +121,11 @@ def main() -> int:
             scores = read_scores(path)
             evaluation = evaluator.evaluate(scores, f"{name} on {test_set}", quiet=args.quiet)
             results[test_set] = evaluation.overall
-            warning = format_overlap(find_overlap(scores["ID"], metadata.training_corpora, corpora))
-            print(warning, file=sys.stderr, end="\n" if warning else "")
+            overlap = find_overlap(scores["ID"], metadata.training_corpora, corpora)
+            print(format_overlap(overlap), file=sys.stderr, end="\n" if overlap else "")
+            warnings = ["\n".join(explain_overlap(overlap))] if overlap else []
             system = System(scores, evaluation, evaluator.calibration, str(path), sha256([path]), read_record(path))
-            write_report(args.output / name / test_set, [system], evaluation.name, [warning] if warning else [])
+            write_report(args.output / name / test_set, [system], evaluation.name, warnings)
         table = compare(results, PUBLISHED.get(published_name(metadata.provenance)))
         parts.append((name, table))
         print(f"{name}\n{format_text(table)}\n")
