@@ -248,9 +248,17 @@ class Evaluator:
             order = np.argsort(values, kind="stable")
             kind = is_real[order].astype(np.float64)
             rates = decision_rates(Trials(values[order], kind, 1 - kind), self.threshold)
-            figures = {key: Estimate(float(rate), np.nan, np.nan) for key, rate in rates.items()}
+            figures = {key: self._estimate_share(key, float(rate), len(values), name) for key, rate in rates.items()}
             note = f"no {'fake' if real else 'real'}: only what a threshold decides is known"
         return Group(name, real, fake, figures, note)
+
+    def _estimate_share(self, key: str, share: float, count: int, name: str) -> Estimate:
+        """Bootstrap a share of utterances of one class: what is drawn is binomial."""
+        if np.isnan(share) or self.cluster or key not in ("accuracy", "recall", "fpr", "fnr"):
+            return Estimate(share, np.nan, np.nan)
+        generator = np.random.default_rng(derive_seed(self.seed, name, key))
+        low, high = np.quantile(generator.binomial(count, share, self.draws) / count, [0.025, 0.975])
+        return Estimate(share, float(low), float(high))
 
     def _check(self, scores: pd.DataFrame, name: str, by: Sequence[str]) -> None:
         for column in (*by, *([self.cluster] if self.cluster else [])):

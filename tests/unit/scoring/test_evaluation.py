@@ -63,6 +63,10 @@ def test_a_class_that_is_absent(scores):
     assert "eer" not in overall.figures and "no real" in overall.note
     assert overall.figures["fpr"].value == pytest.approx((scores.loc[scores["Label"] == "fake", "Score"] > 1).mean())
     assert np.isnan(overall.figures["recall"].value)
+    fpr = overall.figures["fpr"]
+    error = np.sqrt(fpr.value * (1 - fpr.value) / 200)
+    assert fpr.low == pytest.approx(fpr.value - 1.96 * error, abs=0.015)
+    assert fpr.high == pytest.approx(fpr.value + 1.96 * error, abs=0.015)
 
 
 def test_few_utterances_are_said_to_be_few(scores):
