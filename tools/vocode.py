@@ -14,6 +14,7 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
+import pandas as pd
 import soundfile
 import torch
 from tqdm import tqdm
@@ -44,6 +45,8 @@ def vocode_file(job: Job) -> str:
     except InputError as error:
         return str(error).removeprefix(f"{source}: ")
     mono = signal.mean(1) if signal.dim() == 2 else signal
+    if not torch.isfinite(mono).all():
+        return "holds samples that are not finite numbers"
     waveform, rate = resynthesise(load_once(name, device), mono.double().numpy(), sample_rate, seed)
     with atomic_path(target) as temporary:
         soundfile.write(temporary, waveform, rate, "PCM_16")
@@ -87,6 +90,12 @@ def main() -> int:
     if any(name.startswith("speechbrain:") for name in args.vocoder) and not args.trust_code:
         raise InputError("a speechbrain: vocoder's hyperparams.yaml can run code; --trust_code says that you trust it")
 
+    if Path(args.output).resolve() == Path(args.protocol).resolve():
+        raise InputError(f"{args.output}: this is the source protocol; choose another --output")
+    if len(set(args.vocoder)) < len(args.vocoder):
+        raise InputError("--vocoder: a vocoder is given twice; give each once")
+    if args.num_workers < 0:
+        raise InputError(f"--num_workers is {args.num_workers}; it must be 0 or more")
     table = read_protocol(args.protocol)
     table = table[table["Label"] == "real"]
     if table.empty:
@@ -108,6 +117,10 @@ def main() -> int:
             }
             for row in table.itertuples()
         ]
+        targets = pd.Series([row["Path"] for row in rows])
+        if targets.duplicated().any():
+            one, other = table["Path"][(targets == targets[targets.duplicated()].iloc[0]).to_numpy()][:2]
+            raise InputError(f"{one} and {other} would both become {targets[targets.duplicated()].iloc[0]}; rename one")
         sources = [resolve_path(path, args.data_folder) for path in table["Path"]]
         todo = [number for number, row in enumerate(rows) if not Path(row["Path"]).exists()]
         jobs: list[Job] = []

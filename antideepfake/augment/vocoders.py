@@ -160,7 +160,11 @@ class TransformersVocoder:
     def __init__(self, source: str, device: str = "cpu") -> None:
         from transformers import SpeechT5FeatureExtractor, SpeechT5HifiGan
 
-        model: Any = SpeechT5HifiGan.from_pretrained(source)
+        loaded: Any = SpeechT5HifiGan.from_pretrained(source, output_loading_info=True)
+        model, report = loaded
+        # transformers fills missing weights with random numbers and only logs it
+        if lacking := sorted(set(report["missing_keys"]) | set(report["unexpected_keys"])):
+            raise ValueError(f"the weights do not match the model: {', '.join(lacking[:3])} ...")
         self.model = model.to(device).eval()
         self.features = SpeechT5FeatureExtractor()
         self.sample_rate = self.model.config.sampling_rate

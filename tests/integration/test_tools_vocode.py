@@ -93,6 +93,29 @@ def test_a_bad_source_is_left_out(run, arguments, source, tmp_path, capsys):
     assert len(read_protocol(tmp_path / "v.csv")) == 3
 
 
+def test_two_sources_of_one_name(run, arguments, tmp_path, source, capsys):
+    """Guards against one output overwriting the other and being listed twice."""
+    clip = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[0]
+    samples, rate = soundfile.read(clip)
+    soundfile.write(clip.with_suffix(".wav"), samples, rate)
+    utterances = [
+        {"ID": f"Libri-{path.suffix}", "Label": "real", "Path": str(path)} for path in (clip, clip.with_suffix(".wav"))
+    ]
+    build_protocol(utterances, tmp_path / "data", source, quiet=True)
+    assert run(*arguments) == 2
+    assert "would both become" in capsys.readouterr().err
+
+
+def test_samples_that_are_not_numbers(run, arguments, tmp_path, capsys):
+    """Guards against full-scale noise in the corpus of generated speech."""
+    clip = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[0]
+    samples, rate = soundfile.read(clip)
+    samples[5] = np.nan
+    soundfile.write(clip, samples, rate, format="WAV", subtype="FLOAT")
+    assert run(*arguments) == 1
+    assert "not finite numbers" in (tmp_path / "v.csv.report.json").read_text()
+
+
 def test_killed_and_continued(run, arguments, source, tmp_path):
     """Half a file would stay under its name, or what is done be done again, or workers make other files."""
     table = read_protocol(source)
@@ -136,6 +159,7 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
     [
         ({"griffin_lim": "melgan"}, "'melgan' is unknown"),
         ({"griffin_lim": "speechbrain:x"}, "--trust_code says that you trust it"),
+        ({"0": "-1"}, "--num_workers is -1"),
     ],
 )
 def test_what_is_amiss_is_told_before_the_work(run, arguments, change, message, capsys, tmp_path):

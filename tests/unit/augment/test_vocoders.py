@@ -1,9 +1,11 @@
 """Re-synthesis by vocoders."""
 
+import shutil
 import sys
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from scipy import signal
 
@@ -151,6 +153,17 @@ def test_unknown_vocoders(name):
     """A wrong name would end in a traceback after hours."""
     with pytest.raises(InputError, match="vocoder"):
         load_vocoder(name)
+
+
+def test_weights_of_another_model(transformers_model, tmp_path):
+    """Guards against a vocoder that runs with random weights."""
+    shutil.copytree(transformers_model, tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    safetensors.torch.save_file(
+        {f"x.{k}": v for k, v in safetensors.torch.load_file(path).items()}, path, {"format": "pt"}
+    )
+    with pytest.raises(InputError, match="do not match the model"):
+        load_vocoder(f"transformers:{tmp_path / 'model'}")
 
 
 def test_world_is_not_installed(monkeypatch):
