@@ -160,20 +160,31 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         frame_lengths = torch.tensor(counts, device=features[0].device) / max(counts)
         hidden = self._project(pad_sequence(features, batch_first=True))
         mask = None if min(counts) == max(counts) else length_mask(frame_lengths, hidden.shape[1])
-        states: list[torch.Tensor] = []
+        states: dict[int, torch.Tensor] = {}
         hooks = self._record(states) if self.all_layers else []
         try:
             last = self.model.encoder(hidden, attention_mask=mask).last_hidden_state
         finally:
             for hook in hooks:
                 hook.remove()
-        return (torch.stack([*states, last], 1) if self.all_layers else last), frame_lengths
+        if not self.all_layers:
+            return last, frame_lengths
+        depth = len(self.model.encoder.layers)
+        for index in range(1, depth):  # in training, layer drop skips layers: their output is their input
+            states.setdefault(index, states[index - 1])
+        # the last state is normalized by the encoder, unlike the output of the last layer
+        return torch.stack([*(states[index] for index in range(depth)), last], 1), frame_lengths
 
-    def _record(self, states: list[torch.Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
-        # what enters each layer is state 0 and up; what leaves the last one is normalised first, by the encoder
+    def _record(self, states: dict[int, torch.Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
+        """Store what enters the first layer as state 0, and what leaves layer ``n``, counted from 1, as state ``n``."""
+
+        def store(index: int, output: Any) -> None:
+            states[index] = output[0] if isinstance(output, tuple) else output
+
+        modules = [self.model.encoder.dropout, *self.model.encoder.layers]
         return [
-            layer.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0]))
-            for layer in self.model.encoder.layers
+            module.register_forward_hook(lambda _, __, output, index=index: store(index, output))
+            for index, module in enumerate(modules)
         ]
 
     @abstractmethod

@@ -111,8 +111,10 @@ class DetectorBrain(Brain):
             devices = None if self.device_type == "cpu" else [self.device]
             for name, module in self.modules.items():
                 if any(parameter.requires_grad for parameter in module.parameters()):
+                    # layer drop skips other layers in every process
+                    drops = any(getattr(getattr(part, "config", None), "layerdrop", 0) for part in module.modules())
                     self.modules[name] = DistributedDataParallel(
-                        module, devices, find_unused_parameters=self.find_unused_parameters
+                        module, devices, find_unused_parameters=self.find_unused_parameters or drops
                     )
 
     def init_optimizers(self) -> None:

@@ -22,6 +22,7 @@ def policy_loss(
     n_samples: int = 64,
     beta: float = 0.04,
     clip: float = 0.2,
+    sample_from_old: bool = False,
 ) -> torch.Tensor:
     """Sample labels of a batch from the policy, and compute the loss that they give.
 
@@ -36,14 +37,17 @@ def policy_loss(
     generator : torch.Generator
         Draws the samples; on the device of the logits.
     old_logits : torch.Tensor, optional
-        Of the policy that the samples are drawn from: the detector before the last steps, where several steps are taken
-        on one batch. Without them samples are drawn from ``logits``: the paper's simplified form, one step a batch.
+        Of the old policy, the detector some steps ago: the loss weighs a sample by the ratio of its probabilities now
+        and then, clipped. Without them, the paper's simplified form, there is no ratio.
     n_samples : int
         Labels sampled for an utterance; the paper's is 64.
     beta : float
         Weight of the divergence from the reference.
     clip : float
         As :func:`sampled_policy_loss`.
+    sample_from_old : bool
+        Sample labels from ``old_logits``, as policy optimization is defined in textbooks. By default they are sampled
+        from ``logits`` in both forms, as the released code does.
 
     Returns
     -------
@@ -58,7 +62,8 @@ def policy_loss(
     >>> logits.grad.argmin(1)  # what a step against the gradient raises most
     tensor([0, 0, 1, 1])
     """
-    labels = sample_labels(logits if old_logits is None else old_logits, generator, n_samples)
+    source = old_logits if sample_from_old and old_logits is not None else logits
+    labels = sample_labels(source, generator, n_samples)
     return sampled_policy_loss(logits, targets, labels, reference_logits, old_logits, beta, clip)
 
 

@@ -25,8 +25,10 @@ class PolicyBrain(DetectorBrain):
     samples, beta, clip :
         ``n_samples``, ``beta`` and ``clip`` of :func:`antideepfake.training.policy_loss`.
     refresh : int, optional
-        Optimiser steps after which the policy that samples are drawn from is taken from the detector anew; the paper
-        has 1000. Without it, its simplified form, samples are drawn from the detector as it is.
+        Optimizer steps after which the old policy is copied from the detector again; the paper has 1000. Without it,
+        the simplified form, there is no old policy.
+    sample_from_old : bool
+        As :func:`antideepfake.training.policy_loss`.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class PolicyBrain(DetectorBrain):
         beta: float = 0.04,
         clip: float = 0.2,
         refresh: int | None = None,
+        sample_from_old: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
         self.samples, self.beta, self.clip, self.refresh = samples, beta, clip, refresh
+        self.sample_from_old = sample_from_old
         self.reference = self._copy()
         self.old_policy = self._copy() if refresh else None
         if self.old_policy is not None:
@@ -49,7 +53,7 @@ class PolicyBrain(DetectorBrain):
         return copy.deepcopy(torch.nn.ModuleDict(self.hparams.modules)).requires_grad_(False).eval()
 
     def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
-        """Also renew the policy that samples are drawn from, when it is time."""
+        """Also copy the detector to the old policy when a refresh is due."""
         super().on_fit_batch_start(batch, should_step)
         if self.old_policy is not None and self.optimizer_step % self.refresh == 0:
             self.old_policy.load_state_dict(torch.nn.ModuleDict(self.hparams.modules).state_dict())
@@ -71,6 +75,7 @@ class PolicyBrain(DetectorBrain):
             self.samples,
             self.beta,
             self.clip,
+            self.sample_from_old,
         )
         self.note_loss(loss, batch)
         return loss

@@ -19,6 +19,7 @@ from antideepfake.checkpoints import (
 from antideepfake.checkpoints.names import understand
 from antideepfake.errors import InputError
 from antideepfake.lobes import HuBERT, LayerWeightedMeanPooling, UtteranceEncoder, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.self_supervised import DROPOUT
 from antideepfake.training import load_hparams
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -65,6 +66,26 @@ def test_full_size_detectors_map_completely(keys, name, tmp_path):
         assert front_end.architecture == checkpoint.kind(**checkpoint.settings).architecture
     expected = {key: value.shape for key, value in front_end.model.state_dict().items()}
     assert {key: value.shape for key, value in checkpoint.encoder.items()} == expected
+
+
+INPUT_DROPOUT = {"feat_proj_dropout": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("w2v_small", INPUT_DROPOUT | {"hidden_dropout": 0.1, "attention_dropout": 0.1, "layerdrop": 0.05}),
+        ("w2v_large", {}),
+        ("mms_300m", {}),
+        ("mms_1b", INPUT_DROPOUT),
+        ("xls_r_1b", INPUT_DROPOUT),
+        ("xls_r_2b", INPUT_DROPOUT),
+        ("hubert_xlarge", {}),
+    ],
+)
+def test_dropout_is_that_of_the_published_training(name, published, tmp_path):
+    settings = _from_yaml(name, tmp_path).settings
+    assert {key: value for key, value in settings.items() if key in DROPOUT} == published
 
 
 @pytest.mark.parametrize(("name", "millions"), [("wavlm_large", 316), ("w2v_bert_2", 580)])

@@ -166,7 +166,16 @@ def test_hooks_do_not_pile_up():
     for _ in range(2):
         states, _ = front_end(_waveform(4000)[None], torch.ones(1))
         assert states.shape[1] == 4
-    assert not any(layer._forward_pre_hooks for layer in front_end.model.encoder.layers)
+    assert not any(layer._forward_hooks for layer in front_end.model.encoder.layers)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_all_layers_with_layer_drop(name):
+    """Guards against a state for every layer that ran, instead of one for every layer."""
+    front_end = _build(name, all_layers=True, layerdrop=0.999999).train()
+    states, _ = front_end(_waveform(4000)[None], torch.ones(1))
+    assert states.shape[1] == 4
+    torch.testing.assert_close(states[:, 1], states[:, 2])  # no layer ran between them
 
 
 def test_settings_build_the_same_again(front_end):

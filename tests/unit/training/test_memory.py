@@ -57,6 +57,13 @@ def test_parts_are_those_of_the_weights():
     assert memory.weights == 4 * (count + lora) and memory.gradients == 4 * (lora + CLASSIFIER)
 
 
+def test_layer_drop_counts_every_layer():
+    with torch.device("meta"):
+        front_end = Wav2Vec2(**TINY, **CONVOLUTIONS, layerdrop=0.5)
+    assert compute_memory(front_end, 2, 1.0, "fp32") == _compute("all")
+    assert front_end.model.config.layerdrop == 0.5
+
+
 def test_the_peak_lies_between_its_parts():
     """A batch would be chosen that does not fit, or one much smaller than what would."""
     for way in WAYS:

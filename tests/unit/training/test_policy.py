@@ -93,6 +93,7 @@ def test_many_samples_agree_with_the_exact_gradient(simplified):
         n_samples=200_000,
         beta=0.0,
         clip=1.0,
+        sample_from_old=True,  # without an old policy it has no effect
     )
     loss.backward()
     mean = sum(p if t else 1 - p for p, t in zip(sampled_from, targets.tolist(), strict=True)) / 3
@@ -101,6 +102,16 @@ def test_many_samples_agree_with_the_exact_gradient(simplified):
     slopes = [(1 if t else -1) * p * (1 - p) for p, t in zip(now, targets.tolist(), strict=True)]
     expected = torch.tensor([[slope, -slope] for slope in slopes], dtype=torch.float64) / deviation / 3
     torch.testing.assert_close(logits.grad, expected, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("sample_from_old", [False, True])
+def test_labels_are_sampled_from_the_chosen_policy(sample_from_old):
+    """Guards against sampling from the old policy by default: the released code samples from the current one."""
+    now, old = _logits(0.999999), _logits(0.000001)
+    targets, reference = torch.tensor([1]), _logits(0.5)
+    found = policy_loss(now, targets, reference, _generator(), old, n_samples=50, sample_from_old=sample_from_old)
+    labels = torch.full((1, 50), 0 if sample_from_old else 1)
+    assert found.item() == pytest.approx(sampled_policy_loss(now, targets, labels, reference, old).item())
 
 
 def test_the_divergence_is_kullback_leiblers():
