@@ -71,6 +71,7 @@ def test_split_is_honest_for_every_seed(seed: int):
         recorded = clip.sentence.speaker
         if not clip.generator:
             assert (recorded in plan.TEST_SPEAKERS) == (clip.proportion == "test")
+            assert (recorded in plan.VALID_SPEAKERS) == (clip.proportion == "valid")
         elif generators.ENGINES[clip.generator].resynthesis:
             assert clip.speaker == recorded
         if clip.generator == "codec2":
@@ -89,11 +90,14 @@ def test_plan_does_not_change():
     assert plan.plan_clips(sentences, seconds, 1) != plan.plan_clips(sentences, seconds, 2)
 
 
-def test_generators_met_in_test_only():
-    test = {share.generator for share in plan.SHARES if share.test}
-    train = {share.generator for share in plan.SHARES if not share.test}
+def test_valid_and_test_have_generators_of_their_own():
+    train, valid, test = (
+        {share.generator for share in plan.SHARES if share.proportion == proportion}
+        for proportion in ("train", "valid", "test")
+    )
     assert test - train == plan.UNSEEN_GENERATORS
-    assert len(test & train) >= 3
+    assert valid - train == plan.VALID_GENERATORS
+    assert len(test & train) >= 3 and len(valid & train) >= 3
     assert {share.generator for share in plan.SHARES} == set(generators.ENGINES)
 
 
@@ -105,8 +109,10 @@ ROW = {"Label": "fake", "Proportion": "train", "Speaker": "a", "Text": "one", "L
     [
         ({"Proportion": "test", "Text": "two"}, "speakers in train and test"),
         ({"Proportion": "test", "Speaker": "b", "Text": "One!"}, "texts in train and test"),
-        ({"Proportion": "valid"}, "texts in train and valid"),
-        ({"Attack": "world"}, "generators that are for the test only"),
+        ({"Proportion": "valid", "Speaker": "b"}, "texts in train and valid"),
+        ({"Proportion": "valid", "Text": "two"}, "speakers in train and valid"),
+        ({"Attack": "hibari"}, "generators that are for valid only"),
+        ({"Attack": "world"}, "generators that are for test only"),
     ],
 )
 def test_check_split_names_what_crosses(changes: dict, what: str):
@@ -118,7 +124,7 @@ def test_check_split_allows_what_is_honest():
     plan.check_split(
         [
             ROW,
-            ROW | {"Proportion": "valid", "Text": "two"},  # a speaker of the train set
+            ROW | {"Proportion": "valid", "Speaker": "c", "Text": "two"},
             ROW | {"Proportion": "test", "Speaker": "b", "Language": "IT"},  # the same word in another language
         ]
     )
