@@ -2,6 +2,7 @@
 
 from antideepfake.dataio.audio import (
     SAMPLE_RATE,
+    SilentError,
     WaveformNormalizer,
     make_waveform,
     normalise,
@@ -18,6 +19,7 @@ __all__ = [
     "BatchPlan",
     "PlannedBatches",
     "RandomCrop",
+    "SilentError",
     "UtteranceDataset",
     "WaveformNormalizer",
     "make_dataset",

@@ -15,6 +15,10 @@ SAMPLE_RATE = 16000  # Hz; what every published self-supervised speech encoder w
 SILENCE = 1 / 32768  # a 16-bit file that never moves by more than one step holds no sound
 
 
+class SilentError(InputError):
+    """A recording, or the part of one that was read, is silent."""
+
+
 def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | None = None) -> tuple[torch.Tensor, int]:
     """Read an audio file, or a part of it by seeking.
 
@@ -160,7 +164,8 @@ def read_waveform(
     Raises
     ------
     InputError
-        As :func:`read_audio`; also when the file is silent, holds a value that is not a number, or is too short.
+        As :func:`read_audio`; also when the file holds a value that is not a number or is too short. ``SilentError``
+        when what was read is silent.
 
     Example
     -------
@@ -201,7 +206,7 @@ def make_waveform(
     Raises
     ------
     InputError
-        When there is no sample, all are alike, one is not a number, or there are too few.
+        When there is no sample, one is not a number, or there are too few. ``SilentError`` when all are alike.
 
     Example
     -------
@@ -217,7 +222,7 @@ def make_waveform(
     if signal.dim() == 2:
         signal = signal.mean(1)
     if signal.max() - signal.min() <= SILENCE:
-        raise InputError(f"{name}: silent; there is nothing to classify")
+        raise SilentError(f"{name}: silent; there is nothing to classify")
     waveform = to_mono_16k(signal, sample_rate)
     if augment:
         waveform = augment(waveform)

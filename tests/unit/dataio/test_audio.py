@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.dataio import WaveformNormalizer, normalise, read_audio, read_waveform, to_mono_16k
+from antideepfake.dataio import SilentError, WaveformNormalizer, normalise, read_audio, read_waveform, to_mono_16k
 from antideepfake.errors import InputError
 
 RATES = [8000, 11025, 16000, 22050, 44100, 48000, 16001, 15990, 32003]
@@ -152,7 +152,7 @@ def test_a_folder_is_told(tmp_path):
 def test_silence_is_told(tmp_path, write_audio, rate, level):
     """Silence, with or without an offset, would get a score that means nothing."""
     path = write_audio(tmp_path / "a.wav", np.full(rate, level), rate)
-    with pytest.raises(InputError, match="silent"):
+    with pytest.raises(SilentError, match="silent"):
         read_waveform(path)
 
 
