@@ -118,7 +118,9 @@ def main() -> int:
     parser.add_argument("--output", help="folder for the report")
     parser.add_argument("--protocol", help="takes labels and columns from here, for scores that lack them")
     parser.add_argument("--model", help="model folder: takes threshold and calibration from here, not from the scores")
-    parser.add_argument("--threshold", type=float, help="a score above it means real (default: the model folder's)")
+    parser.add_argument(
+        "--threshold", type=float, help="a score at or above it means real (default: the model folder's)"
+    )
     parser.add_argument("--cluster", help="column of what belongs together, such as Speaker: wider, truer intervals")
     parser.add_argument("--asv_scores", help="of a speaker verification to guard, CSV with Key and Score: min t-DCF")
     parser.add_argument("--title", help="of the report (default: the names of the score files)")

@@ -71,7 +71,7 @@ def format_scores(scores: Iterable[tuple[str, float, bool]], threshold: float) -
     lines = [f"{'decision':<10}{'score':>8}  file"]
     counts: Counter[str] = Counter()
     for name, score, is_far in scores:
-        decision = "unsure" if is_far else "real" if score > threshold else "fake"
+        decision = "unsure" if is_far else "real" if score >= threshold else "fake"
         counts[decision] += 1
         if counts.total() <= LINES:
             lines.append(f"{decision:<10}{score:>8.2f}  {name if len(name) <= 78 else '...' + name[-75:]}")
@@ -80,7 +80,7 @@ def format_scores(scores: Iterable[tuple[str, float, bool]], threshold: float) -
     unsure = f", {counts['unsure']} unsure (far from what the model knows)" if counts["unsure"] else ""
     lines.append(
         f"{counts.total()} scored: {counts['real']} real, {counts['fake']} fake{unsure} "
-        f"(score above {threshold:.2f}: real)"
+        f"(score at or above {threshold:.2f}: real)"
     )
     return "\n".join(lines)
 

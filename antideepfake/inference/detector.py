@@ -82,10 +82,10 @@ class FileScore:
 
     @property
     def decision(self) -> str:
-        """``real`` when the score lies above the threshold, else ``fake``; empty for a file that could not be read."""
+        """``real`` when the score is at or above the threshold, else ``fake``; empty for a file without a score."""
         if self.error:
             return ""
-        return "real" if self.score > self.threshold else "fake"
+        return "real" if self.score >= self.threshold else "fake"
 
 
 class _Items(Dataset):

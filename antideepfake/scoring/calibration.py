@@ -106,15 +106,15 @@ def threshold_for(
     real, fake : array of float
         Its scores.
     fpr : float, optional
-        The lowest threshold at which no larger share of the spoofed utterances is taken for real.
+        The lowest threshold at which no larger share of the spoofed utterances is accepted as real.
     fnr : float, optional
-        The highest threshold at which no larger share of the bona fide utterances is taken for fake. With neither, the
-        threshold of the equal error rate.
+        The highest threshold at which no larger share of the bona fide utterances is rejected as fake. With neither,
+        the threshold of the equal error rate.
 
     Returns
     -------
     threshold : float
-        A score above it means real.
+        A score at or above it means real.
     source : str
         How it was chosen, in words, with both error rates there.
 
@@ -126,23 +126,23 @@ def threshold_for(
     Example
     -------
     >>> threshold_for(real=[1.0, 2.0, 3.0, 4.0], fake=[-1.0, 0.0, 0.5, 2.5], fnr=0.25)
-    (1.0, 'at most 25 % of real speech taken for fake: 25.00 % real taken for fake, 25.00 % fake taken for real')
+    (2.0, 'at most 25 % of real speech taken for fake: 25.00 % real taken for fake, 25.00 % fake taken for real')
     """
     if fpr is not None and fnr is not None:
         raise InputError("both a rate of fake taken for real and one of real taken for fake are wanted; give one")
     rates = error_rates(sort_trials(real, fake))
     if fpr is None and fnr is None:
-        point = int(np.searchsorted(rates.threshold, equal_error_rate(rates)[1], side="right")) - 1
+        point = int(np.searchsorted(rates.threshold, equal_error_rate(rates)[1]))
         wanted = "equal error rates"
     else:
         share = fpr if fpr is not None else fnr
         assert share is not None
         if not 0 <= share < 1:
             raise InputError(f"a share of errors of {share} is wanted; it must be 0 or more and less than 1")
-        # after the last of equal scores, since a threshold cannot divide them
-        last = np.append(np.diff(rates.threshold) > 0, True)
+        # before the first of equal scores, since a threshold cannot divide them
+        first = np.append(True, np.diff(rates.threshold) > 0)
         good = rates.false_acceptance <= share if fpr is not None else rates.false_rejection <= share
-        points = np.flatnonzero(last & good)
+        points = np.flatnonzero(first & good)
         point = int(points[0] if fpr is not None else points[-1])
         kinds = "fake speech taken for real" if fpr is not None else "real speech taken for fake"
         wanted = f"at most {100 * share:g} % of {kinds}"

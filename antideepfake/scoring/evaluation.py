@@ -126,7 +126,7 @@ class Evaluator:
     Arguments
     ---------
     threshold : float
-        A score above it means real.
+        A score at or above it means real.
     threshold_source : str
         Where it comes from, in words.
     calibration : callable, optional

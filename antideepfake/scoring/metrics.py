@@ -42,7 +42,8 @@ class Trials(NamedTuple):
 class Rates(NamedTuple):
     """Both error rates at every threshold, lowest first, as fractions; shape [..., 1 + scores].
 
-    The first threshold lies below all scores, each other one at a score; what lies above it is taken for real.
+    A score at or above a threshold counts as real. Each threshold is the lowest score that it accepts; the last one
+    lies above all scores. Between equal scores the rates are those of the sweep, which takes one utterance at a time.
     """
 
     threshold: Array
@@ -107,10 +108,10 @@ def error_rates(trials: Trials) -> Rates:
     >>> rates.false_rejection.tolist(), rates.false_acceptance.tolist()
     ([0.0, 0.0, 0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 0.0, 0.0])
     """
-    below = np.nextafter(trials.scores[0], -np.inf)
+    above = np.nextafter(trials.scores[-1], np.inf)
     rejected, passed = _sums(trials.real), _sums(trials.fake)
     acceptance = (passed[..., -1:] - passed) / passed[..., -1:]
-    return Rates(np.concatenate([[below], trials.scores]), rejected / rejected[..., -1:], acceptance)
+    return Rates(np.concatenate([trials.scores, [above]]), rejected / rejected[..., -1:], acceptance)
 
 
 def _sums(counts: Array) -> Array:
@@ -139,17 +140,22 @@ def equal_error_rate(rates: Rates) -> tuple[Array, Array]:
     Returns
     -------
     eer, threshold : array
-        A fraction, and the score at which it is reached.
+        A fraction, and the lowest score that counts as real there.
 
     Example
     -------
     >>> eer, threshold = equal_error_rate(error_rates(sort_trials([1.0, 2.0, 3.0, 4.0], [-1.0, 0.0, 0.5, 2.5])))
     >>> float(eer), float(threshold)
-    (0.25, 1.0)
+    (0.25, 2.0)
     """
-    nearest = np.abs(rates.false_rejection - rates.false_acceptance).argmin(axis=-1, keepdims=True)
+    nearest = _nearest(rates)
     both = np.take_along_axis(rates.false_rejection + rates.false_acceptance, nearest, -1)
     return both[..., 0] / 2, rates.threshold[nearest[..., 0]]
+
+
+def _nearest(rates: Rates) -> NDArray[np.intp]:
+    """Find the point of the sweep where the two error rates are nearest; shape [..., 1]."""
+    return np.abs(rates.false_rejection - rates.false_acceptance).argmin(axis=-1, keepdims=True)
 
 
 def interpolated_equal_error_rate(trials: Trials) -> Array:
@@ -186,7 +192,7 @@ def roc_auc(trials: Trials) -> Array:
 
 
 def decision_rates(trials: Trials, threshold: float) -> dict[str, Array]:
-    """What comes of taking an utterance for real when its score lies above a threshold.
+    """Measure the decisions of a threshold: a score at or above it counts as real.
 
     Arguments
     ---------
@@ -207,9 +213,9 @@ def decision_rates(trials: Trials, threshold: float) -> dict[str, Array]:
     >>> {name: float(rate) for name, rate in rates.items()}
     {'accuracy': 0.6666666666666666, 'precision': 0.75, 'recall': 0.75, 'f1': 0.75, 'fpr': 0.5, 'fnr': 0.25}
     """
-    above = trials.scores > threshold
+    accepted = trials.scores >= threshold
     real, fake = trials.real.sum(-1), trials.fake.sum(-1)
-    kept, passed = trials.real[..., above].sum(-1), trials.fake[..., above].sum(-1)
+    kept, passed = trials.real[..., accepted].sum(-1), trials.fake[..., accepted].sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "accuracy": (kept + fake - passed) / (real + fake),
@@ -330,8 +336,9 @@ def min_t_dcf(rates: Rates, asv: AsvScores) -> Array:
     >>> round(float(min_t_dcf(rates, asv)), 3)  # what the verification itself gets wrong
     0.087
     """
-    _, at = equal_error_rate(error_rates(sort_trials(asv.target, asv.nontarget)))
-    # as the package of the challenges has it, a score at the threshold is accepted
+    trials = sort_trials(asv.target, asv.nontarget)
+    # As in the package of the challenges: the threshold is the highest rejected score, yet a score at it is accepted.
+    at = trials.scores[max(int(_nearest(error_rates(trials))[0]) - 1, 0)]
     missed, alarms, spoofs = (asv.target < at).mean(), (asv.nontarget >= at).mean(), (asv.spoof >= at).mean()
     always = P_TARGET * C_MISS * missed + P_NONTARGET * C_FA * alarms
     miss, alarm = P_TARGET * C_MISS - always, P_SPOOF * C_FA_SPOOF * spoofs

@@ -161,13 +161,15 @@ def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequen
     order = np.lexsort((~is_real, scores))
     ascending = scores[order]
     cuts = [np.arange(1, min(bins, count)) * count // min(bins, count)]
-    cuts += [np.searchsorted(ascending, thresholds, side) for side in ("left", "right")] if len(thresholds) else []
+    cuts += [np.searchsorted(ascending, thresholds)] if len(thresholds) else []
     starts = np.unique(np.concatenate([[0], *cuts]))
     starts = starts[starts < count]
     sizes = np.diff(starts, append=count)
     members = np.empty(count, dtype=np.intp)
     members[order] = np.repeat(np.arange(len(starts)), sizes)
-    return _Binned(members, np.add.reduceat(ascending, starts) / sizes)
+    means = np.add.reduceat(ascending, starts) / sizes
+    # rounding must not move a mean across a threshold
+    return _Binned(members, np.clip(means, ascending[starts], ascending[starts + sizes - 1]))
 
 
 def _error_of_bins(

@@ -212,7 +212,7 @@ def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
         overall = evaluation.overall
         parts.append(f"{evaluation.name}: {overall.real} real, {overall.fake} fake")
         parts.append(format_text(overall_table(overall)))
-        decision = f"taken for real: a score above {evaluation.threshold:.3f} ({evaluation.threshold_source})"
+        decision = f"real: a score at or above {evaluation.threshold:.3f} ({evaluation.threshold_source})"
         parts.append(textwrap.fill(decision, 100, subsequent_indent="  "))
         parts += [
             "\n" + format_text(group_table([overall, *groups], column)) for column, groups in evaluation.groups.items()

@@ -360,3 +360,9 @@ def test_precision_and_trust_reach_the_detector(model_folder, data, run, tmp_pat
     assert run(folder, data, "--overwrite") == 2
     assert "trust_code" in capsys.readouterr().err
     assert run(folder, data, "--overwrite", "--trust_code", "--quiet") == 0
+
+
+def test_the_table_calls_a_score_at_the_threshold_real(program):
+    lines = program.format_scores([("a", 0.5, False), ("b", 0.49, False)], 0.5).splitlines()
+    assert [line.split()[0] for line in lines[1:3]] == ["real", "fake"]
+    assert lines[-1] == "2 scored: 1 real, 1 fake (score at or above 0.50: real)"

@@ -139,7 +139,7 @@ def test_embeddings_are_those_that_are_classified(detector, files, alone):
 @pytest.mark.parametrize(
     ("logits", "threshold", "decision", "probability"),
     [
-        ((0.0, 0.0), 0.0, "fake", 0.5),  # not above the threshold
+        ((0.0, 0.0), 0.0, "real", 0.5),  # at the threshold
         ((0.0, 0.1), 0.0, "real", 0.52498),
         ((1.0, 2.0), 1.5, "fake", 0.73106),
         ((-3000.0, 3000.0), 0.0, "real", 1.0),

@@ -73,15 +73,15 @@ def test_isotonic_never_falls(real, fake):
 def test_thresholds_keep_their_promise(real, fake, share):
     """More errors would come than were asked for, or a threshold with fewer of the other kind be passed over."""
     real, fake = np.array(real), np.array(fake)
-    candidates = np.concatenate([[-10.0], real, fake])
+    candidates = np.concatenate([[10.0], real, fake])
     threshold, _ = threshold_for(real, fake, fpr=share)
-    assert (fake > threshold).mean() <= share
-    good = [other for other in candidates if (fake > other).mean() <= share]
-    assert (real <= threshold).mean() == min((real <= other).mean() for other in good)
+    assert (fake >= threshold).mean() <= share
+    good = [other for other in candidates if (fake >= other).mean() <= share]
+    assert (real < threshold).mean() == min((real < other).mean() for other in good)
     threshold, _ = threshold_for(real, fake, fnr=share)
-    assert (real <= threshold).mean() <= share
-    good = [other for other in candidates if (real <= other).mean() <= share]
-    assert (fake > threshold).mean() == min((fake > other).mean() for other in good)
+    assert (real < threshold).mean() <= share
+    good = [other for other in candidates if (real < other).mean() <= share]
+    assert (fake >= threshold).mean() == min((fake >= other).mean() for other in good)
 
 
 def test_without_a_wish_the_threshold_is_that_of_the_equal_error_rate():
@@ -98,3 +98,12 @@ def test_wrong_wishes():
         threshold_for([1.0], [0.0], fpr=5)
     with pytest.raises(InputError, match="give one"):
         threshold_for([1.0], [0.0], fpr=0.1, fnr=0.1)
+
+
+def test_the_threshold_of_the_equal_error_rate_gives_the_errors_that_it_names():
+    real, fake = np.array([1.0, 2.0, 3.0, 4.0]), np.array([-1.0, 0.0, 0.5, 2.0])
+    threshold, source = threshold_for(real, fake)
+    assert threshold == 2.0 and source == (
+        "equal error rates: 25.00 % real taken for fake, 25.00 % fake taken for real"
+    )
+    assert ((real < threshold).mean(), (fake >= threshold).mean()) == (0.25, 0.25)

@@ -32,10 +32,12 @@ def reference_sweep(real, fake):
     scores = [(score, 0, place) for place, score in enumerate(real)]
     scores += [(score, 1, place) for place, score in enumerate(fake)]
     rejected, accepted = 0, len(fake)
-    points = [(0.0, 1.0, None)]
-    for score, kind, _ in sorted(scores):  # bona fide first among equals
+    scores = sorted(scores)  # bona fide first among equals
+    lowest = [score for score, _, _ in scores] + [np.nextafter(scores[-1][0], np.inf)]  # that each point accepts
+    points = [(0.0, 1.0, lowest[0])]
+    for (_, kind, _), threshold in zip(scores, lowest[1:], strict=True):
         rejected, accepted = rejected + (kind == 0), accepted - (kind == 1)
-        points.append((rejected / len(real), accepted / len(fake), score))
+        points.append((rejected / len(real), accepted / len(fake), threshold))
     return points
 
 
@@ -128,7 +130,7 @@ def test_interpolated_equal_error_rate_by_hand():
 def test_decision_rates_count_what_they_say(real, fake, threshold):
     """Precision and recall, or the two kinds of error, would be exchanged."""
     rates = decision_rates(sort_trials(real, fake), threshold)
-    kept, passed = sum(score > threshold for score in real), sum(score > threshold for score in fake)
+    kept, passed = sum(score >= threshold for score in real), sum(score >= threshold for score in fake)
     assert rates["accuracy"] == pytest.approx((kept + len(fake) - passed) / (len(real) + len(fake)))
     assert rates["recall"] == pytest.approx(kept / len(real))
     assert rates["fnr"] == pytest.approx(1 - kept / len(real))
@@ -183,3 +185,18 @@ def test_counts_of_draws_give_what_each_draw_gives(real, fake, draws):
         alone = measure(trials._replace(real=counts[0][draw], fake=counts[1][draw]), threshold=0.5)
         for name, value in alone.items():
             np.testing.assert_allclose(together[name][draw], value, err_msg=name)
+
+
+@given(real=SCORES, fake=SCORES)
+def test_a_score_at_the_threshold_counts_as_real(real, fake):
+    """Guards against a decision that differs from the sweep or from the released evaluation code."""
+    trials = sort_trials(real, fake)
+    for threshold in set(real) | set(fake):
+        decided = decision_rates(trials, threshold)
+        assert decided["fnr"] == pytest.approx(np.mean([score < threshold for score in real]))
+        assert decided["fpr"] == pytest.approx(np.mean([score >= threshold for score in fake]))
+    rates = error_rates(trials)
+    distinct = np.append(True, np.diff(rates.threshold) > 0)  # a threshold cannot divide equal scores
+    for threshold, missed, passed in zip(*(values[distinct] for values in rates), strict=True):
+        decided = decision_rates(trials, threshold)
+        assert (decided["fnr"], decided["fpr"]) == (pytest.approx(missed), pytest.approx(passed))

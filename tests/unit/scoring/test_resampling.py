@@ -108,3 +108,13 @@ def test_a_system_does_not_differ_from_itself():
     scores, is_real = make_scores(np.random.default_rng(1), 200)
     same = compare_systems(figures, scores, scores.copy(), is_real, np.random.default_rng(1))["eer"]
     assert (same.difference, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_bins_keep_scores_at_the_threshold_on_the_accepted_side(monkeypatch):
+    """Guards against rounding of a bin's mean that moves its utterances across the threshold."""
+    monkeypatch.setattr(resampling, "BINS", 4)
+    threshold = 0.1
+    scores = np.concatenate([np.full(30, threshold), np.full(30, np.nextafter(threshold, 0)), [-1.0, 1.0]])
+    is_real = np.arange(62) % 2 == 0
+    binned = resampling._put_into_bins(scores, is_real, [threshold], 4)
+    assert ((binned.scores[binned.bins] >= threshold) == (scores >= threshold)).all()

@@ -31,7 +31,7 @@ def test_terminal_fits_and_says_what_is_there(evaluation):
     assert max(map(len, text.splitlines())) <= 100
     assert text.startswith("small: 40 real, 80 fake")
     assert all(FIGURES[name].name in text for name in evaluation.overall.figures)
-    assert "a score above 0.500 (as tried and told" in text
+    assert "a score at or above 0.500 (as tried and told" in text
     eer = next(line for line in text.splitlines() if line.startswith("EER %"))
     assert eer.split()[2] == f"{100 * evaluation.overall.figures['eer'].value:.2f}"
     assert "* Attack a_&|%: only 13 fake" in text
