@@ -11,7 +11,7 @@ from antideepfake.dataio.audio import (
     to_mono_16k,
 )
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
-from antideepfake.dataio.datasets import Augmentation, RandomCrop, UtteranceDataset, make_dataset
+from antideepfake.dataio.datasets import Augmentation, RandomCrop, SkippingDataset, UtteranceDataset, make_dataset
 
 __all__ = [
     "SAMPLE_RATE",
@@ -20,6 +20,7 @@ __all__ = [
     "PlannedBatches",
     "RandomCrop",
     "SilentError",
+    "SkippingDataset",
     "UtteranceDataset",
     "WaveformNormalizer",
     "make_dataset",

@@ -1,5 +1,6 @@
 """From a protocol to SpeechBrain's dataset."""
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,8 +10,10 @@ import pandas as pd
 import torch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.data_pipeline import DataPipeline
+from torch.utils.data import Dataset
 
-from antideepfake.dataio.audio import read_waveform
+from antideepfake.dataio.audio import SilentError, read_waveform
+from antideepfake.errors import InputError
 from antideepfake.protocol import LABELS, resolve_path
 from antideepfake.seeds import derive_seed
 
@@ -19,6 +22,8 @@ Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 
 All that is random comes from the source, and the waveform that is given stays as it is.
 """
+CROPS = 20  # crops drawn of an utterance before it counts as silent: synthesizers write seconds of digital silence
+SUBSTITUTES = 100  # unreadable utterances in a row after which the data folder must be wrong
 
 
 class RandomCrop:
@@ -107,7 +112,9 @@ def make_dataset(
     Returns
     -------
     UtteranceDataset
-        Items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real).
+        Items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real). A silent crop is drawn
+        again, up to ``CROPS`` times. Reading an item whose file cannot be used raises an ``InputError``;
+        :class:`SkippingDataset` goes on.
 
     Example
     -------
@@ -123,9 +130,16 @@ def make_dataset(
 
     def waveform(utterance: str, epoch: int, path: str, duration: float) -> torch.Tensor:
         generator = np.random.default_rng(derive_seed(seed, epoch, utterance))
-        start, seconds = crop(duration, generator) if crop else (0.0, None)
+        augment = augmentation and (lambda x: augmentation(x, generator))
         file = resolve_path(path, data_folder)
-        return read_waveform(file, start, seconds, min_samples, augmentation and (lambda x: augmentation(x, generator)))
+        for _ in range(CROPS):
+            start, seconds = crop(duration, generator) if crop else (0.0, None)
+            try:
+                return read_waveform(file, start, seconds, min_samples, augment)
+            except SilentError:
+                if seconds is None:  # the whole file
+                    raise
+        raise SilentError(f"{file}: silent in {CROPS} random crops")
 
     # an array of pandas gives a value in a microsecond, a Series takes ten
     data = {name: protocol[column].array for name, column in columns.items()}
@@ -133,3 +147,52 @@ def make_dataset(
     dataset.add_dynamic_item(waveform, takes=["id", "epoch", "path", "duration"], provides="waveform")
     dataset.add_dynamic_item(LABELS.index, takes="label", provides="target")
     return dataset
+
+
+class SkippingDataset(Dataset):
+    """A dataset that goes on where an utterance cannot be read, and says which one and why.
+
+    What takes the place of an utterance follows from its position alone, so that a resumed run, or one with another
+    number of processes, gets the same batches.
+
+    Arguments
+    ---------
+    dataset : UtteranceDataset
+        As :func:`make_dataset` gives it.
+    substitute : bool
+        For training: the next utterance of the protocol that can be read takes the place. Otherwise, for validation,
+        the item is ``min_samples`` zeros with ``readable`` false, to be left out of the result.
+    min_samples : int
+        Length of these zeros.
+
+    Example
+    -------
+    >>> table = pd.DataFrame([{"ID": "a", "Label": "real", "Path": "missing.wav", "Duration": 0.5}])
+    >>> item = SkippingDataset(make_dataset(table, "."), substitute=False, min_samples=400)[0]
+    >>> item["readable"], item["skipped"]
+    (False, '[["a", "missing.wav: no such file"]]')
+    """
+
+    def __init__(self, dataset: UtteranceDataset, substitute: bool, min_samples: int) -> None:
+        self.dataset = dataset
+        self.substitute = substitute
+        self.min_samples = min_samples
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
+        epoch, place = index if isinstance(index, tuple) else (0, index)
+        skipped: list[tuple[str, str]] = []
+        for position in range(place, place + min(len(self), SUBSTITUTES)):
+            position %= len(self)
+            try:
+                item = self.dataset[epoch, position]
+                # text, since a batch of lists would be taken apart
+                return {**item, "readable": True, "skipped": json.dumps(skipped)}
+            except InputError as error:
+                skipped.append((str(self.dataset.data_ids[position]), str(error)))
+            if not self.substitute:
+                nothing = {"id": skipped[0][0], "waveform": torch.zeros(self.min_samples), "target": 0}
+                return {**nothing, "readable": False, "skipped": json.dumps(skipped)}
+        raise InputError(f"{len(skipped)} utterances in a row cannot be used; the first: {skipped[0][1]}")

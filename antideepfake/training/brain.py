@@ -3,7 +3,10 @@
 import json
 import math
 import os
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +49,23 @@ class DetectorBrain(Brain):
     ``mask_padding: false`` the zeros after the shorter clips of a batch are taken for speech, as in what was published.
 
     The validation error is that of testing: the EER of the difference of the logits over whole, unaugmented files.
-    Where a loss or a gradient is not finite, the step is left out.
+    Where a loss or a gradient is not finite, the step is skipped. Utterances that cannot be used
+    (:class:`antideepfake.dataio.SkippingDataset`) are listed in ``skipped.csv`` of the output folder; more of them than
+    the hyper-parameter ``skip_limit`` (100 unless given) end the training.
     """
 
     HPARAMS_NEEDED = ("modules", "loss", "lr", "lr_schedule", "layer_decay", "valid_interval", "patience", "seed")
-    KEPT = ("step", "avg_train_loss", "optimizer_step", "taken", "seconds", "skipped_steps", "history", "round_loss")
+    KEPT = (
+        "step",
+        "avg_train_loss",
+        "optimizer_step",
+        "taken",
+        "seconds",
+        "skipped_steps",
+        "skipped_utterances",
+        "history",
+        "round_loss",
+    )
     """What of itself the Brain keeps in a checkpoint."""
 
     train_batches: PlannedBatches
@@ -76,11 +91,17 @@ class DetectorBrain(Brain):
         self.seconds = 0.0
         """Audio heard, without padding, by all processes."""
         self.skipped_steps = 0
+        self.skipped_utterances: dict[str, str] = {}
+        """Training and validation utterances that cannot be used, by ID, and why; the same in every process."""
+        self.skip_limit = getattr(self.hparams, "skip_limit", 100)
+        self._newly_skipped: list[tuple[str, str]] = []  # by this process, since the last step
         self.history: list[dict[str, float]] = []
         """A row for each validation: what the log shows."""
         self._losses: list[torch.Tensor] = []  # of the batches since the last step
         self.round_loss = [0.0, 0.0]
         """Sum over the steps of the present round, and their number."""
+        self._stop_requested = False  # in this process, by a signal
+        self._stopping = False  # agreed on by all processes
         self._writer: SummaryWriter | None = None
         self._bar = self._valid_bar = tqdm(disable=True)
 
@@ -130,7 +151,10 @@ class DetectorBrain(Brain):
         """Take up the last checkpoint, if there is one; open the logs."""
         super().on_fit_start()
         if if_main_process():
+            if self.optimizer_step:
+                logger.info(f"resuming from step {self.optimizer_step} of {self.last_step}")
             self._write_log()
+            self._write_skipped()
             self._writer = SummaryWriter(
                 os.path.join(self.hparams.output_folder, "tensorboard"), purge_step=self.optimizer_step
             )
@@ -181,7 +205,10 @@ class DetectorBrain(Brain):
         if stage == Stage.TRAIN:
             self.note_loss(loss, batch)
         else:
-            self._scores.extend(zip(batch.id, *predictions.T.tolist(), targets.tolist(), strict=True))
+            self._newly_skipped += read_skipped(batch)
+            readable = getattr(batch, "readable", torch.ones(len(targets), dtype=torch.bool)).tolist()
+            scores = zip(batch.id, *predictions.T.tolist(), targets.tolist(), strict=True)
+            self._scores.extend(score for score, is_readable in zip(scores, readable, strict=True) if is_readable)
             self._valid_bar.update()
         return loss
 
@@ -190,15 +217,20 @@ class DetectorBrain(Brain):
         waveforms, lengths = batch.waveform
         seconds = lengths.float().sum() * waveforms.shape[1] / SAMPLE_RATE
         self._losses.append(torch.stack([loss.detach().float(), seconds]))
+        self._newly_skipped += read_skipped(batch)
 
     def check_loss_isfinite(self, loss: torch.Tensor) -> None:
         """Do nothing: ``optimizers_step`` looks at the losses of all processes, so that all leave out the same step."""
 
     def optimizers_step(self) -> None:
         """Take an optimiser step, unless a loss or a gradient is not finite."""
-        loss, seconds = average(torch.stack(self._losses).mean(0)).tolist()
+        events = torch.tensor([len(self._newly_skipped), self._stop_requested], device=self.device)
+        loss, seconds, skipped, stop = average(torch.cat([torch.stack(self._losses).mean(0), events])).tolist()
         self.seconds += seconds * self.step_batches
         self._losses.clear()
+        self._stopping = stop > 0  # in every process after the same step
+        if skipped > 0:
+            self._count_skipped_utterances()
 
         self.hparams.lr_schedule(self.optimizer)
         for group in self.optimizer.param_groups:
@@ -219,6 +251,29 @@ class DetectorBrain(Brain):
             self.round_loss = [self.round_loss[0] + loss, self.round_loss[1] + 1]
         self._show_progress(loss, norm.item())
 
+    def _count_skipped_utterances(self) -> None:
+        """Join what all processes have skipped; stop all of them when it is too much."""
+        self.skipped_utterances |= dict(gather(self._newly_skipped))
+        self._newly_skipped = []
+        if if_main_process():
+            self._write_skipped()
+        if len(self.skipped_utterances) > self.skip_limit:
+            raise InputError(
+                f"{self._skipped_path}: {len(self.skipped_utterances)} training and validation utterances cannot be "
+                f"used, more than skip_limit ({self.skip_limit}); fix these files, or pass a higher --skip_limit"
+            )
+
+    @property
+    def _skipped_path(self) -> Path:
+        return Path(self.hparams.output_folder, "skipped.csv")
+
+    def _write_skipped(self) -> None:
+        if self.skipped_utterances:
+            with atomic_path(self._skipped_path) as temporary:
+                pd.DataFrame(self.skipped_utterances.items(), columns=["ID", "Reason"]).to_csv(temporary, index=False)
+        else:  # of an earlier run
+            self._skipped_path.unlink(missing_ok=True)
+
     def _count_skipped_step(self, loss: float) -> None:
         self.skipped_steps += 1
         if self.skipped_steps > self.nonfinite_patience:
@@ -230,7 +285,8 @@ class DetectorBrain(Brain):
     def _show_progress(self, loss: float, norm: float) -> None:
         rate = max(group["lr"] for group in self.optimizer.param_groups)
         self._bar.update()
-        self._bar.set_postfix_str(f"loss {loss:.3f}, lr {rate:.1e}, {self.seconds / 3600:.2f} h", refresh=False)
+        heard = f"{self.seconds / 3600:.2f} h of audio"
+        self._bar.set_postfix_str(f"loss {loss:.3f}, lr {rate:.1e}, {heard}", refresh=False)
         if self._writer:
             for name, value in (("loss", loss), ("learning rate", rate), ("gradient norm", norm)):
                 self._writer.add_scalar(f"training/{name}", value, self.optimizer_step)
@@ -238,7 +294,39 @@ class DetectorBrain(Brain):
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time: float, steps_since_ckpt: int) -> bool:
         # never between two batches of one optimiser step: the gradients are not in the checkpoint
         is_whole = self.step % self.grad_accumulation_factor == 0
+        if is_whole and self._stopping:
+            return True
         return is_whole and super()._should_save_intra_epoch_ckpt(last_ckpt_time, steps_since_ckpt)
+
+    def _save_intra_epoch_ckpt(self) -> None:
+        super()._save_intra_epoch_ckpt()
+        if self._stopping:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def stop_on_signal(self) -> Iterator[None]:
+        """On Ctrl-C or SIGTERM within this context, end the training step, save a checkpoint, raise KeyboardInterrupt.
+
+        A second signal stops at once, and the run goes on from an older checkpoint. So does one during validation.
+        """
+        if threading.current_thread() is not threading.main_thread():  # Python allows handlers there alone
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def request_stop(number: int, frame: Any) -> None:
+            if self._stop_requested or not self.modules.training:
+                raise KeyboardInterrupt
+            self._stop_requested = True
+            logger.warning("stopping after this training step; press Ctrl-C again to stop at once")
+
+        for number in before:
+            signal.signal(number, request_stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     # Validation and logs ----------------------------------------------------------------------------------------------
 
@@ -247,6 +335,7 @@ class DetectorBrain(Brain):
         if stage != Stage.VALID:
             return
         self._valid_bar.close()
+        self._count_skipped_utterances()
         # in an order that does not depend on the number of processes, as the sum of the losses does a little
         scores = sorted(gather(self._scores))
         logits = np.array([(fake, real) for _, fake, real, _ in scores])
@@ -274,7 +363,7 @@ class DetectorBrain(Brain):
         if if_main_process():
             self._write_log()
             logger.info(
-                f"step {row['step']}, epoch {row['epoch']:.2f}, {row['hours']:.2f} h: training loss "
+                f"step {row['step']}, epoch {row['epoch']:.2f}, {row['hours']:.2f} h of audio: training loss "
                 f"{row['train_loss']:.4f}; validation loss {loss:.4f}, EER {100 * error:.2f} %"
             )
         if self._writer:
@@ -311,3 +400,8 @@ class DetectorBrain(Brain):
     def _recover(self, path: str | os.PathLike, end_of_epoch: bool) -> None:
         for name, value in json.loads(Path(path).read_text()).items():
             setattr(self, name, value)
+
+
+def read_skipped(batch: PaddedBatch) -> list[tuple[str, str]]:
+    """Give ID and reason of the utterances that were skipped in making a batch."""
+    return [(name, reason) for text in getattr(batch, "skipped", []) for name, reason in json.loads(text)]

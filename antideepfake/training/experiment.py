@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,7 +24,7 @@ from torch.utils.data import DataLoader
 
 from antideepfake import __version__
 from antideepfake.checkpoints import ModelMetadata, write_model_folder
-from antideepfake.dataio import BatchPlan, PlannedBatches, make_dataset
+from antideepfake.dataio import BatchPlan, PlannedBatches, SkippingDataset, make_dataset
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, sha256
 from antideepfake.inference import load_detector
@@ -171,15 +172,33 @@ def fit_detector(
     brain.valid_batches = PlannedBatches(valid_plan, rank, size)
 
     loaders: list[DataLoader] = [
-        DataLoader(data, batch_sampler=batches, num_workers=num_workers, collate_fn=PaddedBatch)
-        for data, batches in ((train_data, brain.train_batches), (valid_data, brain.valid_batches))
+        DataLoader(
+            SkippingDataset(data, is_training, min_samples),
+            batch_sampler=batches,
+            num_workers=num_workers,
+            collate_fn=PaddedBatch,
+            worker_init_fn=_leave_ctrl_c_to_the_parent,
+        )
+        for data, batches, is_training in (
+            (train_data, brain.train_batches, True),
+            (valid_data, brain.valid_batches, False),
+        )
     ]
     try:
-        brain.fit(brain.rounds(), *loaders, progressbar=False)
+        with brain.stop_on_signal():
+            brain.fit(brain.rounds(), *loaders, progressbar=False)
     finally:
         brain.close_logs()
+    if brain.skipped_utterances and if_main_process():
+        count = len(brain.skipped_utterances)
+        print(f"skipped utterances: {count}; see {hparams['output_folder']}/skipped.csv", file=sys.stderr)
     brain.load_best()
     return brain
+
+
+def _leave_ctrl_c_to_the_parent(worker: int) -> None:
+    """Let a process that reads go on: the step in which Ctrl-C is pressed needs its batches."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.DataFrame) -> None:
@@ -281,7 +300,7 @@ def finish_experiment(
     Returns
     -------
     int
-        Exit status: 1 when files of the test set could not be read, else 0.
+        Exit status: 1 when files of the training, validation or test set could not be used, else 0.
     """
     folder, skipped = hparams["output_folder"], 0
     if test_set is not None:
@@ -292,4 +311,4 @@ def finish_experiment(
     if not brain.test_only:
         with atomic_open(Path(folder, FINISHED)) as file:
             json.dump({"date": date.today().isoformat(), "settings": hparams.settings}, file, indent=1)
-    return 1 if skipped else 0
+    return 1 if skipped or brain.skipped_utterances else 0

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -141,8 +142,13 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
     assert status == 0 and out.startswith("scores: ") and (tmp_path / "evaluation" / "report.html").is_file()
 
 
-def test_two_processes_do_what_one_does_that_accumulates(data, tiny_front_end, tmp_path):
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
+def test_two_processes_do_what_one_does_that_accumulates(data, tiny_front_end, tmp_path, damaged):
     """On two GPUs the figures would be others: clips left out or twice, gradients not averaged, half a validation."""
+    if damaged:  # a file of every split
+        data = shutil.copytree(data, tmp_path / "data")
+        for speaker in (1, 4, 5):
+            next(iter(sorted((data / "real" / f"speaker{speaker}").iterdir()))).write_bytes(b"RIFF")
     script = ROOT / "recipes" / "Deepfake-Eval-2024" / "FineTuning" / "train.py"
     common = f"--data_folder {data} --front_end !include:{tiny_front_end} --start_from {data}/detector --lr 0.01"
     common += " --n_warmup_steps 1 --max_steps 5 --valid_interval 2 --batch_seconds 1.5 --num_workers 0"
@@ -156,11 +162,14 @@ def test_two_processes_do_what_one_does_that_accumulates(data, tiny_front_end, t
             [*launch, *common, tmp_path / "two"],
         )
     )
-    assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
+    assert (one.returncode, two.returncode) == (int(damaged), int(damaged)), one.stderr + two.stderr
     logs = [pd.read_csv(tmp_path / name / "train_log.csv") for name in ("one", "two")]
     assert logs[0]["step"].tolist() == [2, 4, 5]
     assert logs[0]["train_loss"].nunique() == 3
     pd.testing.assert_frame_equal(*logs, rtol=1e-5)
+    if damaged:
+        skipped = [(tmp_path / name / "skipped.csv").read_text() for name in ("one", "two")]
+        assert skipped[0] == skipped[1] and len(skipped[0].splitlines()) == 3
     scores = [read_scores(tmp_path / name / "scores.csv") for name in ("one", "two")]
     assert scores[0]["ID"].tolist() == scores[1]["ID"].tolist()
     np.testing.assert_allclose(scores[1]["Score"], scores[0]["Score"], atol=1e-5)

@@ -1,5 +1,6 @@
 """Datasets and crops: what is drawn depends on seed, epoch and utterance alone."""
 
+import json
 import tracemalloc
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from speechbrain.dataio.batch import PaddedBatch
 from torch.utils.data import DataLoader
 
-from antideepfake.dataio import RandomCrop, make_dataset, read_waveform
+from antideepfake.dataio import RandomCrop, SilentError, SkippingDataset, make_dataset, read_waveform
 from antideepfake.errors import InputError
 from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
 
@@ -138,3 +139,64 @@ def test_too_short_is_told_with_the_front_ends_need(tmp_path, write_audio):
     write_audio(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 300))
     with pytest.raises(InputError, match="at least 400"):
         make_dataset(_table([("a", "real", "$ROOT/a.wav", 0.02)]), tmp_path, min_samples=400)[0]
+
+
+def _half_silent(folder, write_audio, seconds=5.0):
+    """A clip as synthesizers write them, with digital silence at its end."""
+    samples = np.random.default_rng(1).uniform(-0.5, 0.5, round(16000 * seconds))
+    samples[32000:] = 0
+    write_audio(folder / "a.wav", samples)
+    return _table([("a", "fake", "$ROOT/a.wav", seconds)])
+
+
+def test_a_silent_crop_is_drawn_again(tmp_path, write_audio):
+    """Guards against a good file that ends training, at the same step after every restart."""
+    dataset = make_dataset(_half_silent(tmp_path, write_audio), tmp_path, crop=RandomCrop(0.5, 1.0), seed=1)
+    waveforms = [dataset[epoch, 0]["waveform"] for epoch in range(30)]
+    assert all(torch.isfinite(waveform).all() and waveform.std() > 0.5 for waveform in waveforms)
+    again = [dataset[epoch, 0]["waveform"] for epoch in range(30)]
+    assert all(torch.equal(one, other) for one, other in zip(waveforms, again, strict=True))
+
+
+def test_a_file_that_is_silent_in_every_crop_is_told(tmp_path, write_audio):
+    write_audio(tmp_path / "a.wav", np.zeros(80000))
+    table = _table([("a", "fake", "$ROOT/a.wav", 5.0)])
+    with pytest.raises(SilentError, match="silent in 20 random crops"):
+        make_dataset(table, tmp_path, crop=RandomCrop(0.5, 1.0))[0]
+    with pytest.raises(SilentError, match="silent"):
+        make_dataset(table, tmp_path)[0]
+
+
+@pytest.fixture
+def with_bad_files(tmp_path, write_audio):
+    """Five utterances, of which 1, 2 and 4 cannot be used."""
+    write_audio(tmp_path / "0.wav")
+    write_audio(tmp_path / "1.wav", np.zeros(8000))
+    write_audio(tmp_path / "2.wav").write_bytes(b"RIFF")
+    write_audio(tmp_path / "3.wav", np.random.default_rng(3).uniform(-0.5, 0.5, 9000))
+    rows = [(str(number), "real", f"$ROOT/{number}.wav", 0.5) for number in range(5)]  # 4 does not exist
+    return make_dataset(_table(rows), tmp_path)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_next_utterance_takes_the_place_in_training(with_bad_files, workers):
+    dataset = SkippingDataset(with_bad_files, substitute=True, min_samples=400)
+    batch = next(iter(DataLoader(dataset, batch_size=5, collate_fn=PaddedBatch, num_workers=workers)))
+    assert batch.id == ["0", "3", "3", "3", "0"] and batch.readable.all()
+    skipped = [[name for name, _ in json.loads(text)] for text in batch.skipped]
+    assert skipped == [[], ["1", "2"], ["2"], [], ["4"]]
+    assert "silent" in batch.skipped[1] and "no such file" in batch.skipped[4]
+
+
+def test_zeros_take_the_place_in_validation(with_bad_files):
+    items = list(map(SkippingDataset(with_bad_files, substitute=False, min_samples=400).__getitem__, range(5)))
+    assert [item["id"] for item in items] == ["0", "1", "2", "3", "4"]
+    assert [item["readable"] for item in items] == [True, False, False, True, False]
+    assert all(torch.equal(items[place]["waveform"], torch.zeros(400)) for place in (1, 2, 4))
+
+
+def test_a_wrong_data_folder_is_told(tmp_path):
+    table = _table([(str(number), "real", f"$ROOT/{number}.wav", 0.5) for number in range(300)])
+    dataset = SkippingDataset(make_dataset(table, tmp_path), substitute=True, min_samples=400)
+    with pytest.raises(InputError, match=r"100 utterances in a row cannot be used; the first: .*/7\.wav"):
+        dataset[7]

@@ -3,9 +3,11 @@
 import errno
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +48,7 @@ max_steps: 8
 number_of_epochs: 100
 valid_interval: 3
 patience: null
+skip_limit: 100
 batch_seconds: 1.0
 valid_batch_seconds: 2.0
 num_buckets: 2
@@ -167,9 +170,9 @@ def test_a_finished_experiment_says_so(start, capsys):
     hparams, *_ = start()
     assert not is_finished(hparams)
     Path(hparams["output_folder"]).mkdir(exist_ok=True)
-    finish_experiment(SimpleNamespace(test_only=True), hparams)
+    finish_experiment(SimpleNamespace(test_only=True, skipped_utterances={}), hparams)
     assert not is_finished(hparams)
-    finish_experiment(SimpleNamespace(test_only=False), hparams)
+    finish_experiment(SimpleNamespace(test_only=False, skipped_utterances={}), hparams)
     capsys.readouterr()
     assert is_finished(start()[0]) and "nothing to do" in capsys.readouterr().out
     assert not is_finished(start("max_steps: 9")[0])
@@ -323,14 +326,84 @@ def test_full_disk_at_a_checkpoint_is_survived(start, tmp_path, monkeypatch):
     assert 0 <= brain.eer <= 1
 
 
+@pytest.fixture
+def damaged(start, tmp_path, write_audio):
+    """Training and validation sets of which a file each is silent, and another damaged."""
+    _, *tables, _ = start()
+    silent = write_audio(tmp_path / "silent.wav", np.zeros(8000))
+    (tmp_path / "damaged.flac").write_bytes(b"fLaC" + bytes(100))
+    paths = [str(silent), str(tmp_path / "damaged.flac")]
+    return [table.assign(Path=[*paths, *table["Path"][2:]]) for table in tables]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_unreadable_training_file_is_told(start, tmp_path, write_audio, workers):
-    """Training would stop with a traceback from a process that reads files."""
-    hparams, train_set, valid_set, _ = start(f"num_workers: {workers}")
-    bad = write_audio(tmp_path / "silent.wav", torch.zeros(8000).numpy())
-    train_set = train_set.assign(Path=[str(bad), *train_set["Path"][1:]])
-    with pytest.raises(InputError, match=r"silent\.wav"):
-        fit_detector(hparams, RUN, train_set, valid_set)
+def test_unusable_files_are_skipped_and_listed(start, damaged, tmp_path, workers, capsys):
+    train_set, valid_set = damaged
+    hparams = start(f"num_workers: {workers}")[0]
+    brain = fit_detector(hparams, RUN, train_set, valid_set)
+    listed = pd.read_csv(tmp_path / "run" / "skipped.csv")
+    assert set(listed["ID"]) == {*train_set["ID"][:2], *valid_set["ID"][:2]} == set(brain.skipped_utterances)
+    assert listed["Reason"].str.contains("silent").sum() == 2
+    assert "skipped utterances: 4; see " in capsys.readouterr().err
+    export_model(brain, hparams, train_set)
+    assert finish_experiment(brain, hparams) == 1
+
+
+def test_unusable_validation_files_do_not_count(start, damaged, tmp_path):
+    """Guards against the zeros in their place having a score."""
+    train_set, valid_set = start()[1:3]
+    damaged[1]["Label"] = valid_set["Label"]
+    fit_detector(start(output="damaged")[0], RUN, train_set, damaged[1])
+    fit_detector(start(output="without")[0], RUN, train_set, valid_set[2:])
+    logs = [pd.read_csv(tmp_path / name / "train_log.csv") for name in ("damaged", "without")]
+    pd.testing.assert_frame_equal(*logs, rtol=1e-5)
+
+
+def test_a_run_with_unusable_files_resumes_to_the_last_bit(start, damaged, tmp_path, monkeypatch):
+    options = "ckpt_interval_steps: 2"
+    whole = fit_detector(start(options, "whole")[0], RUN, *damaged)
+    compute = DetectorBrain.compute_forward
+
+    def interrupted(self, batch, stage):
+        if self.optimizer_step == 5:
+            raise KeyboardInterrupt
+        return compute(self, batch, stage)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(DetectorBrain, "compute_forward", interrupted)
+        fit_detector(start(options, "parts")[0], RUN, *damaged)
+    resumed = fit_detector(start(options, "parts")[0], RUN, *damaged)
+    assert _same(_weights(whole), _weights(resumed))
+    for name in ("train_log.csv", "skipped.csv"):
+        assert (tmp_path / "whole" / name).read_text() == (tmp_path / "parts" / name).read_text()
+
+
+def test_too_many_unusable_files_end_training(start, damaged):
+    with pytest.raises(InputError, match=r"skipped\.csv: .* more than skip_limit \(1\)"):
+        fit_detector(start("skip_limit: 1")[0], RUN, *damaged)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_signal_saves_a_checkpoint(start, tmp_path, monkeypatch, number, workers, caplog):
+    """Guards against losing the steps since the last checkpoint."""
+    options = f"num_workers: {workers}"
+    whole = fit_detector(start(options, "whole")[0], RUN, *start()[1:3])
+    compute = DetectorBrain.compute_forward
+
+    def signaled(self, batch, stage):
+        if stage == Stage.TRAIN and (self.optimizer_step, self.step % 2) == (4, 1):  # first batch of the fifth step
+            signal.raise_signal(number)
+        return compute(self, batch, stage)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(DetectorBrain, "compute_forward", signaled)
+        fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with caplog.at_level(logging.INFO):
+        resumed = fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
+    assert "resuming from step 5 of 8" in caplog.text
+    assert _same(_weights(whole), _weights(resumed))
 
 
 def test_a_set_without_a_class_is_told(start):
