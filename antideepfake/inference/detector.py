@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain.utils.logger import get_logger
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from yaml import YAMLError
@@ -26,10 +27,12 @@ from antideepfake.checkpoints import (
 )
 from antideepfake.dataio import SAMPLE_RATE, WaveformNormalizer, make_waveform, read_waveform
 from antideepfake.errors import InputError
-from antideepfake.inference.packing import pack_linears
+from antideepfake.inference.packing import can_pack, pack_linears
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.metadata import ModelMetadata
 from antideepfake.typicality import TYPICALITY, Typicality, read_typicality
+
+logger = get_logger(__name__)
 
 Item = str | os.PathLike | tuple[Any, int]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -143,10 +146,14 @@ class Detector(EncoderClassifier):
         ---------
         precision : str
             ``fp32`` or ``bf16``. In bfloat16 a self-supervised front end computes all but the first convolution;
-            pooling and classifier stay in float32, as do front ends of other kinds, which have little to gain.
+            pooling and classifier stay in float32, as do front ends of other kinds, which have little to gain. On a
+            CPU that emulates bfloat16, many times slower than float32, everything is in float32, with a warning.
         """
         if precision not in PRECISIONS:
             raise InputError(f"the precision '{precision}' is unknown; it is {' or '.join(PRECISIONS)}")
+        if precision == "bf16" and self.device_type == "cpu" and not can_pack(torch.bfloat16):
+            logger.warning("this processor has no bfloat16 arithmetic, and emulating it is slow: using float32 instead")
+            precision = "fp32"
         front_end = self.mods["embedding_model"].front_end
         self._digest = f"{self.weights_digest()} {precision}"
         if isinstance(front_end, SelfSupervisedFrontEnd):

@@ -18,6 +18,7 @@ import speechbrain as sb
 import torch
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.run_opts import RunOptions
 from torch import distributed
 from torch.utils.data import DataLoader
@@ -28,6 +29,7 @@ from antideepfake.dataio import BatchPlan, PlannedBatches, SkippingDataset, make
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, sha256
 from antideepfake.inference import load_detector
+from antideepfake.inference.packing import can_pack
 from antideepfake.processes import rank_and_size, wait_for_all
 from antideepfake.protocol import LABELS, WEIGHT
 from antideepfake.scoring import (
@@ -44,7 +46,10 @@ from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.hparams import HyperParameters, load_hparams
 
+logger = get_logger(__name__)
+
 FINISHED = "finished.json"
+SAMPLE_RATE_DISTANCE = 0.5  # total variation; the corpora of the published union differ among each other, but less
 
 
 def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]:
@@ -156,6 +161,9 @@ def fit_detector(
     except ValueError as error:  # SpeechBrain's, of fp16
         raise InputError(f"{hparams.file}: {error}") from None
     rank, size = rank_and_size()
+    if brain.precision == "bf16" and brain.device_type == "cpu" and not can_pack(torch.bfloat16):
+        logger.warning("this processor has no bfloat16 arithmetic; emulating it is slower than --precision fp32")
+    _warn_of_sample_rates(train_set)
 
     min_samples = hparams["front_end"].receptive_field
     crop = hparams["crop"]
@@ -165,6 +173,12 @@ def fit_detector(
     plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed, weights)
     brain.train_batches = PlannedBatches(plan, rank, size)
     brain.last_step = min(hparams["max_steps"], ceil(hparams["number_of_epochs"] * len(plan) / brain.step_batches))
+    warm_up = getattr(hparams["lr_schedule"], "n_warmup_steps", 0)
+    if warm_up > brain.last_step:
+        logger.warning(
+            f"the learning rate warms up over {warm_up} steps, but training ends after {brain.last_step}: it reaches "
+            f"{brain.last_step / warm_up:.0%} of lr; lower --n_warmup_steps"
+        )
 
     as_training = () if hparams.get("clean_validation", True) else (crop, hparams["augmentation"], seed)
     valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples, *as_training)
@@ -194,6 +208,21 @@ def fit_detector(
         print(f"skipped utterances: {count}; see {hparams['output_folder']}/skipped.csv", file=sys.stderr)
     brain.load_best()
     return brain
+
+
+def _warn_of_sample_rates(train_set: pd.DataFrame) -> None:
+    """Warn where the two classes were recorded at different sample rates: a detector learns the bandwidth instead."""
+    if "SampleRate" not in train_set:
+        return
+    shares = train_set.groupby("Label")["SampleRate"].value_counts(normalize=True).unstack("Label", fill_value=0.0)
+    # half the sum of the differences of two distributions: 0 where they are the same, 1 where they share no rate
+    distance = (shares["real"] - shares["fake"]).abs().sum() / 2
+    if distance > SAMPLE_RATE_DISTANCE:
+        common = {label: int(shares[label].idxmax()) for label in LABELS}
+        logger.warning(
+            f"real and fake training files differ in sample rate (mostly {common['real']} and {common['fake']} Hz), so "
+            "the detector can tell them apart by bandwidth alone; resample both in the same way"
+        )
 
 
 def _leave_ctrl_c_to_the_parent(worker: int) -> None:

@@ -251,7 +251,13 @@ def self_supervised(tmp_path_factory):
     return folder / "model"
 
 
-def test_half_precision_scores_are_close(self_supervised, files):
+@pytest.fixture
+def bfloat16(monkeypatch):
+    """Compute in bfloat16 on every processor, if slowly."""
+    monkeypatch.setattr("antideepfake.inference.detector.can_pack", lambda dtype: True)
+
+
+def test_half_precision_scores_are_close(self_supervised, files, bfloat16):
     """bfloat16 would be another detector."""
     full, half = (
         [result.score for result in load_detector(self_supervised, precision=precision).score_files(files)]
@@ -259,6 +265,16 @@ def test_half_precision_scores_are_close(self_supervised, files):
     )
     assert full != half
     np.testing.assert_allclose(half, full, atol=0.02 * np.ptp(full) + 0.01)
+
+
+def test_emulated_half_precision_falls_back_to_float32(self_supervised, files, monkeypatch, caplog):
+    """Guards against a run that takes many times longer because it was asked to be faster."""
+    monkeypatch.setattr("antideepfake.inference.detector.can_pack", lambda dtype: dtype == torch.float32)
+    half = load_detector(self_supervised, precision="bf16")
+    assert "using float32 instead" in caplog.text
+    full = load_detector(self_supervised)
+    assert half.weights_digest() == full.weights_digest()
+    assert [result.score for result in half.score_files(files)] == [result.score for result in full.score_files(files)]
 
 
 def test_packed_weights_score_as_speechbrain_does(self_supervised, files):
@@ -275,7 +291,7 @@ def test_an_unknown_precision_is_told(self_supervised):
         load_detector(self_supervised, precision="fp8")
 
 
-def test_digests_tell_models_and_precisions_apart(self_supervised, model_folder):
+def test_digests_tell_models_and_precisions_apart(self_supervised, model_folder, bfloat16):
     """A run that is resumed with another model or precision would mix scores in one file."""
     loaded = [load_detector(self_supervised), load_detector(self_supervised, precision="bf16")]
     loaded += [load_detector(model_folder)]

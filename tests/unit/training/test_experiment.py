@@ -378,6 +378,27 @@ def test_a_run_with_unusable_files_resumes_to_the_last_bit(start, damaged, tmp_p
         assert (tmp_path / "whole" / name).read_text() == (tmp_path / "parts" / name).read_text()
 
 
+@pytest.mark.parametrize(("steps", "warned"), [(1, True), (2, False)])
+def test_a_warm_up_longer_than_the_run_is_warned_of(start, steps, warned, caplog):
+    fit_detector(start(f"max_steps: {steps}")[0], RUN, *start()[1:3])  # of a warm-up over 2 steps
+    assert ("training ends after 1: it reaches 50% of lr" in caplog.text) == warned
+
+
+@pytest.mark.parametrize(("fake", "warned"), [([8000, 8000, 8000], True), ([8000, 16000, 16000], False)])
+def test_classes_of_different_sample_rates_are_warned_of(start, fake, warned, caplog):
+    hparams, train_set, valid_set, _ = start("max_steps: 1")
+    rates = np.where(train_set["Label"] == "fake", np.resize(fake, len(train_set)), 16000)
+    fit_detector(hparams, RUN, train_set.assign(SampleRate=rates), valid_set)
+    assert ("16000 and 8000 Hz" in caplog.text) == warned
+
+
+def test_emulated_bfloat16_is_warned_of(start, monkeypatch, caplog):
+    monkeypatch.setattr("antideepfake.training.experiment.can_pack", lambda dtype: False)
+    options = RunOptions.from_dictionary({"noprogressbar": True, "device": "cpu", "precision": "bf16"})
+    fit_detector(start("max_steps: 1")[0], options, *start()[1:3])
+    assert "no bfloat16 arithmetic" in caplog.text
+
+
 def test_too_many_unusable_files_end_training(start, damaged):
     with pytest.raises(InputError, match=r"skipped\.csv: .* more than skip_limit \(1\)"):
         fit_detector(start("skip_limit: 1")[0], RUN, *damaged)
