@@ -14,7 +14,10 @@ environment() {
     fi
     if [ ! -f "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ]; then
         echo "== installing antideepfake[$extras] (about 7 GB with PyTorch; some minutes)"
-        "$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$here[$extras]"
+        # pip's own progress on a terminal, nothing in a log
+        local quiet=--quiet
+        if [ -t 1 ]; then quiet=--progress-bar=on; fi
+        "$here/.venv/bin/python" -m pip install $quiet --disable-pip-version-check --editable "$here[$extras]"
         touch "$stamp"
     else
         echo "== the virtual environment .venv is ready"

@@ -285,8 +285,8 @@ class DetectorBrain(Brain):
     def _show_progress(self, loss: float, norm: float) -> None:
         rate = max(group["lr"] for group in self.optimizer.param_groups)
         self._bar.update()
-        heard = f"{self.seconds / 3600:.2f} h of audio"
-        self._bar.set_postfix_str(f"loss {loss:.3f}, lr {rate:.1e}, {heard}", refresh=False)
+        # fits into 80 columns; the learning rate is in train_log.csv and TensorBoard
+        self._bar.set_postfix_str(f"loss {loss:.3f}, {self.seconds / 3600:.2f} h of audio", refresh=False)
         if self._writer:
             for name, value in (("loss", loss), ("learning rate", rate), ("gradient norm", norm)):
                 self._writer.add_scalar(f"training/{name}", value, self.optimizer_step)

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -81,9 +82,27 @@ def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]
     sb.utils.distributed.ddp_init_group(run_opts)
     if distributed.is_initialized():
         atexit.register(distributed.destroy_process_group)
+    # they would list every installed package at every start; env.log has them
+    talkative = [logging.getLogger(f"speechbrain.{name}") for name in ("core", "utils.quirks", "utils.superpowers")]
+    for log in talkative:
+        log.setLevel(logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr):  # where SpeechBrain's log goes from here on: stdout is for results
         sb.create_experiment_directory(hparams["output_folder"], hparams.file, overrides)
+    for log in talkative:
+        log.setLevel(logging.NOTSET)
+    _keep_libraries_off_the_terminal()
     return hparams, run_opts
+
+
+def _keep_libraries_off_the_terminal() -> None:
+    """Send what libraries log to log.txt, from INFO up; show only their warnings."""
+    for handler in logging.root.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.INFO)
+        else:
+            handler.addFilter(
+                lambda record: record.levelno >= logging.WARNING or record.name.startswith("antideepfake")
+            )
 
 
 def is_finished(hparams: HyperParameters) -> bool:

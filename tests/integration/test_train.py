@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -66,6 +67,14 @@ def train(monkeypatch, capfd):
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     sys.modules.pop("owndata_prepare", None)
+
+
+def test_libraries_log_to_the_file(trained):
+    folder, run = trained
+    assert not re.search("speechbrain|findfont|quirks|Run option", run.stderr), run.stderr
+    log = (folder / "results" / "log.txt").read_text()
+    assert "Total Number of Trainable Parameters" in log
+    assert not re.search(r"findfont|DEBUG|^numpy==", log, re.MULTILINE)
 
 
 def test_the_first_run_leaves_model_scores_and_picture(trained):
