@@ -82,14 +82,14 @@ def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]
     sb.utils.distributed.ddp_init_group(run_opts)
     if distributed.is_initialized():
         atexit.register(distributed.destroy_process_group)
-    # they would list every installed package at every start; env.log has them
+    # They list every installed package at every start, which env.log has. A filter, since SpeechBrain resets levels.
     talkative = [logging.getLogger(f"speechbrain.{name}") for name in ("core", "utils.quirks", "utils.superpowers")]
     for log in talkative:
-        log.setLevel(logging.WARNING)
+        log.addFilter(_is_warning)
     with contextlib.redirect_stdout(sys.stderr):  # where SpeechBrain's log goes from here on: stdout is for results
         sb.create_experiment_directory(hparams["output_folder"], hparams.file, overrides)
     for log in talkative:
-        log.setLevel(logging.NOTSET)
+        log.removeFilter(_is_warning)
     _keep_libraries_off_the_terminal()
     return hparams, run_opts
 
@@ -100,9 +100,11 @@ def _keep_libraries_off_the_terminal() -> None:
         if isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.INFO)
         else:
-            handler.addFilter(
-                lambda record: record.levelno >= logging.WARNING or record.name.startswith("antideepfake")
-            )
+            handler.addFilter(lambda record: _is_warning(record) or record.name.startswith("antideepfake"))
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
 
 
 def is_finished(hparams: HyperParameters) -> bool:
