@@ -74,6 +74,8 @@ def read_header(path: str | os.PathLike) -> Header | None:
     """
     try:
         str(path).encode()  # a protocol could not hold a name that is not UTF-8
+        if not os.path.isfile(path):  # a folder, or a named pipe, which would keep us waiting
+            return None
         with open(path, "rb", buffering=0) as file:
             head, size = file.read(HEAD), os.fstat(file.fileno()).st_size
             if head[:4] == b"fLaC":
@@ -81,7 +83,7 @@ def read_header(path: str | os.PathLike) -> Header | None:
             else:
                 header = _read_wav(head, file, size) if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else None
             return header if header and LOWEST_RATE <= header.sample_rate <= HIGHEST_RATE else None
-    except (OSError, UnicodeEncodeError):  # no such file, a folder, a failing disk
+    except (OSError, ValueError):  # no such name, a failing disk
         return None
 
 
