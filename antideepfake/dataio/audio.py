@@ -14,7 +14,7 @@ from antideepfake.protocol.probe import BLOCK, AudioFile, open_audio
 
 SAMPLE_RATE = 16000  # Hz; what every published self-supervised speech encoder was trained at
 SILENCE = 1 / 32768  # a 16-bit file that never moves by more than one step holds no sound
-LOUDEST = 1e6  # full scale is 1; samples of unscaled 16-bit integers pass, bytes of another type read as float do not
+LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers pass; squares of much larger samples are infinite
 CANCELLED = 0.01  # of the power of the channels: less is left of their average where one is the inverse of another
 MAX_SECONDS = 1800  # read at once: half an hour takes some 350 MB at 48 kHz, and attention grows with its square
 MAX_RATE = 48_000  # Hz; above, recordings may be as much shorter
@@ -283,8 +283,11 @@ def make_waveform(
     >>> make_waveform(torch.rand(8000), 8000, "a call").shape
     torch.Size([16000])
     """
-    if signal.dim() not in (1, 2) or not signal.numel() or (signal.dim() == 2 and signal.shape[1] > signal.shape[0]):
-        raise InputError(f"{name}: samples of shape {list(signal.shape)}; the shape is [time] or [time, channels]")
+    shape = f"samples of shape {list(signal.shape)}; the shape is [time] or [time, channels]"
+    if signal.dim() not in (1, 2) or not signal.numel():
+        raise InputError(f"{name}: {shape}")
+    if signal.dim() == 2 and len(signal) < signal.shape[1]:
+        raise InputError(f"{name}: too short, or time and channels the wrong way round: {shape}")
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
         raise InputError(
             f"{name}: a sample rate of {sample_rate} Hz; it is a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
