@@ -30,6 +30,7 @@ setup(
         "transformers>=5,<6",
         "peft>=0.21,<1",
         "soundfile>=0.13",
+        "av>=14",
         "numpy>=1.26",
         "pandas>=2.2",
         "pyarrow>=17",

@@ -48,13 +48,15 @@ def find_inputs(inputs: list[str], split: str) -> pd.DataFrame:
         return take_split(inputs[0], split)
     tables = []
     for name in inputs:
+        if not name:
+            raise InputError("an input is an empty text; name a file, a folder or a protocol")
         path = Path(name)
         if path.suffix.lower() in PROTOCOLS:
             tables.append(take_split(path, split).astype(str))
             continue
-        if not path.exists():
+        if _is_missing(path):
             raise InputError(f"{path}: no such file or folder")
-        names = [file.as_posix() for file in (find_audio(path) if path.is_dir() else [path])]
+        names = [file.as_posix() for file in (find_audio(path) if os.path.isdir(path) else [path])]
         rows = {"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}
         tables.append(pd.DataFrame(rows, dtype=object))  # pandas' strings cannot hold a name that is not UTF-8
     table = pd.concat(tables, ignore_index=True).fillna("-")
@@ -64,6 +66,16 @@ def find_inputs(inputs: list[str], split: str) -> pd.DataFrame:
     if (broken := table["ID"].str.contains("[\r\n]")).any():
         raise InputError(f"{table.loc[broken, 'ID'].iloc[0]!r}: a line end in a name; rename the file")
     return table
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # a name that is too long, and the like: skipped with its reason
+        return False
+    return False
 
 
 def format_scores(scores: Iterable[tuple[str, float, bool]], threshold: float) -> str:

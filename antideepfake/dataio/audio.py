@@ -1,18 +1,23 @@
 """The one path from a file to a waveform: read, average the channels, resample, normalise."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-import soundfile
+import numpy as np
 import torch
 import torchaudio
 
 from antideepfake.errors import InputError
-from antideepfake.protocol.probe import open_audio
+from antideepfake.protocol.headers import HIGHEST_RATE, LOWEST_RATE
+from antideepfake.protocol.probe import BLOCK, AudioFile, open_audio
 
 SAMPLE_RATE = 16000  # Hz; what every published self-supervised speech encoder was trained at
 SILENCE = 1 / 32768  # a 16-bit file that never moves by more than one step holds no sound
+LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers pass; squares of much larger samples are infinite
+CANCELLED = 0.01  # of the power of the channels: less is left of their average where one is the inverse of another
+MAX_SECONDS = 1800  # read at once: half an hour takes some 350 MB at 48 kHz, and attention grows with its square
+MAX_RATE = 48_000  # Hz; above, recordings may be as much shorter
 
 
 class SilentError(InputError):
@@ -25,7 +30,7 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
     Arguments
     ---------
     path : str or Path
-        Any format that libsndfile reads: wav, flac, mp3, ogg and others.
+        As :func:`antideepfake.protocol.open_audio`.
     start : float
         Where to begin, in seconds.
     duration : float, optional
@@ -41,32 +46,49 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
     Raises
     ------
     InputError
-        When the file is missing, empty, not audio, or ends before its header says.
+        When the file is missing, empty, not audio, or ends before its header says, or when more is to be read than
+        ``MAX_SECONDS``.
 
     Example
     -------
+    >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, torch.rand(16000, 2).numpy(), 8000)
     >>> signal, sample_rate = read_audio(path, start=0.5, duration=1.0)
     >>> signal.shape, sample_rate
     (torch.Size([8000, 2]), 8000)
     """
-    try:
-        with open_audio(path) as file:
-            first = round(start * file.samplerate)
-            wanted = file.frames - first if duration is None else round(duration * file.samplerate)
-            wanted = max(min(wanted, file.frames - first), 0)
-            if first:
-                file.seek(min(first, file.frames))
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-            sample_rate = file.samplerate
-    except soundfile.LibsndfileError:
-        raise InputError(f"{path}: cannot be read: damaged or truncated") from None
-    if len(samples) < wanted:
-        raise InputError(f"{path}: truncated; the header promises {wanted} samples here, {len(samples)} are there")
-    if wanted == 0:
+    with open_audio(path) as file:
+        blocks = list(_read_blocks(file, path, start, duration))
+        return torch.from_numpy(np.concatenate(blocks)), file.samplerate
+
+
+def _read_blocks(
+    file: AudioFile, path: str | os.PathLike, start: float, duration: float | None
+) -> Iterator[np.ndarray]:
+    """Read a recording or a part of it, of which there is at least one sample and not more than memory bears."""
+    first = round(start * file.samplerate)
+    wanted = None if duration is None else max(round(duration * file.samplerate), 0)
+    longest = MAX_SECONDS * min(file.samplerate, MAX_RATE)
+    count = wanted
+    if file.known_frames is not None:
+        rest = max(file.known_frames - first, 0)
+        count = rest if wanted is None else min(rest, wanted)
+    read = 0
+    if (count or 0) <= longest:
+        for block in file.blocks(first, wanted):
+            read += len(block)
+            if read > longest:
+                break
+            yield block
+    if max(read, count or 0) > longest:
+        minutes = "" if count is None else f"{count / file.samplerate / 60:.0f} minutes long, "
+        raise InputError(
+            f"{path}: {minutes}longer than the {longest / file.samplerate / 60:.0f} minutes that are read at once; "
+            "cut it into shorter files"
+        )
+    if read == 0:
         raise InputError(f"{path}: holds no sample" + (f" after {start:.2f} s" if first else ""))
-    return torch.from_numpy(samples), sample_rate
 
 
 def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
@@ -123,7 +145,8 @@ def normalise(waveform: torch.Tensor) -> torch.Tensor:
 class WaveformNormalizer:
     """From decoded samples to what every front end takes: mono, 16 kHz, normalised.
 
-    A model folder names it as its ``audio_normalizer``, so SpeechBrain's ``classify_file`` takes the same path.
+    A model folder names it as its ``audio_normalizer``, so SpeechBrain's ``classify_file`` takes the same path, and
+    refuses the same recordings: :func:`make_waveform`.
 
     Example
     -------
@@ -133,7 +156,48 @@ class WaveformNormalizer:
 
     def __call__(self, signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
         """Convert ``signal`` ([time] or [time, channels]) at ``sample_rate`` Hz to a waveform [time]."""
-        return normalise(to_mono_16k(signal, sample_rate))
+        return make_waveform(signal, sample_rate, "the recording")
+
+
+class _Mixer:
+    """Averages the channels of a recording that comes in blocks, and finds out whether that leaves anything."""
+
+    def __init__(self) -> None:
+        self.blocks: list[torch.Tensor] = []
+        self.count = 0
+        self.is_finite = True
+        self.sums = self.squares = self.low = self.high = torch.zeros(0)
+
+    def add(self, block: torch.Tensor) -> None:
+        """Take a block, float32, shape [time, channels]."""
+        mono = block.mean(1)
+        both = torch.cat([mono[:, None], block], 1).double()  # the average first
+        if self.count == 0:
+            self.sums = self.squares = torch.zeros(both.shape[1], dtype=torch.double)
+            self.low = self.high = both[0]
+        self.is_finite &= bool(torch.isfinite(both).all())
+        self.sums = self.sums + both.sum(0)
+        self.squares = self.squares + both.square().sum(0)
+        self.low, self.high = both.amin(0).minimum(self.low), both.amax(0).maximum(self.high)
+        self.count += len(block)
+        self.blocks.append(mono)
+
+    def mix(self, name: str) -> torch.Tensor:
+        """Give the average of the channels, or raise an InputError that says why it is of no use."""
+        variances = (self.squares / self.count - (self.sums / self.count).square()).clamp(min=0)
+        if not self.is_finite:
+            raise InputError(f"{name}: holds samples that are not numbers; convert the file again")
+        if max(self.high.abs().max().item(), self.low.abs().max().item()) > LOUDEST:
+            raise InputError(f"{name}: holds samples beyond {LOUDEST:g}, where 1 is full scale; convert the file again")
+        ranges = self.high - self.low
+        if ranges[1:].max() <= SILENCE:
+            raise SilentError(f"{name}: silent; there is nothing to classify")
+        if ranges[0] <= SILENCE or variances[0] < CANCELLED * variances[1:].mean():
+            raise InputError(
+                f"{name}: the channels cancel each other when they are averaged (one is the inverse of the other); "
+                "keep one channel"
+            )
+        return torch.cat(self.blocks)
 
 
 def read_waveform(
@@ -169,13 +233,17 @@ def read_waveform(
 
     Example
     -------
+    >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, torch.rand(8000).numpy(), 8000)
     >>> read_waveform(path).shape
     torch.Size([16000])
     """
-    signal, sample_rate = read_audio(path, start, duration)
-    return make_waveform(signal, sample_rate, os.fspath(path), min_samples, augment)
+    mixer = _Mixer()
+    with open_audio(path) as file:
+        for block in _read_blocks(file, path, start, duration):
+            mixer.add(torch.from_numpy(block))
+        return _finish(mixer.mix(os.fspath(path)), file.samplerate, os.fspath(path), min_samples, augment)
 
 
 def make_waveform(
@@ -191,8 +259,8 @@ def make_waveform(
     ---------
     signal : torch.Tensor
         Samples, shape [time] or [time, channels].
-    sample_rate : int
-        Hz.
+    sample_rate : int or float
+        Hz; a whole number.
     name : str
         Of the recording, for messages.
     min_samples, augment :
@@ -206,24 +274,39 @@ def make_waveform(
     Raises
     ------
     InputError
-        When there is no sample, one is not a number, or there are too few. ``SilentError`` when all are alike.
+        When there is no sample, one is not a number, there are too few, the shape or rate cannot be right, or the
+        channels cancel each other: their average has less than 1 % of their power, so that mostly noise would be
+        judged. ``SilentError`` when all samples are alike.
 
     Example
     -------
     >>> make_waveform(torch.rand(8000), 8000, "a call").shape
     torch.Size([16000])
     """
-    if signal.dim() not in (1, 2) or not signal.numel() or sample_rate <= 0:
+    shape = f"samples of shape {list(signal.shape)}; the shape is [time] or [time, channels]"
+    if signal.dim() not in (1, 2) or not signal.numel():
+        raise InputError(f"{name}: {shape}")
+    if signal.dim() == 2 and len(signal) < signal.shape[1]:
+        raise InputError(f"{name}: too short, or time and channels the wrong way round: {shape}")
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
         raise InputError(
-            f"{name}: samples of shape {list(signal.shape)} at {sample_rate} Hz; give [time] or [time, channels]"
+            f"{name}: a sample rate of {sample_rate} Hz; it is a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
         )
-    if not torch.isfinite(signal).all():
-        raise InputError(f"{name}: holds samples that are not numbers; convert the file anew")
-    if signal.dim() == 2:
-        signal = signal.mean(1)
-    if signal.max() - signal.min() <= SILENCE:
-        raise SilentError(f"{name}: silent; there is nothing to classify")
-    waveform = to_mono_16k(signal, sample_rate)
+    mixer = _Mixer()
+    for block in (signal if signal.dim() == 2 else signal[:, None]).split(BLOCK):
+        mixer.add(block)
+    return _finish(mixer.mix(name), int(sample_rate), name, min_samples, augment)
+
+
+def _finish(
+    mono: torch.Tensor,
+    sample_rate: int,
+    name: str,
+    min_samples: int,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None,
+) -> torch.Tensor:
+    """Resample, augment and normalise."""
+    waveform = to_mono_16k(mono, sample_rate)
     if augment:
         waveform = augment(waveform)
     if len(waveform) < min_samples:

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
-from math import exp, nan
+from math import exp, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from antideepfake.errors import InputError
 from antideepfake.inference.packing import can_pack, pack_linears
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.metadata import ModelMetadata
+from antideepfake.protocol.probe import scale_integers
 from antideepfake.typicality import TYPICALITY, Typicality, read_typicality
 
 logger = get_logger(__name__)
@@ -86,7 +87,7 @@ class FileScore:
     @property
     def decision(self) -> str:
         """``real`` when the score is at or above the threshold, else ``fake``; empty for a file without a score."""
-        if self.error:
+        if self.error or not isfinite(self.score):
             return ""
         return "real" if self.score >= self.threshold else "fake"
 
@@ -106,17 +107,32 @@ class _Items(Dataset):
 
 
 def _read_item(item: Item, index: int, min_samples: int) -> tuple[str, torch.Tensor | str]:
-    name = f"item {index}" if isinstance(item, tuple) else os.fspath(item)
+    name = f"item {index}"
     try:
-        if isinstance(item, tuple):
-            samples, sample_rate = item
-            signal = torch.as_tensor(samples)
-            if not signal.is_floating_point():
-                signal = signal / -torch.iinfo(signal.dtype).min  # 16-bit integers and the like: to [-1, 1)
-            return name, make_waveform(signal.float(), sample_rate, name, min_samples)
-        return name, read_waveform(item, min_samples=min_samples)
+        if isinstance(item, (str, os.PathLike)):
+            name = os.fspath(item)
+            return name, read_waveform(item, min_samples=min_samples)
+        samples, sample_rate = item
+        return name, make_waveform(_to_signal(samples, name), sample_rate, name, min_samples)
     except InputError as error:
         return name, str(error)
+    except Exception as error:  # whatever the item is, it must not stop the others
+        return name, f"{name}: neither a path nor a pair of samples and their rate ({type(error).__name__}: {error})"
+
+
+def _to_signal(samples: Any, name: str) -> torch.Tensor:
+    """Turn an array, a tensor or a list into a float32 tensor; integers, of any width, are scaled to [-1, 1)."""
+    if isinstance(samples, torch.Tensor):
+        samples = samples.detach().cpu()
+        samples = (samples.float() if samples.is_floating_point() else samples).numpy()
+    array = np.asarray(samples)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{name}: samples of type {array.dtype}; they are floats or integers")
+    if array.dtype.kind != "f":
+        return torch.from_numpy(scale_integers(array))
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused
+        # a copy: torch takes neither negative strides nor the byte order of other machines
+        return torch.from_numpy(np.array(array, np.float32, order="C"))
 
 
 class Detector(EncoderClassifier):
@@ -173,7 +189,11 @@ class Detector(EncoderClassifier):
 
     @torch.inference_mode()
     def score_files(
-        self, items: Iterable[Item], batch_seconds: float = 16.0, num_workers: int = 0, progress: bool = False
+        self,
+        items: Iterable[Item] | str | os.PathLike,
+        batch_seconds: float = 16.0,
+        num_workers: int = 0,
+        progress: bool = False,
     ) -> Iterator[FileScore]:
         """Score recordings in their order; one that cannot be read is reported and does not stop the others.
 
@@ -181,8 +201,8 @@ class Detector(EncoderClassifier):
         ---------
         items : iterable
             Paths of audio files of any format, rate and number of channels; or pairs of samples and their rate in Hz,
-            samples being an array or tensor of shape [time] or [time, channels]. There may be more of them than fit
-            into memory, if ``num_workers`` is 0.
+            samples being an array or tensor of shape [time] or [time, channels], of floats or integers. There may be
+            more of them than fit into memory, if ``num_workers`` is 0. A single path stands for a list of it.
         batch_seconds : float
             Audio in a batch, padding included, in seconds. On a CPU more than 16 gain nothing but need more memory; a
             GPU wants 100 or more. A single longer file makes a batch of its own.
@@ -196,6 +216,8 @@ class Detector(EncoderClassifier):
         FileScore
             One for each item.
         """
+        if isinstance(items, (str, os.PathLike)):
+            items = [items]
         min_samples = self.mods["embedding_model"].front_end.receptive_field
         total = len(items) if isinstance(items, Sized) else None
         waveforms = _read(items, min_samples, num_workers)
@@ -244,7 +266,12 @@ class Detector(EncoderClassifier):
         vectors = embeddings.float().cpu().numpy()
         far = self.typicality.is_far(vectors).tolist() if self.typicality else [False] * len(vectors)
         for (index, _), (fake, real), is_far, vector in zip(batch, logits, far, vectors, strict=True):
-            yield index, FileScore(window[index][0], (fake, real), threshold, "", calibration, is_far, vector)
+            name = window[index][0]
+            if isfinite(real - fake):
+                yield index, FileScore(name, (fake, real), threshold, "", calibration, is_far, vector)
+            else:
+                error = f"{name}: the detector's output for it is not a finite number"
+                yield index, FileScore(name, (nan, nan), threshold, error)
 
 
 def _read(items: Iterable[Item], min_samples: int, num_workers: int) -> Iterator[tuple[str, torch.Tensor | str]]:

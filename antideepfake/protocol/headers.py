@@ -11,11 +11,15 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from antideepfake.protocol.containers import is_placeholder
+from antideepfake.protocol.pieces import skip_id3
+
 HEAD = 4096  # bytes read at the start of a file
 PCM, FLOAT = 1, 3  # format tags of wav
-UNKNOWN_LENGTH = 0xFFFFFFFF  # what a program writes that streams a wav and cannot go back to its header
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; no recording has another, and a damaged header may say anything
 
 POLYNOMIAL = 0x8005  # of the check sum of flac's frames: 16 bits, most significant first, starting from 0
+LONGEST_FRAME = 1 << 21  # bytes of a flac frame, at most, in practice: 65,535 samples of eight channels of 32 bits
 BLOCK = 256  # bytes that go through the check sum at once
 
 
@@ -70,16 +74,20 @@ def read_header(path: str | os.PathLike) -> Header | None:
     """
     try:
         str(path).encode()  # a protocol could not hold a name that is not UTF-8
+        if not os.path.isfile(path):  # a folder, or a named pipe, which would keep us waiting
+            return None
         with open(path, "rb", buffering=0) as file:
             head, size = file.read(HEAD), os.fstat(file.fileno()).st_size
             if head[:4] == b"fLaC":
-                return _read_flac(head, file, size)
-            return _read_wav(head, size) if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else None
-    except (OSError, UnicodeEncodeError):  # no such file, a folder, a failing disk
+                header = _read_flac(head, file, size)
+            else:
+                header = _read_wav(head, file, size) if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else None
+            return header if header and LOWEST_RATE <= header.sample_rate <= HIGHEST_RATE else None
+    except (OSError, ValueError):  # no such name, a failing disk
         return None
 
 
-def _read_wav(head: bytes, size: int) -> Header | None:
+def _read_wav(head: bytes, file: BinaryIO, size: int) -> Header | None:
     """As in Microsoft's and IBM's `Multimedia Programming Interface and Data Specifications 1.0`, 1991."""
     position, header = 12, None
     while position + 8 <= len(head):
@@ -92,10 +100,21 @@ def _read_wav(head: bytes, size: int) -> Header | None:
             encoding = "PCM_F" if tag == FLOAT else "PCM_U" if bits == 8 else "PCM_S"
             header = (rate, channels, encoding, bits)
         if name == b"data":
-            whole = header and length != UNKNOWN_LENGTH and position + 8 + length <= size and length >= step
-            return Header(length // step, *header) if header and whole else None
+            end = position + 8 + length
+            is_whole = header and step <= length <= size - position - 8 and not is_placeholder(length)
+            if not header or not is_whole or _is_followed(file, end + length % 2, size):
+                return None
+            return Header(length // step, *header)
         position += 8 + length + length % 2
     return None
+
+
+def _is_followed(file: BinaryIO, end: int, size: int) -> bool:
+    """Tell whether another wav file follows, joined to the first."""
+    if end + 12 > size:
+        return False
+    file.seek(end)
+    return file.read(4) == b"RIFF"
 
 
 def _read_flac(head: bytes, file: BinaryIO, size: int) -> Header | None:
@@ -119,6 +138,69 @@ def _read_flac(head: bytes, file: BinaryIO, size: int) -> Header | None:
             return Header(total, rate, channels, "FLAC", bits)
         start = end.rfind(b"\xff\xf8", 0, start + 1)
     return None
+
+
+def count_flac(file: BinaryIO, size: int) -> int:
+    """Count the samples of a flac file from the header of its last frame, which has its number and size.
+
+    Arguments
+    ---------
+    file : file
+        Open for reading bytes.
+    size : int
+        Of the file, in bytes.
+
+    Returns
+    -------
+    int
+        Samples of one channel; 0 where the file does not end with a whole frame.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "a.flac"
+    >>> soundfile.write(path, [0.0] * 8000, 16000)
+    >>> with open(path, "rb") as file:
+    ...     count_flac(file, path.stat().st_size)
+    8000
+    """
+    file.seek(skip_id3(file) + 10)
+    block = int.from_bytes(file.read(2), "big")
+    file.seek(max(size - 128, 0))
+    if file.read(3) == b"TAG":  # ID3v1
+        size -= 128
+    start = max(size - LONGEST_FRAME, 0)
+    file.seek(start)
+    end = file.read(size - start)
+    place = len(end)
+    while (place := max(end.rfind(b"\xff\xf8", 0, place + 1), end.rfind(b"\xff\xf9", 0, place + 1))) >= 0:
+        count = _read_frame(end[place : place + 32], block)
+        if count and _check_sum(end[place:]) == 0:
+            return count
+    return 0
+
+
+def _read_frame(frame: bytes, block: int) -> int:
+    """Give how many samples there are up to the end of a frame, by its header (RFC 9639, section 9.1); 0 if it is none.
+
+    ``block`` is the number of samples in all frames but the last.
+    """
+    code = frame[2] >> 4 if len(frame) > 6 else 0
+    width = 8 - (frame[4] ^ 0xFF).bit_length() if code else 0  # ones at the start: bytes of the number, 0 means 1
+    if not code or width in (1, 8):
+        return 0
+    tail = 4 + max(width, 1)
+    number = frame[4] & (0x7F >> width)
+    for byte in frame[5:tail]:
+        number = number << 6 | byte & 0x3F
+    if code == 6:
+        samples = frame[tail] + 1
+    elif code == 7:
+        samples = int.from_bytes(frame[tail : tail + 2], "big") + 1
+    else:
+        samples = 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
+    # where all blocks are of one size, frames are numbered; else their first samples
+    return (number if frame[1] & 1 else number * block) + samples
 
 
 def _make_tables() -> np.ndarray:

@@ -2,29 +2,42 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 
 from antideepfake.errors import InputError
 
-AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
+# suffixes of files that are decoded, and of those that are not yet but look like recordings
+AUDIO_SUFFIXES = {
+    *(".wav", ".wave", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au", ".snd"),
+    *(".caf", ".w64", ".rf64", ".bwf", ".sph", ".nist", ".voc"),
+}
+RECORDING_SUFFIXES = AUDIO_SUFFIXES | {
+    *(".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".3gpp", ".3g2", ".aac", ".adts", ".amr", ".awb", ".webm"),
+    *(".weba", ".mka", ".mkv", ".wma", ".wmv", ".asf", ".avi", ".flv", ".mpg", ".mpeg", ".ogv", ".ogx", ".spx"),
+    *(".ra", ".rm", ".ape", ".wv", ".tta", ".mpc", ".ac3", ".eac3", ".dts", ".dsf", ".dff", ".alac", ".qcp", ".silk"),
+}
 
 
-def walk_audio(folder: str | os.PathLike) -> Iterator[str]:
-    """Give the audio files below a folder one by one, at any depth.
+def walk_audio(folder: str | os.PathLike, suffixes: Set[str] = frozenset(RECORDING_SUFFIXES)) -> Iterator[str]:
+    """Give the files below a folder that look like recordings one by one, at any depth.
 
-    Nothing is held but the names of one folder and of those above it, so that ten million files may come by.
+    Nothing is held but the names of one folder and of those above it, and the number of each folder, so that ten
+    million files may come by.
 
     Arguments
     ---------
     folder : str or Path
-        Where to look. Links are followed.
+        Where to look. Links are followed, but no folder is entered twice.
+    suffixes : set of str
+        Those of recordings, lower case; upper case is taken too. The default has those that are not decoded yet, so
+        that they come out as files that cannot be read and not at all.
 
     Yields
     ------
     str
-        Paths that begin with ``folder``, sorted as whole paths by code point: ``a-b/x.wav`` before ``a/x.wav``.
-        Suffixes are those of ``AUDIO_SUFFIXES``, upper or lower case. Hidden files and folders are passed over.
+        Paths that begin with ``folder``, sorted as whole paths by code point: ``a-b/x.wav`` before ``a/x.wav``. A
+        folder that may not be read comes in the place of its files. Hidden files and folders are passed over.
 
     Example
     -------
@@ -36,19 +49,51 @@ def walk_audio(folder: str | os.PathLike) -> Iterator[str]:
     ['a-b/x.FLAC', 'a/x.wav']
     """
     folder = os.fspath(folder)
-    with os.scandir(folder) as entries:
-        # a folder's name with its slash, so that the order of names is the order of paths
-        names = sorted(entry.name + "/" * entry.is_dir() for entry in entries if not entry.name.startswith("."))
+    yield from _walk(folder, suffixes, os.path.realpath(folder), set())
+
+
+def _walk(folder: str, suffixes: Set[str], root: str, entered: set[tuple[int, int]]) -> Iterator[str]:
+    try:
+        state = os.stat(folder)
+        if (state.st_dev, state.st_ino) in entered:
+            return
+        entered.add((state.st_dev, state.st_ino))
+        with os.scandir(folder) as entries:
+            # a folder's name with its slash, so that the order of names is the order of paths
+            names = sorted(
+                entry.name + "/" * _is_folder(entry)
+                for entry in entries
+                if not entry.name.startswith(".") and not _leads_inside(entry, root)
+            )
+    except OSError:
+        yield folder
+        return
     for name in names:
         path = os.path.join(folder, name)
         if name.endswith("/"):
-            yield from walk_audio(path)
-        elif os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES:
+            yield from _walk(path, suffixes, root, entered)
+        elif os.path.splitext(name)[1].lower() in suffixes:
             yield path
 
 
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _leads_inside(entry: os.DirEntry, root: str) -> bool:
+    """Tell whether an entry is a link to a folder below ``root`` whose files come under their own names."""
+    if not entry.is_symlink() or not _is_folder(entry):
+        return False
+    target = os.path.realpath(entry.path)
+    below = os.path.relpath(target, root)
+    return target == root or not any(part.startswith(".") for part in below.split(os.sep))
+
+
 def find_audio(folder: str | os.PathLike) -> list[Path]:
-    """List the audio files below a folder, at any depth.
+    """List the files below a folder that look like recordings, at any depth.
 
     Arguments
     ---------
@@ -76,7 +121,7 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
         raise InputError(f"{folder}: no such folder")
     files = [Path(path) for path in walk_audio(folder)]
     if not files:
-        raise InputError(f"{folder}: holds no audio; files must end in {', '.join(sorted(AUDIO_SUFFIXES))}")
+        raise InputError(f"{folder}: holds no audio; files must end in .wav, .flac, .mp3, .ogg or the like")
     return files
 
 
@@ -123,10 +168,12 @@ def walk_layout(corpus: Path, layout: str, describe: Callable[..., Mapping[str, 
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder; the corpus has its files in {root}{layout}")
     pattern = _compile(layout)
-    for path in walk_audio(folder):
+    for path in walk_audio(folder, AUDIO_SUFFIXES):
         path = path.removeprefix(root)
         match = pattern.fullmatch(path)
         try:
+            if os.path.isdir(root + path):
+                raise InputError("a folder that may not be read")
             if not match:
                 raise InputError(f"not named as {layout}")
             row = {**describe(**match.groupdict()), "Path": path}

@@ -26,6 +26,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 from tqdm import tqdm
 
@@ -86,10 +87,12 @@ def cut_segments(corpus: Path, segments: list[tuple[str, str, int, int]], quiet:
     for recording, members in groupby(sorted(missing, key=lambda segment: segment[1]), key=lambda segment: segment[1]):
         try:
             with open_audio(corpus / f"KAGGLE/AUDIO/{recording}.wav") as file:
-                samples, rate = file.read(dtype="int16", always_2d=True), file.samplerate
+                rate = file.samplerate
+                blocks = [(block * 32768).clip(-32768, 32767).astype(np.int16) for block in file.blocks()]
         except InputError as error:
             print(f"warning: {error}; its segments are left out", file=sys.stderr)
             continue
+        samples = np.concatenate(blocks)
         for name, _, start, end in members:
             progress.update()
             part = samples[max(start, 0) : end]

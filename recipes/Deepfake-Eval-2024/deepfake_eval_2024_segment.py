@@ -27,6 +27,7 @@ from tqdm import tqdm
 from antideepfake.errors import InputError, run_program
 from antideepfake.files import atomic_path
 from antideepfake.protocol import open_audio
+from antideepfake.protocol.probe import AudioFile
 from antideepfake.protocol.walk import AUDIO_SUFFIXES
 
 DURATIONS = (4, 10, 13, 30, 50)  # seconds
@@ -85,10 +86,9 @@ def cut(path: Path, folders: dict[int, Path]) -> None:
             shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
             part.mkdir(parents=True)
         with open_audio(path) as file, ExitStack() as stack:
-            frames, rate = 0, file.samplerate
+            rate = file.samplerate
             writers: dict[int, soundfile.SoundFile] = {}
-            for second, block in enumerate(_read_seconds(file, path)):
-                frames += len(block)
+            for second, block in enumerate(_read_seconds(file)):
                 for seconds, part in parts.items():
                     if second % seconds == 0:
                         if seconds in writers:
@@ -96,8 +96,6 @@ def cut(path: Path, folders: dict[int, Path]) -> None:
                         name = part / f"{second // seconds + 1}.flac"
                         writers[seconds] = stack.enter_context(soundfile.SoundFile(name, "w", rate, 1, "PCM_16"))
                     writers[seconds].write(block.mean(1))
-            if frames < file.frames:
-                raise InputError(f"{path}: truncated; {file.frames - frames} of {file.frames} samples are missing")
         for seconds, part in parts.items():
             os.replace(part, folders[seconds])
     finally:
@@ -105,13 +103,16 @@ def cut(path: Path, folders: dict[int, Path]) -> None:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _read_seconds(file: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
+def _read_seconds(file: AudioFile) -> Iterator[np.ndarray]:
     """Read a second at a time; the last may be shorter."""
-    try:
-        while len(block := file.read(file.samplerate, dtype="float32", always_2d=True)):
-            yield block
-    except soundfile.LibsndfileError:
-        raise InputError(f"{path}: cannot be read: damaged or truncated") from None
+    read = np.empty((0, file.channels), np.float32)
+    for block in file.blocks():
+        read = np.concatenate([read, block])
+        for _ in range(len(read) // file.samplerate):
+            yield read[: file.samplerate]
+            read = read[file.samplerate :]
+    if len(read):
+        yield read
 
 
 def segment_recording(corpus: Path, path: str, durations: Sequence[int]) -> str:

@@ -7,6 +7,9 @@
     fake/some_tts/d.ogg         generator some_tts
     fake/some_tts/alice/e.wav   generator some_tts in the voice of alice
 
+The folders may also be called ``bonafide/`` and ``spoof/``, in upper or lower case. Files that look like recordings and
+cannot be read are left out and listed.
+
 Where there are folders, the split keeps each speaker (or generator) in one of train, valid and test. Where there are
 none, or too few to divide, utterances are divided at random, with a warning: figures on such a test set flatter.
 """
@@ -31,6 +34,8 @@ from antideepfake.protocol import (
     read_report,
 )
 
+FOLDERS = {"fake": {"fake", "spoof"}, "real": {"real", "bonafide", "bona-fide", "bona_fide"}}  # names, in lower case
+
 
 def find_utterances(data_folder: Path) -> list[dict[str, str]]:
     """List the audio files below ``real/`` and ``fake/``, sorted by path.
@@ -38,7 +43,7 @@ def find_utterances(data_folder: Path) -> list[dict[str, str]]:
     Arguments
     ---------
     data_folder : Path
-        Holds both.
+        Holds both, under a name of ``FOLDERS`` in upper or lower case; where there are several for one label, all.
 
     Returns
     -------
@@ -53,9 +58,14 @@ def find_utterances(data_folder: Path) -> list[dict[str, str]]:
     data_folder = data_folder.absolute()
     if not data_folder.is_dir():
         raise InputError(f"{data_folder}: no such folder; --data_folder names the one that holds real/ and fake/")
-    files = {label: find_audio(data_folder / label) for label in ("fake", "real")}
+    files = {label: _find_files(data_folder, label) for label in FOLDERS}
     speakers = {folders[0] for path in files["real"] if (folders := _folders(path, data_folder))}
     return [row for label in files for row in _rows(label, files[label], speakers, data_folder)]
+
+
+def _find_files(data_folder: Path, label: str) -> list[Path]:
+    folders = sorted(folder for folder in data_folder.iterdir() if folder.name.lower() in FOLDERS[label])
+    return [path for folder in folders or [data_folder / label] for path in find_audio(folder)]
 
 
 def _folders(path: Path, data_folder: Path) -> tuple[str, ...]:

@@ -366,3 +366,32 @@ def test_the_table_calls_a_score_at_the_threshold_real(program):
     lines = program.format_scores([("a", 0.5, False), ("b", 0.49, False)], 0.5).splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["real", "fake"]
     assert lines[-1] == "2 scored: 1 real, 1 fake (score at or above 0.50: real)"
+
+
+def test_a_folder_of_a_phone_is_scored_or_listed(run, model_folder, tmp_path, write_audio, capsys):
+    calls = tmp_path / "calls"
+    write_audio(calls / "1.wav")
+    write_audio(calls / "2.aiff")
+    (calls / "3.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+    (calls / "4.amr").write_bytes(b"#!AMR\n" + bytes(100))
+    os.symlink("..", calls / "up")
+    assert run(model_folder, calls, "a" * 300 + ".wav") == 1
+    out, err = capsys.readouterr()
+    assert "2 scored" in out
+    assert "3.m4a: AAC/MP4 audio, which is not supported yet" in err and "4.amr: AMR audio" in err
+    assert "File name too long" in err and "3 files skipped" in err
+
+
+def test_an_empty_text_is_no_folder(run, model_folder, capsys):
+    assert run(model_folder, "") == 2
+    assert "an input is an empty text" in capsys.readouterr().err
+
+
+def test_a_score_that_is_not_finite_is_neither_written_nor_counted(run, model_folder, tmp_path, write_audio, capsys):
+    write_audio(tmp_path / "a/good.wav")
+    write_audio(tmp_path / "a/huge.wav", 1e30 * np.random.default_rng(1).standard_normal(8000), subtype="FLOAT")
+    assert run(model_folder, tmp_path / "a") == 1
+    out, err = capsys.readouterr()
+    assert "1 scored" in out and "nan" not in out
+    assert "huge.wav: holds samples beyond" in err
+    assert "huge" not in Path("scores.csv").read_text()

@@ -86,7 +86,7 @@ def test_what_is_done_is_not_done_again(corpus, segmenter, monkeypatch):
     """An interrupted run would begin anew; a half-written folder pass for a whole one."""
     folder = corpus / CORPUS / "segments/4s"
     with monkeypatch.context() as patch:
-        patch.setattr(segmenter, "_read_seconds", lambda file, path: iter([np.zeros((RATE, 1)), 1 / 0]))
+        patch.setattr(segmenter, "_read_seconds", lambda file: iter([np.zeros((RATE, 1)), 1 / 0]))
         with pytest.raises(ZeroDivisionError):
             segmenter.segment_deepfake_eval_2024(corpus, durations=(4,), quiet=True)
     assert not list(folder.glob("*.*"))

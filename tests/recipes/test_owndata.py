@@ -203,3 +203,23 @@ def test_help_ends_with_an_example(recipe, monkeypatch, capsys):
     """The first thing a user types would fail or not show how to begin."""
     assert _run(recipe, monkeypatch, "--help") == 0
     assert capsys.readouterr().out.strip().splitlines()[-2] == "example:"
+
+
+def test_folders_by_the_other_names_of_the_classes_are_taken(recipe, tmp_path, write_audio):
+    for name in ("Real/ann/a.wav", "bonafide/ann/b.wav", "FAKE/ann/c.wav", "Spoof/tts/d.wav", "other/e.wav"):
+        write_audio(tmp_path / name)
+    rows = recipe.find_utterances(tmp_path)
+    assert [(row["ID"], row["Label"], row["Attack"], row["Speaker"]) for row in rows] == [
+        ("OwnData-FAKE-ann-c", "fake", "-", "ann"),
+        ("OwnData-Spoof-tts-d", "fake", "tts", "tts"),
+        ("OwnData-Real-ann-a", "real", "-", "ann"),
+        ("OwnData-bonafide-ann-b", "real", "-", "ann"),
+    ]
+
+
+def test_recordings_that_are_not_decoded_yet_are_left_out_and_listed(recipe, tmp_path, make_corpus):
+    make_corpus(tmp_path / "data")
+    (tmp_path / "data/fake/call.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+    report = recipe.prepare_owndata(tmp_path / "data", tmp_path / "p.csv", quiet=True)
+    assert [row["id"] for row in report.left_out] == ["OwnData-fake-call"]
+    assert report.left_out[0]["reason"].startswith("AAC/MP4 audio, which is not supported yet; convert it")

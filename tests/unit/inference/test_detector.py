@@ -1,6 +1,7 @@
 """The detector from Python: files in, scores out, in order."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -297,3 +298,73 @@ def test_digests_tell_models_and_precisions_apart(self_supervised, model_folder,
     loaded += [load_detector(model_folder)]
     assert len({detector.weights_digest() for detector in loaded}) == 3
     assert load_detector(self_supervised).weights_digest() == loaded[0].weights_digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda samples: samples[::-1][::-1],
+        lambda samples: np.asfortranarray(np.stack([samples, samples], 1))[:, ::-1],
+        lambda samples: samples.astype(">f8"),
+        lambda samples: samples.astype(np.float16).astype(">f2"),
+        lambda samples: (samples * 32768).astype(">i2"),
+        lambda samples: (samples * 128 + 128).round().astype(np.uint8),
+        lambda samples: torch.from_numpy(samples).bfloat16(),
+        lambda samples: torch.from_numpy(samples).requires_grad_(),
+        lambda samples: samples.tolist(),
+    ],
+)
+def test_samples_of_any_memory_layout_and_type_are_scored(detector, change):
+    samples = 0.2 * np.random.default_rng(1).standard_normal(16000)
+    whole, changed = detector.score_files([(samples, 16000), (change(samples), 16000.0)])
+    assert not changed.error
+    assert changed.score == pytest.approx(whole.score, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ((np.ones(16000, bool), 16000), "samples of type bool"),
+        ((np.ones(16000, complex), 16000), "samples of type complex128"),
+        ((np.array([None] * 16000), 16000), "samples of type object"),
+        ((np.random.default_rng(1).standard_normal((1, 16000)), 16000), r"\[time, channels\]"),
+        ((np.random.default_rng(1).standard_normal((2, 16000)), 16000), r"shape \[2, 16000\]"),
+        ((np.zeros((2, 3, 4)), 16000), r"shape \[2, 3, 4\]"),
+        ((np.random.default_rng(1).standard_normal(16000), 16000.5), "sample rate of 16000.5 Hz"),
+        ((np.random.default_rng(1).standard_normal(16000), "16k"), "item 1: neither"),
+        ((np.random.default_rng(1).standard_normal(16000),), "item 1: neither"),
+        ((1e30 * np.random.default_rng(1).standard_normal(16000), 16000), "beyond 1e"),
+        ((1e300 * np.random.default_rng(1).standard_normal(16000), 16000), "not numbers"),
+        (None, "item 1: neither"),
+        (7, "item 1: neither"),
+        ("", "an empty name"),
+        ("a" * 300, "File name too long"),
+    ],
+)
+def test_an_item_that_cannot_be_scored_is_a_result_with_an_error(detector, item, said):
+    good = (0.1 * np.random.default_rng(1).standard_normal(16000), 16000)
+    first, bad, last = detector.score_files([good, item, good])
+    assert re.search(said, bad.error) and bad.decision == ""
+    assert first.score == last.score and not first.error
+
+
+def test_a_single_path_is_scored(detector, tmp_path, write_audio):
+    path = write_audio(tmp_path / "a.wav")
+    assert [result.path for result in detector.score_files(str(path))] == [str(path)]
+    assert [result.path for result in detector.score_files(path)] == [str(path)]
+
+
+def test_a_score_that_is_not_finite_is_an_error(detector, monkeypatch):
+    encode = detector.encode_batch
+
+    def spoil(waveforms, lengths):
+        embeddings = encode(waveforms, lengths)
+        embeddings[0] = float("nan")
+        return embeddings
+
+    monkeypatch.setattr(detector, "encode_batch", spoil)
+    items = [(0.1 * np.random.default_rng(1).standard_normal(size), 16000) for size in (8000, 16000)]
+    bad, good = detector.score_files(items)
+    assert "not a finite number" in bad.error and bad.decision == "" and np.isnan(bad.score)
+    assert not good.error and np.isfinite(good.score)
+    assert FileScore("a", (0.0, float("inf")), 0.0).decision == ""

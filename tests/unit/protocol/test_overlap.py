@@ -1,5 +1,6 @@
 """The guard against leakage: what a test set and training data share is found and cannot be overlooked."""
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_the_same_recording_under_another_name_and_format(tmp_path, rng, capsys)
 
 def test_a_long_file_is_hashed_whole(tmp_path, rng, monkeypatch):
     """Files would be the same that begin alike."""
-    monkeypatch.setattr("antideepfake.protocol.overlap.BLOCK", 1000)
+    monkeypatch.setattr(importlib.import_module("antideepfake.protocol.probe"), "BLOCK", 1000)
     samples = rng.uniform(-0.9, 0.9, 3500)
     _write(tmp_path, "a.wav", samples)
     _write(tmp_path, "b.wav", np.concatenate([samples[:-1], [-samples[-1]]]))

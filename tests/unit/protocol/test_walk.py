@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import find_audio, walk_audio, walk_layout
+from antideepfake.protocol import find_audio, probe, walk_audio, walk_layout
 
 NAME = st.text(st.sampled_from("aB-._ é"), min_size=1, max_size=6).map(lambda text: text.strip(". ") or "a")
 
@@ -58,6 +58,58 @@ def test_links_to_folders_are_followed(tmp_path):
     (tmp_path / "corpus").mkdir()
     os.symlink(tmp_path / "disk", tmp_path / "corpus" / "part")
     assert list(walk_audio(tmp_path / "corpus")) == [f"{tmp_path}/corpus/part/a.wav"]
+
+
+def test_whatever_looks_like_a_recording_is_found(tmp_path):
+    """Guards against passing over half of a folder that a phone left."""
+    names = ["a.m4a", "b.amr", "c.WebM", "d.aac", "e.3gp", "f.wma", "g.aiff", "h.au", "i.caf", "j.w64", "k.mp4"]
+    for name in [*names, "notes.txt", "picture.jpg", "scores.csv"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in find_audio(tmp_path)] == names
+
+
+def test_a_layout_passes_over_what_a_corpus_was_decoded_from(tmp_path):
+    for name in ("a.wav", "a.m4a"):
+        (tmp_path / name).touch()
+    assert [row["Path"] for row in walk_layout(tmp_path, "{name}.wav", lambda name: {"ID": name})] == ["a.wav"]
+
+
+def test_links_to_folders_above_or_beside_give_every_file_once(tmp_path):
+    for name in ("a/x.wav", "b/y.wav", "z.wav", "b/.hidden/h.wav"):
+        (tmp_path / "l" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "l" / name).touch()
+    root = tmp_path / "l"
+    for link, target in {"a/up": "..", "a/b": "../b", "b/a": "../a", "a/self": "self", "b/h": ".hidden"}.items():
+        os.symlink(target, root / link)
+    os.symlink("loop.wav", root / "loop.wav")
+    found = [path.removeprefix(f"{root}/") for path in walk_audio(root)]
+    assert found == ["a/x.wav", "b/h/h.wav", "b/y.wav", "loop.wav", "z.wav"]
+    assert [path.removeprefix(f"{root}/") for path in walk_audio(root / "a")] == [
+        f"{root}/a/b/h/h.wav".removeprefix(f"{root}/"),
+        "a/b/y.wav",
+        "a/up/loop.wav",
+        "a/up/z.wav",
+        "a/x.wav",
+    ]
+
+
+def test_a_folder_that_may_not_be_read_comes_in_the_place_of_its_files(tmp_path, monkeypatch):
+    for name in ("a/x.wav", "b/y.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def refuse(folder):
+        if os.fspath(folder).rstrip("/").endswith("/a"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert list(walk_audio(tmp_path)) == [f"{tmp_path}/a/", f"{tmp_path}/b/y.wav"]
+    with pytest.raises(InputError, match=r"a/?: cannot be read: Permission denied"):
+        probe(f"{tmp_path}/a/")
+    rows = list(walk_layout(tmp_path, "{folder}/{name}.wav", lambda folder, name: {"ID": name}))
+    assert [row.get("Reason") for row in rows] == ["a folder that may not be read", None]
 
 
 def test_layout_tells_fields_and_refuses_the_rest(tmp_path):
