@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """Turn score files into figures: error rates with their intervals, by any column, of one system or several.
 
-SCORES is a score file of tools/score.py or of the released code (ID,Score,Label), or with --protocol a submission to
-ASVspoof 5 or an Arena. Several are several systems: all are held against the first on the utterances that they share.
+SCORES is a score file of tools/score.py or of the released code (ID,Score,Label), a file with the four columns of
+ASVspoof 2019 and AASIST (name attack key score), or with --protocol a submission to ASVspoof 5 or an Arena. Several
+files are several systems: each is compared with the first on the utterances that both have.
 --output takes a page to send to a colleague (report.html), metrics.json, metrics.csv, tables in Markdown and LaTeX, and
 a picture.
 """
@@ -24,6 +25,7 @@ from antideepfake.protocol import (
     read_corpora,
     read_protocol,
     tell_corpora,
+    text_encoding,
 )
 from antideepfake.scoring import (
     AsvScores,
@@ -37,33 +39,49 @@ from antideepfake.scoring import (
     read_scores,
     split_generators,
 )
-from antideepfake.scoring.submissions import file_names, read_submission
+from antideepfake.scoring.submissions import find_utterances, read_submission
 
 CORPORA = read_corpora(Path(__file__).resolve().parents[1] / "recipes")
 
 
 def read_system(path: str, protocol: pd.DataFrame | None) -> tuple[pd.DataFrame, int]:
     """Read scores, with labels and further columns from a protocol; gives how many utterances one of the two lacks."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        is_score_file = "," in file.readline()
+    with open(path, encoding=text_encoding(path), errors="replace") as file:
+        is_score_file = bool({"ID", "Score", "Label"} & set(file.readline().strip().split(",")))
+    scores = read_scores(path) if is_score_file else read_submission(path)
     if protocol is None:
-        if not is_score_file:
+        if "Label" not in scores:
             raise InputError(f"{path}: names and scores alone; --protocol tells what they are of")
-        return read_scores(path), 0
+        return (scores if is_score_file else name_rows(scores)), 0
     if is_score_file:
-        scores, key = read_scores(path).drop(columns="Label"), "ID"
-    else:  # a submission to an evaluation has the names of files
-        scores, key = read_submission(path), "Name"
-        protocol = protocol.assign(Name=list(file_names(protocol)))
-    columns = [column for column in protocol if column == key or column not in scores]
-    joined = scores.merge(protocol[columns], on=key)
-    if joined.empty:
+        rows = pd.Index(protocol["ID"]).get_indexer(pd.Index(scores["ID"]))
+    elif "Name" in scores:
+        rows = find_utterances(scores["Name"].tolist(), protocol, path)
+    else:
+        raise InputError(f"{path}: has no names to find in the protocol; its labels are enough without --protocol")
+    known = rows >= 0
+    if not known.any():
         raise InputError(f"{path}: none of its {len(scores)} utterances is in the protocol; is it of the same corpus?")
-    unknown, unscored = len(scores) - len(joined), len(protocol) - len(joined)
+    twice = pd.Series(rows[known]).duplicated()
+    if twice.any():
+        name = protocol["ID"].iloc[rows[known][twice.to_numpy()][0]]
+        raise InputError(
+            f"{path}: {twice.sum()} utterances come a second time, such as '{name}'; keep one line of each"
+        )
+    kept = (scores.drop(columns="Label") if is_score_file else scores[["Score"]])[known].reset_index(drop=True)
+    told = protocol[[column for column in protocol if column not in kept]].iloc[rows[known]].reset_index(drop=True)
+    joined = pd.concat([kept, told], axis=1)
+    unknown, unscored = int((~known).sum()), len(protocol) - len(joined)
     for count, text in ((unknown, "scored utterances are not in the protocol"), (unscored, "of it have no score")):
         if count:
             print(f"{path}: {count} {text}; they are left out", file=sys.stderr)
     return joined, unknown + unscored
+
+
+def name_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """Give the utterances of a submission with labels an ID: the name, or the number of the line among the scores."""
+    names = scores["Name"] if "Name" in scores else [f"line {number}" for number in range(1, len(scores) + 1)]
+    return scores.assign(ID=names)
 
 
 def name_systems(paths: list[str]) -> list[str]:
@@ -93,7 +111,7 @@ def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores
     if args.threshold is not None:
         threshold, source = args.threshold, "as given on the command line"
     by = args.by.split(",") if args.by else []
-    if "Corpus" in by:
+    if "Corpus" in by and "Corpus" not in scores:
         scores["Corpus"] = tell_corpora(scores["ID"], CORPORA).astype(str)
     if "Attack" in scores and metadata.training_generators:
         scores["Generators"] = split_generators(scores, metadata.training_generators)

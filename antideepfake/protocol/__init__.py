@@ -22,6 +22,7 @@ from antideepfake.protocol.table import (
     read_protocol,
     relative_path,
     resolve_path,
+    text_encoding,
     write_parts,
     write_protocol,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "resolve_path",
     "tell_corpora",
     "tell_report",
+    "text_encoding",
     "trace_sources",
     "translate",
     "walk_audio",

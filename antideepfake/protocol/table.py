@@ -4,6 +4,8 @@ Twelve columns in a fixed order (those of the released AntiDeepfake protocols, s
 Path stands for the data folder.
 """
 
+import codecs
+import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -117,7 +119,7 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     Arguments
     ---------
     path : str or Path
-        A UTF-8 file with a header line.
+        A UTF-8 or UTF-16 file with a header line, with or without a byte-order mark.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     Raises
     ------
     InputError
-        When the file is missing or empty, or a row has too many values or one with a line end in it.
+        When the file is missing or empty, or a row has too many values, or one that is too long or has a line end.
 
     Example
     -------
@@ -142,7 +144,14 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
 def _iterate_lines(path: str | os.PathLike, rows: int) -> Iterator[pd.DataFrame]:
     """As :func:`read_lines`, some rows at a time; the first part may be empty."""
     try:
-        with pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, chunksize=rows) as reader:
+        with pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            chunksize=rows,
+            encoding=text_encoding(path),
+        ) as reader:
             for table in reader:
                 yield _check_lines(table, path)
     except InputError:
@@ -167,7 +176,43 @@ def _check_lines(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
         broken = table[column].str.contains("[\r\n]")
         if broken.any():
             raise InputError(f"{path}, line {broken.idxmax()}: the {column} has a line end in it; take it out")
+        long = table[column].str.len() > csv.field_size_limit()  # what Python's csv module reads of what we write
+        if long.any():
+            line, limit = long.idxmax(), csv.field_size_limit()
+            raise InputError(f"{path}, line {line}: the {column} is longer than {limit:,} characters; shorten it")
     return table
+
+
+def text_encoding(path: str | os.PathLike) -> str:
+    """Tell the encoding of a text file: UTF-16 where it begins like that, as editors of Windows write it, else UTF-8.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file. A byte-order mark is not part of the text in the encoding returned.
+
+    Returns
+    -------
+    str
+        As ``open`` takes it.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.csv"
+    >>> _ = path.write_text("ID,Label", encoding="utf-16")
+    >>> text_encoding(path)
+    'utf-16'
+    """
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    if start[:3] == codecs.BOM_UTF8:
+        return "utf-8-sig"
+    # without a mark: the first character of a table is Latin, so one of its two bytes is zero
+    if len(start) > 1 and 0 in start[:2]:
+        return "utf-16-le" if start[1] == 0 else "utf-16-be"
+    return "utf-8"
 
 
 def check_protocol(table: pd.DataFrame, name: str | os.PathLike, first_line: int = 2) -> None:

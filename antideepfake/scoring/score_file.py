@@ -70,6 +70,8 @@ class ScoreWriter:
     def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = (), run: bytes = b"", rank: int = 0) -> None:
         self.path = Path(path)
         self.columns = ["ID", "Score", "Label", *metadata]
+        if repeated := [name for place, name in enumerate(self.columns) if name in self.columns[:place]]:
+            raise InputError(f"the protocol has a column {repeated[0]}, which a score file writes itself; rename it")
         digest = hashlib.blake2b(run + "\0".join(metadata).encode(), digest_size=4).hexdigest()
         self._scored = Parts(self.path, digest, rank)
         self._skipped = Parts(f"{os.fspath(path)}.skipped.csv", digest, rank)

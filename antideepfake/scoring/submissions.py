@@ -1,18 +1,43 @@
-"""The forms in which evaluations take scores: an utterance's file name and its score, a line each."""
+"""Scores in the forms of the field's evaluations: file names and scores, some with attacks and labels."""
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
+from antideepfake.protocol import text_encoding
+from antideepfake.protocol.walk import AUDIO_SUFFIXES
 
 ASVSPOOF5_HEADER = ["filename", "cm-score"]
-FORMS = ("asvspoof5", "speech_df_arena", "anti_spoofing_arena")
+FORMS = ("asvspoof5", "speech_df_arena", "anti_spoofing_arena")  # that are written
+HEADER_COLUMNS = {"filename": "Name", "cm-score": "Score"}  # ASVspoof 5; other columns of track 2 are not read
+SUFFIXES = AUDIO_SUFFIXES | {
+    ".m4a",
+    ".mp4",
+    ".aac",
+    ".aif",
+    ".aiff",
+    ".au",
+    ".caf",
+    ".w64",
+    ".wma",
+    ".webm",
+    ".amr",
+    ".3gp",
+}
+LABEL_WORDS = dict.fromkeys(("bonafide", "bona-fide", "genuine", "real"), "real")
+LABEL_WORDS |= dict.fromkeys(("spoof", "spoofed", "fake"), "fake")
+READABLE = (
+    "the forms that are read: 'name score'; 'name attack key score' (ASVspoof 2019, AASIST); 'score key' or "
+    "'key score'; a header with filename and cm-score (ASVspoof 5, tracks 1 and 2); or a score file with "
+    "ID,Score,Label; key is bonafide or spoof, and blanks, tabs or commas divide the columns"
+)
 
 
 def write_submission(scores: pd.DataFrame, path: str | os.PathLike, form: str) -> None:
@@ -62,43 +87,155 @@ def write_submission(scores: pd.DataFrame, path: str | os.PathLike, form: str) -
 
 
 def read_submission(path: str | os.PathLike) -> pd.DataFrame:
-    """Read scores in any of these forms.
+    """Read scores in one of the usual forms: see ``READABLE``.
 
     Arguments
     ---------
     path : str or Path
-        The file.
+        A UTF-8 or UTF-16 file.
 
     Returns
     -------
     pandas.DataFrame
-        Name (without suffix) and Score.
+        Score and, where the form has them, Name (as it stands in the file), Label and Attack.
 
     Raises
     ------
     InputError
-        When a line is not a name and a number; names the line.
+        When a line is not of such a form; names the line and lists the forms.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "scores.txt"
     >>> _ = path.write_text("E_1.flac 1.5\\nE_2.flac -2\\n")
     >>> read_submission(path).values.tolist()
-    [['E_1', 1.5], ['E_2', -2.0]]
+    [['E_1.flac', 1.5], ['E_2.flac', -2.0]]
+    >>> _ = path.write_text("E_1 - bonafide 1.5\\nE_2 A07 spoof -2\\n")
+    >>> read_submission(path).columns.tolist()
+    ['Name', 'Attack', 'Label', 'Score']
     """
-    names, scores = [], []
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            words = line.split()
-            if not words or (number == 1 and words == ASVSPOOF5_HEADER):
+    rows: list[dict[str, str | float]] = []
+    columns: tuple[str, ...] = ()
+    try:
+        with open(path, encoding=text_encoding(path)) as file:
+            for number, line in enumerate(file, start=1):
+                words = _split(line)
+                if not any(words):
+                    continue
+                if not columns and set(HEADER_COLUMNS) <= set(words):
+                    columns = tuple(HEADER_COLUMNS.get(word, "") for word in words)
+                    continue
+                columns = columns or _guess_columns(words)
+                try:
+                    rows.append(_parse(dict(zip(columns, words, strict=True))))
+                except (ValueError, KeyError):
+                    text = line.strip() if len(line) <= 80 else f"{line[:77].strip()}..."
+                    raise InputError(f"{path}, line {number}: '{text}'; {READABLE}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: neither UTF-8 nor UTF-16 text; {READABLE}") from None
+    if not rows:
+        raise InputError(f"{path}: holds no scores; {READABLE}")
+    return pd.DataFrame(rows)
+
+
+def _split(line: str) -> list[str]:
+    """Divide a line at its tabs, else at its commas, else at its blanks."""
+    line = line.strip()
+    mark = next((mark for mark in "\t," if mark in line), None)
+    return [word.strip().strip('"') for word in line.split(mark)]
+
+
+def _guess_columns(words: list[str]) -> tuple[str, ...]:
+    """Tell a form without a header by its first line."""
+    if len(words) == 2 and words[0].lower() in LABEL_WORDS:
+        return "Label", "Score"
+    if len(words) == 2 and words[1].lower() in LABEL_WORDS:
+        return "Score", "Label"
+    return {2: ("Name", "Score"), 4: ("Name", "Attack", "Label", "Score")}.get(len(words), ())
+
+
+def _parse(values: dict[str, str]) -> dict[str, str | float]:
+    parsed: dict[str, str | float] = {name: value for name, value in values.items() if name}
+    parsed["Score"] = float(values["Score"])
+    if "Label" in values:
+        parsed["Label"] = LABEL_WORDS[values["Label"].lower()]
+    return parsed
+
+
+def find_utterances(names: Sequence[str], protocol: pd.DataFrame, source: str | os.PathLike) -> NDArray[np.intp]:
+    """Find the utterances of a protocol that the names of a submission stand for.
+
+    Arguments
+    ---------
+    names : sequence of str
+        File names, with as much of the path as is needed to tell files apart, with or without the suffix of audio.
+    protocol : pandas.DataFrame
+        ID and, where they are known, Path.
+    source : str or Path
+        The submission, for the message.
+
+    Returns
+    -------
+    array of int
+        The row of each name, -1 where the protocol has no such file.
+
+    Raises
+    ------
+    InputError
+        When a name fits several utterances.
+
+    Example
+    -------
+    >>> protocol = pd.DataFrame({"ID": ["a", "b"], "Path": ["$ROOT/real/1.wav", "$ROOT/fake/1.wav"]})
+    >>> find_utterances(["fake/1.wav", "real/1", "2"], protocol, "scores.txt").tolist()
+    [1, 0, -1]
+    """
+    paths = [_parts(path) for path in _paths(protocol)]
+    longest = max(map(len, paths), default=1)
+    wanted = [_parts(name)[-longest:] for name in names]
+    rows = np.full(len(wanted), -1)
+    for length in sorted({len(parts) for parts in wanted}):
+        found: dict[tuple[str, ...], int] = {}
+        second: dict[tuple[str, ...], int] = {}
+        for row, parts in enumerate(paths):
+            if found.setdefault(parts[-length:], row) != row:
+                second[parts[-length:]] = row
+        for position, parts in enumerate(wanted):
+            if len(parts) != length:
                 continue
-            try:
-                name, score = words
-                scores.append(float(score))
-            except ValueError:
-                raise InputError(f"{path}, line {number}: '{line.strip()}'; it must be a name and a score") from None
-            names.append(PurePosixPath(name).stem)
-    return pd.DataFrame({"Name": names, "Score": scores})
+            if parts in second:
+                both = " and ".join(f"'{protocol['ID'].iloc[at[parts]]}'" for at in (found, second))
+                example = "/".join(paths[found[parts]][-length - 1 :])
+                raise InputError(
+                    f"{source}: the name '{names[position]}' fits several utterances of the protocol, such as {both}; "
+                    f"give more of the path, as in '{example}'"
+                )
+            rows[position] = found.get(parts, -1)
+    return rows
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Give the parts of a path that names have in common: without the data folder and the suffix of audio."""
+    return tuple(part for part in strip_suffix(path.replace("\\", "/")).split("/") if part not in ("", ".", "$ROOT"))
+
+
+def strip_suffix(name: str) -> str:
+    """Remove the suffix of an audio file; other dots belong to the name.
+
+    Example
+    -------
+    >>> strip_suffix("spk0.utt0.wav"), strip_suffix("spk0.utt0")
+    ('spk0.utt0', 'spk0.utt0')
+    """
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in SUFFIXES else name
+
+
+def _paths(table: pd.DataFrame) -> Iterator[str]:
+    """Give the path of each utterance; its ID where the path is unknown."""
+    paths = table["Path"] if "Path" in table else ["-"] * len(table)
+    for identifier, path in zip(table["ID"], paths, strict=True):
+        yield identifier if path in ("", "-") else path
 
 
 def file_names(table: pd.DataFrame, keep_suffix: bool = False) -> Iterator[str]:
@@ -109,7 +246,6 @@ def file_names(table: pd.DataFrame, keep_suffix: bool = False) -> Iterator[str]:
     >>> list(file_names(pd.DataFrame({"ID": ["a", "b"], "Path": ["$ROOT/x/1.wav", "-"]})))
     ['1', 'b']
     """
-    paths = table["Path"] if "Path" in table else ["-"] * len(table)
-    for identifier, path in zip(table["ID"], paths, strict=True):
-        file = PurePosixPath(path)
-        yield identifier if path in ("", "-") else file.name if keep_suffix else file.stem
+    for path in _paths(table):
+        name = PurePosixPath(path).name
+        yield name if keep_suffix else strip_suffix(name)

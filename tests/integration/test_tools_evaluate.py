@@ -215,3 +215,41 @@ def test_what_is_amiss_is_told_in_a_sentence(run, tmp_path, text, message):
     (tmp_path / "s.csv").write_text(text)
     status, _, err = run("evaluate", "s.csv", "--quiet")
     assert status == 2 and message in err and err.count("\n") == 1
+
+
+def test_names_that_fit_several_utterances_are_refused(run, tmp_path, protocol):
+    """Guards against a score that counts once as real and once as fake."""
+    table = pd.read_csv(protocol, dtype=str, keep_default_na=False)
+    table["Path"] = [f"$ROOT/C/{label}/{n // 2:04}.wav" for n, label in enumerate(table["Label"])]
+    table.to_csv("same.csv", index=False)
+    names = [f"{n:04}" for n in range(60)]
+    Path("stems.txt").write_text("\n".join(f"{name} 1.5" for name in names))
+    status, out, err = run("evaluate", "stems.txt", "--protocol", "same.csv", "--quiet")
+    assert status == 2 and out == "" and "'0000' fits several utterances" in err and err.count("\n") == 1
+    lines = [f"{label}/{name}.wav {score}" for label, score in (("real", 1), ("fake", -1)) for name in names]
+    Path("paths.txt").write_text("\n".join(lines))
+    status, out, _ = run("evaluate", "paths.txt", "--protocol", "same.csv", "--quiet")
+    assert status == 0 and out.startswith("paths: 60 real, 60 fake") and out.splitlines()[2].split()[2] == "0.00"
+    Path("twice.txt").write_text("\n".join([lines[0], *lines]))
+    status, _, err = run("evaluate", "twice.txt", "--protocol", "same.csv", "--quiet")
+    assert status == 2 and "1 utterances come a second time, such as 'u0'" in err and err.count("\n") == 1
+
+
+def test_labels_of_a_four_column_file_are_enough(run, tmp_path, protocol):
+    rows = [f"f{n} {'world' if n % 2 else '-'} {'spoof' if n % 2 else 'bonafide'} {-n % 7}" for n in range(120)]
+    Path("four.txt").write_text("\n".join(rows))
+    status, out, _ = run("evaluate", "four.txt", "--by", "Attack", "--quiet")
+    assert status == 0 and out.startswith("four: 60 real, 60 fake") and "world" in out
+    _, joined, _ = run("evaluate", "four.txt", "--protocol", protocol, "--quiet")
+    assert joined.splitlines()[2] == out.splitlines()[2]
+    Path("plain.txt").write_text("\n".join(" ".join(row.split()[2:]) for row in rows))
+    assert run("evaluate", "plain.txt", "--quiet")[1].splitlines()[2] == out.splitlines()[2]
+    status, _, err = run("evaluate", "plain.txt", "--protocol", protocol, "--quiet")
+    assert status == 2 and "has no names" in err
+
+
+def test_a_protocol_with_a_column_of_its_own_named_score(run, write, protocol):
+    table = pd.read_csv(protocol, dtype=str, keep_default_na=False)
+    table.assign(Score="7").to_csv("own.csv", index=False)
+    status, out, _ = run("evaluate", write("s.csv"), "--protocol", "own.csv", "--quiet")
+    assert status == 0 and out == run("evaluate", "s.csv", "--quiet")[1]

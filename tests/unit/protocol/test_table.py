@@ -1,5 +1,7 @@
 """The utterance table: what is written comes back, and every fault is told with its line."""
 
+import csv
+
 import pandas as pd
 import pytest
 from hypothesis import example, given
@@ -12,6 +14,7 @@ from antideepfake.protocol import (
     SPLITS,
     divide_protocol,
     format_counts,
+    iterate_protocol,
     read_protocol,
     relative_path,
     resolve_path,
@@ -118,11 +121,11 @@ def test_whole_numbers_written_as_floats_are_read(tmp_path):
     assert read_protocol(tmp_path / "p.csv")["SampleRate"].tolist() == [16000]
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", "é".encode("latin-1"), f"{HEADER}\n{LINE}\n".encode("utf-16")])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", b"\xff\xfea\x00b", "é".encode("latin-1")])
 def test_other_encodings_are_told(tmp_path, content):
     """A protocol from an old spreadsheet would end in a UnicodeDecodeError."""
     (tmp_path / "p.csv").write_bytes(content)
-    with pytest.raises(InputError, match="not a CSV file"):
+    with pytest.raises(InputError, match=r"p\.csv: not a CSV file|p\.csv, line 1: no column ID"):
         read_protocol(tmp_path / "p.csv")
 
 
@@ -196,3 +199,24 @@ def test_a_split_without_a_label_is_told(missing):
     rows = [pair for split in SPLITS for label in LABELS if (pair := (split, label)) != missing]
     with pytest.raises(InputError, match=f"p.csv: no {missing[1]} utterance has the Proportion {missing[0]}"):
         divide_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_encodings_of_editors_are_read(tmp_path, encoding):
+    """Guards against a byte-order mark that becomes part of a column's name."""
+    path = tmp_path / "p.csv"
+    path.write_text(f"{HEADER}\n{LINE}".replace("EN", "caf\u00e9"), encoding=encoding)
+    table = read_protocol(path)
+    assert table["ID"].tolist() == ["a"] and table["Language"].tolist() == ["caf\u00e9"]
+    assert pd.concat(iterate_protocol(path)).equals(table)
+
+
+def test_a_value_that_is_too_long_is_told_with_its_line(tmp_path):
+    """Guards against a protocol whose score file Python's csv module cannot read."""
+    path = tmp_path / "p.csv"
+    limit = csv.field_size_limit()
+    path.write_text(f"{HEADER}\n{LINE}\nb{LINE[1:-2]}{'x' * limit}\n")
+    assert len(read_protocol(path)) == 2
+    path.write_text(f"{HEADER}\n{LINE}\nb{LINE[1:-2]}{'x' * (limit + 1)}\n")
+    with pytest.raises(InputError, match=r"p\.csv, line 3: the Language is longer than 131,072 characters"):
+        read_protocol(path)

@@ -213,3 +213,16 @@ def test_a_file_of_the_released_code(tmp_path):
     """Scores that others computed with the released code could not be evaluated here."""
     (tmp_path / "s.csv").write_text('ID,Score,Label\nLA_E_1,"[-2.5, 1.25]",1\nLA_E_2,"[3, -3]",0\n')
     assert read_scores(tmp_path / "s.csv").values.tolist() == [["LA_E_1", 3.75, "real"], ["LA_E_2", -6.0, "fake"]]
+
+
+@pytest.mark.parametrize("column", ["Score", "Label", "ID"])
+def test_a_column_that_the_score_file_writes_itself_is_refused(tmp_path, column):
+    with pytest.raises(InputError, match=f"a column {column}, which a score file writes itself; rename it"):
+        ScoreWriter(tmp_path / "s.csv", ["Attack", column])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_score_files_of_editors_are_read(tmp_path, encoding):
+    path = tmp_path / "s.csv"
+    path.write_text('ID,Score,Label\na,"[0.5, 1.5]",1\n', encoding=encoding)
+    assert read_scores(path).values.tolist() == [["a", 1.0, "real"]]
