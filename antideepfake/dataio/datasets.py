@@ -130,7 +130,10 @@ def make_dataset(
 
     def waveform(utterance: str, epoch: int, path: str, duration: float) -> torch.Tensor:
         generator = np.random.default_rng(derive_seed(seed, epoch, utterance))
-        augment = augmentation and (lambda x: augmentation(x, generator))
+
+        def augment(waveform: torch.Tensor) -> torch.Tensor:
+            return waveform if augmentation is None else augmentation(waveform, generator)
+
         file = resolve_path(path, data_folder)
         for _ in range(CROPS):
             start, seconds = crop(duration, generator) if crop else (0.0, None)
