@@ -28,6 +28,7 @@ from antideepfake.files import atomic_path
 from antideepfake.lobes import compute_logits
 from antideepfake.processes import average, gather, rank_and_size
 from antideepfake.scoring import equal_error_rate, error_rates, sort_trials
+from antideepfake.scoring.metrics import decision_rates
 from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
 
@@ -76,8 +77,10 @@ class DetectorBrain(Brain):
     batch_seed: int
     """For all that is drawn for the present training batch."""
     eer: float
-    """Of the best checkpoint, once it is loaded, as is ``threshold``."""
+    """Of the best checkpoint, once it is loaded, as are the next two."""
     threshold: float
+    threshold_errors: dict[str, float]
+    """Errors at the threshold on the validation set, as :class:`antideepfake.metadata.ModelMetadata` has them."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -358,7 +361,11 @@ class DetectorBrain(Brain):
         }
         self.history.append(row)
         self.round_loss = [0.0, 0.0]
-        meta = {"EER": error, "threshold": threshold, "loss": loss, "step": self.optimizer_step}
+        rates = decision_rates(trials, threshold)
+        errors = {"eer": error, "fnr": float(rates["fnr"]), "fpr": float(rates["fpr"])}
+        errors |= {"real": int((targets == 1).sum()), "fake": int((targets == 0).sum())}
+        meta = {"EER": error, "threshold": threshold, "threshold_errors": errors, "loss": loss}
+        meta["step"] = self.optimizer_step
         self.checkpointer.save_and_keep_only(meta)
         if if_main_process():
             self._write_log()
@@ -379,7 +386,7 @@ class DetectorBrain(Brain):
             self._writer.close()
 
     def load_best(self) -> None:
-        """Take up the best checkpoint, its ``eer`` (a fraction) and its ``threshold`` (the score where that is)."""
+        """Take up the best checkpoint, its ``eer`` (a fraction), ``threshold`` (its score) and ``threshold_errors``."""
         best = self.checkpointer.find_best()
         if best is None:
             raise InputError(
@@ -387,6 +394,7 @@ class DetectorBrain(Brain):
             )
         self.checkpointer.load_checkpoint(best)
         self.eer, self.threshold = best.meta["EER"], best.meta["threshold"]
+        self.threshold_errors = best.meta.get("threshold_errors", {})
 
     def _write_log(self) -> None:
         with atomic_path(Path(self.hparams.output_folder, "train_log.csv")) as temporary:

@@ -252,7 +252,23 @@ def _leave_ctrl_c_to_the_parent(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.DataFrame) -> None:
+def _describe_validation(train_set: pd.DataFrame, valid_set: pd.DataFrame) -> str:
+    """Say what a threshold chosen on a validation set is worth, where training has the same speakers or systems."""
+    known = []
+    for name, column, label in (("speakers", "Speaker", "real"), ("spoofing systems", "Attack", "fake")):
+        train, valid = (set(table.loc[table["Label"] == label, column]) - {"-"} for table in (train_set, valid_set))
+        if not valid or not train:
+            known.append(f"possibly the same {name}")
+        elif valid <= train:
+            known.append(f"the same {name}")
+    if not known:
+        return ""
+    return f", which has {' and '.join(known)} as the training set: expect more errors elsewhere"
+
+
+def export_model(
+    brain: DetectorBrain, hparams: HyperParameters, train_set: pd.DataFrame, valid_set: pd.DataFrame
+) -> None:
     """Write the model folder of a trained detector; what LoRA added becomes part of the weights.
 
     Arguments
@@ -262,20 +278,25 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.D
     hparams : HyperParameters
         ``model_folder``, ``modules``, ``corpora``, ``start_corpora``, ``licence`` (of the corpora), ``seed`` and, where
         training started from a model, ``start_from``.
-    train_set : pandas.DataFrame
-        Protocol; its generators are remembered.
+    train_set, valid_set : pandas.DataFrame
+        Protocols. The folder remembers the spoofing systems of the first, and whether the second, on which the
+        threshold is chosen, has other speakers and systems.
     """
     if if_main_process():
         generators = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
+        made_by = [Path(hparams.file).name, f"antideepfake {__version__}", f"seed {hparams['seed']}"]
         works = {", ".join(hparams["corpora"]): hparams["licence"] or ""}
         if start := hparams.get("start_from"):
             works[Path(start).name] = find_license(start)
+            made_by.append(f"started from {start}")
         metadata = ModelMetadata(
             threshold=brain.threshold,
-            threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)",
+            threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)"
+            + _describe_validation(train_set, valid_set),
+            threshold_errors=brain.threshold_errors,
             training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],
             training_generators=sorted(set(generators) - {"-"}),
-            provenance=f"{Path(hparams.file).name}, antideepfake {__version__}, seed {hparams['seed']}",
+            provenance=", ".join(made_by),
             licence=combine_licenses(works),
         )
         merge_lora(hparams["modules"]["embedding_model"])

@@ -55,7 +55,7 @@ def main() -> int:
     train_set, valid_set = (keep_generators(table, hparams["generators"]) for table in (train_set, valid_set))
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
-    export_model(brain, hparams, train_set)
+    export_model(brain, hparams, train_set, valid_set)
     status = finish_experiment(brain, hparams, test_set, "MiniCorpus, test set")
     if if_main_process():
         classify_examples(hparams, test_set)

@@ -32,7 +32,7 @@ def main() -> int:
     train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
-    export_model(brain, hparams, train_set)
+    export_model(brain, hparams, train_set, valid_set)
     return finish_experiment(brain, hparams, test_set, "test set")
 
 

@@ -21,7 +21,7 @@ def main() -> int:
         return 0
     train_set, valid_set = (read_protocol(hparams[key]) for key in ("train_protocol", "valid_protocol"))
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
-    export_model(brain, hparams, train_set)
+    export_model(brain, hparams, train_set, valid_set)
     return finish_experiment(brain, hparams)
 
 

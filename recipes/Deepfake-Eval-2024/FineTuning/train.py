@@ -27,8 +27,9 @@ def main() -> int:
     segments, others = (read_protocol(hparams[key]) for key in ("protocol", "valid_protocol"))
     train_set, test_set = (segments[segments["Proportion"] == part] for part in ("train", "test"))
 
-    brain = fit_detector(hparams, run_opts, train_set, others[others["Proportion"] == "valid"])
-    export_model(brain, hparams, train_set)
+    valid_set = others[others["Proportion"] == "valid"]
+    brain = fit_detector(hparams, run_opts, train_set, valid_set)
+    export_model(brain, hparams, train_set, valid_set)
     return finish_experiment(brain, hparams, test_set, "test part")
 
 

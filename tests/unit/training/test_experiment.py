@@ -132,13 +132,15 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     """The steps would not fit together: what is evaluated is not what was trained, or by another threshold."""
     hparams, train_set, valid_set, test_set = start()
     brain = fit_detector(hparams, RUN, train_set, valid_set)
-    export_model(brain, hparams, train_set)
+    export_model(brain, hparams, train_set, valid_set)
     capsys.readouterr()
     folder = tmp_path / "run"
     assert evaluate_model(folder / "model", test_set, corpus, folder, "title") == 0
     metrics = json.loads((folder / "report" / "metrics.json").read_text())
     metadata = json.loads((folder / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == brain.threshold
+    assert metadata["threshold_errors"].keys() == {"eer", "fnr", "fpr", "real", "fake"}
+    assert metadata["threshold_errors"]["real"] == metadata["threshold_errors"]["fake"] == 3
     assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
 
     scores = read_scores(folder / "scores.csv")
@@ -153,6 +155,33 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     assert "title" in (folder / "report" / "report.html").read_text()
     printed = capsys.readouterr().out
     assert "seen in training" in printed and f"{100 * eer:.2f}" in printed
+
+
+@pytest.mark.parametrize(
+    ("speakers", "attacks", "said"),
+    [
+        (["ann", "bob"], ["a"], "has the same speakers and the same spoofing systems as the training set"),
+        (["bob", "cem"], ["a"], "has the same spoofing systems as the training set"),
+        (["cem"], ["a", "b"], ""),
+        (["-"], ["b"], "has possibly the same speakers as the training set"),
+    ],
+)
+def test_the_threshold_says_what_validation_shares_with_training(start, speakers, attacks, said):
+    """Guards against a threshold that looks better than it is: it is chosen on voices that training has heard."""
+    hparams, train_set, valid_set, _ = start("max_steps: 1")
+
+    def name(table, speakers, attacks):
+        is_real = table["Label"] == "real"
+        return table.assign(
+            Speaker=np.where(is_real, np.resize(speakers, len(table)), "-"),
+            Attack=np.where(is_real, "-", np.resize(attacks, len(table))),
+        )
+
+    train_set, valid_set = name(train_set, ["ann", "bob"], ["a"]), name(valid_set, speakers, attacks)
+    export_model(fit_detector(hparams, RUN, train_set, valid_set), hparams, train_set, valid_set)
+    source = json.loads(Path(hparams["model_folder"], "metadata.json").read_text())["threshold_source"]
+    assert source.startswith("equal error rate on the validation set (")
+    assert said in source and source.endswith("elsewhere") == bool(said)
 
 
 def test_a_second_run_trains_nothing(start, tmp_path):
@@ -345,7 +374,7 @@ def test_unusable_files_are_skipped_and_listed(start, damaged, tmp_path, workers
     assert set(listed["ID"]) == {*train_set["ID"][:2], *valid_set["ID"][:2]} == set(brain.skipped_utterances)
     assert listed["Reason"].str.contains("silent").sum() == 2
     assert "skipped utterances: 4; see " in capsys.readouterr().err
-    export_model(brain, hparams, train_set)
+    export_model(brain, hparams, train_set, valid_set)
     assert finish_experiment(brain, hparams) == 1
 
 
