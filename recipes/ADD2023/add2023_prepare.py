@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report
+from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
 
 PUBLISHED = {"test": {"all": 118477}}
 
@@ -30,7 +30,7 @@ def describe(file: str, label: str) -> dict[str, str]:
     """Describe a line of label.txt."""
     return {
         "ID": f"ADD2023-{file}",
-        "Label": "real" if label == "genuine" else "fake",
+        "Label": translate(label, {"genuine": "real", "fake": "fake"}),
         "Path": f"Track1.2/testR2/wav/{file}",
         "Proportion": "test",
     }

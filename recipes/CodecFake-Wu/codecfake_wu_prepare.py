@@ -5,27 +5,89 @@ Wu, Tseng, Lee: CodecFake: Enhancing Anti-Spoofing Models Against Deepfake Audio
 Systems. Interspeech 2024.
 
 source      https://codecfake.github.io
-licence     as its page says
+licence     CC BY 4.0
 languages   English
 hours       660.9 fake
 
-CodecFake/processed/encodec_24khz+p272_103.wav ...
+CodecFake/
+  processed/encodec_24khz+p272_103.wav ...
+  data/train-00000-of-00200.parquet ...      as on the Hugging Face Hub; their audio is written to processed/
 
 Not to be confused with Codecfake-Xie; on a disk that does not tell upper from lower case, one of the two wants another
 folder and --corpus_folder.
 """
 
+import os
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
+from typing import Any
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
 
-LAYOUT = "processed/{codec:[^/+]+}+{name}.wav"
+from antideepfake.errors import InputError, run_program
+from antideepfake.files import atomic_open
+from antideepfake.protocol import BuildReport, prepare_corpus, prepare_parser, tell_report, translate, walk_layout
+
+LAYOUT = "processed/{codec:[^/+]+}+{name}.{suffix:wav|flac}"
+COLUMNS = ["audio", "label", "speaker_id", "codec_name"]
+LABELS = {"fake": "fake", "spoof": "fake", "real": "real", "bonafide": "real"}
+CHUNK = 64  # rows held at once
 
 
-def describe(codec: str, name: str) -> dict[str, str]:
+def extract_audio(corpus: Path, quiet: bool = False) -> None:
+    """Write the audio of Parquet files to ``processed/``, under the names of the other distribution.
+
+    Fake rows only: the corpus is fake speech, and the real recordings are those of VCTK. Files that exist are kept, so
+    that an interrupted run goes on.
+
+    Arguments
+    ---------
+    corpus : Path
+        Holds ``data/*.parquet``.
+    quiet : bool
+        Show no progress bar.
+
+    Raises
+    ------
+    InputError
+        When a file is damaged or of another form, or a row's label or name is unknown; names the file and the row.
+    """
+    for path in sorted((corpus / "data").glob("*.parquet")):
+        try:
+            file = pq.ParquetFile(path)
+            batches = file.iter_batches(CHUNK, columns=COLUMNS)
+            row = 0
+            with tqdm(total=file.metadata.num_rows, desc=path.name, unit="file", disable=quiet) as progress:
+                for values in (values for batch in batches for values in batch.to_pylist()):
+                    row += 1
+                    progress.update()
+                    _extract_row(values, corpus, f"{path}, row {row}")
+        except (pa.ArrowException, OSError, KeyError) as error:
+            reason = " ".join(str(error).split())[:100]
+            raise InputError(f"{path}: not a Parquet file with {', '.join(COLUMNS)} ({reason})") from None
+
+
+def _extract_row(values: Mapping[str, Any], corpus: Path, place: str) -> None:
+    audio, codec = values["audio"] or {}, str(values["codec_name"])
+    name = str(audio.get("path") or "").replace("\\", "/").rpartition("/")[2]
+    if not isinstance(audio.get("bytes"), bytes) or not name or "/" in codec or codec.startswith("."):
+        raise InputError(f"{place}: no audio, no name of its file, or no codec ('{codec}')")
+    try:
+        if translate(str(values["label"]), LABELS) == "real":
+            return
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+    stem = os.path.splitext(name)[0].removeprefix(f"{codec}+")
+    suffix = ".flac" if audio["bytes"].startswith(b"fLaC") else ".wav"
+    target = corpus / "processed" / f"{codec}+{stem}{suffix}"
+    if not target.exists():
+        with atomic_open(target, "wb") as file:
+            file.write(audio["bytes"])
+
+
+def describe(codec: str, name: str, suffix: str) -> dict[str, str]:
     """Describe a file, whose name begins with that of the codec, then that of the speaker."""
     return {
         "ID": f"CodecF-{codec}+{name}",
@@ -41,7 +103,22 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
     return walk_layout(corpus, LAYOUT, describe)
 
 
-prepare_codecfake_wu = partial(prepare_corpus, list_utterances, corpus_folder="CodecFake")
+def prepare_codecfake_wu(data_folder: str | os.PathLike, output: str | os.PathLike, **options: Any) -> BuildReport:
+    """Write the audio of Parquet files, if there are any, and the protocol.
+
+    Arguments
+    ---------
+    data_folder, output, **options
+        As of :func:`antideepfake.protocol.prepare_corpus`.
+
+    Returns
+    -------
+    BuildReport
+        What was written and what was left out.
+    """
+    options = {"corpus_folder": "CodecFake", **options}
+    extract_audio(Path(data_folder, options["corpus_folder"]), options.get("quiet", False))
+    return prepare_corpus(list_utterances, data_folder, output, **options)
 
 
 def main() -> int:

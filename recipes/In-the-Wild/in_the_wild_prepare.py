@@ -4,7 +4,7 @@
 Müller, Czempin, Dieckmann, Froghyar, Böttinger: Does Audio Deepfake Detection Generalize? Interspeech 2022.
 
 source      https://deepfake-total.com/in_the_wild
-licence     Apache 2.0
+licence     CC BY-SA 4.0
 languages   English
 hours       20.7 real, 17.2 fake
 

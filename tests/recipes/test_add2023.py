@@ -1,5 +1,9 @@
 """The recipe of ADD 2023."""
 
+import pytest
+
+from antideepfake.errors import InputError
+
 FOLDER = "ADD2023/Track1.2/testR2"
 
 
@@ -15,3 +19,10 @@ def test_rows(prepare, reasons):
         ("ADD2023-ADD2023_T1.2R2_E_00000001.wav", "real", "-", "-", "test", "-"),
     ]
     assert set(reasons(report)) == {keys[2], "broken.wav"}
+
+
+def test_an_unknown_label_is_refused(prepare):
+    """Guards against a bona fide utterance that counts as fake because its label is spelled otherwise."""
+    lists = {f"{FOLDER}/label.txt": "a.wav fake\nb.wav bonafide\n"}
+    with pytest.raises(InputError, match=r"label\.txt, line 2: 'bonafide' is none of genuine, fake"):
+        prepare("ADD2023", [f"{FOLDER}/wav/a.wav"], lists)
