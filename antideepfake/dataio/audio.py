@@ -16,7 +16,8 @@ SAMPLE_RATE = 16000  # Hz; what every published self-supervised speech encoder w
 SILENCE = 1 / 32768  # a 16-bit file that never moves by more than one step holds no sound
 LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers pass; squares of much larger samples are infinite
 CANCELLED = 0.01  # of the power of the channels: less is left of their average where one is the inverse of another
-MAX_SECONDS = 1800  # read at once: half an hour takes some 350 MB at 48 kHz, and attention grows with its square
+# Half an hour: a large front end takes some 4 MB a second, so 8 GB, and time that grows with the square of the length.
+MAX_SECONDS = 1800  # of audio that is read at once
 MAX_RATE = 48_000  # Hz; above, recordings may be as much shorter
 
 

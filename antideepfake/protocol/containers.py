@@ -3,6 +3,7 @@
 import mmap
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import BinaryIO, NamedTuple
@@ -32,6 +33,9 @@ UNSUPPORTED = (  # position of bytes that tell a kind of file, the bytes, what t
     (0, rb"\x0b\x77", "AC-3 audio"),
     (0, rb"MThd", "MIDI, which holds notes and no sound"),
 )
+
+
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # bytes with their bits in the opposite order
 
 
 class Chunks(NamedTuple):
@@ -214,7 +218,7 @@ def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
     Raises
     ------
     DamagedError
-        When a stream has no end, so that the file was cut short.
+        When a stream has no end, so that the file was cut short, or the check sum of a page is wrong.
 
     Example
     -------
@@ -244,8 +248,18 @@ def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
                 unfinished.add(serial)
             if flags & 4:
                 unfinished.discard(serial)
-            position += 27 + segments
-            position = end = position + sum(data[position - segments : position])
+            end = position + 27 + segments
+            end += sum(data[end - segments : end])
+            if end <= size and not _check_page(data[position:end]):
+                raise DamagedError("damaged; a page of its Ogg stream has a wrong check sum")
+            position = end
     if unfinished or end > size:
         raise DamagedError("truncated; the end of its Ogg stream is missing")
     return list(pairwise([*links, end]))
+
+
+def _check_page(page: bytes) -> bool:
+    """Tell whether a page has the check sum that it says: that of zlib, with the bits of every byte reversed."""
+    plain = page[:22] + bytes(4) + page[26:]
+    total = zlib.crc32(plain.translate(REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return total.to_bytes(4, "little").translate(REVERSED) == page[22:26][::-1]

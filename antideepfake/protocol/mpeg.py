@@ -191,7 +191,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
         spans.append((start, position))
     spans = [span for span in spans if span[0] < span[1]]
     if foreign > min(FEW * first.size, (foreign + sum(end - start for start, end in spans)) // 10):
-        raise DamagedError(f"damaged; {foreign} bytes before or between its MPEG frames are none")
+        raise DamagedError(f"damaged; {foreign} bytes before or between its MPEG frames are no audio")
     if promised > count + FEW * promises:
         raise DamagedError(f"truncated; its header promises {promised} MPEG frames, {count} are there")
     if first.layer != 3 or (promises == 1 and len(spans) == 1 and promised >= count):

@@ -19,6 +19,7 @@ from antideepfake.protocol.headers import HIGHEST_RATE, LOWEST_RATE, Header, cou
 from antideepfake.protocol.mpeg import FEW, count_frames
 from antideepfake.protocol.pieces import DamagedError, Piece, PieceReader, skip_id3
 
+SHORTEST_FRAME = 8  # bytes of a FLAC frame, at least
 RESERVOIR = 10  # MP3 frames before the wanted ones to decode, since a frame may use bits of those before it
 BLOCK = 1 << 20  # samples decoded at a time, of all channels
 # first bytes -> FFmpeg's name of the format: for files of which libsndfile knows the container and not the codec
@@ -137,6 +138,8 @@ class AudioFile:
                 raise DamagedError("cannot be read: damaged or truncated; its last FLAC frame is not whole")
             if promised and counted and promised != counted:
                 raise DamagedError(f"damaged; its header promises {promised} samples, its frames hold {counted}")
+            if promised // max(int.from_bytes(head[10:12], "big"), 1) > size // SHORTEST_FRAME:
+                raise DamagedError(f"damaged; its header promises {promised} samples, which {size} bytes cannot hold")
             self.known_frames = promised or counted
             if not promised:  # written as a stream
                 total = (field | counted).to_bytes(5, "big")
@@ -166,7 +169,8 @@ class AudioFile:
         import av  # here, since it takes its time and few files need it
 
         kind = None
-        with open(self.path, "rb") as file, av.open(file, format=self.format) as container:
+        # "file:", since FFmpeg takes what is before a colon in a name for a protocol
+        with av.open(f"file:{self.path}", format=self.format) as container:
             for frame in container.decode(audio=0):
                 kind = kind or (frame.rate, frame.layout.nb_channels)
                 if kind != (frame.rate, frame.layout.nb_channels):

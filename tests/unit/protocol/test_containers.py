@@ -51,3 +51,12 @@ def test_any_pages_are_understood_or_refused(scratch, pages):
 def test_what_may_be_supported_is_not_named(noise):
     for start in (b"RIFF____WAVE", b"fLaC", b"OggS", b"\xff\xfb", b"\xff\xf3", b"FORM____AIFF"):
         assert name_unsupported(start + noise) == ""
+
+
+def test_a_changed_byte_in_an_ogg_file_is_damage(tmp_path, write_audio):
+    path = write_audio(tmp_path / "a.ogg")
+    content = bytearray(path.read_bytes())
+    for place in (28, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with open(path, "rb") as file, pytest.raises(DamagedError, match="check sum"):
+            find_links(file, len(content))
