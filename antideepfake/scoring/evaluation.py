@@ -1,6 +1,6 @@
 """From score files to figures: over all utterances, by any column, and of several systems side by side."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -102,6 +102,8 @@ class Evaluation:
         To the first system on the same utterances; empty for that one.
     common : int
         How many utterances the differences are of.
+    threshold_errors : dict
+        As :class:`Evaluator`.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Evaluation:
     groups: dict[str, list[Group]] = field(default_factory=dict)
     differences: dict[str, Comparison] = field(default_factory=dict)
     common: int = 0
+    threshold_errors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,8 @@ class Evaluator:
         Of the draws.
     draws : int
         Of each bootstrap.
+    threshold_errors : mapping
+        Errors where the threshold was chosen, as :class:`antideepfake.metadata.ModelMetadata` has them; may be empty.
 
     Example
     -------
@@ -185,6 +190,7 @@ class Evaluator:
     cluster: str | None = None
     seed: int = 1234
     draws: int = 1000
+    threshold_errors: Mapping[str, float] = field(default_factory=dict)
 
     def evaluate(self, scores: pd.DataFrame, name: str, by: Sequence[str] = (), quiet: bool = True) -> Evaluation:
         """Measure a system, over all and by each of some columns.
@@ -214,7 +220,13 @@ class Evaluator:
         self._check(scores, name, by)
         parts = [(column, *part) for column in by for part in _divide(scores, column)]
         progress = tqdm(total=1 + len(parts), desc=f"evaluating {name}", unit="group", disable=quiet)
-        evaluation = Evaluation(name, self.threshold, self.threshold_source, self._measure(scores, "all"))
+        evaluation = Evaluation(
+            name,
+            self.threshold,
+            self.threshold_source,
+            self._measure(scores, "all"),
+            threshold_errors=self.threshold_errors,
+        )
         progress.update()
         evaluation.groups = {column: [] for column in by}
         for column, value, rows in parts:
