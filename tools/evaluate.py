@@ -116,7 +116,8 @@ def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores
     if "Attack" in scores and metadata.training_generators:
         scores["Generators"] = split_generators(scores, metadata.training_generators)
     calibration = metadata.log_likelihood_ratio()
-    evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed)
+    chosen = metadata.threshold_errors if args.threshold is None else {}
+    evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed, threshold_errors=chosen)
     evaluation = evaluator.evaluate(scores, name, by, args.quiet)
     known = metadata.training_corpora
     overlap = find_overlap(scores["ID"], known, CORPORA) if known else Overlap(0)
@@ -160,6 +161,8 @@ def main() -> int:
     for system in systems[1:]:
         Evaluator(cluster=args.cluster, seed=args.seed).compare(first.scores, system.scores, system.evaluation)
         common = system.evaluation.common
+        if not common:
+            raise InputError(f"{first.source} and {system.source} have no utterance in common; evaluate each by itself")
         lone = len(first.scores) + len(system.scores) - 2 * common
         if lone:
             pair = f"{system.evaluation.name} and {first.evaluation.name}"

@@ -1,32 +1,54 @@
 """From score files to figures: over all utterances, by any column, and of several systems side by side."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import entropy
 from tqdm import tqdm
 
 from antideepfake.calibration import Calibration
 from antideepfake.errors import InputError
 from antideepfake.scoring.metrics import (
     ACT_DCF_THRESHOLD,
+    DCF_WEIGHTS,
     Array,
     AsvScores,
     Trials,
+    count_errors,
     decision_rates,
     error_rates,
     measure,
+    min_cllr_bias,
     min_t_dcf,
+    sort_trials,
+    t_dcf_weights,
 )
 from antideepfake.scoring.record import ScoreRecord
-from antideepfake.scoring.resampling import Comparison, Estimate, compare_systems, estimate
+from antideepfake.scoring.resampling import (
+    Comparison,
+    Estimate,
+    add_intervals,
+    area_interval,
+    compare_systems,
+    count_clusters,
+    estimate,
+    exact_fraction,
+    number_clusters,
+)
 from antideepfake.seeds import derive_seed
 
-FEW = 20
-"""With fewer utterances of a class, an error rate moves by 5 % or more with a single one."""
+FEW_ERRORS = 5
+"""With fewer errors of a class at the EER, ten in all, resampling says little of how many there could have been."""
+
+FEW_CLUSTERS = 20
+"""With fewer, the intervals are wide and yet hold the truth less often than they say."""
+
+REVERSED = 0.6
+"""No detector has a higher EER on a whole test set by chance or by mistake, unless its scores are reversed."""
 
 DURATIONS = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, np.inf)  # seconds
 
@@ -80,6 +102,8 @@ class Evaluation:
         To the first system on the same utterances; empty for that one.
     common : int
         How many utterances the differences are of.
+    threshold_errors : dict
+        As :class:`Evaluator`.
     """
 
     name: str
@@ -89,6 +113,7 @@ class Evaluation:
     groups: dict[str, list[Group]] = field(default_factory=dict)
     differences: dict[str, Comparison] = field(default_factory=dict)
     common: int = 0
+    threshold_errors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,11 +159,14 @@ class Evaluator:
     asv : AsvScores, optional
         Of the speaker-verification system that the detector guards: adds ``min_t_dcf`` to the figures.
     cluster : str, optional
-        Column of what is drawn at once for the intervals: Speaker, for example. Without it, each utterance by itself.
+        Column of what is drawn at once for the intervals, such as Speaker; an utterance of an unknown speaker, ``-``,
+        is drawn alone. Without it, each utterance is drawn by itself.
     seed : int
         Of the draws.
     draws : int
         Of each bootstrap.
+    threshold_errors : mapping
+        Errors where the threshold was chosen, as :class:`antideepfake.metadata.ModelMetadata` has them; may be empty.
 
     Example
     -------
@@ -162,6 +190,7 @@ class Evaluator:
     cluster: str | None = None
     seed: int = 1234
     draws: int = 1000
+    threshold_errors: Mapping[str, float] = field(default_factory=dict)
 
     def evaluate(self, scores: pd.DataFrame, name: str, by: Sequence[str] = (), quiet: bool = True) -> Evaluation:
         """Measure a system, over all and by each of some columns.
@@ -191,7 +220,13 @@ class Evaluator:
         self._check(scores, name, by)
         parts = [(column, *part) for column in by for part in _divide(scores, column)]
         progress = tqdm(total=1 + len(parts), desc=f"evaluating {name}", unit="group", disable=quiet)
-        evaluation = Evaluation(name, self.threshold, self.threshold_source, self._measure(scores, "all"))
+        evaluation = Evaluation(
+            name,
+            self.threshold,
+            self.threshold_source,
+            self._measure(scores, "all"),
+            threshold_errors=self.threshold_errors,
+        )
         progress.update()
         evaluation.groups = {column: [] for column in by}
         for column, value, rows in parts:
@@ -221,7 +256,7 @@ class Evaluator:
             both["Score second"].to_numpy(),
             is_real,
             np.random.default_rng(derive_seed(self.seed, "compare")),
-            clusters=both[self.cluster].to_numpy() if self.cluster else None,
+            clusters=number_clusters(both[self.cluster]) if self.cluster else None,
             draws=self.draws,
         )
         ranking = ("eer", "eer_interpolated", "roc_auc", "min_dcf", "min_cllr")  # do not depend on a threshold
@@ -236,29 +271,103 @@ class Evaluator:
         values = scores["Score"].to_numpy()
         is_real = (scores["Label"] == "real").to_numpy()
         real, fake = int(is_real.sum()), int((~is_real).sum())
-        if real and fake:
-            clusters = scores[self.cluster].to_numpy() if self.cluster else None
-            generator = np.random.default_rng(derive_seed(self.seed, name))
-            thresholds = (self.threshold, ACT_DCF_THRESHOLD)
-            figures = estimate(self._figures, values, is_real, generator, thresholds, clusters, self.draws)
-            note = f"only {min(real, fake)} {'real' if real < fake else 'fake'}" if min(real, fake) < FEW else ""
-            if clusters is not None and name == "all" and (count := len(np.unique(clusters))) < FEW:
-                note = f"only {count} values of {self.cluster}: the intervals say little"
-        else:
+        if not (real and fake):
             order = np.argsort(values, kind="stable")
             kind = is_real[order].astype(np.float64)
-            rates = decision_rates(Trials(values[order], kind, 1 - kind), self.threshold)
-            figures = {key: self._estimate_share(key, float(rate), len(values), name) for key, rate in rates.items()}
-            note = f"no {'fake' if real else 'real'}: only what a threshold decides is known"
-        return Group(name, real, fake, figures, note)
+            trials = Trials(values[order], kind, 1 - kind)
+            rates = decision_rates(trials, self.threshold)
+            figures = {key: Estimate(float(rate), np.nan, np.nan) for key, rate in rates.items()}
+            if not self.cluster:
+                bounds = self._exact_bounds(trials)
+                known = ("accuracy", "recall", "fpr", "fnr")
+                figures |= {
+                    key: figures[key]._replace(low=low, high=high)
+                    for key, (low, high) in bounds.items()
+                    if key in known
+                }
+            return Group(
+                name, real, fake, figures, f"no {'fake' if real else 'real'}: only what a threshold decides is known"
+            )
+        clusters = number_clusters(scores[self.cluster]) if self.cluster else None
+        # The same draws for every group: the same utterances have the same intervals wherever they stand.
+        rng = np.random.default_rng(derive_seed(self.seed, "intervals"))
+        thresholds = (self.threshold, ACT_DCF_THRESHOLD)
+        figures = estimate(self._figures, values, is_real, rng, thresholds, clusters, self.draws)
+        trials = sort_trials(values[is_real], values[~is_real])
+        errors = count_errors(error_rates(trials), real, fake)
+        for key, (low, high) in self._exact_bounds(trials).items():
+            figures[key] = (
+                figures[key]._replace(low=low, high=high) if clusters is None else _join(figures[key], low, high)
+            )
+        wider = self._bounds_of_costs(trials)
+        wider["roc_auc"] = area_interval(float(figures["roc_auc"].value), real, fake)
+        # twice: the figure is too low for other utterances, and the draws are too low for the figure
+        wider["min_cllr"] = (np.inf, figures["min_cllr"].high + 2 * min_cllr_bias(trials))
+        if min(errors) < FEW_ERRORS:
+            wider |= self._bounds_of_few_errors(trials, errors)
+        figures |= {key: _join(figures[key], low, high) for key, (low, high) in wider.items()}
+        figures = {key: _limit(key, figure) for key, figure in figures.items()}
+        count = None if clusters is None else count_clusters(clusters, is_real)
+        return Group(name, real, fake, figures, "; ".join(self._notes(name, figures["eer"], errors, count)))
 
-    def _estimate_share(self, key: str, share: float, count: int, name: str) -> Estimate:
-        """Bootstrap a share of utterances of one class: what is drawn is binomial."""
-        if np.isnan(share) or self.cluster or key not in ("accuracy", "recall", "fpr", "fnr"):
-            return Estimate(share, np.nan, np.nan)
-        generator = np.random.default_rng(derive_seed(self.seed, name, key))
-        low, high = np.quantile(generator.binomial(count, share, self.draws) / count, [0.025, 0.975])
-        return Estimate(share, float(low), float(high))
+    def _notes(self, name: str, eer: Estimate, errors: tuple[int, int], clusters: int | None) -> Iterator[str]:
+        """Say what to mind when reading the figures."""
+        if eer.value > REVERSED and name == "all":
+            yield "EER above 60 %: are the scores reversed? Higher must mean real"
+        elif eer.low <= 0.5 <= eer.high:
+            yield "at chance: the interval of the EER includes 50 %"
+        if min(errors) < FEW_ERRORS:
+            yield f"only {errors[0]} real and {errors[1]} fake utterances misclassified at the EER: wide intervals"
+        if clusters is not None and clusters < FEW_CLUSTERS:
+            yield f"only {clusters} values of {self.cluster}: the intervals say little"
+
+    def _exact_bounds(self, trials: Trials) -> dict[str, tuple[float, float]]:
+        """Bound what a fixed threshold decides, for independent utterances."""
+        real, fake = trials.real.sum(), trials.fake.sum()
+        accepted = trials.scores >= self.threshold
+        kept, passed = trials.real[accepted].sum(), trials.fake[accepted].sum()
+        bounds = {
+            "accuracy": exact_fraction(kept + fake - passed, real + fake)[1:],
+            "precision": exact_fraction(kept, kept + passed)[1:],
+            "recall": exact_fraction(kept, real)[1:],
+            "fpr": exact_fraction(passed, fake)[1:],
+            "fnr": exact_fraction(real - kept, real)[1:],
+        }
+        # F1 = 2 J / (1 + J), where J is the fraction of right ones among all that are accepted or real
+        _, low, high = exact_fraction(kept, real + passed)
+        bounds["f1"] = (2 * low / (1 + low), 2 * high / (1 + high))
+        if real and fake:
+            ratios = self.calibration(trials.scores) if self.calibration else trials.scores
+            accepted = ratios >= ACT_DCF_THRESHOLD
+            missed = exact_fraction(trials.real[~accepted].sum(), real)
+            alarms = exact_fraction(trials.fake[accepted].sum(), fake)
+            bounds["act_dcf"] = add_intervals(missed, alarms, DCF_WEIGHTS)
+        return bounds
+
+    def _bounds_of_few_errors(self, trials: Trials, errors: tuple[int, int]) -> dict[str, tuple[float, float]]:
+        """Bound the figures that choose their own threshold, from the exact bounds of both error rates."""
+        real, fake = int(trials.real.sum()), int(trials.fake.sum())
+        eer = add_intervals(exact_fraction(errors[0], real), exact_fraction(errors[1], fake), (0.5, 0.5))
+        highest = min(eer[1], 0.5)
+        return {
+            "eer": eer,
+            "eer_interpolated": eer,
+            # what remains unknown of the class after a decision with that error rate, in bits
+            "min_cllr": (np.inf, float(entropy([highest, 1 - highest], base=2))),
+        }
+
+    def _bounds_of_costs(self, trials: Trials) -> dict[str, tuple[float, float]]:
+        """Bound the costs at the threshold that is best for these utterances and too good for others."""
+        real, fake = trials.real.sum(), trials.fake.sum()
+        rates = error_rates(trials)
+        costs = {"min_dcf": (0.0, *DCF_WEIGHTS)} | ({"min_t_dcf": t_dcf_weights(self.asv)} if self.asv else {})
+        bounds = {}
+        for key, (always, *weights) in costs.items():
+            best = (weights[0] * rates.false_rejection + weights[1] * rates.false_acceptance).argmin()
+            missed = exact_fraction(np.rint(rates.false_rejection[best] * real), real)
+            alarms = exact_fraction(np.rint(rates.false_acceptance[best] * fake), fake)
+            bounds[key] = (np.inf, always + add_intervals(missed, alarms, (weights[0], weights[1]))[1])
+        return bounds
 
     def _check(self, scores: pd.DataFrame, name: str, by: Sequence[str]) -> None:
         for column in (*by, *([self.cluster] if self.cluster else [])):
@@ -285,6 +394,19 @@ class Evaluator:
                 f"{name}: {twice.sum()} utterances come a second time, such as '{scores.loc[twice, 'ID'].iloc[0]}'; "
                 "keep one line of each"
             )
+
+
+def _join(figure: Estimate, low: float, high: float) -> Estimate:
+    """Widen an interval so that it includes another one."""
+    return figure._replace(low=float(np.fmin(figure.low, low)), high=float(np.fmax(figure.high, high)))
+
+
+def _limit(name: str, figure: Estimate) -> Estimate:
+    """Keep an interval inside the range of its figure."""
+    if name == "eer_threshold":
+        return figure
+    highest = np.inf if name in ("act_dcf", "cllr") else 1.0
+    return figure._replace(low=max(figure.low, 0.0), high=min(figure.high, highest))
 
 
 def _divide(scores: pd.DataFrame, column: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -19,6 +19,11 @@ Array = NDArray[np.float64]
 P_SPOOF, C_MISS, C_FA = 0.05, 1.0, 10.0
 # Where these costs put the decision, for natural log-likelihood ratios: -0.6419.
 ACT_DCF_THRESHOLD = float(np.log(C_FA * P_SPOOF / (C_MISS * (1 - P_SPOOF))))
+# What the two error rates weigh in the normalized cost.
+DCF_WEIGHTS = (
+    C_MISS * (1 - P_SPOOF) / min(C_MISS * (1 - P_SPOOF), C_FA * P_SPOOF),
+    C_FA * P_SPOOF / min(C_MISS * (1 - P_SPOOF), C_FA * P_SPOOF),
+)
 # Those of ASVspoof 2021's t-DCF (Kinnunen et al. 2020) and of the a-DCF in ASVspoof 5, track 2.
 P_TARGET, P_NONTARGET, C_FA_SPOOF = 0.9405, 0.0095, 10.0
 
@@ -151,6 +156,30 @@ def equal_error_rate(rates: Rates) -> tuple[Array, Array]:
     nearest = _nearest(rates)
     both = np.take_along_axis(rates.false_rejection + rates.false_acceptance, nearest, -1)
     return both[..., 0] / 2, rates.threshold[nearest[..., 0]]
+
+
+def count_errors(rates: Rates, real: int, fake: int) -> tuple[int, int]:
+    """Count the errors of each class at the equal error rate.
+
+    Arguments
+    ---------
+    rates : Rates
+        Of :func:`error_rates`.
+    real, fake : int
+        How many utterances of each class there are.
+
+    Returns
+    -------
+    tuple of int
+        Bona fide utterances rejected, spoofed ones accepted.
+
+    Example
+    -------
+    >>> count_errors(error_rates(sort_trials([1.0, 2.0, 3.0, 4.0], [-1.0, 0.0, 0.5, 2.5])), 4, 4)
+    (1, 1)
+    """
+    [point] = _nearest(rates)
+    return round(rates.false_rejection[point] * real), round(rates.false_acceptance[point] * fake)
 
 
 def _nearest(rates: Rates) -> NDArray[np.intp]:
@@ -316,6 +345,26 @@ def _min_cllr(real: Array, fake: Array) -> float:
     return float(0.0 - bits / 2)  # not minus nought
 
 
+def min_cllr_bias(trials: Trials) -> float:
+    """Estimate how far :func:`min_cllr` lies below that of all such speech, because it fits these very scores.
+
+    Every level of the fitted step function costs half a nat to a nat of the sum over the utterances, as a parameter
+    does; this takes a nat (Meyer and Woodroofe 2000 count the levels as degrees of freedom).
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(1)
+    >>> round(min_cllr_bias(sort_trials(rng.normal(2, 1, 200), rng.normal(0, 1, 200))), 3)
+    0.043
+    """
+    real, fake = (counts / counts.sum() for counts in (trials.real, trials.fake))
+    starts = _starts(trials.scores)
+    real, fake = np.add.reduceat(real, starts), np.add.reduceat(fake, starts)
+    levels = len(isotonic_regression(real / (real + fake), weights=real + fake).blocks) - 1
+    per_class = 2 / (1 / trials.real.sum() + 1 / trials.fake.sum())
+    return float(levels / (2 * np.log(2) * per_class))
+
+
 def min_t_dcf(rates: Rates, asv: AsvScores) -> Array:
     """The smallest normalised cost of a detector in front of a given speaker-verification system, ASV-constrained.
 
@@ -336,6 +385,24 @@ def min_t_dcf(rates: Rates, asv: AsvScores) -> Array:
     >>> round(float(min_t_dcf(rates, asv)), 3)  # what the verification itself gets wrong
     0.087
     """
+    always, miss, alarm = t_dcf_weights(asv)
+    return always + (miss * rates.false_rejection + alarm * rates.false_acceptance).min(-1)
+
+
+def t_dcf_weights(asv: AsvScores) -> tuple[float, float, float]:
+    """Give the constant and the weights of the two error rates in the normalized t-DCF.
+
+    Raises
+    ------
+    InputError
+        When the verification accepts no spoofed or no target speech.
+
+    Example
+    -------
+    >>> asv = AsvScores(np.array([2.0, 3.0]), np.array([-2.0, -1.0]), np.array([1.5, 2.5]))
+    >>> [round(weight, 3) for weight in t_dcf_weights(asv)]
+    [0.087, 1.719, 1.0]
+    """
     trials = sort_trials(asv.target, asv.nontarget)
     # As in the package of the challenges: the threshold is the highest rejected score, yet a score at it is accepted.
     at = trials.scores[max(int(_nearest(error_rates(trials))[0]) - 1, 0)]
@@ -344,8 +411,8 @@ def min_t_dcf(rates: Rates, asv: AsvScores) -> Array:
     miss, alarm = P_TARGET * C_MISS - always, P_SPOOF * C_FA_SPOOF * spoofs
     if miss <= 0 or alarm <= 0:
         raise InputError("the speaker-verification scores accept no spoofed or no target speech: a t-DCF says nothing")
-    cost = always + miss * rates.false_rejection + alarm * rates.false_acceptance
-    return cost.min(-1) / (always + min(miss, alarm))
+    norm = always + min(miss, alarm)
+    return float(always / norm), float(miss / norm), float(alarm / norm)
 
 
 def min_a_dcf(asv: AsvScores) -> float:

@@ -16,6 +16,7 @@ from scipy.special import expit, ndtri
 from antideepfake.files import atomic_path
 from antideepfake.scoring.evaluation import Group
 from antideepfake.scoring.metrics import Array, Trials, equal_error_rate, error_rates
+from antideepfake.scoring.tables import shorten
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # Okabe and Ito's, told apart by the colour-blind
 CURVE_COLOURS = COLOURS[1:] + COLOURS[:1]  # blue is real speech
@@ -101,7 +102,7 @@ def draw_groups(groups: Sequence[Group], title: str) -> Figure:
             eer, low, high = group.figures["eer"]
             axes.plot([100 * low, 100 * high], [place, place], color=COLOURS[0], linewidth=2, alpha=0.6)
             axes.plot(100 * eer, place, "o", color=COLOURS[0])
-        names = [group.name if len(group.name) <= 40 else f"{group.name[:37]}..." for group in ranked]
+        names = [shorten(group.name, 40) for group in ranked]
         axes.set_yticks(range(len(ranked)), names)
         axes.set(xlabel=f"EER by {title}, %, with its 95 % interval", ylim=(-0.7, len(ranked) - 0.3))
         axes.set_xlim(left=0)

@@ -65,6 +65,8 @@ def write_report(
         systems=systems,
         notes=list(dict.fromkeys(note for evaluation in evaluations for note in tables.notes(evaluation))),
         number=tables.format_number,
+        decisions=tables.decisions,
+        decision_warning=tables.decision_warning,
         tables=parts,
         pictures=[(name, Markup(figure_to_svg(figure, name))) for name, figure in pictures],
         versions=_versions(),

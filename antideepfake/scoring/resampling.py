@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from scipy.sparse import csr_array
+from scipy.stats import beta, norm, t
 
 from antideepfake.scoring.metrics import Array, Trials, sort_trials
 
@@ -73,8 +76,8 @@ def estimate(
     thresholds : sequence of float
         At which ``measure`` decides: no bin lies on both sides of one.
     clusters : array, optional
-        What each utterance belongs to, its speaker for example; clusters are drawn with replacement. Without them
-        utterances are, within each class.
+        What each utterance belongs to, as :func:`number_clusters` gives it; clusters are drawn with replacement, and
+        the interval is widened by Student's t for their number. Without them utterances are drawn, within each class.
     draws : int
         1000 leave the bounds a noise of a few hundredths of the interval's width.
     level : float
@@ -98,10 +101,12 @@ def estimate(
     drawn = [measure(trials) for (trials,) in _draw([binned], is_real, rng, clusters, draws)]
     whole = measure(sort_trials(scores[is_real], scores[~is_real]))
     shift = _error_of_bins(measure, whole, is_real, binned)
+    widening = 1.0 if clusters is None else _widen(clusters, is_real, level)
     estimates = {}
     for name, value in whole.items():
         values = np.concatenate([figures[name] for figures in drawn]) + shift[name]
-        estimates[name] = Estimate(float(value), *_percentiles(values, level))
+        low, high = (value - widening * (value - bound) for bound in _percentiles(values, level))
+        estimates[name] = Estimate(float(value), float(low), float(high))
     return estimates
 
 
@@ -145,14 +150,124 @@ def compare_systems(
     drawn = [[measure(trials) for trials in pair] for pair in _draw(systems, is_real, rng, clusters, draws)]
     whole = [measure(sort_trials(scores[is_real], scores[~is_real])) for scores in (first, second)]
     shifts = [_error_of_bins(measure, figures, is_real, binned) for figures, binned in zip(whole, systems, strict=True)]
+    widening = 1.0 if clusters is None else _widen(clusters, is_real, level)
     comparisons = {}
     for name in whole[0]:
         values = np.concatenate([two[name] - one[name] for one, two in drawn]) + shifts[1][name] - shifts[0][name]
         tail = min((values <= 0).sum(), (values >= 0).sum())
         p_value = float(min(1.0, 2 * (tail + 1) / (len(values) + 1)))
         difference = float(whole[1][name] - whole[0][name])
-        comparisons[name] = Comparison(difference, *_percentiles(values, level), p_value)
+        low, high = (difference - widening * (difference - bound) for bound in _percentiles(values, level))
+        comparisons[name] = Comparison(difference, low, high, p_value)
     return comparisons
+
+
+def number_clusters(names: ArrayLike) -> NDArray[np.intp]:
+    """Number the values of a column; each unknown one, ``-`` or empty, is a cluster of its own.
+
+    Example
+    -------
+    >>> number_clusters(["ann", "-", "bob", "ann", "-"]).tolist()
+    [0, 2, 1, 0, 3]
+    """
+    column = pd.Series(np.asarray(names, dtype=object)).astype(str)
+    unknown = column.isin(["-", "", "nan"]).to_numpy()
+    numbers, _ = pd.factorize(column.where(~unknown))
+    numbers[unknown] = numbers.max(initial=-1) + 1 + np.arange(unknown.sum())
+    return numbers
+
+
+def count_clusters(clusters: NDArray, is_real: NDArray[np.bool_]) -> int:
+    """Count the clusters of the class that has fewer of them.
+
+    Example
+    -------
+    >>> count_clusters(np.array([0, 0, 1, 2]), np.array([True, True, False, False]))
+    1
+    """
+    return min(len(np.unique(clusters[kind])) for kind in (is_real, ~is_real))
+
+
+def _widen(clusters: NDArray, is_real: NDArray[np.bool_], level: float) -> float:
+    """Give the ratio of the interval of few clusters, by Student's t and unbiased variance, to that of many."""
+    count = max(count_clusters(clusters, is_real), 2)
+    upper = (1 + level) / 2
+    return float(t.ppf(upper, count - 1) / norm.ppf(upper) * np.sqrt(count / (count - 1)))
+
+
+def clopper_pearson(hits: ArrayLike, count: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
+    """Give the exact interval of a fraction (Clopper and Pearson 1934).
+
+    Arguments
+    ---------
+    hits, count : array of float
+        So many of how many independent utterances.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    low, high : array
+        Bounds; not numbers where ``count`` is 0.
+
+    Example
+    -------
+    >>> [round(float(bound), 4) for bound in clopper_pearson(0, 50)]
+    [0.0, 0.0711]
+    """
+    hits, count = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(count, np.float64))
+    tail = (1 - level) / 2
+    low = np.where(hits <= 0, 0.0, beta.ppf(tail, np.maximum(hits, 1e-9), count - hits + 1))
+    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, np.maximum(count - hits, 1e-9)))
+    empty = count <= 0
+    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+
+
+def exact_fraction(hits: float, count: float, level: float = 0.95) -> Estimate:
+    """Give a fraction with its :func:`clopper_pearson` interval; not a number where ``count`` is 0.
+
+    Example
+    -------
+    >>> exact_fraction(0, 0).value, round(exact_fraction(50, 50).low, 4)
+    (nan, 0.9289)
+    """
+    low, high = clopper_pearson(hits, count, level)
+    return Estimate(hits / count if count else np.nan, float(low), float(high))
+
+
+def add_intervals(first: Estimate, second: Estimate, weights: tuple[float, float] = (1.0, 1.0)) -> tuple[float, float]:
+    """Give the interval of a weighted sum of two independent figures from theirs, square and add (Newcombe 1998).
+
+    Example
+    -------
+    >>> low, high = add_intervals(Estimate(0.5, 0.2, 0.9), Estimate(0.5, 0.1, 0.8))
+    >>> round(low, 2), round(high, 2)
+    (0.5, 1.5)
+    """
+    value = weights[0] * first.value + weights[1] * second.value
+    below = np.hypot(weights[0] * (first.value - first.low), weights[1] * (second.value - second.low))
+    above = np.hypot(weights[0] * (first.high - first.value), weights[1] * (second.high - second.value))
+    return float(value - below), float(value + above)
+
+
+def area_interval(area: float, real: int, fake: int, level: float = 0.95) -> tuple[float, float]:
+    """Give the interval of an area under the ROC curve that does not vanish at 1 (Newcombe 2006, method 5).
+
+    Example
+    -------
+    >>> [round(bound, 3) for bound in area_interval(1.0, 50, 50)]
+    [0.96, 1.0]
+    """
+    squared, others = norm.ppf((1 + level) / 2) ** 2, (real + fake) / 2 - 1
+
+    def gap(guess: float) -> float:
+        spread = 1 + others * (1 - guess) / (2 - guess) + others * guess / (1 + guess)
+        return float((guess - area) ** 2 - squared * guess * (1 - guess) * spread / (real * fake))
+
+    edge = 1e-12
+    low = brentq(gap, edge / 2, area - edge) if area > 2 * edge else 0.0
+    high = brentq(gap, area + edge, 1 - edge / 2) if area < 1 - 2 * edge else 1.0
+    return float(low), float(high)
 
 
 def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequence[float], bins: int) -> _Binned:

@@ -103,6 +103,52 @@ def _interval(name: str, group: Group) -> str:
     return f"{format_number(name, estimate.low)} - {format_number(name, estimate.high)}"
 
 
+FAR_WORSE = 3  # an error at the threshold, as a multiple of the EER where the threshold was chosen
+
+
+def decisions(evaluation: Evaluation) -> str:
+    """Say what the decisions at the threshold get wrong.
+
+    Example
+    -------
+    >>> from antideepfake.scoring.evaluation import Evaluator
+    >>> scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, 0.5], "Label": ["real", "fake"]})
+    >>> decisions(Evaluator(threshold=0.5).evaluate(scores, "small"))
+    'At the threshold of 0.500, 0.0 % of real recordings are called fake and 100.0 % of fake ones real.'
+    """
+    (first, kind, other), *second = _wrong(evaluation)
+    parts = [f"{100 * first:.1f} % of {kind} recordings are called {other}"]
+    parts += [f"{100 * error:.1f} % of {kind} ones {other}" for error, kind, other in second]
+    return f"At the threshold of {evaluation.threshold:.3f}, {' and '.join(parts)}."
+
+
+def decision_warning(evaluation: Evaluation) -> str:
+    """Warn where decisions err far more often than where the threshold was chosen; empty where they do not."""
+    chosen = evaluation.threshold_errors
+    if not chosen:
+        return ""
+    # no errors among few utterances are not an EER of 0
+    eer = max(chosen["eer"], 1 / max(min(chosen["real"], chosen["fake"]), 1))
+    worse = [
+        f"{kind} called {other}: {100 * error:.1f} %"
+        for error, kind, other in _wrong(evaluation)
+        if error > FAR_WORSE * eer
+    ]
+    if not worse:
+        return ""
+    return (
+        f"WARNING: {', '.join(worse)}. The EER where the threshold was chosen was {100 * chosen['eer']:.1f} %. Do not "
+        "rely on these decisions; calibrate the model on recordings like these (tools/calibrate.py)."
+    )
+
+
+def _wrong(evaluation: Evaluation) -> list[tuple[float, str, str]]:
+    """Give the error rates at the threshold that are known: rate, class, decision."""
+    rates = evaluation.overall.figures
+    known = [(rates["fnr"].value, "real", "fake"), (rates["fpr"].value, "fake", "real")]
+    return [row for row in known if not np.isnan(row[0])]
+
+
 def notes(evaluation: Evaluation) -> list[str]:
     """What to mind when reading the figures, a line each."""
     return [f"{column} {group.name}: {group.note}".strip() for column, group in _all_groups(evaluation) if group.note]
@@ -114,7 +160,7 @@ def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:
 
 
 def format_text(table: pd.DataFrame) -> str:
-    """Lay out a table of strings for a terminal; the first column is cut to 28 characters.
+    """Lay out a table of strings for a terminal; the first column is shortened to 28 characters.
 
     Example
     -------
@@ -123,7 +169,7 @@ def format_text(table: pd.DataFrame) -> str:
     all     12.34
     """
     rows = [list(table.columns), *table.to_numpy().tolist()]
-    rows = [[row[0] if len(row[0]) <= 28 else f"{row[0][:25]}...", *row[1:]] for row in rows]
+    rows = [[shorten(row[0], 28), *row[1:]] for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     words = [_is_text(table.iloc[:, place]) for place in range(len(widths))]
     lines = []
@@ -132,6 +178,18 @@ def format_text(table: pd.DataFrame) -> str:
         line = "  ".join(cell.ljust(width) if is_text else cell.rjust(width) for cell, width, is_text in cells)
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def shorten(name: str, width: int) -> str:
+    """Take out the middle of a long name: names of files and systems often differ at their ends.
+
+    Example
+    -------
+    >>> shorten("results/seed_1/wav2vec2/scores_dev.csv", 20)
+    'result...res_dev.csv'
+    """
+    head = (width - 3) * 2 // 5
+    return name if len(name) <= width else f"{name[:head]}...{name[head + 3 - width :]}"
 
 
 def _is_text(column: pd.Series) -> bool:
@@ -211,13 +269,14 @@ def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
     for evaluation in evaluations:
         overall = evaluation.overall
         parts.append(f"{evaluation.name}: {overall.real} real, {overall.fake} fake")
+        parts += [textwrap.fill(text, 100) for text in (decisions(evaluation), decision_warning(evaluation)) if text]
         parts.append(format_text(overall_table(overall)))
         decision = f"real: a score at or above {evaluation.threshold:.3f} ({evaluation.threshold_source})"
         parts.append(textwrap.fill(decision, 100, subsequent_indent="  "))
         parts += [
             "\n" + format_text(group_table([overall, *groups], column)) for column, groups in evaluation.groups.items()
         ]
-        parts += [f"* {note}" for note in notes(evaluation)]
+        parts += [textwrap.fill(f"* {note}", 100, subsequent_indent="  ") for note in notes(evaluation)]
         parts.append("")
     if len(evaluations) > 1:
         parts.append(format_text(system_table(evaluations)))

@@ -346,7 +346,10 @@ def evaluate_model(
     by = ["Generators", "Attack"] if (scores["Attack"] != "-").any() else []
     scores["Generators"] = split_generators(scores, metadata.training_generators)
     calibration = metadata.log_likelihood_ratio()
-    evaluation = Evaluator(metadata.threshold, metadata.threshold_source, calibration).evaluate(scores, "test set", by)
+    evaluator = Evaluator(
+        metadata.threshold, metadata.threshold_source, calibration, threshold_errors=metadata.threshold_errors
+    )
+    evaluation = evaluator.evaluate(scores, "test set", by)
     print(format_evaluations([evaluation]))
     system = System(scores, evaluation, calibration, str(path), sha256([path]), read_record(path))
     write_report(folder / "report", [system], title or "Test set")

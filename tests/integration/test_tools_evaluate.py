@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from antideepfake.metadata import ModelMetadata
 from antideepfake.protocol import COLUMNS, write_protocol
@@ -71,6 +72,10 @@ def protocol(tmp_path):
     ]
     write_protocol(pd.DataFrame(rows), tmp_path / "p.csv")
     return tmp_path / "p.csv"
+
+
+def eer_line(out):
+    return next(line for line in out.splitlines() if line.startswith("EER %"))
 
 
 def test_threshold_and_generators_come_with_the_scores(run, write):
@@ -138,7 +143,7 @@ def test_submissions_go_out_and_come_back(run, write, protocol, form):
     status, out, _ = run("evaluate", "submission.txt", "--protocol", protocol, "--quiet")
     assert status == 0
     _, before, _ = run("evaluate", path, "--quiet")
-    assert out.splitlines()[2] == before.splitlines()[2]  # the EER
+    assert eer_line(out) == eer_line(before)  # the EER
     status, _, err = run("evaluate", "submission.txt", "--quiet")
     assert status == 2 and "--protocol tells what they are of" in err
 
@@ -229,7 +234,7 @@ def test_names_that_fit_several_utterances_are_refused(run, tmp_path, protocol):
     lines = [f"{label}/{name}.wav {score}" for label, score in (("real", 1), ("fake", -1)) for name in names]
     Path("paths.txt").write_text("\n".join(lines))
     status, out, _ = run("evaluate", "paths.txt", "--protocol", "same.csv", "--quiet")
-    assert status == 0 and out.startswith("paths: 60 real, 60 fake") and out.splitlines()[2].split()[2] == "0.00"
+    assert status == 0 and out.startswith("paths: 60 real, 60 fake") and eer_line(out).split()[2] == "0.00"
     Path("twice.txt").write_text("\n".join([lines[0], *lines]))
     status, _, err = run("evaluate", "twice.txt", "--protocol", "same.csv", "--quiet")
     assert status == 2 and "1 utterances come a second time, such as 'u0'" in err and err.count("\n") == 1
@@ -241,9 +246,9 @@ def test_labels_of_a_four_column_file_are_enough(run, tmp_path, protocol):
     status, out, _ = run("evaluate", "four.txt", "--by", "Attack", "--quiet")
     assert status == 0 and out.startswith("four: 60 real, 60 fake") and "world" in out
     _, joined, _ = run("evaluate", "four.txt", "--protocol", protocol, "--quiet")
-    assert joined.splitlines()[2] == out.splitlines()[2]
+    assert eer_line(joined) == eer_line(out)
     Path("plain.txt").write_text("\n".join(" ".join(row.split()[2:]) for row in rows))
-    assert run("evaluate", "plain.txt", "--quiet")[1].splitlines()[2] == out.splitlines()[2]
+    assert eer_line(run("evaluate", "plain.txt", "--quiet")[1]) == eer_line(out)
     status, _, err = run("evaluate", "plain.txt", "--protocol", protocol, "--quiet")
     assert status == 2 and "has no names" in err
 
@@ -253,3 +258,95 @@ def test_a_protocol_with_a_column_of_its_own_named_score(run, write, protocol):
     table.assign(Score="7").to_csv("own.csv", index=False)
     status, out, _ = run("evaluate", write("s.csv"), "--protocol", "own.csv", "--quiet")
     assert status == 0 and out == run("evaluate", "s.csv", "--quiet")[1]
+
+
+@pytest.fixture
+def model(tmp_path):
+    """The folder of the model that the score files are of."""
+    (tmp_path / "model").mkdir()
+    ModelMetadata(0.25, "as published", provenance="one model").save(tmp_path / "model" / "metadata.json")
+    return tmp_path / "model"
+
+
+def read_metadata(model):
+    metadata = ModelMetadata()
+    metadata.load(model / "metadata.json")
+    return metadata
+
+
+def test_calibration_keeps_the_old_threshold_and_says_what_the_new_one_errs(run, write, model):
+    development = write("dev.csv", distance=3.0, provenance="one model")
+    status, out, err = run("calibrate", model, development)
+    assert status == 0 and err == ""
+    lines = out.splitlines()
+    assert "old threshold: 0.250, as published" in lines
+    [line] = [line for line in lines if line.startswith("new threshold: ")]
+    metadata = read_metadata(model)
+    assert line.startswith(f"new threshold: {metadata.threshold:.3f}, equal error rates")
+    assert metadata.previous_threshold["threshold"] == 0.25
+    assert metadata.previous_threshold["threshold_source"] == "as published"
+    scores = read_scores(development)
+    real = scores.loc[scores["Label"] == "real", "Score"]
+    errors = metadata.threshold_errors
+    assert errors["fnr"] == pytest.approx((real < metadata.threshold).mean()) and errors["real"] == 60
+    interval = binomtest(int((real < metadata.threshold).sum()), 60).proportion_ci(method="exact")
+    assert f"real called fake: {100 * errors['fnr']:.1f} % (95 % interval {100 * interval.low:.1f} to" in out
+    assert "must" not in out
+
+
+@pytest.mark.parametrize(
+    ("share", "status", "said"), [(0.01, 2, "cannot support"), (0.1, 0, "hardly support"), (0.2, 0, "")]
+)
+def test_an_error_rate_needs_enough_utterances(run, write, model, share, status, said):
+    development = write("dev.csv", distance=4.0, provenance="one model")
+    before = (model / "metadata.json").read_text()
+    left, _, err = run("calibrate", model, development, "--fnr", share)
+    assert left == status and said in err and (said or err == "")
+    assert ((model / "metadata.json").read_text() == before) == (status == 2)
+
+
+def test_a_threshold_that_lets_most_fakes_pass_is_warned_of(run, write, model):
+    development = write("dev.csv", distance=0.2, ids=range(1000), provenance="one model")
+    status, out, err = run("calibrate", model, development, "--fnr", 0.02)
+    assert status == 0 and "warning: fake called real: 9" in err and "fake called real: 9" in out
+
+
+def test_a_calibration_that_does_not_fit_is_warned_of(run, write, model):
+    metadata = {"provenance": "one model"}
+    development = write("dev.csv", distance=4.0, **metadata)
+    other = write("a_folder_whose_name_is_rather_long_test.csv", distance=-4.0, **metadata)
+    _, out, err = run("calibrate", model, development, "--test", other)
+    assert "long_test.csv: the calibration raises Cllr from" in err and "_test.csv" in out
+
+
+def test_decisions_come_before_any_equal_error_rate(run, write):
+    path = write(
+        "s.csv", threshold=3.0, threshold_errors={"eer": 0.03, "fnr": 0.03, "fpr": 0.03, "real": 90, "fake": 90}
+    )
+    _, out, _ = run("evaluate", path, "--quiet", "--output", "r")
+    scores = read_scores(path)
+    missed = 100 * (scores.loc[scores["Label"] == "real", "Score"] < 3).mean()
+    sentence = (
+        f"At the threshold of 3.000, {missed:.1f} % of real recordings are called fake and 0.0 % of fake ones real."
+    )
+    flat = " ".join(out.split())
+    assert sentence in flat and flat.index(sentence) < flat.index("EER")
+    warning = f"WARNING: real called fake: {missed:.1f} %. The EER where the threshold was chosen was 3.0 %."
+    page = Path("r/report.html").read_text()
+    assert warning in flat and warning in page and page.index(sentence) < page.index("equal error rate")
+    assert "WARNING" not in run("evaluate", path, "--quiet", "--threshold", 3)[1]
+
+
+@pytest.mark.parametrize(("rejected", "is_warned"), [(9, False), (10, True)])
+def test_the_warning_begins_above_three_times_the_validation_error(run, tmp_path, rejected, is_warned):
+    lines = [f'r{n},"[0, {-1 if n < rejected else 1}]",1' for n in range(100)] + ['f,"[0, -1]",0']
+    (tmp_path / "s.csv").write_text("\n".join(["ID,Score,Label", *lines]))
+    errors = {"eer": 0.03, "fnr": 0.03, "fpr": 0.03, "real": 1000, "fake": 1000}
+    ScoreRecord("abc", "0", "2026-11-23", ModelMetadata(threshold_errors=errors)).save(tmp_path / "s.csv")
+    assert ("WARNING: real called fake" in run("evaluate", "s.csv", "--quiet")[1]) == is_warned
+
+
+def test_files_without_a_common_utterance_cannot_be_compared(run, write):
+    first, second = write("a.csv", ids=range(60)), write("b.csv", ids=range(60, 120))
+    status, out, err = run("evaluate", first, second, "--quiet")
+    assert status == 2 and out == "" and "have no utterance in common; evaluate each by itself" in err

@@ -111,7 +111,12 @@ def main() -> int:
     for model, name in zip(args.models, names, strict=True):
         detector = load_detector(model, args.device, args.precision)
         metadata = detector.hparams.metadata
-        evaluator = Evaluator(metadata.threshold, metadata.threshold_source, metadata.log_likelihood_ratio())
+        evaluator = Evaluator(
+            metadata.threshold,
+            metadata.threshold_source,
+            metadata.log_likelihood_ratio(),
+            threshold_errors=metadata.threshold_errors,
+        )
         results = {}
         for test_set, protocol in protocols.items():
             path = args.output / name / f"{test_set}.csv"

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtr, ndtri
+from scipy.stats import binomtest
 
 from antideepfake.errors import InputError
 from antideepfake.scoring import AsvScores, Evaluator, equal_error_rate, error_rates, fit_logistic, sort_trials
-from antideepfake.scoring.metrics import cllr
+from antideepfake.scoring.metrics import cllr, measure
 
 
 @pytest.fixture
@@ -64,18 +66,104 @@ def test_a_class_that_is_absent(scores):
     assert overall.figures["fpr"].value == pytest.approx((scores.loc[scores["Label"] == "fake", "Score"] >= 1).mean())
     assert np.isnan(overall.figures["recall"].value)
     fpr = overall.figures["fpr"]
-    error = np.sqrt(fpr.value * (1 - fpr.value) / 200)
-    assert fpr.low == pytest.approx(fpr.value - 1.96 * error, abs=0.015)
-    assert fpr.high == pytest.approx(fpr.value + 1.96 * error, abs=0.015)
+    exact = binomtest(round(200 * fpr.value), 200).proportion_ci(method="exact")
+    assert (fpr.low, fpr.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
 
 
-def test_few_utterances_are_said_to_be_few(scores):
-    """An error rate of seven utterances would look like one of seven thousand."""
-    few = pd.concat([scores[scores["Label"] == "real"], scores[scores["Label"] == "fake"].head(7)])
-    assert Evaluator().evaluate(few, "s").overall.note == "only 7 fake"
-    assert Evaluator().evaluate(scores, "s").overall.note == ""
-    evaluation = Evaluator(cluster="Language").evaluate(scores, "s")
-    assert evaluation.overall.note == "only 2 values of Language: the intervals say little"
+def make_table(real, fake, **columns):
+    labels = ["real"] * len(real) + ["fake"] * len(fake)
+    ids = [f"u{number}" for number in range(len(labels))]
+    return pd.DataFrame({"ID": ids, "Score": np.concatenate([real, fake]).astype(float), "Label": labels} | columns)
+
+
+@pytest.mark.parametrize(("wrong", "is_noted"), [(0, True), (4, True), (5, False), (6, False)])
+def test_few_errors_are_noted_whatever_the_number_of_utterances(wrong, is_noted):
+    real, fake = np.linspace(1, 2, 200), np.linspace(-2, -1, 200)
+    real[:wrong], fake[:wrong] = -3, 3
+    note = Evaluator(draws=50).evaluate(make_table(real, fake), "s").overall.note
+    assert ("misclassified at the EER" in note) == is_noted
+    assert not is_noted or note.startswith(f"only {wrong} real and {wrong} fake utterances")
+
+
+@pytest.mark.parametrize(("speakers", "is_noted"), [(19, True), (20, False)])
+def test_few_clusters_are_noted(scores, speakers, is_noted):
+    scores = scores.assign(Speaker=np.arange(len(scores)) // 2 % speakers)
+    note = Evaluator(cluster="Speaker", draws=50).evaluate(scores, "s").overall.note
+    assert note == (f"only {speakers} values of Speaker: the intervals say little" if is_noted else "")
+
+
+def test_unknown_speakers_are_not_one_cluster(scores):
+    """Guards against one cluster of all spoofed utterances, whose speakers are mostly unknown."""
+    known = scores.assign(Speaker=[f"s{number}" for number in range(len(scores))])
+    unknown = scores.assign(Speaker=np.where(scores["Label"] == "fake", "-", known["Speaker"]))
+    one, other = (
+        Evaluator(cluster="Speaker").evaluate(table, "s").overall.figures["eer"] for table in (known, unknown)
+    )
+    assert other.high - other.low == pytest.approx(one.high - one.low, rel=0.2)
+
+
+def test_separated_classes_have_no_interval_of_zero_width():
+    figures = Evaluator(threshold=0.0).evaluate(make_table(np.linspace(1, 2, 50), np.linspace(-2, -1, 50)), "s")
+    for name, (value, low, high) in figures.overall.figures.items():
+        assert low <= value <= high and high > low, name
+    eer = figures.overall.figures["eer"]
+    assert (eer.value, eer.low) == (0, 0) and 0.03 < eer.high < 0.08
+    assert figures.overall.figures["fpr"].high == pytest.approx(binomtest(0, 50).proportion_ci(method="exact").high)
+
+
+def test_the_same_utterances_have_the_same_intervals_as_group_and_as_total(scores):
+    evaluation = Evaluator().evaluate(scores.assign(Corpus="one"), "s", ["Corpus"])
+    [group] = evaluation.groups["Corpus"]
+    assert group.figures == evaluation.overall.figures and group.note == evaluation.overall.note
+
+
+def test_a_detector_at_chance_and_a_reversed_one_are_noted():
+    rng = np.random.default_rng(1)
+    real, fake = rng.normal(0, 1, 200), rng.normal(0, 1, 200)
+    assert "at chance" in Evaluator().evaluate(make_table(real, fake), "s").overall.note
+    notes = [Evaluator().evaluate(make_table(real + shift, fake), "s").overall.note for shift in (2, -2)]
+    assert notes[0] == "" and "are the scores reversed?" in notes[1] and "at chance" not in notes[1]
+
+
+FIGURES_OF_COVERAGE = (
+    *("eer", "eer_interpolated", "roc_auc", "accuracy", "precision", "recall", "f1", "fpr", "fnr"),
+    *("min_dcf", "act_dcf", "cllr", "min_cllr", "eer_threshold"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "rate"), [(50, 0.01), (50, 0.1), (200, 0.05)])
+def test_intervals_hold_the_truth(count, rate):
+    """Guards against intervals that are too narrow, above all where there are few errors or none."""
+    distance = -ndtri(rate)  # of either mean from 0: two unit normals with that EER
+    grid = ndtri((np.arange(100_000) + 0.5) / 100_000)
+    truth = measure(sort_trials(grid + distance, grid - distance), threshold=0.0)
+    rng = np.random.default_rng(5)
+    runs = 100
+    held = dict.fromkeys(FIGURES_OF_COVERAGE, 0)
+    for _ in range(runs):
+        table = make_table(rng.normal(distance, 1, count), rng.normal(-distance, 1, count))
+        figures = Evaluator(draws=300).evaluate(table, "s").overall.figures
+        for name in held:
+            held[name] += figures[name].low <= truth[name] <= figures[name].high
+    lowest = dict.fromkeys(held, 0.9) | {"cllr": 0.84, "eer_threshold": 0.78}
+    assert {name: value for name, value in held.items() if value < lowest[name] * runs} == {}
+
+
+@pytest.mark.slow
+def test_intervals_of_few_speakers_hold_the_truth():
+    """Guards against intervals that take the speakers of a test set for all speakers."""
+    rng = np.random.default_rng(5)
+    truth, held, runs = float(ndtr(-1 / np.sqrt(1.25))), 0, 100
+    for _ in range(runs):
+        speakers = np.tile(np.repeat(np.arange(20), 10), 2)
+        voice = rng.normal(0, 0.5, 40)[speakers + 20 * (np.arange(400) >= 200)]
+        values = rng.normal(0, 1, 400) + voice + np.repeat([1.0, -1.0], 200)
+        names = [f"{number} {place < 200}" for place, number in enumerate(speakers)]
+        table = make_table(values[:200], values[200:], Speaker=names)
+        eer = Evaluator(cluster="Speaker", draws=300).evaluate(table, "s").overall.figures["eer"]
+        held += eer.low <= truth <= eer.high
+    assert held >= 0.9 * runs
 
 
 def test_calibration_enters_the_costs_alone(scores):
