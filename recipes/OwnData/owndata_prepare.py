@@ -16,6 +16,7 @@ none, or too few to divide, utterances are divided at random, with a warning: fi
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,13 +38,15 @@ from antideepfake.protocol import (
 FOLDERS = {"fake": {"fake", "spoof"}, "real": {"real", "bonafide", "bona-fide", "bona_fide"}}  # names, in lower case
 
 
-def find_utterances(data_folder: Path) -> list[dict[str, str]]:
+def find_utterances(data_folder: Path, name: str = "OwnData") -> list[dict[str, str]]:
     """List the audio files below ``real/`` and ``fake/``, sorted by path.
 
     Arguments
     ---------
     data_folder : Path
         Holds both, under a name of ``FOLDERS`` in upper or lower case; where there are several for one label, all.
+    name : str
+        Of the corpus; the identifiers begin with it.
 
     Returns
     -------
@@ -53,14 +56,17 @@ def find_utterances(data_folder: Path) -> list[dict[str, str]]:
     Raises
     ------
     InputError
-        When a folder is missing or holds no audio.
+        When a folder is missing or holds no audio, or the name is not letters, digits, ``_``, ``.`` and ``-``.
     """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise InputError(f"--name is '{name}'; use letters, digits, '_', '.' and '-'")
     data_folder = data_folder.absolute()
     if not data_folder.is_dir():
         raise InputError(f"{data_folder}: no such folder; --data_folder names the one that holds real/ and fake/")
     files = {label: _find_files(data_folder, label) for label in FOLDERS}
     speakers = {folders[0] for path in files["real"] if (folders := _folders(path, data_folder))}
-    return [row for label in files for row in _rows(label, files[label], speakers, data_folder)]
+    rows = [row for label in files for row in _rows(label, files[label], speakers, data_folder)]
+    return [{**row, "ID": f"{name}-{row['ID']}"} for row in rows]
 
 
 def _find_files(data_folder: Path, label: str) -> list[Path]:
@@ -86,7 +92,7 @@ def _rows(label: str, paths: list[Path], speakers: set[str], data_folder: Path) 
         while key in taken:
             key += "+"
         taken.add(key)
-        yield {"ID": f"OwnData-{key}", "Label": label, "Path": str(path), "Attack": attack, "Speaker": speaker}
+        yield {"ID": key, "Label": label, "Path": str(path), "Attack": attack, "Speaker": speaker}
 
 
 def prepare_owndata(
@@ -96,6 +102,7 @@ def prepare_owndata(
     seed: int = 1234,
     overwrite: bool = False,
     quiet: bool = False,
+    name: str = "OwnData",
 ) -> BuildReport:
     """Write the protocol of one's own data.
 
@@ -113,6 +120,8 @@ def prepare_owndata(
         Make the protocol anew.
     quiet : bool
         Show no progress.
+    name : str
+        As :func:`find_utterances`.
 
     Returns
     -------
@@ -138,7 +147,9 @@ def prepare_owndata(
             )
             return assign_splits(table["Label"], table["ID"], np.random.default_rng(seed))
 
-    return build_protocol(find_utterances(Path(data_folder)), data_folder, output, max(num_workers, 1), quiet, split)
+    return build_protocol(
+        find_utterances(Path(data_folder), name), data_folder, output, max(num_workers, 1), quiet, split
+    )
 
 
 def main() -> int:
@@ -150,12 +161,13 @@ def main() -> int:
     )
     parser.add_argument("--data_folder", required=True, help="holds real/ and fake/")
     parser.add_argument("--output", required=True, help="the protocol to write")
+    parser.add_argument("--name", default="OwnData", help="name of the corpus, begins its IDs (default: OwnData)")
     parser.add_argument("--num_workers", type=int, default=2, help="headers read at the same time (default: 2)")
     parser.add_argument("--seed", type=int, default=1234, help="of the split (default: 1234)")
     parser.add_argument("--overwrite", action="store_true", help="make the protocol anew")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     args = parser.parse_args()
-    report = prepare_owndata(args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet)
+    report = prepare_owndata(**vars(args))
     print(format_counts(read_protocol(args.output)))
     if report.left_out:
         print(f"left out: {len(report.left_out)} files; see {args.output}.report.json", file=sys.stderr)

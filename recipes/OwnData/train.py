@@ -28,7 +28,10 @@ def main() -> int:
     hparams, run_opts = begin_experiment(sys.argv[1:])
     if is_finished(hparams):
         return 0
-    run_on_main(prepare_owndata, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
+    run_on_main(
+        prepare_owndata,
+        kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"], "name": hparams["name"]},
+    )
     train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)

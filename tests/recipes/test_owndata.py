@@ -50,6 +50,17 @@ def test_folders_tell_speaker_and_generator(tmp_path, write_audio, recipe):
     assert all(row["Label"] == os.path.relpath(row["Path"], tmp_path).split("/")[0] for row in rows)
 
 
+def test_the_name_of_the_corpus_begins_its_ids(tmp_path, write_audio, recipe):
+    """Guards against two corpora of one's own that count as the same."""
+    for name in ("real/a.wav", "fake/b.wav"):
+        write_audio(tmp_path / name)
+    ids = [row["ID"] for row in recipe.find_utterances(tmp_path, "Calls-2026")]
+    assert ids == ["Calls-2026-fake-b", "Calls-2026-real-a"]
+    for name in ("", "a b", "a/b", "=1"):
+        with pytest.raises(InputError, match="--name is"):
+            recipe.find_utterances(tmp_path, name)
+
+
 def test_ids_are_unique_whatever_the_names(tmp_path, write_audio, recipe):
     """Two files would share an ID, and the whole corpus be refused with a mend that the user cannot do."""
     names = ["a.wav", "a.flac", "a.wav.flac", "b-c.wav", "b/c.wav", "b-c-d.wav", "b/c-d.wav", "b-c/d.wav", "b/c/d.wav"]
