@@ -116,6 +116,14 @@ def test_detector_and_bare_encoder(state):
         assert encoder.encoder[name] is value
 
 
+@pytest.mark.parametrize("first", [False, True, None])
+def test_the_checkpoints_own_word_on_the_place_of_the_norms_counts(state, first):
+    """Guards against going by the shapes alone: no tensor tells whether an encoder normalizes before or after."""
+    config = {} if first is None else {"layer_norm_first": first}
+    settings = understand(Weights(state, config, "x.ckpt"), num_attention_heads=4).settings
+    assert settings["do_stable_layer_norm"] is (first is not False)  # of a layer-norm extractor, before
+
+
 CONV = "m_ssl.model.feature_extractor.conv_layers.3"
 LAYER = "m_ssl.model.encoder.layers.1"
 
