@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from antideepfake.terminal import paint
+
 DISK_FULL = "the disk is full; free some space and run the same command again"
 
 
@@ -61,5 +63,5 @@ def run_program(main: Callable[[], int]) -> None:
 
 
 def _fail(sentence: str) -> int:
-    print("error:", " ".join(sentence.split()), file=sys.stderr)
+    print(paint("error:", "red", sys.stderr), " ".join(sentence.split()), file=sys.stderr)
     return 2

@@ -29,7 +29,9 @@ from antideepfake.inference import load_detector
 from antideepfake.protocol import find_audio, read_protocol
 from antideepfake.scoring import score_protocol
 from antideepfake.scoring.score_file import iterate_scores
+from antideepfake.terminal import paint
 
+COLORS = {"real": "green", "fake": "red", "unsure": "yellow"}
 LINES = 40  # of the table; the score file has all
 PROTOCOLS = (".csv", ".arrow")  # suffixes
 
@@ -89,7 +91,8 @@ def format_scores(scores: Iterable[tuple[str, float, bool]], threshold: float) -
         decision = "unsure" if is_far else "real" if score >= threshold else "fake"
         counts[decision] += 1
         if counts.total() <= LINES:
-            lines.append(f"{decision:<10}{score:>8.2f}  {name if len(name) <= 78 else '...' + name[-75:]}")
+            word = paint(f"{decision:<10}", COLORS[decision], sys.stdout)
+            lines.append(f"{word}{score:>8.2f}  {name if len(name) <= 78 else '...' + name[-75:]}")
     if counts.total() > LINES:
         lines.append(f"... and {counts.total() - LINES} more")
     unsure = f", {counts['unsure']} unsure (far from what the model knows)" if counts["unsure"] else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from antideepfake import __version__
@@ -78,14 +79,14 @@ def score_protocol(
     wait_for_all(world_size)  # who wrote before all have seen what is done would change the others' shares
 
     share = todo[rank::world_size]
+    costs, unit = _progress_costs(protocol)
+    done = (costs.sum() - costs[todo].sum()) / world_size
     # Files come in bursts, a window of the detector each: the time left follows from all of them, not from the last.
-    done = (len(protocol) - len(todo)) // world_size
+    bar = {"unit": unit, "unit_scale": True, "smoothing": 0, "disable": quiet or rank > 0}
     with (
         writer,
         keeper or nullcontext(),
-        tqdm(
-            total=done + len(share), initial=done, desc="scoring", unit="file", smoothing=0, disable=quiet or rank > 0
-        ) as progress,
+        tqdm(total=done + costs[share].sum(), initial=done, desc="scoring", **bar) as progress,
     ):
         for start in range(0, len(share), CHUNK):
             places = share[start : start + CHUNK]
@@ -102,7 +103,7 @@ def score_protocol(
                     if keeper:
                         keeper.write(place, row["ID"], result.embedding)
                     writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
-                progress.update()
+                progress.update(costs[place])
     wait_for_all(world_size)
     if rank > 0:
         return []
@@ -117,6 +118,15 @@ def score_protocol(
     if keeper:
         keeper.remove()
     return skipped
+
+
+def _progress_costs(protocol: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
+    """Give by how much each utterance advances the progress bar: its seconds where they are known, else one file."""
+    if "Duration" in protocol:
+        seconds = pd.to_numeric(protocol["Duration"], errors="coerce").to_numpy(np.float64)
+        if np.isfinite(seconds).all() and (seconds > 0).all():
+            return seconds, " s of audio"
+    return np.ones(len(protocol)), " files"
 
 
 def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:

@@ -253,3 +253,16 @@ def test_full_disk_leaves_no_score_file(tmp_path, protocol, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
     assert not (tmp_path / "s.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("durations", "costs", "unit"),
+    [
+        ([2.0, 60.0, 3.5, 1.0, 1.0], [2.0, 60.0, 3.5, 1.0, 1.0], " s of audio"),
+        (["-", "1", "2", "3", "4"], [1] * 5, " files"),
+    ],
+)
+def test_progress_counts_seconds_where_they_are_known(protocol, durations, costs, unit):
+    found = scorer._progress_costs(protocol.assign(Duration=durations))
+    assert (found[0].tolist(), found[1]) == (costs, unit)
+    assert scorer._progress_costs(protocol)[1] == " files"
