@@ -18,6 +18,7 @@ LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers pass; squares of muc
 CANCELLED = 0.01  # of the power of the channels: less is left of their average where one is the inverse of another
 # Half an hour: a large front end takes some 4 MB a second, so 8 GB, and time that grows with the square of the length.
 MAX_SECONDS = 1800  # of audio that is read at once
+RESAMPLED = 1 << 21  # samples that are resampled at once
 MAX_RATE = 48_000  # Hz; above, recordings may be as much shorter
 
 
@@ -119,7 +120,22 @@ def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
     ratio = Fraction(SAMPLE_RATE, sample_rate).limit_denominator(2000)
     if ratio == 1:
         return signal
-    return torchaudio.functional.resample(signal, ratio.denominator, ratio.numerator)
+    return _resample(signal, ratio.denominator, ratio.numerator)
+
+
+def _resample(signal: torch.Tensor, old: int, new: int) -> torch.Tensor:
+    """Resample by ``new / old``; a long signal by parts, which needs less memory and gives the same."""
+    step = RESAMPLED // old * old
+    if len(signal) <= RESAMPLED or not step:
+        return torchaudio.functional.resample(signal, old, new)
+    context = old * -(-8 * max(old, new) // (new * old))  # reaches beyond the filter, which has 6 periods a side
+    parts = []
+    for start in range(0, len(signal), step):
+        first = max(start - context, 0)
+        part = torchaudio.functional.resample(signal[first : start + step + context], old, new)
+        skipped = (start - first) * new // old
+        parts.append(part[skipped : skipped + step * new // old])
+    return torch.cat(parts)
 
 
 def normalise(waveform: torch.Tensor) -> torch.Tensor:
@@ -198,7 +214,8 @@ class _Mixer:
                 f"{name}: the channels cancel each other when they are averaged (one is the inverse of the other); "
                 "keep one channel"
             )
-        return torch.cat(self.blocks)
+        mono, self.blocks = torch.cat(self.blocks), []
+        return mono
 
 
 def read_waveform(

@@ -64,6 +64,15 @@ def test_resampling_leaves_no_alias():
     assert waveform[1600:-1600].abs().max() < 0.01
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 15990, 22050, 44100, 48000, 192_000, 384_001])
+@pytest.mark.parametrize("size", [20_000, 20_001, 33_333])
+def test_resampling_by_parts_gives_the_same(monkeypatch, rate, size):
+    signal = torch.randn(size)
+    whole = to_mono_16k(signal, rate)
+    monkeypatch.setattr("antideepfake.dataio.audio.RESAMPLED", 9000)
+    torch.testing.assert_close(to_mono_16k(signal, rate), whole, atol=1e-5, rtol=0)
+
+
 def test_mono_is_the_mean_of_the_channels():
     """One channel would be dropped."""
     signal = torch.tensor([[0.2, 0.4], [-0.6, 0.0]])
