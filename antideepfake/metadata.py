@@ -29,8 +29,8 @@ class ModelMetadata:
     previous_threshold : dict
         ``threshold``, ``threshold_source``, ``threshold_errors`` and ``calibration`` before the last calibration.
     training_protocols : list of dict
-        Protocols of training and validation: ``name``, ``sha256`` of the file, ``splits`` used and the number of
-        ``utterances`` in them. Empty where they are unknown.
+        Protocols of training and validation: ``name``, ``sha256`` of the file, ``corpora`` that are known to be in no
+        other training data, ``splits`` used, and number of training ``utterances``. Empty where they are unknown.
     training_corpora : list of str
         Corpora that the detector was trained on; it must not be tested on them.
     training_generators : list of str
@@ -111,7 +111,7 @@ class ModelMetadata:
         self._require(path, "previous_threshold", isinstance(self.previous_threshold, dict), "a JSON object")
         protocols = self.training_protocols
         known = isinstance(protocols, list) and all(map(_is_training_protocol, protocols))
-        self._require(path, "training_protocols", known, "a list of name, sha256, splits and utterances")
+        self._require(path, "training_protocols", known, "a list of name, sha256, corpora, splits and utterances")
         self._require(path, "calibration", isinstance(self.calibration, dict | None), "a JSON object or null")
         try:
             self.log_likelihood_ratio()
@@ -148,9 +148,10 @@ def _is_texts(value: Any) -> bool:
 def _is_training_protocol(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and value.keys() == {"name", "sha256", "splits", "utterances"}
+        and value.keys() == {"name", "sha256", "corpora", "splits", "utterances"}
         and isinstance(value["name"], str)
         and isinstance(value["sha256"], str)
+        and _is_texts(value["corpora"])
         and _is_texts(value["splits"])
         and _is_number(value["utterances"])
     )

@@ -1,4 +1,4 @@
-"""What a detector knows of its own limits: how far an embedding lies from those of known speech."""
+"""Out-of-distribution recordings: the distance of an embedding from those of known speech."""
 
 import os
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
+from antideepfake.scoring.resampling import number_clusters
 
 FOLDS = 5
 TYPICALITY = "typicality.safetensors"  # in a model folder
@@ -82,7 +83,9 @@ def read_typicality(path: str | os.PathLike) -> Typicality | None:
     return typicality
 
 
-def fit_typicality(embeddings: NDArray[np.floating], share: float = 0.01) -> Typicality:
+def fit_typicality(
+    embeddings: NDArray[np.floating], share: float = 0.01, clusters: ArrayLike | None = None
+) -> Typicality:
     """Fit a :class:`Typicality` to embeddings of speech like that which the detector was trained on.
 
     Arguments
@@ -90,33 +93,57 @@ def fit_typicality(embeddings: NDArray[np.floating], share: float = 0.01) -> Typ
     embeddings : array
         Shape [utterances, dimensions]: best of a validation set, which the detector did not learn by heart.
     share : float
-        Of these utterances that are to count as far, in (0, 1): false alarms that one is ready to bear.
+        Fraction of such utterances to flag, in (0, 1): the acceptable false-alarm rate.
+    clusters : array, optional
+        What each utterance belongs to, such as its speaker: the limit is then that of new speakers. An unknown one,
+        ``-``, is a cluster of its own. Without them, utterances are taken as independent.
 
     Returns
     -------
     Typicality
         Its covariance is shrunk towards a multiple of the unit matrix by Ledoit and Wolf's formula (2004), which keeps
-        it sound with fewer utterances than dimensions. The limit is from five fits, each tried on a fifth that it has
-        not seen.
+        it sound with fewer utterances than dimensions. The limit is from five fits, each tried on a fifth of the
+        clusters that it has not seen.
 
     Raises
     ------
     InputError
-        When there are fewer than 20 utterances, or the share is none.
+        When there are fewer than 20 utterances or two clusters, a value is not finite, all are alike, or the share is
+        out of range.
     """
     if len(embeddings) < 20:
         raise InputError(f"{len(embeddings)} utterances are too few to tell what is usual; give some hundred")
     if not 0 < share < 1:
         raise InputError(f"a share of {share} is wanted; it must lie between 0 and 1")
     values = np.asarray(embeddings, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InputError("some embeddings hold values that are not finite; score these utterances again, in fp32")
+    if np.ptp(values, axis=0).max() <= 1e-6 * np.abs(values).max():
+        raise InputError("all embeddings are alike; nothing can be told from them")
     # Utterances that a fit has seen lie nearer to it than others will: the limit is of those that it has not seen.
-    folds = np.arange(len(values)) % FOLDS
+    # So do those of speakers that a fit has seen.
+    numbers = np.arange(len(values)) if clusters is None else number_clusters(clusters)
+    count = len(np.unique(numbers))
+    if count < 2:
+        raise InputError("all utterances are of one speaker; the limit needs several, better twenty")
+    folds = _share_out(numbers, min(FOLDS, count))
     distances = []
-    for fold in range(FOLDS):
+    for fold in np.unique(folds):
         part = Typicality(*_mean_and_whitening(values[folds != fold]), np.inf)
         distances.append(part.distance(values[folds == fold]))
     limit = float(np.quantile(np.concatenate(distances), 1 - share))
     return Typicality(*_mean_and_whitening(values), limit)
+
+
+def _share_out(clusters: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Give each utterance a fold: clusters whole, the largest first, each to the smallest fold."""
+    names, members, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    fold_of = np.empty(len(names), dtype=np.intp)
+    totals = np.zeros(count, dtype=np.int64)
+    for name in np.argsort(-sizes, kind="stable"):
+        fold_of[name] = totals.argmin()
+        totals[fold_of[name]] += sizes[name]
+    return fold_of[members]
 
 
 def _mean_and_whitening(values: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

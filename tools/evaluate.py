@@ -19,6 +19,7 @@ from antideepfake.files import sha256
 from antideepfake.metadata import ModelMetadata
 from antideepfake.protocol import (
     Overlap,
+    explain_held_out,
     explain_overlap,
     find_overlap,
     format_overlap,
@@ -120,7 +121,12 @@ def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores
     evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed, threshold_errors=chosen)
     evaluation = evaluator.evaluate(scores, name, by, args.quiet)
     known = metadata.training_corpora
-    overlap = find_overlap(scores["ID"], known, CORPORA) if known else Overlap(0)
+    overlap = Overlap(0)
+    if known:
+        protocols = [sha256([args.protocol])] if args.protocol else record.protocols if record else []
+        splits = scores["Proportion"].tolist() if "Proportion" in scores else []
+        trained = metadata.training_protocols
+        overlap = find_overlap(scores["ID"], known, CORPORA, (), splits, protocols, trained)
     system = System(scores, evaluation, calibration, path, sha256([path]), record)
     return system, left_out, overlap
 
@@ -156,6 +162,8 @@ def main() -> int:
         left_out += missing
         if overlap:
             overlaps.append((name, overlap))
+        if note := explain_held_out(overlap):
+            system.evaluation.remarks.append(note)
     evaluations = [system.evaluation for system in systems]
     first = systems[0]
     for system in systems[1:]:

@@ -198,6 +198,7 @@ def main() -> int:
             rank,
             world_size,
             args.embeddings,
+            [name for name in args.inputs if Path(name).suffix.lower() in PROTOCOLS],
         )
     if rank > 0:
         return 0

@@ -4,7 +4,14 @@ from antideepfake.protocol.build import BuildReport, build_protocol, read_report
 from antideepfake.protocol.corpora import Corpus, read_corpora, tell_corpora, trace_sources
 from antideepfake.protocol.lists import first_file, read_csv, read_list, translate
 from antideepfake.protocol.merge import MergeReport, format_merge, merge_protocols
-from antideepfake.protocol.overlap import Overlap, explain_overlap, find_overlap, find_recordings, format_overlap
+from antideepfake.protocol.overlap import (
+    Overlap,
+    explain_held_out,
+    explain_overlap,
+    find_overlap,
+    find_recordings,
+    format_overlap,
+)
 from antideepfake.protocol.prepare import prepare_corpus, prepare_parser, tell_report
 from antideepfake.protocol.probe import open_audio, probe
 from antideepfake.protocol.split import assign_splits
@@ -41,6 +48,7 @@ __all__ = [
     "build_protocol",
     "count_utterances",
     "divide_protocol",
+    "explain_held_out",
     "explain_overlap",
     "find_audio",
     "find_overlap",

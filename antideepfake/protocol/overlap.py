@@ -6,10 +6,11 @@ A detector that has heard the test set, or its speakers, does better on it than 
 import hashlib
 import os
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from tqdm import tqdm
 from antideepfake.errors import InputError
 from antideepfake.protocol.corpora import Corpus, tell_corpora, trace_sources
 from antideepfake.protocol.probe import open_audio
-from antideepfake.protocol.table import resolve_path
+from antideepfake.protocol.table import SPLITS, resolve_path
 
 EXAMPLES = 3  # of utterances and recordings, in a warning
 PAIRS = 12  # of corpora, in a warning
@@ -42,6 +43,8 @@ class Overlap:
         Corpora that both have.
     sources : tuple of (str, str, str)
         A corpus of the test set, another one of the training data, and the corpus whose speech both hold.
+    held_out : tuple of str
+        Corpora that both have, of which the test set has only a split that training left out: no warning, a note.
     """
 
     tested: int
@@ -49,6 +52,7 @@ class Overlap:
     recordings: tuple[tuple[str, str], ...] = ()
     corpora: tuple[str, ...] = ()
     sources: tuple[tuple[str, str, str], ...] = ()
+    held_out: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.utterances or self.recordings or self.corpora or self.sources)
@@ -59,6 +63,9 @@ def find_overlap(
     training_corpora: Iterable[str],
     corpora: Mapping[str, Corpus],
     training_ids: Sequence[str] = (),
+    splits: Sequence[str] = (),
+    test_protocols: Collection[str] = (),
+    training_protocols: Sequence[Mapping[str, Any]] = (),
 ) -> Overlap:
     """Compare a test set with training data by names alone.
 
@@ -72,6 +79,12 @@ def find_overlap(
         As :func:`antideepfake.protocol.read_corpora` gives.
     training_ids : sequence of str
         Identifiers of the training data, where they are known.
+    splits : sequence of str
+        The Proportion of each utterance of the test set, where it is known.
+    test_protocols : collection of str
+        SHA-256 of the protocols that the test set is from, where they are known.
+    training_protocols : sequence of dict
+        Protocols of the training data, as :class:`antideepfake.metadata.ModelMetadata` has them.
 
     Returns
     -------
@@ -87,7 +100,8 @@ def find_overlap(
     False
     """
     training = sorted(set(training_corpora))
-    tested = sorted(tell_corpora(test_ids, corpora).categories) if len(test_ids) else []
+    told = tell_corpora(test_ids, corpora) if len(test_ids) else pd.Categorical([])
+    tested = sorted(told.categories)
     shared = sorted(set(pd.Series(training_ids)[np.asarray(pd.Series(training_ids).isin(test_ids))]))
     sources = [
         (ours, theirs, source)
@@ -96,8 +110,32 @@ def find_overlap(
         if ours != theirs
         for source in _shared_sources(ours, theirs, corpora)
     ]
-    both = tuple(name for name in tested if name in training)
-    return Overlap(len(test_ids), tuple(shared), (), both, tuple(sources))
+    held_out: list[str] = []
+    both: list[str] = []
+    for name in tested:
+        if name in training:
+            ours = set(pd.Series(splits, dtype=object)[np.asarray(told == name)]) if len(splits) else set()
+            known = [protocol for protocol in training_protocols if name in protocol["corpora"]]
+            fits = _is_held_out(name, ours, set(test_protocols), known, corpora)
+            (held_out if fits else both).append(name)
+    return Overlap(len(test_ids), tuple(shared), (), tuple(both), tuple(sources), tuple(held_out))
+
+
+def _is_held_out(
+    name: str,
+    splits: set[str],
+    test_protocols: set[str],
+    training_protocols: Sequence[Mapping[str, Any]],
+    corpora: Mapping[str, Corpus],
+) -> bool:
+    """Tell whether training is known to have left out the splits of a corpus that the test set has."""
+    if not training_protocols or not splits or not splits <= set(SPLITS):
+        return False
+    if any(splits & set(protocol["splits"]) for protocol in training_protocols):
+        return False
+    # Of one protocol the splits are apart; else only where the corpus, not its user, says what they are.
+    same = bool(test_protocols) and test_protocols <= {protocol["sha256"] for protocol in training_protocols}
+    return same or (name in corpora and corpora[name].use != "none")
 
 
 def _shared_sources(ours: str, theirs: str, corpora: Mapping[str, Corpus]) -> list[str]:
@@ -250,8 +288,8 @@ def explain_overlap(overlap: Overlap) -> list[str]:
     if overlap.corpora:
         paragraphs += [
             f"SAME CORPUS: {', '.join(overlap.corpora)}. The training data had utterances of the same corpus. "
-            "Speakers, channel and generators may be known, and the figures too good, unless the training left this "
-            "split out."
+            "Utterances, speakers, channel and generators may be known, and the figures too good: it is not known that "
+            "training left these utterances out."
         ]
     if overlap.sources:
         related = [_format_pair(*pair) for pair in overlap.sources[:PAIRS]]
@@ -264,6 +302,23 @@ def explain_overlap(overlap: Overlap) -> list[str]:
             f"The speakers and recordings of {', '.join(names)} may be known, and the figures too good.",
         ]
     return paragraphs
+
+
+def explain_held_out(overlap: Overlap) -> str:
+    """Say which corpora training and test have in common without sharing a split; empty where there are none.
+
+    Example
+    -------
+    >>> explain_held_out(Overlap(10, held_out=("DFADD",)))
+    'DFADD: the training data had other splits of this corpus, so that channels and spoofing systems may be known'
+    """
+    if not overlap.held_out:
+        return ""
+    these = "this corpus" if len(overlap.held_out) == 1 else "these corpora"
+    return (
+        f"{', '.join(overlap.held_out)}: the training data had other splits of {these}, so that channels and spoofing "
+        "systems may be known"
+    )
 
 
 def format_overlap(overlap: Overlap) -> str:

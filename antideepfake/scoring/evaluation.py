@@ -104,6 +104,8 @@ class Evaluation:
         How many utterances the differences are of.
     threshold_errors : dict
         As :class:`Evaluator`.
+    remarks : list of str
+        What else to mind when reading the figures.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Evaluation:
     differences: dict[str, Comparison] = field(default_factory=dict)
     common: int = 0
     threshold_errors: Mapping[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class ScoreRecord:
         When the scores were complete.
     metadata : ModelMetadata
         Of the model folder.
+    protocols : list of str
+        SHA-256 of the files of the protocols that were scored; empty where there were none or they are unknown.
 
     Example
     -------
@@ -38,6 +40,7 @@ class ScoreRecord:
     version: str
     date: str
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
+    protocols: list[str] = field(default_factory=list)
 
     def save(self, scores: str | os.PathLike) -> None:
         """Write it beside its score file."""
@@ -56,12 +59,17 @@ def read_record(scores: str | os.PathLike) -> ScoreRecord | None:
     path = _path(scores)
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        metadata = values.pop("metadata")
-        return ScoreRecord(**values, metadata=ModelMetadata(**metadata))
+        metadata = ModelMetadata(**values.pop("metadata"))
+        metadata.check(path)
+        record = ScoreRecord(**values, metadata=metadata)
+        if not all(isinstance(text, str) for text in (record.weights, record.version, record.date, *record.protocols)):
+            raise TypeError("a value is not text")
+        return record
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: not the record of a score file ({error}); delete it") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(f"{path}: not the record of a score file ({reason}); delete it") from None
 
 
 def _path(scores: str | os.PathLike) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from antideepfake import __version__
+from antideepfake.files import sha256
 from antideepfake.processes import wait_for_all
 from antideepfake.protocol import LABELS, resolve_path
 from antideepfake.scoring.embeddings import EmbeddingWriter
@@ -37,6 +39,7 @@ def score_protocol(
     rank: int = 0,
     world_size: int = 1,
     embeddings: str | os.PathLike | None = None,
+    protocols: Sequence[str | os.PathLike] = (),
 ) -> list[SkippedFile]:
     """Score the utterances of a protocol into a score file; a run that died is resumed, by any number of processes.
 
@@ -60,6 +63,8 @@ def score_protocol(
         all call this function alike; each scores its share, and the one of rank 0 writes the files.
     embeddings : str or Path, optional
         A file, ``.parquet``, that takes the embedding of each utterance of the score file, in its order.
+    protocols : sequence of str or Path
+        Files that the protocol is from: their digests go into the record.
 
     Returns
     -------
@@ -113,7 +118,8 @@ def score_protocol(
     if keeper:
         keeper.merge(int(writer.done(len(protocol)).sum()))
     today = date.today().isoformat()
-    ScoreRecord(detector.weights_digest(), __version__, today, detector.hparams.metadata).save(output)
+    digests = [sha256([path]) for path in protocols]
+    ScoreRecord(detector.weights_digest(), __version__, today, detector.hparams.metadata, digests).save(output)
     skipped = writer.merge(len(protocol))
     if keeper:
         keeper.remove()

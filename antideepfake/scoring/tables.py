@@ -151,7 +151,8 @@ def _wrong(evaluation: Evaluation) -> list[tuple[float, str, str]]:
 
 def notes(evaluation: Evaluation) -> list[str]:
     """What to mind when reading the figures, a line each."""
-    return [f"{column} {group.name}: {group.note}".strip() for column, group in _all_groups(evaluation) if group.note]
+    of_groups = [(f"{column} {group.name}".strip(), group.note) for column, group in _all_groups(evaluation)]
+    return [*evaluation.remarks, *(f"{name}: {note}" for name, note in of_groups if note)]
 
 
 def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:

@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,7 +126,7 @@ def is_finished(hparams: HyperParameters) -> bool:
 
 def _record_run(hparams: HyperParameters) -> None:
     """Write down what a run depends on besides its YAML: ``run.json`` in the output folder."""
-    protocols = {str(path): sha256([path]) for key, path in hparams.items() if key.endswith("protocol") and path}
+    protocols = {path: sha256([path]) for path in _protocols(hparams)}
     describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         git = subprocess.run(describe, capture_output=True, text=True).stdout.strip()
@@ -298,10 +300,32 @@ def export_model(
             training_generators=sorted(set(generators) - {"-"}),
             provenance=", ".join(made_by),
             licence=combine_licenses(works),
+            training_protocols=_describe_protocols(hparams, train_set),
         )
         merge_lora(hparams["modules"]["embedding_model"])
         write_model_folder(hparams["model_folder"], hparams.settings, hparams["modules"], metadata)
     wait_for_all(rank_and_size()[1])
+
+
+def _protocols(hparams: HyperParameters) -> list[str]:
+    return [str(path) for key, path in hparams.items() if key.endswith("protocol") and path]
+
+
+def _describe_protocols(hparams: HyperParameters, train_set: pd.DataFrame) -> list[dict[str, Any]]:
+    """Describe the protocols of training as a model folder remembers them."""
+    # of corpora that the starting model knew, other utterances than these were trained on
+    corpora = [name for name in hparams["corpora"] if name not in hparams["start_corpora"]]
+    splits = sorted({*train_set["Proportion"], "valid"})
+    return [
+        {
+            "name": Path(path).name,
+            "sha256": sha256([path]),
+            "corpora": corpora,
+            "splits": splits,
+            "utterances": len(train_set),
+        }
+        for path in _protocols(hparams)
+    ]
 
 
 def evaluate_model(
@@ -311,6 +335,7 @@ def evaluate_model(
     output_folder: str | os.PathLike,
     title: str = "",
     device: str = "cpu",
+    protocols: Sequence[str] = (),
 ) -> int:
     """Score a test set with a model folder; print and report the error rates. All processes of a run call it.
 
@@ -328,6 +353,8 @@ def evaluate_model(
         Of the report.
     device : str
         As :func:`antideepfake.inference.load_detector`.
+    protocols : sequence of str
+        Files that the test set is from.
 
     Returns
     -------
@@ -338,7 +365,9 @@ def evaluate_model(
     rank, size = rank_and_size()
     detector = load_detector(model_folder, device, trust_code=True)  # of this run
     metadata = detector.hparams.metadata
-    skipped = score_protocol(detector, test_set, data_folder, folder / "scores.csv", rank=rank, world_size=size)
+    skipped = score_protocol(
+        detector, test_set, data_folder, folder / "scores.csv", rank=rank, world_size=size, protocols=protocols
+    )
     if rank > 0:
         return 0
     path = folder / "scores.csv"
@@ -383,7 +412,8 @@ def finish_experiment(
     """
     folder, skipped = hparams["output_folder"], 0
     if test_set is not None:
-        skipped = evaluate_model(hparams["model_folder"], test_set, hparams["data_folder"], folder, title, brain.device)
+        model, data = hparams["model_folder"], hparams["data_folder"]
+        skipped = evaluate_model(model, test_set, data, folder, title, brain.device, _protocols(hparams))
     if not if_main_process():
         return 0
     print(f"model folder: {hparams['model_folder']}; everything else: {folder}")

@@ -1,6 +1,7 @@
 """From recordings to drift and to a detector that abstains."""
 
 import importlib.util
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from antideepfake.inference import load_detector
 from antideepfake.scoring import read_scores
@@ -68,8 +70,9 @@ def test_from_scores_to_abstaining(run, folders):
 
     status, out, _ = run("drift", "usual.parquet", "other.parquet", "--output", "d.png", "--table", "d.csv")
     assert status == 0 and out.splitlines()[1].split()[:2] == ["all", "30"]
-    assert float(out.splitlines()[1].split()[-1]) < 0.01
+    assert float(out.splitlines()[1].split()[-1]) <= 0.01
     assert len(pd.read_csv("d.csv")) == embeddings[0].shape[0] and Path("d.png").stat().st_size > 1000
+    assert "shift: incoming recordings differ" in out
     status, out, _ = run("drift", "usual.csv", "usual.csv")
     assert status == 0 and out.splitlines()[1].split()[2] == "0.000" and out.splitlines()[1].split()[-1] == "1.000"
 
@@ -100,7 +103,7 @@ def test_which_kind_moved(run, folders):
     ("given", "message"),
     [
         (("none.parquet", "a.parquet"), "none.parquet: no such file"),
-        (("a.parquet", "a.parquet", "--by", "Language"), "--by needs --scores"),
+        (("a.parquet", "a.parquet", "--by", "Language"), "embeddings have no columns; --by needs --scores"),
         (("a.parquet", "a.parquet", "--by", "Language", "--scores", "b.csv"), "does not hold 2 of the utterances"),
         (("a.parquet", "a.parquet", "--by", "Attack", "--scores", "b.csv"), "b.csv: no column Attack"),
     ],
@@ -111,3 +114,69 @@ def test_what_is_amiss_is_told(run, tmp_path, given, message):
     (tmp_path / "b.csv").write_text('ID,Score,Label,Language\nu0,"[0, 1]",1,EN\n')
     status, _, err = run("drift", *given)
     assert status == 2 and message in err
+
+
+def save_speakers(path, rng, shift=0.0, speakers=8, utterances=6, dimensions=4):
+    """Write embeddings of some speakers, and a score file with their names."""
+    voices = np.repeat(rng.standard_normal((speakers, dimensions)), utterances, axis=0)
+    save(path.with_suffix(".parquet"), voices + 0.3 * rng.standard_normal(voices.shape) + shift)
+    lines = [f'u{n},"[0, {n % 7}]",1,s{n // utterances}' for n in range(len(voices))]
+    path.with_suffix(".csv").write_text("\n".join(["ID,Score,Label,Speaker", *lines]))
+
+
+def test_an_operator_is_told_whether_to_act(run, tmp_path):
+    rng = np.random.default_rng(2)
+    save_speakers(tmp_path / "a", rng)
+    save_speakers(tmp_path / "b", rng)
+    save_speakers(tmp_path / "c", rng, shift=4.0)
+    known = ("--reference_scores", "a.csv", "--fail_on_alarm", "--format", "json")
+    status, out, err = run("drift", "a.parquet", "b.parquet", "--scores", "b.csv", *known)
+    said = json.loads(out)
+    assert status == 0 and err == "" and not said["alarm"] and said["verdict"].startswith("no shift can be shown (p = ")
+    assert said["clusters"] == [8, 8] and said["rows"][0]["incoming"] == "all"
+    status, out, _ = run("drift", "a.parquet", "c.parquet", "--scores", "c.csv", *known)
+    said = json.loads(out)
+    assert status == 1 and said["alarm"] and said["verdict"].startswith("shift: ")
+    assert said["rows"][0]["p_value"] <= 0.01 and said["rows"][0]["moved_percent"] == 100
+    assert run("drift", "a.parquet", "c.parquet", "--scores", "c.csv", *known[:2])[0] == 0
+
+
+def test_speakers_are_used_where_they_are_known(run, tmp_path):
+    rng = np.random.default_rng(2)
+    save_speakers(tmp_path / "a", rng)
+    save_speakers(tmp_path / "b", rng, speakers=2)
+    assert "(Speaker: 8 and 2)" in run("drift", "a.csv", "b.csv")[1]
+    assert "(utterances: 48 and 12)" in run("drift", "a.csv", "b.csv", "--cluster", "none")[1]
+    _, out, err = run("drift", "a.parquet", "b.parquet")
+    assert "(utterances: 48 and 12)" in out and "speakers are unknown" in err
+    status, _, err = run("drift", "a.csv", "b.csv", "--cluster", "Room")
+    assert status == 2 and "b.csv: no column Room" in err
+    assert "8 and 2 independent units are too few" in run("drift", "a.csv", "b.csv", "--alarm", "0.01")[1]
+
+
+def test_embeddings_of_another_model_leave_the_folder_as_it_was(run, folders):
+    """Guards against a model folder that no longer loads."""
+    before = {path.name: path.read_bytes() for path in Path("model").iterdir()}
+    size = read_shape("model")
+    rng = np.random.default_rng(1)
+    for name, values in {
+        "other": rng.standard_normal((40, size + 1)),
+        "same": np.ones((40, size)),
+        "nan": np.full((40, size), np.nan),
+    }.items():
+        save(Path(f"{name}.parquet"), values)
+        status, _, err = run("fit_abstain", "model", f"{name}.parquet")
+        assert status == 2 and err.startswith(f"error: {name}.parquet: ") and err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in Path("model").iterdir()} == before
+
+
+def test_abstaining_by_speaker(run, folders):
+    save_speakers(Path("a"), np.random.default_rng(1), dimensions=read_shape("model"))
+    status, out, err = run("fit_abstain", "model", "a.parquet", "--scores", "a.csv", "--share", "0.1")
+    assert status == 0 and err == "" and "out of distribution: a distance above" in out
+    assert "speakers are unknown" in run("fit_abstain", "model", "a.parquet")[2]
+
+
+def read_shape(model):
+    """Dimensions of the embeddings of a model folder."""
+    return load_file(Path(model, "model.safetensors"))["classifier.weight"].shape[1]

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from antideepfake.files import sha256
 from antideepfake.metadata import ModelMetadata
 from antideepfake.protocol import COLUMNS, write_protocol
 from antideepfake.scoring import ScoreRecord, ScoreWriter, read_record, read_scores
@@ -350,3 +351,19 @@ def test_files_without_a_common_utterance_cannot_be_compared(run, write):
     first, second = write("a.csv", ids=range(60)), write("b.csv", ids=range(60, 120))
     status, out, err = run("evaluate", first, second, "--quiet")
     assert status == 2 and out == "" and "have no utterance in common; evaluate each by itself" in err
+
+
+def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
+    """Guards against an alarm in the evaluation of one's own test split."""
+    table = pd.read_csv(protocol, dtype=str, keep_default_na=False)
+    table.assign(ID="mine-" + table["ID"], Proportion="test").to_csv("mine.csv", index=False)
+    trained = {"name": "mine.csv", "sha256": sha256(["mine.csv"]), "corpora": ["mine"], "splits": ["train", "valid"]}
+    path = write("s.csv", training_corpora=["mine"], training_protocols=[trained | {"utterances": 300}])
+    path.write_text(path.read_text().replace("\nu", "\nmine-u"))
+    status, out, err = run("evaluate", path, "--protocol", "mine.csv", "--quiet", "--output", "r")
+    assert status == 0 and "WARNING" not in err and "* mine: the training data had other splits of this corpus" in out
+    assert json.loads(Path("r/metrics.json").read_text())["warnings"] == []
+    assert "other splits of this corpus" in Path("r/report.html").read_text()
+    assert "SAME CORPUS: mine" in run("evaluate", path, "--quiet")[2]  # of which split is unknown
+    table.assign(ID="mine-" + table["ID"], Proportion="valid").to_csv("mine.csv", index=False)
+    assert "SAME CORPUS: mine" in run("evaluate", path, "--protocol", "mine.csv", "--quiet")[2]

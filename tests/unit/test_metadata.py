@@ -36,7 +36,7 @@ def test_a_damaged_calibration_is_told_with_its_file(tmp_path):
 
 def test_errors_at_the_threshold_and_training_protocols_survive_the_file(tmp_path):
     errors = {"eer": 0.03, "fnr": 0.02, "fpr": 0.04, "real": 50, "fake": 100}
-    protocols = [{"name": "mine.csv", "sha256": "0a", "splits": ["train", "valid"], "utterances": 300}]
+    protocols = [{"name": "mine.csv", "sha256": "0a", "corpora": ["A"], "splits": ["train"], "utterances": 300}]
     metadata = ModelMetadata(threshold_errors=errors, training_protocols=protocols, previous_threshold={"threshold": 1})
     metadata.save(tmp_path / "metadata.json")
     loaded = ModelMetadata()
@@ -64,7 +64,7 @@ def test_errors_at_the_threshold_and_training_protocols_survive_the_file(tmp_pat
         ("threshold_errors", [0.1]),
         ("previous_threshold", 1.0),
         ("training_protocols", {"name": "a"}),
-        ("training_protocols", [{"name": "a", "sha256": 1, "splits": [], "utterances": 3}]),
+        ("training_protocols", [{"name": "a", "sha256": 1, "corpora": [], "splits": [], "utterances": 3}]),
     ],
 )
 def test_values_of_a_wrong_type_name_file_and_field(tmp_path, name, value):

@@ -71,3 +71,30 @@ def test_damaged_files_and_wrong_wishes(tmp_path):
         fit_typicality(np.eye(5))
     with pytest.raises(InputError, match="between 0 and 1"):
         fit_typicality(np.eye(30), share=1.0)
+
+
+def make_speakers(rng, count=20, utterances=40, dimensions=16):
+    voices = np.repeat(rng.standard_normal((count, dimensions)), utterances, axis=0)
+    return voices + rng.standard_normal(voices.shape), np.repeat(np.arange(count), utterances)
+
+
+def test_new_speakers_are_not_out_of_distribution():
+    """Guards against a limit that only the speakers of the fit keep."""
+    rng = np.random.default_rng(1)
+    by_speaker, by_utterance = [], []
+    for _ in range(10):
+        (known, speakers), (new, _) = make_speakers(rng), make_speakers(rng)
+        by_speaker.append(fit_typicality(known, 0.05, speakers).is_far(new).mean())
+        by_utterance.append(fit_typicality(known, 0.05).is_far(new).mean())
+    assert np.mean(by_speaker) < 0.1 < np.mean(by_utterance)
+
+
+def test_embeddings_that_cannot_be_fitted():
+    rng = np.random.default_rng(1)
+    good = rng.standard_normal((50, 3))
+    with pytest.raises(InputError, match="not finite"):
+        fit_typicality(np.where(np.arange(50)[:, None] == 3, np.nan, good))
+    with pytest.raises(InputError, match="all embeddings are alike"):
+        fit_typicality(np.ones((50, 3)))
+    with pytest.raises(InputError, match="of one speaker"):
+        fit_typicality(good, clusters=np.zeros(50))

@@ -9,7 +9,15 @@ import pytest
 import soundfile
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import Overlap, find_overlap, find_recordings, format_overlap, read_corpora
+from antideepfake.protocol import (
+    Overlap,
+    explain_held_out,
+    find_overlap,
+    find_recordings,
+    format_overlap,
+    read_corpora,
+    tell_corpora,
+)
 from antideepfake.protocol.overlap import hash_recording
 
 CORPORA = read_corpora(Path(__file__).parents[3] / "recipes")
@@ -111,3 +119,42 @@ def test_damaged_files_are_told(tmp_path):
     (tmp_path / "a.flac").write_bytes(b"fLaC" + bytes(100))
     with pytest.raises(InputError, match=r"a\.flac: cannot be read"):
         hash_recording(tmp_path / "a.flac")
+
+
+TRAINED = {
+    "name": "p.csv",
+    "sha256": "0a",
+    "corpora": ["ASVspoof5", "mine"],
+    "splits": ["train", "valid"],
+    "utterances": 9,
+}
+
+
+@pytest.mark.parametrize(
+    ("identifier", "split", "protocols", "trained", "is_held_out"),
+    [
+        ("mine-1", "test", ["0a"], [TRAINED], True),  # of the same protocol
+        ("mine-1", "test", ["0b"], [TRAINED], False),  # of another one, with a split of its own
+        ("mine-1", "test", ["0a", "0b"], [TRAINED], False),
+        ("mine-1", "test", [], [TRAINED], False),
+        ("mine-1", "valid", ["0a"], [TRAINED], False),
+        ("mine-1", "-", ["0a"], [TRAINED], False),
+        ("mine-1", "test", ["0a"], [], False),
+        ("mine-1", "test", ["0a"], [TRAINED | {"corpora": []}], False),  # the starting model knew it
+        ("ASV5-1", "test", [], [TRAINED], True),  # the corpus's own split
+        ("ASV5-1", "train", [], [TRAINED], False),
+        ("ASV5-1", "test", [], [TRAINED, TRAINED | {"splits": ["test"]}], False),
+    ],
+)
+def test_a_split_that_training_left_out_is_a_note(identifier, split, protocols, trained, is_held_out):
+    """Guards against a warning in every normal evaluation, which people learn to ignore."""
+    names = ["ASVspoof5", "mine"]
+    [corpus] = tell_corpora([identifier], CORPORA)
+    overlap = find_overlap([identifier], names, CORPORA, (), [split], protocols, trained)
+    assert (overlap.held_out, overlap.corpora) == (((corpus,), ()) if is_held_out else ((), (corpus,)))
+    assert bool(overlap) != is_held_out and (explain_held_out(overlap) != "") == is_held_out
+
+
+def test_one_utterance_of_a_trained_split_is_enough_for_the_warning():
+    overlap = find_overlap(["mine-1", "mine-2"], ["mine"], CORPORA, (), ["test", "train"], ["0a"], [TRAINED])
+    assert overlap.corpora == ("mine",)

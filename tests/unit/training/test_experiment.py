@@ -20,6 +20,7 @@ from speechbrain import Stage
 from speechbrain.utils.run_opts import RunOptions
 
 from antideepfake.errors import InputError
+from antideepfake.files import sha256
 from antideepfake.inference import load_detector
 from antideepfake.protocol import build_protocol, read_protocol, write_protocol
 from antideepfake.scoring import equal_error_rate, error_rates, read_scores, sort_trials
@@ -142,6 +143,15 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     assert metadata["threshold_errors"].keys() == {"eer", "fnr", "fpr", "real", "fake"}
     assert metadata["threshold_errors"]["real"] == metadata["threshold_errors"]["fake"] == 3
     assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
+    assert metadata["training_protocols"] == [
+        {
+            "name": "p.csv",
+            "sha256": sha256([corpus / "p.csv"]),
+            "corpora": ["Tiny"],
+            "splits": ["train", "valid"],
+            "utterances": len(train_set),
+        }
+    ]
 
     scores = read_scores(folder / "scores.csv")
     assert scores["ID"].tolist() == test_set["ID"].tolist()
