@@ -300,7 +300,7 @@ def export_model(
             training_generators=sorted(set(generators) - {"-"}),
             provenance=", ".join(made_by),
             licence=combine_licenses(works),
-            training_protocols=_describe_protocols(hparams, train_set),
+            training_protocols=_describe_protocols(hparams, train_set, valid_set),
         )
         merge_lora(hparams["modules"]["embedding_model"])
         write_model_folder(hparams["model_folder"], hparams.settings, hparams["modules"], metadata)
@@ -311,18 +311,20 @@ def _protocols(hparams: HyperParameters) -> list[str]:
     return [str(path) for key, path in hparams.items() if key.endswith("protocol") and path]
 
 
-def _describe_protocols(hparams: HyperParameters, train_set: pd.DataFrame) -> list[dict[str, Any]]:
+def _describe_protocols(
+    hparams: HyperParameters, train_set: pd.DataFrame, valid_set: pd.DataFrame
+) -> list[dict[str, Any]]:
     """Describe the protocols of training as a model folder remembers them."""
     # of corpora that the starting model knew, other utterances than these were trained on
     corpora = [name for name in hparams["corpora"] if name not in hparams["start_corpora"]]
-    splits = sorted({*train_set["Proportion"], "valid"})
+    splits = sorted({*train_set["Proportion"], *valid_set["Proportion"]})
     return [
         {
             "name": Path(path).name,
             "sha256": sha256([path]),
             "corpora": corpora,
             "splits": splits,
-            "utterances": len(train_set),
+            "utterances": len(train_set) + len(valid_set),
         }
         for path in _protocols(hparams)
     ]
