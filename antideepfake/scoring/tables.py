@@ -244,16 +244,32 @@ def _escape_latex(text: str) -> str:
 
 
 def flatten(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    """Give all figures as numbers, for a spreadsheet: a row for each group of each system."""
+    """Give all figures as numbers, for a spreadsheet: a row for each group of each system.
+
+    Names that a spreadsheet would take for a formula begin with an apostrophe.
+
+    Example
+    -------
+    >>> from antideepfake.scoring.evaluation import Evaluator
+    >>> scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, -1.0], "Label": ["real", "fake"]})
+    >>> flatten([Evaluator().evaluate(scores, "=1+1")])["system"].tolist()
+    ["'=1+1"]
+    """
     rows = []
     for evaluation in evaluations:
         for column, group in _all_groups(evaluation):
-            row: dict[str, Any] = {"system": evaluation.name, "column": column, "group": group.name}
-            row |= {"real": group.real, "fake": group.fake, "note": group.note}
+            names = {"system": evaluation.name, "column": column, "group": group.name}
+            row: dict[str, Any] = {key: _escape_formula(name) for key, name in names.items()}
+            row |= {"real": group.real, "fake": group.fake, "note": _escape_formula(group.note)}
             for name, (value, low, high) in group.figures.items():
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _escape_formula(text: str) -> str:
+    # "-" alone stands for what is unknown
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and text != "-" else text
 
 
 def format_evaluations(evaluations: Sequence[Evaluation]) -> str:

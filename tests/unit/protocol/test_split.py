@@ -61,3 +61,12 @@ def test_what_cannot_be_divided_is_told(labels, groups):
     """Training would start on a corpus with one class or two speakers, and fail at the first validation."""
     with pytest.raises(InputError, match="too few speakers or utterances"):
         assign_splits(labels, groups, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_large_speaker_does_not_unbalance_the_splits(seed):
+    """Guards against large groups that come last, when no split has room for them."""
+    sizes = [40] + [2] * 30
+    groups = np.repeat([str(number) for number in range(len(sizes))], sizes).tolist()
+    splits = np.array(assign_splits(["real", "fake"] * 50, groups, np.random.default_rng(seed)))
+    np.testing.assert_allclose([(splits == split).mean() for split in SPLITS], [0.7, 0.15, 0.15], atol=0.021)

@@ -67,6 +67,14 @@ def test_numbers_for_a_spreadsheet_are_exact(evaluation):
     assert (table["eer_low"] <= table["eer"]).all() and (table["eer"] <= table["eer_high"]).all()
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", "plain", "-"])
+def test_names_are_no_formulas_in_a_spreadsheet(name):
+    scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, -1.0], "Label": ["real", "fake"], "Attack": ["x", name]})
+    table = flatten([Evaluator(draws=10).evaluate(scores, name, ["Attack"])])
+    expected = name if name in ("plain", "-") else f"'{name}"
+    assert expected in table["group"].tolist() and set(table["system"]) == {expected}
+
+
 def test_long_names_keep_their_ends():
     """Guards against score files of many runs that look alike in a table."""
     names = [f"results/{'x' * 60}/seed_{seed}.csv" for seed in (1, 2)]
