@@ -1,11 +1,22 @@
-"""Writing files so that none is ever seen half-written under its final name."""
+"""Writing files so that none is ever seen half-written under its final name, and reading small ones safely."""
 
 import hashlib
+import json
 import os
+import re
+import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from antideepfake.errors import InputError
+
+# Of temporary files: processes are told apart by their number, and numbers mean something on one computer only.
+HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
+TEMPORARIES = (".*.part*", ".*.lock")  # patterns of the files of a running or killed program; never to be uploaded
+LARGEST_JSON = 4 << 20  # bytes; a parsed JSON can take 100 times as much memory
 
 
 @contextmanager
@@ -21,7 +32,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     ------
     Path
         A path in the same folder with the same suffix. When the block raises, this file is removed and the final one is
-        left as it was.
+        left as it was. When the process is killed, the next one that writes to the folder removes it.
 
     Example
     -------
@@ -33,7 +44,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    remove_abandoned(path.parent.absolute())
+    temporary = path.with_name(f".{path.stem}.{HOST}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -41,6 +53,122 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@cache  # once for each folder: some programs write a hundred thousand files into one
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of :func:`atomic_path` whose process, on this computer, was killed.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> left = folder / f".model.{HOST}.{2**22 + 1}.part.safetensors"  # no process has so high a number
+    >>> left.touch()
+    >>> remove_abandoned(folder)
+    >>> left.exists()
+    False
+    """
+    for path in folder.glob(".*.part*"):
+        found = re.fullmatch(rf"\..+\.{re.escape(HOST)}\.(\d+)\.part(\..*)?", path.name)
+        if found and not _is_alive(int(found[1])):
+            with suppress(OSError):  # another process was faster, or it is not ours to remove
+                path.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        pass
+    return True
+
+
+@contextmanager
+def lock_output(path: str | os.PathLike) -> Iterator[None]:
+    """Keep other runs from writing the same output. The system releases the lock of a process that is killed.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file or folder to be written. Beside it, a hidden file ``.<name>.lock`` stands while the block runs.
+
+    Raises
+    ------
+    InputError
+        When another run has the lock.
+
+    Example
+    -------
+    >>> target = getfixture("tmp_path") / "scores.csv"
+    >>> with lock_output(target), lock_output(target):  # doctest: +ELLIPSIS
+    ...     pass
+    Traceback (most recent call last):
+    antideepfake.errors.InputError: ...scores.csv: another run is writing it; wait for its end or name another output
+    """
+    import fcntl  # not on Windows, where the rest of the library can still be imported
+
+    path = Path(os.path.abspath(path))
+    lock = path.with_name(f".{path.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        file = open(lock, "w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise InputError(f"{path}: another run is writing it; wait for its end or name another output") from None
+        except OSError:  # a file system without locks
+            pass
+        if os.fstat(file.fileno()).st_nlink:
+            break
+        file.close()  # the run before ended, and removed the file, between our two calls
+    try:
+        yield
+    finally:
+        with file, suppress(OSError):
+            lock.unlink()
+
+
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a small JSON file that may come from anywhere.
+
+    Arguments
+    ---------
+    path : str or Path
+        A UTF-8 file that holds an object.
+
+    Returns
+    -------
+    dict
+        The object.
+
+    Raises
+    ------
+    InputError
+        When it is larger than ``LARGEST_JSON``, damaged, nested too deeply, or holds something else.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.json"
+    >>> _ = path.write_text('{"a": 1}')
+    >>> read_json(path)
+    {'a': 1}
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_JSON + 1)
+        if len(content) > LARGEST_JSON:
+            raise ValueError(f"larger than {LARGEST_JSON >> 20} MB")
+        values = json.loads(content.decode("utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError(f"holds a {type(values).__name__}, not an object")
+    except RecursionError:
+        raise InputError(f"{path}: damaged (nested too deeply)") from None
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error})") from None
+    return values
 
 
 @contextmanager

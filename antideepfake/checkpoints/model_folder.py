@@ -4,33 +4,42 @@ config.json         which modules, with which settings: plain data, for load_det
 hyperparams.yaml    the same for SpeechBrain's from_hparams; as any HyperPyYAML it can run code
 model.safetensors   their weights
 label_encoder.txt   which class has which index
-metadata.json       threshold, classes, training corpora, provenance, licence
+metadata.json       threshold, classes, training corpora, provenance, license
+README.md           the model card: the same for people
 """
 
+import inspect
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import ruamel.yaml
 import safetensors.torch
 import torch
 import yaml
-from safetensors import SafetensorError
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy
 from speechbrain.utils.parameter_transfer import Pretrainer
 
 from antideepfake import lobes
+from antideepfake.checkpoints.reading import read_safetensors
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_open, atomic_path
+from antideepfake.files import atomic_open, atomic_path, read_json
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
+from antideepfake.lobes.settings import check_settings
 from antideepfake.metadata import ModelMetadata
 from antideepfake.protocol import LABELS
 
-PARTS = ("front_end", "back_end", "classifier")
+# Parts of a detector, and the Python modules of this project and of torch that define classes for them.
+PARTS = {
+    "front_end": ("front_ends", "self_supervised"),
+    "back_end": ("back_ends",),
+    "classifier": ("classifiers", "linear"),
+}
+TYPES = (int, float, bool, str, list[int])  # of settings that a config.json may give
 FILES = {"model": "model.safetensors", "label_encoder": "label_encoder.txt", "metadata": "metadata.json"}
 # as SpeechBrain's CategoricalEncoder writes it
 LABEL_ENCODER = "".join(f"'{label}' => {index}\n" for index, label in enumerate(LABELS))
@@ -84,7 +93,7 @@ class ModelFolderPretrainer(Pretrainer):
 
 
 def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
-    """Load weights by name; every one must be there, of the right shape, and none left over.
+    """Load weights by name; every one must be present, with the right shape, and none left over.
 
     Arguments
     ---------
@@ -98,18 +107,23 @@ def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
     InputError
         When the file is damaged or does not fit; names the tensors.
     """
-    try:
-        state = safetensors.torch.load_file(path)
-        # in the module's own precision, whatever the file has; assigned, so that a module without memory takes them
-        state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-        module.load_state_dict(state, assign=True)
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error})") from None
-    except RuntimeError as error:
-        raise InputError(f"{path}: these weights are of another model. {error}") from None
+    state, expected = read_safetensors(path), module.state_dict()
+    problems = [f"missing: {name}" for name in expected if name not in state]
+    problems += [f"unknown: {name}" for name in state if name not in expected]
+    problems += [
+        f"of shape {list(state[name].shape)} instead of {list(value.shape)}: {name}"
+        for name, value in expected.items()
+        if name in state and state[name].shape != value.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise InputError(f"{path}: these weights are of another model; {'; '.join(problems[:5])}{more}")
+    # in the module's own precision, whatever the file has; assigned, so that a module without memory takes them
+    state = {name: value.to(expected[name].dtype) for name, value in state.items()}
+    module.load_state_dict(state, assign=True)
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if broken:
-        raise InputError(f"{path}: holds weights that are not numbers, in {', '.join(broken)}")
+        raise InputError(f"{path}: holds weights that are not finite, in {', '.join(broken)}")
 
 
 def load_label_encoder(encoder: CategoricalEncoder, path: str | os.PathLike) -> None:
@@ -127,7 +141,7 @@ def load_label_encoder(encoder: CategoricalEncoder, path: str | os.PathLike) -> 
     InputError
         When the file says otherwise.
     """
-    if Path(path).read_text(encoding="utf-8") != LABEL_ENCODER:
+    if Path(path).read_text(encoding="utf-8", errors="replace") != LABEL_ENCODER:
         raise InputError(f"{path}: not the classes of a detector; 'fake' must be 0 and 'real' 1")
     encoder.load(path)
     encoder.expect_len(len(LABELS))
@@ -221,13 +235,12 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     Returns
     -------
     torch.nn.ModuleDict
-        The modules of an ``EncoderClassifier``. Self-supervised front ends have no memory yet: their weights are to be
-        loaded with :func:`load_weights`.
+        The modules of an ``EncoderClassifier``, without memory yet: :func:`load_weights` gives them their weights.
 
     Raises
     ------
     InputError
-        When the file is damaged, or names another class.
+        When the file is damaged, names another class, or the sizes are absurd or do not fit together.
 
     Example
     -------
@@ -241,22 +254,55 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     >>> build_modules(path)["classifier"]
     Linear(in_features=20, out_features=2, bias=True)
     """
+    config = read_json(path)
+    if set(config) != set(PARTS):
+        found = ", ".join(key[:80] for key in config)
+        raise InputError(f"{path}: must have {', '.join(PARTS)} and no other key; it has {found or 'none'}")
     try:
-        config = json.loads(Path(path).read_text(encoding="utf-8"))
-        parts = {}
-        for name in PARTS:
-            settings = dict(config[name])
-            kind = find_class(settings.pop("class"))
-            if kind is None:
-                raise InputError(
-                    f"{path}: the {name} is a {config[name]['class']}; a config.json may name lobes of antideepfake"
-                )
-            # random weights that are replaced at once would take a minute at 2 billion
-            with torch.device("meta" if issubclass(kind, SelfSupervisedFrontEnd) else "cpu"):
-                parts[name] = kind(**settings)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not that of a model folder ({error})") from None
+        parts = {name: _build_part(name, values) for name, values in config.items()}
+        _check_sizes(**parts)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return lobes.assemble_detector(lobes.UtteranceEncoder(parts["front_end"], parts["back_end"]), parts["classifier"])
+
+
+def _build_part(name: str, values: Any) -> torch.nn.Module:
+    """Build a part of a detector from plain data, after checking it."""
+    if not (isinstance(values, dict) and isinstance(values.get("class"), str)):
+        raise InputError(f"the {name} has no 'class'; it must be an object with a class and its settings")
+    settings = dict(values)
+    named = settings.pop("class")
+    kind = find_class(named)
+    if kind is None or kind.__module__.rpartition(".")[2] not in PARTS[name]:
+        raise InputError(f"the {name} is a {named[:80]}; a config.json may name a {name} of antideepfake.lobes")
+    if not issubclass(kind, SelfSupervisedFrontEnd):  # which checks its own
+        hints, parameters = get_type_hints(kind.__init__), inspect.signature(kind).parameters
+        kinds = {key: hints[key] for key in parameters if hints.get(key) in TYPES}
+        check_settings(named, settings, kinds)
+        missing = [key for key in kinds if parameters[key].default is inspect.Parameter.empty and key not in settings]
+        if missing:
+            raise InputError(f"{named} lacks the setting {', '.join(missing)}")
+    # no memory yet, whatever the sizes; filters follow from the settings and are not among the weights
+    with torch.device("cpu" if kind is lobes.LogFilterBank else "meta"):
+        module = kind(**settings)
+    return module
+
+
+def _check_sizes(front_end: torch.nn.Module, back_end: torch.nn.Module, classifier: torch.nn.Module) -> None:
+    """Let frames without memory pass the back end and the classifier: what leaves one must fit the next."""
+    if isinstance(front_end, SelfSupervisedFrontEnd):
+        layers, size = front_end.model.config.num_hidden_layers, front_end.model.config.hidden_size
+        shape = (1, layers + 1, 50, size) if front_end.all_layers else (1, 50, size)
+    else:
+        shape = (1, 50, front_end.filters.shape[1])
+    try:
+        with torch.device("meta"):
+            embeddings = back_end.eval()(torch.empty(shape), torch.ones(1))
+            logits = classifier.eval()(embeddings)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise InputError(f"the parts do not fit together: {' '.join(str(error).split())[:200]}") from None
+    if logits.shape != (1, len(LABELS)):
+        raise InputError(f"the classifier gives {list(logits.shape)[1:]} values; it must give {len(LABELS)}")
 
 
 def write_model_folder(

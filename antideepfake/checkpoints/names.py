@@ -175,8 +175,11 @@ def understand(weights: Weights, num_attention_heads: int | None = None) -> Chec
     else:
         kind, settings = _transformers_architecture(weights)
 
-    with torch.device("meta"):
-        expected = kind(**settings).model.state_dict()
+    try:
+        with torch.device("meta"):
+            expected = kind(**settings).model.state_dict()
+    except InputError as error:
+        raise InputError(f"{weights.source}: {error}") from None
     if classifier:
         expected["proj_fc.weight"], expected["proj_fc.bias"] = torch.empty(2, settings["hidden_size"]), torch.empty(2)
     found = encoder | {f"proj_fc.{name}": value for name, value in classifier.items()}
@@ -198,15 +201,15 @@ def _is_finite(value: torch.Tensor) -> bool:
 
 
 def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFrontEnd], dict[str, Any]]:
-    own = dict(weights.config.get("front_end", {}))  # of a model folder of this project
-    kind = KINDS.get(weights.config.get("model_type", "")) or OWN_KINDS.get(own.pop("class", ""))
+    own = weights.config.get("front_end")  # of a model folder of this project
+    settings = own if isinstance(own, dict) else weights.config
+    kind = KINDS.get(str(weights.config.get("model_type"))) or OWN_KINDS.get(str(settings.get("class")))
     if kind is None:
         raise InputError(
             f"{weights.source}: has transformers' names, but no config.json beside it with a model_type of "
             f"{', '.join(KINDS)}; give the folder that holds both"
         )
-    settings = own or weights.config
-    return kind, {name: value for name, value in settings.items() if name in kind.defaults() and name not in DROPOUT}
+    return kind, {name: settings.get(name, value) for name, value in kind.defaults().items() if name not in DROPOUT}
 
 
 def _fairseq_architecture(
@@ -222,11 +225,17 @@ def _fairseq_architecture(
     inner = encoder.get("encoder.layers.0.feed_forward.intermediate_dense.weight")
     if position is None or inner is None or len(convolutions) != 7:
         raise InputError(f"{weights.source}: incomplete; convolutions or the first layer are missing")
+    if [position.dim(), inner.dim(), *map(len, convolutions)] != [3, 2, *[3] * 7] or not position.numel():
+        raise InputError(f"{weights.source}: convolutions or the first layer are not of the shape of a wav2vec 2.0's")
     size = position.shape[0]
     layer_norm = f"{conv}.1.layer_norm.weight" in encoder
-    heads = num_attention_heads or weights.config.get("encoder_attention_heads") or PUBLISHED_HEADS.get(size)
+    heads = num_attention_heads
     if heads is None:
-        raise InputError(f"{weights.source}: nothing tells the number of attention heads; say it (num_attention_heads)")
+        heads = weights.config.get("encoder_attention_heads") or PUBLISHED_HEADS.get(size)
+    if heads is None:
+        raise InputError(
+            f"{weights.source}: does not say its number of attention heads; give it with --num_attention_heads"
+        )
     settings = {
         "hidden_size": size,
         "num_hidden_layers": max(layers) + 1,

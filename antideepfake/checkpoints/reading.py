@@ -1,11 +1,11 @@
 """From a file, folder or hub id to tensors; nothing is unpickled but tensors."""
 
 import argparse
-import json
 import os
 import pickle
 import re
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ import huggingface_hub
 import safetensors.torch
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
 
 from antideepfake.errors import InputError
-from antideepfake.files import sha256
+from antideepfake.files import read_json, sha256
 
 WEIGHT_FILES = ("*.safetensors", "*.ckpt", "*.pt", "*.pth", "pytorch_model*.bin")  # in this order of preference
 
@@ -32,8 +31,27 @@ class Inert:
         pass
 
 
-# What original fairseq checkpoints hold beside tensors. Nothing of it is run: fairseq's class is not even there.
-HARMLESS: list[Any] = [argparse.Namespace, (Inert, "fairseq.data.dictionary.Dictionary")]
+# What checkpoints hold beside tensors: settings and a dictionary (fairseq), numbers of numpy such as the error rate of an
+# epoch. Nothing of it is run: all of these names but the first stand for the class above.
+HARMLESS: list[Any] = [argparse.Namespace]
+HARMLESS += [
+    (Inert, name)
+    for name in (
+        "fairseq.data.dictionary.Dictionary",
+        "numpy.dtype",
+        "numpy.ndarray",
+        "numpy.core.multiarray.scalar",
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray.scalar",
+        "numpy._core.multiarray._reconstruct",
+        "_codecs.encode",  # bytes within one of them
+    )
+]
+CONTAINERS = ("model", "state_dict", "model_state_dict", "net")  # keys under which training programs keep the tensors
+# Parts of a name that come from a wrapper, not from the model: DistributedDataParallel, torch.compile, FSDP.
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+NUMBERS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+NUMBERS |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 @dataclass(frozen=True)
@@ -101,8 +119,10 @@ def read_weights(source: str | os.PathLike) -> Weights:
     Arguments
     ---------
     source : str or Path
-        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch, flat or under ``model``), a folder
-        that holds one (or several with their index), or a hub id.
+        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch), a folder that holds one (or several
+        with their index), or a hub id. A torch file has its tensors flat, or under ``model``, ``state_dict``,
+        ``model_state_dict`` or ``net``. What wrappers put into names (``module.``, ``_orig_mod.``) is taken out, and so
+        is ``model.`` where all names begin with it.
 
     Returns
     -------
@@ -129,16 +149,14 @@ def read_weights(source: str | os.PathLike) -> Weights:
     if path.is_dir():
         files = _weight_files(path)
         if (path / "config.json").is_file():
-            try:
-                config = dict(json.loads((path / "config.json").read_text(encoding="utf-8")))
-            except ValueError as error:
-                raise InputError(f"{path}/config.json: damaged ({error})") from None
+            config = read_json(path / "config.json")
     state: dict[str, torch.Tensor] = {}
     for file in files:
         tensors, found = _read_file(file)
         state.update(tensors)
         config = config or found
     name = os.fspath(source) if path.is_dir() else path.name
+    state = _strip_wrappers(state, source)
     return Weights(state, config, os.fspath(source), f"{name} (SHA-256 {sha256(files)})")
 
 
@@ -153,16 +171,86 @@ def _weight_files(folder: Path) -> list[Path]:
     raise InputError(f"{folder}: holds no weights ({', '.join(WEIGHT_FILES)})")
 
 
+def _strip_wrappers(state: dict[str, torch.Tensor], source: str | os.PathLike) -> dict[str, torch.Tensor]:
+    """Take out of the names what wrappers of a model put there."""
+    names = [".".join(part for part in name.split(".") if part not in WRAPPERS) for name in state]
+    if all(name.startswith("model.") for name in names):  # the attribute of a LightningModule
+        names = [name.removeprefix("model.") for name in names]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{source}: holds {twice[0]} with and without the prefix of a wrapper such as module.; keep one")
+    return dict(zip(names, state.values(), strict=True))
+
+
+def refuse_text(path: str | os.PathLike) -> None:
+    """Refuse a file of weights that is empty or in truth a text which came in its place.
+
+    Arguments
+    ---------
+    path : str or Path
+        A file of weights in any format.
+
+    Raises
+    ------
+    InputError
+        When it is empty, a Git LFS pointer or a web page; says how to get the file itself.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "page.ckpt"
+    >>> _ = path.write_text("<!DOCTYPE html><html>...")
+    >>> refuse_text(path)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    antideepfake.errors.InputError: ...page.ckpt: an HTML page, not a checkpoint; download the file itself
+    """
+    with open(path, "rb") as file:
+        beginning = file.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not beginning:
+        raise InputError(f"{path}: empty; download it again")
+    if beginning.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise InputError(
+            f"{path}: a Git LFS pointer, not the checkpoint itself; run `git lfs pull` in its repository, or download it"
+        )
+    if re.match(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html|head|body)\b", beginning, re.DOTALL):
+        raise InputError(f"{path}: an HTML page, not a checkpoint; download the file itself")
+
+
+def read_safetensors(path: str | os.PathLike) -> dict[str, torch.Tensor]:
+    """Read all tensors of a safetensors file.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        When it is damaged or no such file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.safetensors"
+    >>> safetensors.torch.save_file({"a": torch.ones(2)}, path)
+    >>> read_safetensors(path)
+    {'a': tensor([1., 1.])}
+    """
+    refuse_text(path)
+    try:
+        return safetensors.torch.load_file(path)
+    except Exception as error:  # of a damaged file, safetensors and torch raise a dozen kinds
+        _pass_on(error)
+        raise InputError(f"{path}: not a whole safetensors file ({_shorten(error)})") from None
+
+
 def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Read one file: its tensors, and what it says of the architecture."""
     if path.suffix == ".safetensors":
-        try:
-            return safetensors.torch.load_file(path), {}
-        except SafetensorError as error:
-            raise InputError(f"{path}: not a whole safetensors file ({error})") from None
+        return read_safetensors(path), {}
+    refuse_text(path)
     try:
         with torch.serialization.safe_globals(HARMLESS):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_whole_archive(path))
     except pickle.UnpicklingError as error:
         unknown = re.search(r"GLOBAL ([\w.]+)", str(error))
         if unknown is None:
@@ -171,24 +259,58 @@ def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             f"{path}: holds objects other than tensors ({unknown[1]}), which could run code and are not opened; save "
             "its state dict alone where it comes from, or take it as safetensors"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path}: not a torch checkpoint, or damaged ({reason[0]})") from None
+    except Exception as error:  # of a damaged file, torch and its unpickler raise two dozen kinds
+        _pass_on(error)
+        raise InputError(f"{path}: not a torch checkpoint, or damaged ({_shorten(error)})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, not tensors by name")
-    state = content.get("model", content)
+    container = next((name for name in CONTAINERS if isinstance(content.get(name), dict)), None)
+    state = content if container is None else content[container]
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-    others = [str(name) for name in state if name not in tensors]
-    if others or not tensors:
+    numbers = [name for name, value in state.items() if value is None or isinstance(value, int | float | str | Inert)]
+    if not tensors or len(tensors) + len(numbers) < len(state) or not all(isinstance(name, str) for name in state):
         raise InputError(
-            f"{path}: not tensors by name, flat or under 'model'; it holds {', '.join(map(str, list(state)[:5]))}"
+            f"{path}: not tensors by name, flat or under one of {', '.join(CONTAINERS)}; it holds "
+            f"{', '.join(str(name)[:80] for name in list(state)[:5] if isinstance(name, str | int))}"
         )
-    return tensors, _architecture(content) if "model" in content else {}
+    for name, value in tensors.items():
+        # strides of 0 make a tensor of terabytes out of a byte, which a copy would allocate
+        if not (
+            value.layout is torch.strided
+            and value.device.type == "cpu"
+            and value.dtype in NUMBERS
+            and value.nbytes <= value.untyped_storage().nbytes()
+        ):
+            raise InputError(f"{path}: {name[:80]} is no plain tensor of numbers; save the state dict alone")
+    return tensors, _architecture(content) if container == "model" else {}
+
+
+def _is_whole_archive(path: Path) -> bool:
+    """Tell torch's present format, a ZIP archive, from its older one; refuse one that unpacks to more than it holds."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:  # torch never compresses
+            raise ValueError("the sizes of its entries exceed that of the file")
+    return True
+
+
+def _pass_on(error: Exception) -> None:
+    """Raise an error of the system, such as a lack of permission, again: it names the file."""
+    if isinstance(error, OSError) and error.filename is not None:
+        raise error
+
+
+def _shorten(error: Exception) -> str:
+    """Give the first line of an error, or its kind where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
 
 
 def _architecture(content: dict[str, Any]) -> dict[str, Any]:
-    """What a fairseq checkpoint says of its model: ``cfg.model``, ``cfg`` (WavLM), or older ``args``."""
-    config = content.get("cfg") or vars(content.get("args") or argparse.Namespace())
-    if isinstance(config, dict) and isinstance(config.get("model"), dict | argparse.Namespace):
-        config = config["model"]
-    return dict(vars(config) if isinstance(config, argparse.Namespace) else config)
+    """What a fairseq checkpoint says of its model: ``cfg.model``, ``cfg`` (WavLM), or older ``args``; else nothing."""
+    config = next((content[key] for key in ("cfg", "args") if isinstance(content.get(key), dict | argparse.Namespace)), {})
+    config = dict(vars(config) if isinstance(config, argparse.Namespace) else config)
+    model = config.get("model")
+    if isinstance(model, dict | argparse.Namespace):
+        config = dict(vars(model) if isinstance(model, argparse.Namespace) else model)
+    return config

@@ -9,6 +9,7 @@ import torch
 import torchaudio
 
 from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.errors import InputError
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 
 
@@ -28,6 +29,11 @@ class LogFilterBank(torch.nn.Module):
         Length of a frame, and from one to the next, in milliseconds. 25 and 10 are the custom of speech recognition.
     f_min, f_max : float
         Edges of the lowest and the highest filter, in Hz.
+
+    Raises
+    ------
+    InputError
+        When a setting is out of range.
 
     Example
     -------
@@ -49,9 +55,22 @@ class LogFilterBank(torch.nn.Module):
         f_max: float = SAMPLE_RATE / 2,
     ) -> None:
         super().__init__()
+        if not 1 <= window_ms <= 100:
+            raise InputError(f"LogFilterBank: window_ms is {window_ms}; it must be from 1 to 100")
+        if not 1 <= hop_ms <= 1000:
+            raise InputError(f"LogFilterBank: hop_ms is {hop_ms}; it must be from 1 to 1000")
+        if not 0 <= f_min < f_max <= SAMPLE_RATE / 2:
+            raise InputError(
+                f"LogFilterBank: f_min is {f_min} and f_max {f_max}; they must be 0 <= f_min < f_max <= "
+                f"{SAMPLE_RATE // 2}"
+            )
         self.receptive_field = round(window_ms * SAMPLE_RATE / 1000)
         self.hop = round(hop_ms * SAMPLE_RATE / 1000)
         self.n_fft = 1 << (self.receptive_field - 1).bit_length()
+        if not 1 <= n_filters <= self.n_fft // 2 + 1:
+            raise InputError(
+                f"LogFilterBank: n_filters is {n_filters}; a window of {window_ms} ms allows 1 to {self.n_fft // 2 + 1}"
+            )
         filters = torchaudio.functional.linear_fbanks(self.n_fft // 2 + 1, f_min, f_max, n_filters, SAMPLE_RATE)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("window", torch.hamming_window(self.receptive_field), persistent=False)

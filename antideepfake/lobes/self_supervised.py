@@ -23,6 +23,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 from antideepfake.dataio import SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.lobes.masks import length_mask, whole_lengths
+from antideepfake.lobes.settings import check_settings
 
 # Frames that go through the convolutions at once: what they take in between fits a processor's caches, and long
 # recordings fit into memory.
@@ -54,6 +55,7 @@ ARCHITECTURE = (
     "right_max_position_embeddings",
     "conv_depthwise_kernel_size",
 )
+MOST_LAYERS = 200  # the deepest published encoder has 48
 DROPOUT = (
     "hidden_dropout",
     "activation_dropout",
@@ -84,7 +86,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     Raises
     ------
     InputError
-        When a setting is unknown.
+        When a setting is unknown or malformed, or settings do not go together.
     """
 
     config_class: ClassVar[type[transformers.PreTrainedConfig]]
@@ -94,14 +96,22 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
 
     def __init__(self, all_layers: bool = False, pretrained: str | None = None, **settings: Any) -> None:
         super().__init__()
-        defaults = self.defaults()
-        unknown = sorted(set(settings) - set(defaults))
-        if unknown:
-            raise InputError(f"{type(self).__name__} has no setting {', '.join(unknown)}; it has {', '.join(defaults)}")
+        name, defaults = type(self).__name__, self.defaults()
+        kinds = {key: list[int] if isinstance(value, list) else type(value) for key, value in defaults.items()}
+        check_settings(name, settings, kinds)
         self.all_layers = all_layers
-        nothing_masked = {"apply_spec_augment": False, "mask_time_prob": 0.0}
-        config = self.config_class(**{**defaults, **settings, **nothing_masked})
-        self.model: Any = self.model_class(config)
+        values = {**defaults, **settings}
+        layers, size, heads = (values[key] for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
+        if layers > MOST_LAYERS:
+            raise InputError(f"{name}: num_hidden_layers is {layers}; it must be at most {MOST_LAYERS}")
+        if size % heads:
+            raise InputError(f"{name}: num_attention_heads is {heads}; it must divide the hidden_size, {size}")
+        try:
+            config = self.config_class(**values, apply_spec_augment=False, mask_time_prob=0.0)
+            self.model: Any = self.model_class(config)
+        except Exception as error:  # transformers and torch have a dozen kinds for settings that do not go together
+            reason = " ".join(str(error).split())
+            raise InputError(f"{name}: cannot be built of these settings ({reason})") from None
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
@@ -233,6 +243,11 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
             self.receptive_field += (layer.conv.kernel_size[0] - 1) * self.hop
             self.hop *= layer.conv.stride[0]
             layer.conv = TimeConvolution(layer.conv)
+        if self.receptive_field > SAMPLE_RATE:
+            raise InputError(
+                f"{type(self).__name__}: a frame takes {self.receptive_field} samples by conv_kernel and conv_stride; "
+                f"it must take a second, {SAMPLE_RATE}, at most"
+            )
 
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn one waveform ([time]) into features ([frames, feature_size]), a piece at a time."""
@@ -408,6 +423,12 @@ class Wav2Vec2BERT(SelfSupervisedFrontEnd):
     config_class = transformers.Wav2Vec2BertConfig
     model_class = transformers.Wav2Vec2BertModel
     receptive_field = 560  # two windows of 400 samples, 160 apart
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        if self.model.config.feature_projection_input_dim != 160:
+            size = self.model.config.feature_projection_input_dim
+            raise InputError(f"Wav2Vec2BERT: feature_projection_input_dim is {size}; it must be 160")
 
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn one waveform ([time]) into pairs of log mel energies ([frames, 160]).

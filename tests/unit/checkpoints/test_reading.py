@@ -6,9 +6,11 @@ import os
 import pickle
 import sys
 import types
+import zipfile
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -181,3 +183,115 @@ def test_a_hub_that_cannot_be_reached_is_told(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(InputError, match=r"someone/x: no such folder here, .*\(no connection\)$"):
         read_weights("someone/x")
+
+
+WRAPPED = {
+    "DistributedDataParallel": {f"module.{name}": value for name, value in STATE.items()},
+    "torch.compile": {f"_orig_mod.{name}": value for name, value in STATE.items()},
+    "both": {f"module._orig_mod.{name}": value for name, value in STATE.items()},
+    "a wrapped submodule": {"a": STATE["a"], "module.b": STATE["b"]},
+    "Lightning": {"state_dict": {f"model.{name}": value for name, value in STATE.items()}, "epoch": 1},
+    "state_dict": {"state_dict": STATE, "epoch": 1, "optimizer": {"state": {}}},
+    "model_state_dict": {"model_state_dict": STATE, "epoch": 1},
+    "net": {"net": STATE},
+    "numbers of numpy": {**STATE, "eer": np.float64(0.1), "step": np.int64(3), "losses": np.zeros(2)},
+    "numbers of numpy within": {"model": {**STATE, "eer": np.float32(0.1)}, "loss": np.float64(1)},
+}
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+@pytest.mark.parametrize("wrapper", WRAPPED)
+def test_wrappers_of_training_programs_are_taken_off(tmp_path, wrapper, old_format):
+    torch.save(WRAPPED[wrapper], tmp_path / "a.ckpt", _use_new_zipfile_serialization=not old_format)
+    _same(read_weights(tmp_path / "a.ckpt").state)
+
+
+def test_wrappers_are_taken_off_safetensors(tmp_path):
+    safetensors.torch.save_file(WRAPPED["both"], tmp_path / "a.safetensors")
+    _same(read_weights(tmp_path / "a.safetensors").state)
+
+
+def test_a_tensor_with_and_without_a_wrapper_is_refused(tmp_path):
+    torch.save({**STATE, "module.a": STATE["a"]}, tmp_path / "a.ckpt")
+    with pytest.raises(InputError, match=r"a\.ckpt: holds a with and without"):
+        read_weights(tmp_path / "a.ckpt")
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.ckpt", "a.pt", "a.pth", "pytorch_model.bin"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1263448816\n", "git lfs pull"),
+        ("<!DOCTYPE html>\n<html><body>404</body></html>", "an HTML page, not a checkpoint; download the file itself"),
+        ("\ufeff\n<html lang='en'>", "an HTML page"),
+        ("<?xml version='1.0'?>\n<!-- x --><HTML>", "an HTML page"),
+        ("", "empty"),
+    ],
+)
+def test_texts_in_place_of_a_checkpoint_are_named(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=f"{name}: .*{message}"):
+        read_weights(tmp_path / name)
+
+
+def _mutate(content, rng):
+    """Change, insert or remove some bytes, at the places that decide rather than in the data."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        place = int(rng.integers(len(content)))
+        kind = rng.integers(4)
+        if kind == 0:
+            content[place] = rng.integers(256)
+        elif kind == 1:
+            content[place : place + 4] = rng.choice([b"\xff" * 4, b"\x00" * 4, b"\x7f" * 4])
+        elif kind == 2:
+            del content[place : place + rng.integers(1, 9)]
+        else:
+            content[place:place] = rng.bytes(rng.integers(1, 9))
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+@pytest.mark.filterwarnings("ignore")  # torch's, of protocols that a mutation made up
+def test_mutated_files_load_or_are_refused_in_a_sentence(tmp_path, kind):
+    path = tmp_path / ("a.safetensors" if kind == "safetensors" else "a.pt")
+    if kind == "safetensors":
+        safetensors.torch.save_file(STATE, path)
+    else:
+        torch.save({"model": STATE, "cfg": {"a": 1.5}}, path, _use_new_zipfile_serialization=kind == "zip")
+    content, rng, refused = path.read_bytes(), np.random.default_rng(1), 0
+    for _ in range(300):
+        path.write_bytes(_mutate(content, rng))
+        try:
+            read_weights(path)
+        except InputError as error:
+            assert "\n" not in str(error) and path.name in str(error)
+            refused += 1
+    assert refused > 60
+
+
+def test_tensors_that_would_unfold_to_terabytes_are_refused(tmp_path):
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.ones(1).expand(1 << 20, 1 << 20)}, path)
+    with pytest.raises(InputError, match="a is no plain tensor"):
+        read_weights(path)
+    torch.save({"a": torch.empty(3, device="meta")}, path)
+    with pytest.raises(InputError, match="a is no plain tensor"):
+        read_weights(path)
+
+
+def test_compressed_archives_are_refused(tmp_path):
+    torch.save({"a": torch.zeros(1 << 20)}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as plain, zipfile.ZipFile(tmp_path / "b.pt", "w", 8) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    with pytest.raises(InputError, match="exceed that of the file"):
+        read_weights(tmp_path / "b.pt")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "5", "[1]", '"' + "x" * (5 << 20) + '"', "\xff"])
+def test_a_config_that_is_no_object_is_refused(tmp_path, text):
+    safetensors.torch.save_file(STATE, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"config\.json: damaged"):
+        read_weights(tmp_path)

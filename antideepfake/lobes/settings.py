@@ -1,0 +1,63 @@
+"""Checking the settings of a module, which may come from a stranger's file, before anything is built."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from antideepfake.errors import InputError
+
+LARGEST = 1 << 16  # of a size; the largest of a published encoder is 7680
+LARGEST_NUMBER = 1e6  # of a number that is not a size: milliseconds, Hz, shares
+LONGEST = 32  # of a list of sizes, one a layer of convolutions
+
+
+def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    """Refuse settings that are unknown, of the wrong type, or so large that building would take all memory.
+
+    Arguments
+    ---------
+    owner : str
+        What has the settings, for the message.
+    settings : mapping
+        Name to value.
+    kinds : mapping
+        Name to ``int`` (at least 1), ``float`` (at least 0), ``bool``, ``str`` or ``list[int]``, for all settings that
+        there are.
+
+    Raises
+    ------
+    InputError
+        At the first fault.
+
+    Example
+    -------
+    >>> check_settings("LogFilterBank", {"n_filters": 1e9}, {"n_filters": int})
+    Traceback (most recent call last):
+    antideepfake.errors.InputError: LogFilterBank: n_filters is 1000000000.0; it must be a whole number from 1 to 65536
+    """
+    unknown = [str(name)[:80] for name in settings if name not in kinds]
+    if unknown:
+        raise InputError(f"{owner} has no setting {', '.join(unknown)}; it has {', '.join(kinds) or 'none'}")
+    for name, value in settings.items():
+        wanted = _find_fault(value, kinds[name])
+        if wanted:
+            raise InputError(f"{owner}: {name} is {str(value)[:80]}; it must be {wanted}")
+
+
+def _find_fault(value: Any, kind: Any) -> str:
+    """Say what a value must be; nothing where it is that."""
+    if kind is int:
+        return "" if _is_size(value) else f"a whole number from 1 to {LARGEST}"
+    if kind is float:
+        fits = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= LARGEST_NUMBER
+        return "" if fits else f"a number from 0 to {LARGEST_NUMBER:.0f}"
+    if kind is bool:
+        return "" if type(value) is bool else "true or false"
+    if kind is str:
+        return "" if value is None or (type(value) is str and len(value) < 100) else "a short text"
+    fits = isinstance(value, list | tuple) and 0 < len(value) <= LONGEST and all(_is_size(item) for item in value)
+    return "" if fits else f"a list of 1 to {LONGEST} whole numbers from 1 to {LARGEST}"
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST
