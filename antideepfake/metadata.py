@@ -20,9 +20,17 @@ class ModelMetadata:
     Arguments
     ---------
     threshold : float
-        A score (logit of real minus logit of fake) above it means real.
+        A score (logit of real minus logit of fake) at or above it means real.
     threshold_source : str
         How the threshold was chosen.
+    threshold_errors : dict
+        Errors on the utterances that the threshold was chosen on: ``eer``, ``fnr`` and ``fpr`` as fractions, ``real``
+        and ``fake`` as numbers of utterances. Empty where they are unknown.
+    previous_threshold : dict
+        ``threshold``, ``threshold_source``, ``threshold_errors`` and ``calibration`` before the last calibration.
+    training_protocols : list of dict
+        Protocols of training and validation: ``name``, ``sha256`` of the file, ``splits`` used and the number of
+        ``utterances`` in them. Empty where they are unknown.
     training_corpora : list of str
         Corpora that the detector was trained on; it must not be tested on them.
     training_generators : list of str
@@ -50,22 +58,71 @@ class ModelMetadata:
     licence: str = ""
     classes: list[str] = field(default_factory=lambda: list(LABELS))
     calibration: dict[str, Any] | None = None
+    threshold_errors: dict[str, float] = field(default_factory=dict)
+    previous_threshold: dict[str, Any] = field(default_factory=dict)
+    training_protocols: list[dict[str, Any]] = field(default_factory=list)
 
     def load(self, path: str | os.PathLike) -> None:
-        """Take the values of a ``metadata.json``."""
+        """Take the values of a ``metadata.json``.
+
+        Raises
+        ------
+        InputError
+            When the file is not JSON, or a value has the wrong type.
+        """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             self.__init__(**values)  # type: ignore[misc]
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise InputError(f"{path}: not the metadata of a model folder ({error})") from None
-        if not (isinstance(self.threshold, int | float) and math.isfinite(self.threshold)):
-            raise InputError(f"{path}: the threshold is {self.threshold!r}; it must be a number")
+        self.check(path)
+
+    def check(self, path: str | os.PathLike) -> None:
+        """Check the type of every value.
+
+        Arguments
+        ---------
+        path : str or Path
+            The file that the values are from, for the message.
+
+        Raises
+        ------
+        InputError
+            At the first wrong value.
+
+        Example
+        -------
+        >>> ModelMetadata(threshold="high").check("metadata.json")
+        Traceback (most recent call last):
+        antideepfake.errors.InputError: metadata.json: the threshold is 'high'; it must be a finite number
+        """
+        self._require(path, "threshold", _is_number(self.threshold), "a finite number")
+        for name in ("threshold_source", "provenance", "licence"):
+            self._require(path, name, isinstance(getattr(self, name), str), "text")
+        for name in ("training_corpora", "training_generators"):
+            self._require(path, name, _is_texts(getattr(self, name)), "a list of texts")
+        self._require(path, "classes", self.classes == list(LABELS), f"{list(LABELS)}")
+        kinds = {"eer": 1, "fnr": 1, "fpr": 1, "real": math.inf, "fake": math.inf}  # the largest value of each
+        errors = self.threshold_errors
+        known = isinstance(errors, dict) and errors.keys() <= kinds.keys()
+        known = known and all(_is_number(value) and 0 <= value <= kinds[name] for name, value in errors.items())
+        known = known and len(errors) in (0, len(kinds))
+        self._require(path, "threshold_errors", known, "eer, fnr and fpr from 0 to 1, and counts of real and fake")
+        self._require(path, "previous_threshold", isinstance(self.previous_threshold, dict), "a JSON object")
+        protocols = self.training_protocols
+        known = isinstance(protocols, list) and all(map(_is_training_protocol, protocols))
+        self._require(path, "training_protocols", known, "a list of name, sha256, splits and utterances")
+        self._require(path, "calibration", isinstance(self.calibration, dict | None), "a JSON object or null")
         try:
             self.log_likelihood_ratio()
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        if self.classes != list(LABELS):
-            raise InputError(f"{path}: the classes are {self.classes}; they must be {list(LABELS)}")
+
+    def _require(self, path: str | os.PathLike, name: str, is_right: bool, wanted: str) -> None:
+        if not is_right:
+            text = repr(getattr(self, name))
+            text = text if len(text) <= 60 else f"{text[:57]}..."
+            raise InputError(f"{path}: the {name} is {text}; it must be {wanted}")
 
     def log_likelihood_ratio(self) -> Calibration | None:
         """Give the calibration, if there is one: a function of scores."""
@@ -75,3 +132,25 @@ class ModelMetadata:
         """Write a ``metadata.json``."""
         with atomic_open(path) as file:
             json.dump(asdict(self), file, indent=1, ensure_ascii=False)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_training_protocol(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"name", "sha256", "splits", "utterances"}
+        and isinstance(value["name"], str)
+        and isinstance(value["sha256"], str)
+        and _is_texts(value["splits"])
+        and _is_number(value["utterances"])
+    )
