@@ -113,22 +113,23 @@ def lock_output(path: str | os.PathLike) -> Iterator[None]:
     lock = path.with_name(f".{path.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        file = open(lock, "w")
+        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
+            os.close(file)
             raise InputError(f"{path}: another run is writing it; wait for its end or name another output") from None
         except OSError:  # a file system without locks
             pass
-        if os.fstat(file.fileno()).st_nlink:
+        if os.fstat(file).st_nlink:
             break
-        file.close()  # the run before ended, and removed the file, between our two calls
+        os.close(file)  # the run before ended, and removed the file, between our two calls
     try:
         yield
     finally:
-        with file, suppress(OSError):
+        with suppress(OSError):
             lock.unlink()
+        os.close(file)
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:

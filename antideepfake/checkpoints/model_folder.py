@@ -283,12 +283,14 @@ def _build_part(name: str, values: Any) -> torch.nn.Module:
         if missing:
             raise InputError(f"{named} lacks the setting {', '.join(missing)}")
     # no memory yet, whatever the sizes; filters follow from the settings and are not among the weights
-    with torch.device("cpu" if kind is lobes.LogFilterBank else "meta"):
-        module = kind(**settings)
-    return module
+    try:
+        with torch.device("cpu" if kind is lobes.LogFilterBank else "meta"):
+            return kind(**settings)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{named}: cannot be built of these settings ({' '.join(str(error).split())})") from None
 
 
-def _check_sizes(front_end: torch.nn.Module, back_end: torch.nn.Module, classifier: torch.nn.Module) -> None:
+def _check_sizes(front_end: Any, back_end: torch.nn.Module, classifier: torch.nn.Module) -> None:
     """Let frames without memory pass the back end and the classifier: what leaves one must fit the next."""
     if isinstance(front_end, SelfSupervisedFrontEnd):
         layers, size = front_end.model.config.num_hidden_layers, front_end.model.config.hidden_size

@@ -31,8 +31,8 @@ class Inert:
         pass
 
 
-# What checkpoints hold beside tensors: settings and a dictionary (fairseq), numbers of numpy such as the error rate of an
-# epoch. Nothing of it is run: all of these names but the first stand for the class above.
+# What checkpoints hold beside tensors: settings and a dictionary (fairseq), numbers of numpy such as the error rate of
+# an epoch. Nothing of it is run: all of these names but the first stand for the class above.
 HARMLESS: list[Any] = [argparse.Namespace]
 HARMLESS += [
     (Inert, name)
@@ -119,8 +119,8 @@ def read_weights(source: str | os.PathLike) -> Weights:
     Arguments
     ---------
     source : str or Path
-        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch), a folder that holds one (or several
-        with their index), or a hub id. A torch file has its tensors flat, or under ``model``, ``state_dict``,
+        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch), a folder that holds one (or
+        several with their index), or a hub id. A torch file has its tensors flat, or under ``model``, ``state_dict``,
         ``model_state_dict`` or ``net``. What wrappers put into names (``module.``, ``_orig_mod.``) is taken out, and so
         is ``model.`` where all names begin with it.
 
@@ -178,7 +178,9 @@ def _strip_wrappers(state: dict[str, torch.Tensor], source: str | os.PathLike) -
         names = [name.removeprefix("model.") for name in names]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise InputError(f"{source}: holds {twice[0]} with and without the prefix of a wrapper such as module.; keep one")
+        raise InputError(
+            f"{source}: holds {twice[0]} with and without the prefix of a wrapper such as module.; keep one"
+        )
     return dict(zip(names, state.values(), strict=True))
 
 
@@ -209,7 +211,7 @@ def refuse_text(path: str | os.PathLike) -> None:
         raise InputError(f"{path}: empty; download it again")
     if beginning.startswith(b"version https://git-lfs.github.com/spec/"):
         raise InputError(
-            f"{path}: a Git LFS pointer, not the checkpoint itself; run `git lfs pull` in its repository, or download it"
+            f"{path}: a Git LFS pointer, not the checkpoint; run `git lfs pull` in its repository or download the file"
         )
     if re.match(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype html|html|head|body)\b", beginning, re.DOTALL):
         raise InputError(f"{path}: an HTML page, not a checkpoint; download the file itself")
@@ -308,9 +310,11 @@ def _shorten(error: Exception) -> str:
 
 def _architecture(content: dict[str, Any]) -> dict[str, Any]:
     """What a fairseq checkpoint says of its model: ``cfg.model``, ``cfg`` (WavLM), or older ``args``; else nothing."""
-    config = next((content[key] for key in ("cfg", "args") if isinstance(content.get(key), dict | argparse.Namespace)), {})
-    config = dict(vars(config) if isinstance(config, argparse.Namespace) else config)
+    found = [content[key] for key in ("cfg", "args") if isinstance(content.get(key), dict | argparse.Namespace)]
+    config: dict[str, Any] = _as_dict(found[0]) if found else {}
     model = config.get("model")
-    if isinstance(model, dict | argparse.Namespace):
-        config = dict(vars(model) if isinstance(model, argparse.Namespace) else model)
-    return config
+    return _as_dict(model) if isinstance(model, dict | argparse.Namespace) else config
+
+
+def _as_dict(config: dict[str, Any] | argparse.Namespace) -> dict[str, Any]:
+    return dict(vars(config) if isinstance(config, argparse.Namespace) else config)

@@ -98,7 +98,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         super().__init__()
         name, defaults = type(self).__name__, self.defaults()
         kinds = {key: list[int] if isinstance(value, list) else type(value) for key, value in defaults.items()}
-        check_settings(name, settings, kinds)
+        check_settings(name, settings | {"all_layers": all_layers}, kinds | {"all_layers": bool})
         self.all_layers = all_layers
         values = {**defaults, **settings}
         layers, size, heads = (values[key] for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
@@ -107,7 +107,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         if size % heads:
             raise InputError(f"{name}: num_attention_heads is {heads}; it must divide the hidden_size, {size}")
         try:
-            config = self.config_class(**values, apply_spec_augment=False, mask_time_prob=0.0)
+            config = self.config_class(**{**values, "apply_spec_augment": False, "mask_time_prob": 0.0})
             self.model: Any = self.model_class(config)
         except Exception as error:  # transformers and torch have a dozen kinds for settings that do not go together
             reason = " ".join(str(error).split())

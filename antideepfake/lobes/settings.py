@@ -1,6 +1,5 @@
 """Checking the settings of a module, which may come from a stranger's file, before anything is built."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +48,7 @@ def _find_fault(value: Any, kind: Any) -> str:
     if kind is int:
         return "" if _is_size(value) else f"a whole number from 1 to {LARGEST}"
     if kind is float:
-        fits = type(value) in (int, float) and math.isfinite(value) and 0 <= value <= LARGEST_NUMBER
+        fits = type(value) in (int, float) and 0 <= value <= LARGEST_NUMBER
         return "" if fits else f"a number from 0 to {LARGEST_NUMBER:.0f}"
     if kind is bool:
         return "" if type(value) is bool else "true or false"

@@ -1,8 +1,11 @@
 """The model folder: loads here and in SpeechBrain, and tells what is wrong with a spoilt one."""
 
+import contextlib
+import copy
 import errno
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -11,7 +14,7 @@ import safetensors.torch
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
 
-from antideepfake.checkpoints import ModelMetadata, write_model_folder
+from antideepfake.checkpoints import ModelMetadata, build_modules, load_weights, write_model_folder
 from antideepfake.errors import InputError
 from antideepfake.inference import load_detector
 from antideepfake.lobes import Wav2Vec2
@@ -315,3 +318,170 @@ def test_others_can_read_all_of_a_folder(model_folder):
     """A model on a shared disk could be loaded by nobody but its maker."""
     modes = {path.name: path.stat().st_mode for path in model_folder.iterdir()}
     assert len(set(modes.values())) == 1, modes
+
+
+CONFIGS = {
+    "filters": {
+        "front_end": {"class": "antideepfake.lobes.LogFilterBank", "n_filters": 20, "window_ms": 25.0, "hop_ms": 10.0},
+        "back_end": {
+            "class": "antideepfake.lobes.ConvolutionalEncoder",
+            "n_features": 20,
+            "channels": [4, 4],
+            "embedding_size": 16,
+            "dropout": 0.1,
+        },
+        "classifier": {"class": "torch.nn.Linear", "in_features": 16, "out_features": 2},
+    },
+    "encoder": {
+        "front_end": {
+            "class": "antideepfake.lobes.Wav2Vec2",
+            "all_layers": True,
+            "hidden_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "conv_dim": [8] * 7,
+            "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+            "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+            "num_conv_pos_embedding_groups": 4,
+            "layer_norm_eps": 1e-5,
+            "hidden_act": "gelu",
+            "conv_bias": True,
+        },
+        "back_end": {"class": "antideepfake.lobes.LayerWeightedMeanPooling", "n_layers": 3},
+        "classifier": {"class": "antideepfake.lobes.OneClassClassifier", "in_features": 16},
+    },
+}
+ABSURD = [
+    0,
+    -1,
+    1.5,
+    10**9,
+    2**40,
+    10**400,
+    float("nan"),
+    float("inf"),
+    1e300,
+    True,
+    None,
+    "1",
+    "",
+    [],
+    {},
+    [[1]],
+    [0] * 7,
+]
+
+
+def _load_config(folder, config):
+    """Load the config, as the detector does, on the weights of an untouched one."""
+    (folder / "config.json").write_text(json.dumps(config))
+    modules = build_modules(folder / "config.json")
+    load_weights(modules, folder / "model.safetensors")
+
+
+@pytest.fixture(params=CONFIGS)
+def config(request, tmp_path):
+    """A config.json in ``tmp_path`` with weights that fit it."""
+    (tmp_path / "config.json").write_text(json.dumps(CONFIGS[request.param]))
+    modules = build_modules(tmp_path / "config.json").to_empty(device="cpu")
+    state = {name: torch.ones_like(value) for name, value in modules.state_dict().items()}
+    safetensors.torch.save_file(state, tmp_path / "model.safetensors")
+    return copy.deepcopy(CONFIGS[request.param])
+
+
+def test_absurd_settings_are_refused_in_a_sentence(tmp_path, config):
+    _load_config(tmp_path, config)
+    accepted = set()
+    for part, name, value in [(part, name, value) for part, own in config.items() for name in own for value in ABSURD]:
+        changed = copy.deepcopy(config)
+        changed[part][name] = value
+        try:
+            _load_config(tmp_path, changed)
+            accepted.add((name, value))
+        except InputError as error:
+            assert re.match(r"\S+(config\.json|model\.safetensors): ", str(error))
+            assert "\n" not in str(error) and len(str(error)) < 2000
+    # of the right type, in range, and without an influence on the shape of any weight
+    harmless = {("hop_ms", 1.5), ("dropout", 0), ("layer_norm_eps", 0), ("layer_norm_eps", 1.5)}
+    assert accepted <= harmless | {("all_layers", True), ("conv_bias", True)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mutated_configs_load_or_are_refused_in_a_sentence(tmp_path, config, seed):
+    rng = np.random.default_rng(seed)
+    parts = list(config)
+    for _ in range(60):
+        changed = copy.deepcopy(config)
+        for _ in range(rng.integers(1, 4)):
+            part = changed[parts[rng.integers(3)]]
+            names = list(part)
+            kind = rng.integers(4)
+            if kind == 0 and names:
+                part.pop(names[rng.integers(len(names))])
+            elif kind == 1:
+                part[f"unknown{rng.integers(9)}"] = ABSURD[rng.integers(len(ABSURD))]
+            elif kind == 2:
+                part["class"] = changed[parts[rng.integers(3)]].get("class", "x")
+            elif names:
+                value = int(rng.integers(1, 30))
+                name = names[rng.integers(len(names))]
+                part[name] = [value] * 7 if isinstance(part[name], list) else value
+        with contextlib.suppress(InputError):
+            _load_config(tmp_path, changed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"front_end": {"class": ' + "[" * 100_000,
+        "[]",
+        "{}",
+        "\xff",
+        json.dumps(CONFIGS["filters"] | {"back_end": 1}),
+        json.dumps(CONFIGS["filters"] | {"further": 1}),
+    ],
+)
+def test_what_is_no_config_is_refused_in_a_sentence(tmp_path, text):
+    (tmp_path / "config.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"config\.json: "):
+        build_modules(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("front_end", {"class": "antideepfake.lobes.MeanPooling"}, "the front_end is a antideepfake.lobes.MeanPooling"),
+        ("back_end", {"class": "torch.nn.Linear"}, "the back_end is a torch.nn.Linear"),
+        (
+            "classifier",
+            {"class": "antideepfake.lobes.PassThrough"},
+            "the classifier is a antideepfake.lobes.PassThrough",
+        ),
+        ("front_end", {"n_filters": 21}, "do not fit together"),
+        ("classifier", {"in_features": 15}, "do not fit together"),
+        ("classifier", {"out_features": 3}, "must give 2"),
+        ("classifier", {"device": "cuda"}, "no setting device"),
+        ("front_end", {"n_filters": 60_000}, "n_filters is 60000; a window of 25.0 ms allows 1 to 257"),
+        ("front_end", {"hop_ms": 0}, "hop_ms is 0"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(tmp_path, part, change, message):
+    config = copy.deepcopy(CONFIGS["filters"])
+    config[part] = change if "class" in change else config[part] | change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=message):
+        build_modules(tmp_path / "config.json")
+
+
+def test_a_label_encoder_that_is_not_utf8_is_refused(spoilt):
+    (spoilt / "label_encoder.txt").write_bytes(b"'fake' => 0\n\xff")
+    with pytest.raises(InputError, match=r"label_encoder\.txt: not the classes"):
+        load_detector(spoilt)
+
+
+def test_a_git_lfs_pointer_among_the_files_is_named(spoilt):
+    (spoilt / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(InputError, match=r"model\.safetensors: a Git LFS pointer.*git lfs pull"):
+        load_detector(spoilt)

@@ -1,0 +1,34 @@
+"""Settings are checked before anything is built."""
+
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.lobes.settings import check_settings
+
+KINDS = {"size": int, "share": float, "bias": bool, "kind": str, "sizes": list[int]}
+
+
+def test_settings_in_range_pass():
+    settings = {"size": 1, "share": 0, "bias": False, "kind": None, "sizes": (3, 65536)}
+    check_settings("Module", settings, KINDS)
+    check_settings("Module", {}, KINDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("size", value) for value in (0, -1, 65537, 1.0, True, "1", None)),
+        *(("share", value) for value in (-0.1, float("nan"), float("inf"), 10**400, True, "0.1", None)),
+        *(("bias", value) for value in (0, 1, "true", None)),
+        *(("kind", value) for value in (1, "x" * 100, ["a"])),
+        *(("sizes", value) for value in ([], [0], [1] * 33, 3, "12", [True], [[1]])),
+    ],
+)
+def test_settings_of_the_wrong_type_or_range_are_named(name, value):
+    with pytest.raises(InputError, match=rf"Module: {name} is .*; it must be "):
+        check_settings("Module", {name: value}, KINDS)
+
+
+def test_unknown_settings_are_named():
+    with pytest.raises(InputError, match="Module has no setting other; it has size, share"):
+        check_settings("Module", {"other": 1}, KINDS)
