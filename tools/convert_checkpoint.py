@@ -16,8 +16,9 @@ import huggingface_hub
 import torch
 import yaml
 
-from antideepfake.checkpoints import Checkpoint, ModelMetadata, read_checkpoint, write_model_card, write_model_folder
+from antideepfake.checkpoints import Checkpoint, ModelMetadata, is_unfinished, read_checkpoint, write_model_folder
 from antideepfake.errors import InputError, run_program
+from antideepfake.files import TEMPORARIES, lock_output
 from antideepfake.lobes import MeanPooling, UtteranceEncoder
 
 PUBLISHED = yaml.safe_load(Path(__file__).with_name("published_detectors.yaml").read_text(encoding="utf-8"))
@@ -71,7 +72,7 @@ def report(checkpoint: Checkpoint) -> str:
 
 
 def main() -> int:
-    """Parse the command line, read, write, and upload if asked."""
+    """Parse the command line and convert."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -90,9 +91,19 @@ def main() -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace a model folder that is there")
     args = parser.parse_args()
 
+    if args.num_attention_heads is not None and args.num_attention_heads < 1:
+        raise InputError(f"--num_attention_heads is {args.num_attention_heads}; it must be 1 or more")
+    with lock_output(args.output):
+        return convert(args)
+
+
+def convert(args: argparse.Namespace) -> int:
+    """Read, write, and upload if asked."""
     output = Path(args.output)
-    if (output.exists() and not output.is_dir()) or (output.is_dir() and any(output.iterdir()) and not args.overwrite):
-        raise InputError(f"{output}: is there already; name another folder, or replace it with --overwrite")
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: a file; name a folder to write")
+    if output.is_dir() and not (args.overwrite or is_unfinished(output)):
+        raise InputError(f"{output}: already exists; name another folder or pass --overwrite")
     checkpoint = read_checkpoint(args.source, args.num_attention_heads)
     if not checkpoint.classifier:
         raise InputError(
@@ -105,18 +116,18 @@ def main() -> int:
     classifier = torch.nn.Linear(size, 2)
     classifier.load_state_dict(checkpoint.classifier)
     modules = {"embedding_model": UtteranceEncoder(checkpoint.build(), MeanPooling()), "classifier": classifier}
-    write_model_folder(output, DETECTOR.format(kind=checkpoint.kind.__name__, size=size), modules, metadata)
-    write_model_card(output, args.push or args.output, metadata)
+    settings = DETECTOR.format(kind=checkpoint.kind.__name__, size=size)
+    write_model_folder(output, settings, modules, metadata, args.push or args.output)
 
     print(report(checkpoint))
     corpora = f"{len(metadata.training_corpora)} corpora" if metadata.training_corpora else "unknown corpora"
-    print(f"model folder: {output}; licence: {metadata.licence or 'unknown'}; trained on {corpora}")
+    print(f"model folder: {output}; license: {metadata.licence or 'unknown'}; trained on {corpora}")
     if not published:
         print(f"{args.source}: not known as a published detector; say which with --published", file=sys.stderr)
     if args.push:
         api = huggingface_hub.HfApi()
         api.create_repo(args.push, private=True, exist_ok=True)
-        api.upload_folder(repo_id=args.push, folder_path=os.fspath(output))
+        api.upload_folder(repo_id=args.push, folder_path=os.fspath(output), ignore_patterns=list(TEMPORARIES))
         print(f"uploaded to {args.push}, private; make it public there once its card is complete")
     else:
         print(f"to use it: python tools/score.py {output} recording.wav")

@@ -4,13 +4,11 @@ import os
 from pathlib import Path
 
 from antideepfake.files import atomic_open
+from antideepfake.licenses import find_spdx
 from antideepfake.metadata import ModelMetadata
 
-# As the hub spells the licences that occur.
-HUB_LICENCES = {"CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0", "Apache-2.0": "apache-2.0", "MIT": "mit"}
-
 CARD = """---
-license: {hub_licence}
+license: {hub_license}
 library_name: speechbrain
 pipeline_tag: audio-classification
 tags: [audio, speech, deepfake-detection, anti-spoofing, speechbrain]
@@ -18,15 +16,16 @@ tags: [audio, speech, deepfake-detection, anti-spoofing, speechbrain]
 
 # {name}
 
-Tells real speech from generated or converted speech, for a whole recording at a time.
+Classifies speech as real or as generated or converted, for a whole recording at a time.
 
 | | |
 |---|---|
-| Made of | {provenance} |
+| Provenance | {provenance} |
 | Classes | {classes} |
 | Score | logit of real minus logit of fake; higher means more likely real |
 | Threshold | {threshold:g} ({threshold_source}) |
-| Licence of the weights | {licence} |
+| Errors at the threshold | {errors} |
+| License of the weights | {license} |
 
 ## Use
 
@@ -52,9 +51,11 @@ that you trust.
 
 ## Limits
 
-- A score is no proof. Error rates on recordings unlike the training data, on new generators above all, are much higher
-  than on test sets.
-- The threshold says where the decision falls, not how sure it is; probabilities are {probabilities}.
+- **It is not a detector to rely on** by itself. A score is no proof. Error rates on recordings unlike the training
+  data, above all on speech of new spoofing systems, are much higher than on test sets.
+- The threshold was chosen as the table says. On other speakers, channels and spoofing systems its errors differ, often
+  by several times: measure them on recordings of your own before you use a decision.
+- The threshold says where the decision falls, not how certain it is; probabilities are {probabilities}.
 - Trained on, and so not to be tested on: {training_corpora}.
 """
 
@@ -79,18 +80,34 @@ def write_model_card(folder: str | os.PathLike, source: str, metadata: ModelMeta
     'license: mit'
     """
     values = {
-        "hub_licence": HUB_LICENCES.get(metadata.licence, "other"),
+        "hub_license": _spell_for_hub(metadata.licence),
         "name": Path(source).name,
         "source": source,
         "provenance": metadata.provenance or "unknown",
         "classes": ", ".join(f"{index} = {name}" for index, name in enumerate(metadata.classes)),
         "threshold": metadata.threshold,
         "threshold_source": metadata.threshold_source,
+        "errors": _describe_errors(metadata.threshold_errors),
         "probabilities": "calibrated, for speech like that of the calibration"
         if metadata.calibration
         else "not calibrated",
-        "licence": metadata.licence or "unknown: ask whoever made them",
+        "license": metadata.licence or "unknown: ask whoever made them",
         "training_corpora": ", ".join(metadata.training_corpora) or "unknown corpora: ask whoever made it",
     }
     with atomic_open(Path(folder) / "README.md") as file:
         file.write(CARD.format(**values))
+
+
+def _spell_for_hub(license: str) -> str:
+    """Give a license as the hub spells it: SPDX in lower case, but for one; ``other`` where it is not one license."""
+    return {"ODC-By-1.0": "odc-by"}.get(find_spdx(license), find_spdx(license).lower()) or "other"
+
+
+def _describe_errors(errors: dict[str, float]) -> str:
+    if not errors:
+        return "not measured"
+    return (
+        f"{100 * errors['fnr']:.1f} % of real speech is called fake and {100 * errors['fpr']:.1f} % of fake speech is "
+        f"called real, measured on {errors['real']:.0f} real and {errors['fake']:.0f} fake utterances (equal error "
+        f"rate {100 * errors['eer']:.1f} %)"
+    )

@@ -11,8 +11,10 @@ README.md           the model card: the same for people
 import inspect
 import json
 import os
+import pydoc
 import shutil
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -22,16 +24,21 @@ import torch
 import yaml
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parameter_transfer import Pretrainer
 
 from antideepfake import lobes
+from antideepfake.checkpoints.model_card import write_model_card
 from antideepfake.checkpoints.reading import read_safetensors
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_open, atomic_path, read_json
+from antideepfake.files import TEMPORARIES, atomic_open, atomic_path, read_json
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.lobes.settings import check_settings
 from antideepfake.metadata import ModelMetadata
 from antideepfake.protocol import LABELS
+from antideepfake.typicality import TYPICALITY
+
+logger = get_logger(__name__)
 
 # Parts of a detector, and the Python modules of this project and of torch that define classes for them.
 PARTS = {
@@ -173,6 +180,9 @@ def _describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml
     if missing:
         raise InputError(f"the YAML names no {', '.join(missing)}; a detector has {', '.join(PARTS)}")
     parts = {name: nodes[name] for name in PARTS}
+    for node in parts.values():
+        if node.tag.startswith("!new:"):
+            node.tag = f"!new:{_public_name(node.tag.removeprefix('!new:'))}"
     if isinstance(front_end, SelfSupervisedFrontEnd):
         all_layers = {"all_layers": True} if front_end.all_layers else {}
         own = yaml.compose(yaml.safe_dump(front_end.settings | all_layers, sort_keys=False))
@@ -181,7 +191,7 @@ def _describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml
     return parts
 
 
-def _as_plain_data(parts: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]] | None:
+def _as_plain_data(parts: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]]:
     """Turn YAML nodes into plain data: ``{"class": ..., **settings}`` of each part.
 
     Arguments
@@ -191,22 +201,41 @@ def _as_plain_data(parts: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]] 
 
     Returns
     -------
-    dict or None
-        None when a part is made of other classes than this project's and ``torch.nn.Linear``.
+    dict
+        What a config.json holds.
+
+    Raises
+    ------
+    InputError
+        When a part is made of other classes than those of ``antideepfake.lobes`` and ``torch.nn.Linear``; names it.
     """
     plain = {}
     for name, node in parts.items():
-        kind = node.tag.removeprefix("!new:")
-        if find_class(kind) is None:
-            return None
         values = node.value if isinstance(node, yaml.MappingNode) else []
         try:
             text = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", values))
             settings = ruamel.yaml.YAML(typ="safe", pure=True).load(text)
         except ruamel.yaml.YAMLError:  # a tag further down
-            return None
-        plain[name] = {"class": kind, **(settings or {})}
+            raise InputError(f"the {name}, {node.tag}, holds further objects in its settings") from None
+        plain[name] = {"class": node.tag.removeprefix("!new:"), **(settings or {})}
+        _build_part(name, plain[name])  # raises where a config.json could not name it
     return plain
+
+
+def _public_name(name: str) -> str:
+    """Give the name that a config.json may hold for a class that a YAML names by any of its names.
+
+    Example
+    -------
+    >>> _public_name("antideepfake.lobes.back_ends.MeanPooling")
+    'antideepfake.lobes.MeanPooling'
+    """
+    try:
+        found = pydoc.locate(name)
+    except pydoc.ErrorDuringImport:
+        return name
+    names = ["torch.nn.Linear", *(f"antideepfake.lobes.{public}" for public in lobes.__all__)]
+    return next((public for public in names if find_class(public) is found is not None), name)
 
 
 def find_class(name: str) -> type[torch.nn.Module] | None:
@@ -307,8 +336,30 @@ def _check_sizes(front_end: Any, back_end: torch.nn.Module, classifier: torch.nn
         raise InputError(f"the classifier gives {list(logits.shape)[1:]} values; it must give {len(LABELS)}")
 
 
+def is_unfinished(folder: str | os.PathLike) -> bool:
+    """Tell whether a folder is empty or what a killed :func:`write_model_folder` left.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "label_encoder.txt").touch()
+    >>> is_unfinished(folder)
+    True
+    >>> (folder / "notes.txt").touch()
+    >>> is_unfinished(folder)
+    False
+    """
+    names = {path.name for path in Path(folder).iterdir()}
+    temporary = {name for name in names if any(fnmatch(name, pattern) for pattern in TEMPORARIES)}
+    return names - temporary <= {*FILES.values(), "README.md", "config.json"}
+
+
 def write_model_folder(
-    folder: str | os.PathLike, settings: str, modules: Mapping[str, torch.nn.Module], metadata: ModelMetadata
+    folder: str | os.PathLike,
+    settings: str,
+    modules: Mapping[str, torch.nn.Module],
+    metadata: ModelMetadata,
+    source: str = "",
 ) -> None:
     """Write a model folder that ``load_detector(folder)`` and ``EncoderClassifier.from_hparams(source=folder)`` load.
 
@@ -318,12 +369,14 @@ def write_model_folder(
         Where to. Its config.json and hyperparams.yaml come last: a folder without them is not finished.
     settings : str
         The training YAML, references resolved (``hyperpyyaml.resolve_references``). Of its keys ``front_end``,
-        ``back_end`` and ``classifier`` are taken. Where one is made of classes that are not of this project, no
-        config.json is written: such a detector needs code of its own to load.
+        ``back_end`` and ``classifier`` are taken. Where one is made of classes that are not of this project, a warning
+        names it and no config.json is written: such a detector needs code of its own to load.
     modules : mapping
         ``embedding_model``, a :class:`antideepfake.lobes.UtteranceEncoder`, and ``classifier``.
     metadata : ModelMetadata
         What the folder is to remember.
+    source : str
+        Where others will load it from, for its README.md: a hub id or a path. By default ``folder``.
 
     Raises
     ------
@@ -335,9 +388,20 @@ def write_model_folder(
     parts = _describe_parts(settings, embedding_model.front_end)
     keys = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), node) for name, node in parts.items()]
     detector = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", keys))
-    plain = _as_plain_data(parts)
+    plain = None
+    try:
+        plain = _as_plain_data(parts)
+    except InputError as error:
+        logger.warning(
+            f"{folder}: written without config.json, since {error}; to score with it, make its code importable and "
+            "pass --trust_code (trust_code=True in Python)"
+        )
 
-    for name in ("hyperparams.yaml", "config.json"):  # of an earlier model: until the end nothing here loads
+    for name in (
+        "hyperparams.yaml",
+        "config.json",
+        TYPICALITY,
+    ):  # of an earlier model: until the end nothing here loads
         (folder / name).unlink(missing_ok=True)
     weights = torch.nn.ModuleDict({name: modules[name] for name in ("embedding_model", "classifier")}).state_dict()
     with atomic_open(folder / FILES["label_encoder"]) as file:
@@ -347,6 +411,7 @@ def write_model_folder(
         safetensors.torch.save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
         shutil.copymode(folder / FILES["label_encoder"], temporary)  # safetensors lets nobody else read
     metadata.save(folder / FILES["metadata"])
+    write_model_card(folder, source or os.fspath(folder), metadata)
     if plain is not None:
         with atomic_open(folder / "config.json") as file:
             json.dump(plain, file, indent=1)

@@ -27,6 +27,7 @@ from antideepfake.dataio import BatchPlan, PlannedBatches, make_dataset
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, sha256
 from antideepfake.inference import load_detector
+from antideepfake.licenses import combine_licenses, find_license
 from antideepfake.processes import rank_and_size, wait_for_all
 from antideepfake.protocol import LABELS, WEIGHT
 from antideepfake.scoring import (
@@ -190,19 +191,23 @@ def export_model(brain: DetectorBrain, hparams: HyperParameters, train_set: pd.D
     brain : DetectorBrain
         As :func:`fit_detector` gives.
     hparams : HyperParameters
-        ``model_folder``, ``modules``, ``corpora``, ``start_corpora``, ``licence`` and ``seed``.
+        ``model_folder``, ``modules``, ``corpora``, ``start_corpora``, ``licence`` (of the corpora), ``seed`` and, where
+        training started from a model, ``start_from``.
     train_set : pandas.DataFrame
         Protocol; its generators are remembered.
     """
     if if_main_process():
         generators = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
+        works = {", ".join(hparams["corpora"]): hparams["licence"] or ""}
+        if start := hparams.get("start_from"):
+            works[Path(start).name] = find_license(start)
         metadata = ModelMetadata(
             threshold=brain.threshold,
             threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)",
             training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],
             training_generators=sorted(set(generators) - {"-"}),
             provenance=f"{Path(hparams.file).name}, antideepfake {__version__}, seed {hparams['seed']}",
-            licence=hparams["licence"],
+            licence=combine_licenses(works),
         )
         merge_lora(hparams["modules"]["embedding_model"])
         write_model_folder(hparams["model_folder"], hparams.settings, hparams["modules"], metadata)

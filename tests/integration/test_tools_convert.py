@@ -13,7 +13,9 @@ import pytest
 import safetensors.torch
 import torch
 import yaml
+from huggingface_hub.utils import filter_repo_objects
 
+from antideepfake.files import lock_output
 from antideepfake.inference import load_detector
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,7 @@ def test_a_released_detector_becomes_a_model_folder(tmp_path):
     assert "95 tensors: 87 used, 8 left out" in run.stdout and "codebook" in run.stdout
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == 0.0 and "as published" in metadata["threshold_source"]
-    assert len(metadata["training_corpora"]) == 29 and metadata["licence"] == "CC BY-NC-SA 4.0"
+    assert len(metadata["training_corpora"]) == 29 and metadata["licence"] == "CC-BY-NC-SA-4.0"
     assert metadata["provenance"].startswith("nii-yamagishilab/mms-300m-anti-deepfake (Ge, Wang")
     assert "converted from mms_300m_anti_deepfake.ckpt (SHA-256 " in metadata["provenance"]
     card = (tmp_path / "model" / "README.md").read_text()
@@ -88,11 +90,14 @@ def test_push_uploads_a_private_repository_with_a_card(tmp_path, monkeypatch, ca
         def create_repo(self, repo_id, private, exist_ok):
             calls.append(("create", repo_id, private, exist_ok))
 
-        def upload_folder(self, repo_id, folder_path):
-            calls.append(("upload", repo_id, sorted(os.listdir(folder_path))))
+        def upload_folder(self, repo_id, folder_path, ignore_patterns):
+            files = filter_repo_objects(os.listdir(folder_path), ignore_patterns=ignore_patterns)
+            calls.append(("upload", repo_id, sorted(files)))
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     source = str(PARITY / "hubert.safetensors")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / ".model.elsewhere.1.part.safetensors").touch()  # of a killed run on another computer
     arguments = [source, str(tmp_path / "model"), "--num_attention_heads", "4", "--push", "someone/detector"]
     monkeypatch.setattr(sys, "argv", ["convert_checkpoint.py", *arguments])
     with pytest.raises(SystemExit) as left:
@@ -102,3 +107,31 @@ def test_push_uploads_a_private_repository_with_a_card(tmp_path, monkeypatch, ca
     assert calls == [("create", "someone/detector", True, True), ("upload", "someone/detector", files)]
     assert 'load_detector("someone/detector")' in (tmp_path / "model" / "README.md").read_text()
     assert "private" in capsys.readouterr().out
+
+
+def test_a_killed_conversion_goes_on(tmp_path):
+    arguments = [PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4]
+    assert _convert(*arguments).returncode == 0
+    for name in ("hyperparams.yaml", "config.json", "README.md"):  # what a kill before the end leaves
+        (tmp_path / "model" / name).unlink()
+    assert _convert(*arguments).returncode == 0
+    load_detector(tmp_path / "model")
+
+
+def test_a_folder_with_other_files_is_kept(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis.txt").touch()
+    run = _convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
+    assert run.returncode == 2 and "model: already exists; name another folder or pass --overwrite" in run.stderr
+
+
+def test_two_conversions_into_one_folder_are_refused(tmp_path):
+    with lock_output(tmp_path / "model"):
+        run = _convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
+    assert run.returncode == 2 and "another run is writing it" in run.stderr
+
+
+@pytest.mark.parametrize("heads", [-4, 0, 5])
+def test_impossible_numbers_of_heads_are_refused(tmp_path, heads):
+    run = _convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", heads)
+    assert run.returncode == 2 and "num_attention_heads" in run.stderr and len(run.stderr.splitlines()) == 1

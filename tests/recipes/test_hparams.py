@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from antideepfake.licenses import combine_licenses, find_license, find_spdx
 from antideepfake.training import load_hparams
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -43,3 +44,30 @@ def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
         hparams = load_hparams(recipe)
     assert re.fullmatch(r"(facebook|microsoft)/[\w.-]+", hparams["pretrained"])
     assert hparams["size"] == hparams["front_end"].model.config.hidden_size
+
+
+@pytest.mark.parametrize(
+    ("recipe", "start", "expected"),
+    [
+        ("ASVspoof2019-LA/hparams/fine_tuning.yaml", "facebook/mms-300m", "CC-BY-NC-4.0"),
+        ("ASVspoof5/hparams/fine_tuning.yaml", "facebook/mms-300m", "CC-BY-NC-4.0"),
+        ("ASVspoof5/hparams/fine_tuning.yaml", "facebook/wav2vec2-xls-r-1b", "ODC-By-1.0"),
+        *(
+            (f"Deepfake-Eval-2024/FineTuning/hparams/{name}.yaml", start, "CC-BY-NC-SA-4.0")
+            for name in ("fine_tuning", "grpo")
+            for start in ("nii-yamagishilab/mms-300m-anti-deepfake", "facebook/mms-300m")
+        ),
+        ("AntiDeepfake/PostTraining/hparams/post_training.yaml", "facebook/mms-300m", "CC-BY-NC-SA-4.0"),
+    ],
+)
+def test_the_license_of_a_recipe_and_its_start_is_the_strictest(recipe, start, expected):
+    own = re.search(r"^licence: (\S+)", (RECIPES / recipe).read_text(), re.MULTILINE)[1]
+    assert combine_licenses({recipe: own, start: find_license(start)}) == expected
+
+
+def test_every_recipe_states_an_spdx_id_or_that_it_is_unknown():
+    stated = {
+        path.parts[-3]: re.search(r"^licence: (\S+) ", path.read_text(), re.MULTILINE)[1]
+        for path in RECIPES.glob("**/hparams/*.yaml")
+    }
+    assert stated and all(name == "unknown" or find_spdx(name) == name for name in stated.values()), stated

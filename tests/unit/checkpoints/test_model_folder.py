@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ import safetensors.torch
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
 
-from antideepfake.checkpoints import ModelMetadata, build_modules, load_weights, write_model_folder
+from antideepfake.checkpoints import ModelMetadata, build_modules, is_unfinished, load_weights, write_model_folder
 from antideepfake.errors import InputError
 from antideepfake.inference import load_detector
 from antideepfake.lobes import Wav2Vec2
 from antideepfake.training import load_hparams
+from antideepfake.typicality import TYPICALITY
 
 
 @pytest.fixture
@@ -258,15 +260,67 @@ def test_plain_data_is_enough(spoilt, model_folder):
     assert found == expected
 
 
-def test_a_module_from_elsewhere_needs_trust(tmp_path, make_modules, detector_yaml):
-    """A detector with a head of somebody's own would load as another one, or not at all."""
-    own = detector_yaml.replace(
-        "antideepfake.lobes.ConvolutionalEncoder", "antideepfake.lobes.back_ends.ConvolutionalEncoder"
+@pytest.fixture
+def own_head(tmp_path, monkeypatch):
+    """A class of a user's own that can be imported."""
+    (tmp_path / "own_head.py").write_text(
+        "from antideepfake.lobes import ConvolutionalEncoder\nclass OwnHead(ConvolutionalEncoder):\n    pass\n"
     )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "own_head.OwnHead"
+    sys.modules.pop("own_head", None)
+
+
+def test_a_module_from_elsewhere_is_named_at_export_and_needs_trust(
+    tmp_path, make_modules, detector_yaml, own_head, caplog
+):
+    own = detector_yaml.replace("antideepfake.lobes.ConvolutionalEncoder", own_head)
     write_model_folder(tmp_path / "m", own, make_modules(), ModelMetadata())
+    assert "without config.json" in caplog.text and own_head in caplog.text and "--trust_code" in caplog.text
     with pytest.raises(InputError, match="trust_code"):
         load_detector(tmp_path / "m")
     load_detector(tmp_path / "m", trust_code=True)
+
+
+def test_library_classes_are_found_under_any_of_their_names(tmp_path, make_modules, detector_yaml, caplog):
+    own = detector_yaml.replace("lobes.ConvolutionalEncoder", "lobes.back_ends.ConvolutionalEncoder")
+    own = own.replace("torch.nn.Linear", "torch.nn.modules.linear.Linear")
+    write_model_folder(tmp_path / "m", own, make_modules(), ModelMetadata())
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert config["back_end"]["class"] == "antideepfake.lobes.ConvolutionalEncoder"
+    assert config["classifier"]["class"] == "torch.nn.Linear" and caplog.text == ""
+    load_detector(tmp_path / "m")
+
+
+def test_every_folder_has_a_model_card(model_folder):
+    card = (model_folder / "README.md").read_text()
+    assert "0.25" in card and "Mini" in card and "not a detector to rely on" in card
+
+
+def test_limits_of_an_earlier_model_do_not_stay(tmp_path, make_modules, detector_yaml):
+    (tmp_path / TYPICALITY).touch()
+    write_model_folder(tmp_path, detector_yaml, make_modules(), ModelMetadata())
+    assert not (tmp_path / TYPICALITY).exists()
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_folder_whose_writing_was_killed_is_unfinished(tmp_path, make_modules, detector_yaml, monkeypatch, step):
+    replace, done = os.replace, []
+
+    def killed(*paths):
+        if len(done) == step:
+            raise SystemExit
+        done.append(paths)
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(SystemExit):
+        write_model_folder(tmp_path / "m", detector_yaml, make_modules(), ModelMetadata())
+    assert is_unfinished(tmp_path / "m")
+    monkeypatch.undo()
+    write_model_folder(tmp_path / "m", detector_yaml, make_modules(), ModelMetadata())
+    assert not is_unfinished(tmp_path / "m")
+    load_detector(tmp_path / "m")
 
 
 def test_numbers_in_a_config_are_numbers(tmp_path, make_modules, detector_yaml):
