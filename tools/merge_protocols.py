@@ -8,14 +8,15 @@ FOLDER/merge.report.json counts and lists what was left out.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import yaml
 
 from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import SPLITS, read_corpora
-from antideepfake.protocol.merge import GROUPS, REPORT, SEED, format_merge, merge_protocols
+from antideepfake.protocol import read_corpora
+from antideepfake.protocol.merge import GROUPS, REPORT, SEED, format_merge, list_outputs, merge_protocols
 
 HOME = Path(__file__).resolve().parents[1]
 FORMATS = ("csv", "arrow")
@@ -47,9 +48,14 @@ def main() -> int:
     balance = args.balance.split(",") if args.balance else []
     if wrong := sorted(set(balance) - set(GROUPS)):
         raise InputError(f"--balance: '{', '.join(wrong)}' is no group; it takes {', '.join(GROUPS)}")
-    there = [path for name in SPLITS for kind in FORMATS if (path := Path(args.output, f"{name}.{kind}")).exists()]
+    if os.path.exists(args.output) and not os.path.isdir(args.output):
+        raise InputError(f"{args.output}: a file; --output names a folder")
+    there = list_outputs(args.output)
     if there and not args.overwrite:
-        raise InputError(f"{there[0]}: is there already; name another --output, or replace it with --overwrite")
+        raise InputError(f"{there[0]}: already exists; choose another --output or pass --overwrite")
+    sources = {Path(path).resolve() for path in (*args.protocols, *args.test)}
+    if replaced := [path for path in there if path.resolve() in sources]:
+        raise InputError(f"{replaced[0]}: a source that would be replaced; choose another --output")
 
     corpora = read_corpora(HOME / "recipes")
     order = yaml.safe_load((HOME / "hparams" / "union.yaml").read_text(encoding="utf-8"))

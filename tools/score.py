@@ -14,14 +14,17 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from glob import escape
+from math import isfinite
 from pathlib import Path
 
 import pandas as pd
 from torch import distributed
 
 from antideepfake.errors import InputError, run_program
+from antideepfake.files import lock_output
 from antideepfake.inference import load_detector
 from antideepfake.protocol import find_audio, read_protocol
 from antideepfake.scoring import score_protocol
@@ -85,10 +88,42 @@ def format_scores(scores: Iterable[tuple[str, float, bool]], threshold: float) -
     return "\n".join(lines)
 
 
+def check_options(args: argparse.Namespace) -> None:
+    """Refuse options that would fail, or harm another file, after hours of work."""
+    if args.num_workers < 0:
+        raise InputError(f"--num_workers is {args.num_workers}; it must be 0 or more")
+    if not (isfinite(args.batch_seconds) and args.batch_seconds > 0):
+        raise InputError(f"--batch_seconds is {args.batch_seconds}; it must be a number of seconds above 0")
+    if not args.output or args.output.endswith(os.sep) or os.path.isdir(args.output):
+        raise InputError(f"--output is '{args.output}'; it must name a file, not a folder")
+    protected = {os.path.realpath(path) for path in (args.model, *args.inputs)}
+    for name, path in (("output", args.output), ("embeddings", args.embeddings)):
+        if path and os.path.realpath(path) in protected:
+            raise InputError(f"--{name} is {path}, which another argument names too; choose another file")
+        protected.add(os.path.realpath(path or args.output))
+
+
+def refuse_existing(args: argparse.Namespace) -> None:
+    """Refuse to replace what an earlier run wrote, unless asked; what a killed one left is gone on with."""
+    if args.overwrite:
+        return
+    if os.path.exists(args.output):
+        raise InputError(f"{args.output}: already exists; choose another --output or pass --overwrite")
+    if args.embeddings and os.path.exists(args.embeddings):
+        path = Path(args.embeddings)
+        if not list(path.parent.glob(f"{escape(path.name)}.*.part")):  # which go after the score file has come
+            raise InputError(f"{path}: already exists; choose another file for --embeddings or pass --overwrite")
+
+
 @contextmanager
 def join_processes() -> Iterator[tuple[int, int]]:
     """Give the rank of this process and how many there are: those that torchrun started, or one alone."""
-    rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    try:
+        rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    except ValueError:
+        raise InputError(
+            "RANK and WORLD_SIZE must be whole numbers; torchrun sets them, otherwise unset them"
+        ) from None
     if world_size == 1:
         yield 0, 1
         return
@@ -126,18 +161,17 @@ def main() -> int:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     args = parser.parse_args()
 
-    if args.num_workers < 0:
-        raise InputError(f"--num_workers is {args.num_workers}; it must be 0 or more")
-    if os.path.isdir(args.output):
-        raise InputError(f"{args.output}: a folder; --output names a file")
+    check_options(args)
     table = find_inputs(args.inputs, args.split)
     device = args.device
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     detector = load_detector(args.model, device, args.precision, args.trust_code)
-    if os.path.exists(args.output) and not args.overwrite:
-        raise InputError(f"{args.output}: is there already; name another --output, or replace it with --overwrite")
-    with join_processes() as (rank, world_size):
+    with join_processes() as (rank, world_size), ExitStack() as locks:
+        if rank == 0:
+            for path in filter(None, (args.output, args.embeddings)):
+                locks.enter_context(lock_output(path))
+            refuse_existing(args)
         skipped = score_protocol(
             detector,
             table,

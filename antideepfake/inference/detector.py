@@ -283,7 +283,7 @@ def load_detector(
         if not (folder / name).is_file():
             raise InputError(f"{source}: not a model folder; it holds no {name}")
     try:
-        torch.empty(0, device=device)
+        torch.empty(1, device=device).cpu()  # meta, which has no memory, cannot
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"the device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
     if plain:

@@ -5,10 +5,10 @@ The rows go through a file on the disk; what is held in memory is some thirty by
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ import pyarrow as pa
 from pandas.api.types import union_categoricals
 from tqdm import tqdm
 
-from antideepfake.files import atomic_open
+from antideepfake.files import atomic_open, lock_output
 from antideepfake.protocol.arrow import SUFFIX, as_frame, map_arrow, write_arrow
 from antideepfake.protocol.corpora import Corpus, tell_corpora
 from antideepfake.protocol.table import COLUMNS, LABELS, PART, SPLITS, WEIGHT, iterate_protocol, write_parts
@@ -24,6 +24,8 @@ from antideepfake.protocol.table import COLUMNS, LABELS, PART, SPLITS, WEIGHT, i
 SEED = 42  # of the published shuffle
 GROUPS = ("corpus", "language", "label")  # what may be balanced
 REPORT = "merge.report.json"
+NAMES = [f"{name}{suffix}" for name in SPLITS for suffix in (".csv", SUFFIX)]
+STAGE = ".merge.part"  # folder of a merge that is running or was killed
 LISTED = 10_000  # repeated identifiers in the report; all are counted
 
 
@@ -79,7 +81,8 @@ def merge_protocols(
         Of corpora, ``.csv`` or ``.arrow``.
     output_folder : str or Path
         Takes the files, of which none is without rows, and ``merge.report.json``. While it works, a folder in it takes
-        as much as the protocols.
+        twice as much as the protocols: the files are moved out of it at the end, the report last. A folder without
+        the report is not finished.
     corpora : dict
         As :func:`antideepfake.protocol.read_corpora` gives.
     order : sequence of str
@@ -120,11 +123,63 @@ def merge_protocols(
     """
     output = Path(output_folder)
     output.mkdir(parents=True, exist_ok=True)
+    with lock_output(output):
+        stage = output / STAGE
+        shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+        stage.mkdir()
+        try:
+            report = _merge_into(stage, protocols, corpora, order, test, seed, balance, suffix, quiet)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        _publish(stage, output)
+    return report
+
+
+def list_outputs(folder: str | os.PathLike) -> list[Path]:
+    """Give the protocols of a union that are in a folder; none where the merge was killed while it moved them there.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "train.csv").touch()
+    >>> [path.name for path in list_outputs(folder)]
+    ['train.csv']
+    >>> (folder / STAGE).mkdir()
+    >>> list_outputs(folder)
+    []
+    """
+    killed = Path(folder, STAGE).exists() and not Path(folder, REPORT).exists()
+    return [] if killed else [Path(folder, name) for name in NAMES if Path(folder, name).exists()]
+
+
+def _publish(stage: Path, output: Path) -> None:
+    """Move what was written to its final place. Killed in between, it leaves ``stage`` and no report."""
+    for name in (REPORT, *NAMES):
+        (output / name).unlink(missing_ok=True)
+    written = sorted(stage.iterdir(), key=lambda path: path.name == REPORT)  # the report last
+    for path in written:
+        os.replace(path, output / path.name)
+    stage.rmdir()
+
+
+def _merge_into(
+    output: Path,
+    protocols: Sequence[str | os.PathLike],
+    corpora: Mapping[str, Corpus],
+    order: Sequence[str],
+    test: Sequence[str | os.PathLike],
+    seed: int,
+    balance: Sequence[str],
+    suffix: str,
+    quiet: bool,
+) -> MergeReport:
+    """Do what :func:`merge_protocols` does, in an empty folder."""
     tested = _sort(test)
     files = [*tested, *(path for path in _sort(protocols) if path not in tested)]
     report = MergeReport()
-    with TemporaryDirectory(prefix=".merge-", dir=output) as scratch:
-        spool = Path(scratch, "rows.arrow")
+    spool = output / "rows.arrow"
+    try:
         rows = _note_rows(files, corpora, spool, quiet)
         table = map_arrow(spool)
         names = rows["corpus"].cat.categories
@@ -147,10 +202,10 @@ def merge_protocols(
                 if name == "train":
                     places = places[np.random.RandomState(seed).permutation(len(places))]
                     weights = _weigh(rows.iloc[places], balance) if balance else None
-                for old in {".csv", SUFFIX} - ({suffix} if len(places) else set()):  # of an earlier merge
-                    (output / f"{name}{old}").unlink(missing_ok=True)
                 if len(places):
                     write_parts(_add_weights(_gather(table, places), weights, progress), output / f"{name}{suffix}")
+    finally:
+        spool.unlink(missing_ok=True)
     with atomic_open(output / REPORT) as file:
         json.dump({"protocols": [os.fspath(path) for path in files], "seed": seed, **asdict(report)}, file, indent=1)
     return report

@@ -42,7 +42,8 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     ---------
     path : str or Path
         A CSV file with at least the columns of ``COLUMNS``, in any order; or an ``.arrow`` file that
-        :func:`write_protocol` or the merge wrote, which is trusted and not read before it is looked at.
+        :func:`write_protocol` or the merge wrote, which another process checks and this one does not read before it is
+        looked at.
 
     Returns
     -------
@@ -65,10 +66,16 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     [['a', 'real', 1.5]]
     """
     if Path(path).suffix == SUFFIX:
-        return read_arrow(path)
+        return _read_arrow(path)
     table = read_lines(path)
     _check(table, path)
     return _as_numbers(table.reset_index(drop=True))
+
+
+def _read_arrow(path: str | os.PathLike) -> pd.DataFrame:
+    table = read_arrow(path, LABELS, [*NUMBERS, WEIGHT])
+    _check_columns(table, path)
+    return table
 
 
 def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
@@ -82,8 +89,7 @@ def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
     Yields
     ------
     pandas.DataFrame
-        At most ``PART`` rows, as :func:`read_protocol` gives them. Whether an ID stands in two parts is left to the
-        caller.
+        At most ``PART`` rows, as :func:`read_protocol` gives them. Whether an ID stands twice is left to the caller.
 
     Raises
     ------
@@ -91,13 +97,13 @@ def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
         As :func:`read_protocol`.
     """
     if Path(path).suffix == SUFFIX:
-        table = read_arrow(path)
+        table = _read_arrow(path)
         yield from (table.iloc[start : start + PART] for start in range(0, len(table), PART))
         return
     number = 0
     for number, lines in enumerate(_iterate_lines(path, PART), 1):
         if number == 1 or len(lines):  # later parts may be nothing but blank lines
-            _check(lines, path)
+            _check(lines, path, unique=False)
             yield _as_numbers(lines.reset_index(drop=True))
 
 
@@ -200,15 +206,9 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike, first_line: int
     _check(table.set_axis(range(first_line, first_line + len(table))), name)
 
 
-def _check(table: pd.DataFrame, name: str | os.PathLike) -> None:
-    """Check a protocol whose index is the line of the file."""
-    missing = [column for column in COLUMNS if column not in table.columns]
-    if missing:
-        raise InputError(
-            f"{name}, line 1: no column {', '.join(missing)}; a protocol has the columns {', '.join(COLUMNS)}"
-        )
-    if table.empty:
-        raise InputError(f"{name}: holds no utterance; add rows below the header")
+def _check(table: pd.DataFrame, name: str | os.PathLike, unique: bool = True) -> None:
+    """Check a protocol whose index is the line of the file; with ``unique``, that no ID stands twice."""
+    _check_columns(table, name)
 
     def fail(faulty: pd.Series, fault: str) -> None:
         if faulty.any():
@@ -216,7 +216,8 @@ def _check(table: pd.DataFrame, name: str | os.PathLike) -> None:
             raise InputError(f"{name}, line {line}: " + fault.format(**table.loc[line].to_dict()))
 
     fail(table["ID"].astype(str).str.strip() == "", "the ID is empty; give every utterance one")
-    fail(table["ID"].duplicated(), "the ID '{ID}' stands a second time; give every utterance an ID of its own")
+    if unique:
+        fail(table["ID"].duplicated(), "the ID '{ID}' stands a second time; give every utterance an ID of its own")
     fail(~table["Label"].isin(LABELS), "the Label is '{Label}'; it must be real or fake")
     above_0 = {"Duration": "a number of seconds above 0", WEIGHT: "a number above 0"}
     for column in _numbers(table):
@@ -224,6 +225,16 @@ def _check(table: pd.DataFrame, name: str | os.PathLike) -> None:
         wants = above_0.get(column, "a whole number of 0 or more")
         wrong = ~(values > 0) if column in above_0 else ~((values >= 0) & (values % 1 == 0))
         fail(wrong | (values > 1e12), f"{column} is '{{{column}}}'; it must be {wants}")
+
+
+def _check_columns(table: pd.DataFrame, name: str | os.PathLike) -> None:
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise InputError(
+            f"{name}, line 1: no column {', '.join(missing)}; a protocol has the columns {', '.join(COLUMNS)}"
+        )
+    if table.empty:
+        raise InputError(f"{name}: holds no utterance; add rows below the header")
 
 
 def divide_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from contextlib import nullcontext
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,13 +106,16 @@ def score_protocol(
     wait_for_all(world_size)
     if rank > 0:
         return []
+    # The score file comes last: without it, the next run goes on from here. An older one goes first, or a kill would
+    # leave it beside the embeddings and the record of this run.
+    Path(output).unlink(missing_ok=True)
     if keeper:
         keeper.merge(int(writer.done(len(protocol)).sum()))
+    today = date.today().isoformat()
+    ScoreRecord(detector.weights_digest(), __version__, today, detector.hparams.metadata).save(output)
     skipped = writer.merge(len(protocol))
     if keeper:
         keeper.remove()
-    today = date.today().isoformat()
-    ScoreRecord(detector.weights_digest(), __version__, today, detector.hparams.metadata).save(output)
     return skipped
 
 

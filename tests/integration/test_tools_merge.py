@@ -95,5 +95,7 @@ def test_mistakes_are_told_and_a_union_is_not_replaced_unasked(run, protocols):
     assert sorted(path.name for path in Path("union").iterdir()) == ["merge.report.json", "train.csv"]
     status, _, err = run(protocols[0], "--output", "other", "--balance", "corpora")
     assert status == 2 and "it takes corpus, language, label" in err
+    status, _, err = run("union/train.csv", "--output", "union", "--overwrite")
+    assert status == 2 and "union/train.csv: a source that would be replaced" in err
     status, _, err = run("absent.csv", "--output", "other", "--quiet")
     assert status == 2 and "absent.csv: no such file" in err and not list(Path("other").iterdir())

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antideepfake.files import lock_output
 from antideepfake.inference import load_detector
 from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
-from antideepfake.scoring import read_scores
+from antideepfake.scoring import read_record, read_scores
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "score.py"
 
@@ -241,6 +242,18 @@ def test_a_full_disk_is_one_sentence(run, model_folder, data, monkeypatch, capsy
         (["MODEL", "DATA", "--output", "folder", "--overwrite"], "folder"),
         (["MODEL", "DATA", "--device", "nonsense"], "nonsense"),
         (["MODEL", "DATA", "--num_workers", "-1"], "num_workers"),
+        (["MODEL", "DATA", "--device", "meta"], "meta"),
+        *(
+            (["MODEL", "DATA", "--batch_seconds", value], f"--batch_seconds is {value}")
+            for value in ("nan", "inf", "-1.0", "0.0")
+        ),
+        (["MODEL", "DATA", "--output", "new/"], "must name a file, not a folder"),
+        (["MODEL", "DATA", "--output", ""], "must name a file, not a folder"),
+        (["MODEL", "DATA", "--output", "x" * 300], "File name too long"),
+        (["MODEL", "DATA", "--output", "DATA"], "must name a file"),
+        (["MODEL", "file", "--output", "file", "--overwrite"], "--output is file, which another argument names too"),
+        (["MODEL", "DATA", "--output", "e.parquet", "--embeddings", "e.parquet"], "--embeddings is e.parquet, which"),
+        (["MODEL", "DATA", "--embeddings", "e.csv"], "ends in .parquet"),
     ],
 )
 def test_mistakes_take_one_line_and_status_2(run, model_folder, data, capsys, arguments, said):
@@ -360,3 +373,67 @@ def test_precision_and_trust_reach_the_detector(model_folder, data, run, tmp_pat
     assert run(folder, data, "--overwrite") == 2
     assert "trust_code" in capsys.readouterr().err
     assert run(folder, data, "--overwrite", "--trust_code", "--quiet") == 0
+
+
+def test_a_rank_that_is_no_number_is_refused(run, model_folder, data, monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "x")
+    assert run(model_folder, data, "--quiet") == 2
+    assert capsys.readouterr().err == (
+        "error: RANK and WORLD_SIZE must be whole numbers; torchrun sets them, otherwise unset them\n"
+    )
+
+
+def test_a_second_run_with_one_output_is_refused(run, model_folder, data, capsys):
+    with lock_output("scores.csv"):
+        assert run(model_folder, data, "--quiet") == 2
+    assert "scores.csv: another run is writing it" in capsys.readouterr().err
+    with lock_output("e.parquet"):
+        assert run(model_folder, data, "--quiet", "--embeddings", "e.parquet") == 2
+    assert not Path("scores.csv").exists()
+    assert run(model_folder, data, "--quiet") == 0
+    assert sorted(os.listdir()) == ["scores.csv", "scores.csv.json"]
+
+
+def test_embeddings_are_not_replaced_unasked(run, model_folder, data, capsys):
+    assert run(model_folder, data, "--quiet", "--embeddings", "e.parquet") == 0
+    before = Path("e.parquet").read_bytes()
+    assert run(model_folder, data / "a.flac", "--quiet", "--output", "b.csv", "--embeddings", "e.parquet") == 2
+    assert "e.parquet: already exists" in capsys.readouterr().err and Path("e.parquet").read_bytes() == before
+    overwrite = ("--output", "b.csv", "--embeddings", "e.parquet", "--overwrite")
+    assert run(model_folder, data / "a.flac", "--quiet", *overwrite) == 0
+    assert Path("e.parquet").read_bytes() != before
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_a_run_killed_while_it_writes_its_results_goes_on(run, model_folder, data, monkeypatch, step):
+    arguments = (model_folder, data, "--quiet", "--embeddings", "e.parquet")
+    replace, done = os.replace, []
+
+    def killed(*paths):
+        if len(done) == step:
+            raise SystemExit(9)
+        done.append(paths)
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", killed)
+    assert run(*arguments) == 9
+    assert not Path("scores.csv").exists()
+    monkeypatch.undo()
+    os.chdir(data.parent / "here")
+    assert run(*arguments) == 0
+    assert sorted(os.listdir()) == ["e.parquet", "scores.csv", "scores.csv.json"]
+    assert len(read_scores("scores.csv")) == 3 and read_record("scores.csv").metadata.threshold == 0.25
+
+
+def test_a_killed_replacement_leaves_no_old_scores_beside_a_new_record(run, model_folder, data, monkeypatch):
+    assert run(model_folder, data / "a.flac", "--quiet") == 0
+    replace = os.replace
+
+    def killed(source, target):
+        if Path(target).name == "scores.csv":
+            raise SystemExit(9)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    assert run(model_folder, data, "--quiet", "--overwrite") == 9
+    assert not Path("scores.csv").exists()

@@ -7,6 +7,7 @@ import pytest
 
 from antideepfake.errors import InputError
 from antideepfake.protocol import COLUMNS, read_protocol, write_parts, write_protocol
+from antideepfake.protocol.arrow import write_arrow
 from antideepfake.protocol.table import iterate_protocol
 
 
@@ -101,3 +102,49 @@ def test_a_table_of_another_program_is_refused(tmp_path):
         writer.write_table(table)
     with pytest.raises(InputError, match="not written by tools/merge_protocols"):
         read_protocol(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"Label": ["real", "genuine"]}, "row 2: the Label is 'genuine'"),
+        ({"Duration": [1.0, float("nan")]}, "row 2: the Duration is 'None'"),
+        ({"Duration": [0.0, 1.0]}, "row 1: the Duration is '0.0'"),
+        ({"SampleRate": [16000, -1]}, "row 2: the SampleRate is '-1'"),
+        ({"Duration": ["1.0", "2.0"]}, "Duration holds no numbers"),
+        ({"Path": [1, 2]}, "Path holds no text"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(tmp_path, change, said):
+    write_arrow([make_table(2).assign(**change)], tmp_path / "p.arrow")
+    with pytest.raises(InputError, match=said):
+        read_protocol(tmp_path / "p.arrow")
+
+
+def test_a_column_that_is_missing_is_named(tmp_path):
+    write_arrow([make_table(2).drop(columns="Speaker")], tmp_path / "p.arrow")
+    with pytest.raises(InputError, match="no column Speaker"):
+        read_protocol(tmp_path / "p.arrow")
+
+
+def test_a_file_that_ends_the_process_reading_it_is_refused(tmp_path, monkeypatch):
+    write_protocol(make_table(2), tmp_path / "p.arrow")
+    (tmp_path / "check.py").write_text("import os; os.kill(os.getpid(), 11)")
+    monkeypatch.setattr("antideepfake.protocol.arrow.CHECK", tmp_path / "check.py")
+    with pytest.raises(InputError, match=r"p\.arrow: a damaged Arrow file"):
+        read_protocol(tmp_path / "p.arrow")
+
+
+def test_mutated_files_are_read_or_refused_in_a_sentence(tmp_path):
+    path = tmp_path / "p.arrow"
+    write_protocol(make_table(5), path)
+    content, rng = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(10):
+        mutated = bytearray(content)
+        for place in rng.integers(len(content), size=8):
+            mutated[place] = rng.integers(256)
+        path.write_bytes(mutated)
+        try:
+            assert set(read_protocol(path)["Label"]) <= {"real", "fake"}
+        except InputError as error:
+            assert str(path) in str(error) and "\n" not in str(error)

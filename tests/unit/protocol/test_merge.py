@@ -1,6 +1,7 @@
 """The union: every row where the published lists have it, whatever the order of the command line."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antideepfake.errors import InputError
+from antideepfake.files import lock_output
 from antideepfake.protocol import (
     COLUMNS,
     Corpus,
@@ -19,6 +22,7 @@ from antideepfake.protocol import (
     read_protocol,
     write_protocol,
 )
+from antideepfake.protocol.merge import STAGE, list_outputs
 
 CORPORA = {
     "B": Corpus("B", "train", ("B-",), (), {"real": 2.0, "fake": 0}),
@@ -156,3 +160,57 @@ def test_the_table_fits_the_terminal():
     assert row == ["AIShell3", "10000000", "0", "0", "100000.00", "85.62", "0.00", "0.00", "DE", "EN", "FR", "ZH"]
     assert next(line.split()[-1] for line in lines if line.startswith("MLS")) == "5"
     assert lines[-1].split()[5] == "56371.27" and lines[-1].split()[-1] == "6"
+
+
+def test_repeated_ids_within_a_protocol_keep_the_first(tmp_path):
+    one = write(tmp_path / "a.csv", [("A-1", "train"), ("A-2", "train")])
+    lines = one.read_text().splitlines(keepends=True)
+    one.write_text("".join([*lines, lines[1].replace("A-1.wav", "again.wav"), lines[1].replace("A-1.wav", "more.wav")]))
+    report = merge_protocols([one], tmp_path / "union", CORPORA, ORDER, quiet=True)
+    table = read_protocol(tmp_path / "union" / "train.csv").set_index("ID")
+    assert sorted(table.index) == ["A-1", "A-2"] and table.loc["A-1", "Path"].endswith("A-1.wav")
+    assert report.repeated == 2
+    assert report.repetitions[0] == {"id": "A-1", "kept": str(one), "left_out": str(one)}
+    with pytest.raises(InputError, match="a second time"):
+        read_protocol(one)
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_killed_merge_leaves_a_sign_and_no_mixture(tmp_path, protocols, monkeypatch, step):
+    output = tmp_path / "union"
+    merge_protocols(protocols[:3], output, CORPORA, ORDER, quiet=True)
+    replace, moved = os.replace, []
+
+    def killed(source, target):
+        if Path(target).parent == output:
+            if len(moved) == step:
+                raise SystemExit
+            moved.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(SystemExit):
+        merge_protocols(protocols, output, CORPORA, ORDER, quiet=True)
+    assert not (output / "merge.report.json").exists()
+    assert sorted(moved) == sorted(path.name for path in output.iterdir() if path.name != STAGE)
+    assert list_outputs(output) == []
+    monkeypatch.undo()
+    merge_protocols(protocols, output, CORPORA, ORDER, quiet=True)
+    merge_protocols(protocols, tmp_path / "other", CORPORA, ORDER, quiet=True)
+    for path in sorted((tmp_path / "other").iterdir()):
+        assert (output / path.name).read_bytes() == path.read_bytes()
+    assert len(list_outputs(output)) == 3 and not (output / STAGE).exists()
+
+
+def test_a_failed_merge_leaves_the_old_union(tmp_path, protocols):
+    merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "union").iterdir()}
+    (tmp_path / "bad.csv").write_text("ID\n")
+    with pytest.raises(InputError):
+        merge_protocols([*protocols, tmp_path / "bad.csv"], tmp_path / "union", CORPORA, ORDER, quiet=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "union").iterdir()} == before
+
+
+def test_two_merges_into_one_folder_are_refused(tmp_path, protocols):
+    with lock_output(tmp_path / "union"), pytest.raises(InputError, match="another run is writing it"):
+        merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
