@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Tell what a recipe that prepares a corpus lacks.
+"""List what is missing in a recipe that prepares a corpus.
 
-Looks at the folder's program, README.md and corpus.yaml, at the recipe's test and at its row in recipes/README.md, and
-runs the test. With --data_folder, prepares the corpus itself, or a part of it, and looks at the rows. Prints a line for
-each thing that is lacking: file, line, and the mend. Exit status 1 when something is.
+Checks the folder's program, README.md and corpus.yaml, the recipe's test and its row in recipes/README.md, and runs the
+test. With --data_folder, prepares the corpus itself, or a part of it, and checks the rows. Prints a line for each thing
+that is missing: file, line, and the fix. Exit status 1 when something is missing.
 """
 
 import argparse
@@ -153,7 +153,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     """Read a corpus.yaml. What is no table gives an empty one."""
     try:
         facts = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
+    except Exception:  # PyYAML raises a dozen kinds for values that their tag does not fit
         facts = None
     return facts if isinstance(facts, dict) else {}
 
@@ -211,6 +211,10 @@ def check_rows(table: pd.DataFrame, identifiers: Iterable[str]) -> Iterator[str]
 
 def run_test(folder: Path) -> Iterator[str]:
     """Run the recipe's test, and those of all recipes on it, in a process of their own."""
+    if importlib.util.find_spec("pytest") is None:
+        raise InputError(
+            "pytest is not installed, so the recipe's test cannot run; install it with: pip install pytest"
+        )
     root, name = folder.parents[1], f"test_{name_module(folder.name)}"
     tests = [root / "tests" / "recipes" / f"{test}.py" for test in (name, "test_preparations")]
     command = [sys.executable, "-m", "pytest", "-q", "-k", f"{name} or [{folder.name}]"]
@@ -220,7 +224,7 @@ def run_test(folder: Path) -> Iterator[str]:
     if done.returncode:
         print(done.stdout + done.stderr, file=sys.stderr)
         lines = re.findall(rf"{name}\.py:(\d+): ", done.stdout) or ["1"]
-        yield tell(tests[0], int(lines[-1]), "the test fails; pytest's words are on standard error")
+        yield tell(tests[0], int(lines[-1]), "the test fails; see the output of pytest above")
 
 
 def prepare_here(folder: Path, data_folder: str, quiet: bool) -> Iterator[str]:
@@ -261,7 +265,8 @@ def main() -> int:
             gaps += prepare_here(folder, args.data_folder, args.quiet)
     for gap in gaps:
         print(gap.replace(f"{folder.parents[1]}/", ""))
-    print(f"{folder.name}: {f'{len(gaps)} things are lacking' if gaps else 'nothing is lacking'}", file=sys.stderr)
+    count = {0: "nothing is missing", 1: "1 thing is missing"}.get(len(gaps), f"{len(gaps)} things are missing")
+    print(f"{folder.name}: {count}", file=sys.stderr)
     return 1 if gaps else 0
 
 

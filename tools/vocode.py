@@ -8,6 +8,7 @@ interruption, it goes on where it stopped.
 """
 
 import argparse
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -22,7 +23,7 @@ from tqdm import tqdm
 from antideepfake.augment.vocoders import Vocoder, load_vocoder, resynthesise
 from antideepfake.dataio import read_audio
 from antideepfake.errors import InputError, run_program
-from antideepfake.files import atomic_path
+from antideepfake.files import atomic_path, lock_output
 from antideepfake.protocol import build_protocol, read_protocol, resolve_path, tell_report
 from antideepfake.seeds import derive_seed
 
@@ -65,11 +66,54 @@ def map_jobs(jobs: list[Job], num_workers: int) -> Iterator[str]:
 def place_below(path: str) -> PurePosixPath:
     """Give the path of a file below the folder of its corpus, with the suffix .wav."""
     parts = PurePosixPath(path).parts
-    return PurePosixPath(*parts[2:] if parts[0] == "$ROOT" else parts[-1:]).with_suffix(".wav")
+    if ".." in parts:
+        raise InputError(f"{path}: leads out of its folder by '..'; write the path without it")
+    below = parts[2:] if parts[0] == "$ROOT" and len(parts) > 2 else parts[-1:]
+    return PurePosixPath(*below).with_suffix(".wav")
+
+
+def name_vocoders(vocoders: list[str]) -> dict[str, str]:
+    """Give each vocoder the name of its folder."""
+    names = {vocoder: PurePosixPath(vocoder.partition(":")[2] or vocoder).name for vocoder in vocoders}
+    for vocoder, name in names.items():
+        if name in ("", ".."):
+            raise InputError(f"--vocoder: '{vocoder}' gives no name for a folder; name its source in full")
+        if list(names.values()).count(name) > 1:
+            raise InputError(
+                f"--vocoder: two vocoders would share the folder {name}; run them with two --output_folder"
+            )
+    return names
+
+
+def list_rows(table: pd.DataFrame, name: str, folder: Path, data_folder: str) -> list[dict[str, str]]:
+    """Give the rows of a vocoder's speech; refuse a file that would take the place of another."""
+    prefix = folder.name.removesuffix("coded")  # LibriTTS-Vo-..., as the paper's identifiers begin
+    sources = {os.path.realpath(resolve_path(path, data_folder)) for path in table["Path"]}
+    owners: dict[str, str] = {}
+    rows = []
+    for row in table.itertuples():
+        target = str((folder / name / place_below(row.Path)).absolute())
+        if os.path.realpath(target) in sources:
+            raise InputError(f"{row.Path}: {target} is a source itself; choose another --output_folder")
+        if target in owners:
+            raise InputError(f"{owners[target]} and {row.Path} would both become {target}; rename one")
+        owners[target] = row.Path
+        rows.append(
+            {
+                "ID": f"{prefix}-{name}-{row.ID.partition('-')[2] or row.ID}",
+                "Label": "fake",
+                "Path": target,
+                "Attack": name,
+                "Speaker": row.Speaker,
+                "Proportion": row.Proportion,
+                "Language": row.Language,
+            }
+        )
+    return rows
 
 
 def main() -> int:
-    """Parse the command line; vocode; write the protocol."""
+    """Parse the command line, check, and vocode."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -100,27 +144,17 @@ def main() -> int:
     table = table[table["Label"] == "real"]
     if table.empty:
         raise InputError(f"{args.protocol}: holds no real speech to re-synthesise")
-    prefix = args.output_folder.name.removesuffix("coded")  # LibriTTS-Vo-..., as the paper's identifiers begin
+    names = name_vocoders(args.vocoder)
+    planned = {v: list_rows(table, name, args.output_folder, args.data_folder) for v, name in names.items()}
+    with lock_output(args.output_folder):
+        return vocode(args, table, planned)
+
+
+def vocode(args: argparse.Namespace, table: pd.DataFrame, planned: dict[str, list[dict[str, str]]]) -> int:
+    """Vocode; write the protocol."""
     utterances = []
-    for vocoder in args.vocoder:
-        name = PurePosixPath(vocoder.partition(":")[2] or vocoder).name
+    for vocoder, rows in planned.items():
         load_vocoder(vocoder, args.device)  # a wrong name is told before hours of work
-        rows = [
-            {
-                "ID": f"{prefix}-{name}-{row.ID.partition('-')[2] or row.ID}",
-                "Label": "fake",
-                "Path": str((args.output_folder / name / place_below(row.Path)).absolute()),
-                "Attack": name,
-                "Speaker": row.Speaker,
-                "Proportion": row.Proportion,
-                "Language": row.Language,
-            }
-            for row in table.itertuples()
-        ]
-        targets = pd.Series([row["Path"] for row in rows])
-        if targets.duplicated().any():
-            one, other = table["Path"][(targets == targets[targets.duplicated()].iloc[0]).to_numpy()][:2]
-            raise InputError(f"{one} and {other} would both become {targets[targets.duplicated()].iloc[0]}; rename one")
         sources = [resolve_path(path, args.data_folder) for path in table["Path"]]
         todo = [number for number, row in enumerate(rows) if not Path(row["Path"]).exists()]
         jobs: list[Job] = []
@@ -128,7 +162,9 @@ def main() -> int:
             seed = derive_seed(args.seed, rows[number]["ID"])
             jobs.append((vocoder, args.device, sources[number], Path(rows[number]["Path"]), seed))
         num_workers = 0 if vocoder.startswith(NEURAL) else args.num_workers
-        with tqdm(total=len(rows), initial=len(rows) - len(todo), desc=name, unit="file", disable=args.quiet) as bar:
+        with tqdm(
+            total=len(rows), initial=len(rows) - len(todo), desc=rows[0]["Attack"], unit="file", disable=args.quiet
+        ) as bar:
             for number, reason in zip(todo, map_jobs(jobs, num_workers), strict=True):
                 if reason:
                     rows[number]["Reason"] = f"the source: {reason}"

@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_open, atomic_path
+from antideepfake.files import atomic_open, atomic_path, lock_output
 from antideepfake.protocol.identifiers import Identifiers
 from antideepfake.protocol.journal import Journal
 from antideepfake.protocol.probe import probe
@@ -93,7 +93,7 @@ def build_protocol(
     Raises
     ------
     InputError
-        When nothing is left, or an ID, a Label or another text cannot stand in a protocol.
+        When nothing is left, an ID, a Label or another text cannot stand in a protocol, or another run is writing it.
 
     Example
     -------
@@ -128,7 +128,7 @@ def build_protocol(
                 place = {"ID": identifier, "Path": relative_path(path, data_folder)}
                 yield {**UNKNOWN, **utterance, **header, **place}
 
-    with Journal(f"{output}.journal") as journal, atomic_path(output) as temporary:
+    with lock_output(output), Journal(f"{output}.journal") as journal, atomic_path(output) as temporary:
         with (
             open(temporary, "w", encoding="utf-8", newline="") as file,
             ThreadPoolExecutor(max(num_workers, 1)) as pool,

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Iterable
 from io import StringIO
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml.error import YAMLError
 
@@ -73,12 +75,13 @@ def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[
     try:
         with open(file, encoding="utf-8") as stream:
             settings = resolve_references(stream, overrides, overrides_must_match=True).getvalue()
+        _check_numbers(file, settings, overrides)
         values = load_hyperpyyaml(StringIO(settings))
     except FileNotFoundError as error:
         raise InputError(
             f"{error.filename}: no such file" + (f"; {file} includes it" if error.filename != str(file) else "")
         ) from None
-    except YAMLError as error:
+    except (YAMLError, yaml.YAMLError) as error:
         raise InputError(f"{file}: not well-formed YAML. {' '.join(str(error).split())}") from None
     except IsADirectoryError:
         raise InputError(f"{file}: a folder, not a YAML file") from None
@@ -89,6 +92,8 @@ def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[
             key = str(error).split("'")[1]
             raise InputError(f"{file}: has no key '{key}'; nothing of that name can be given") from None
         raise InputError(f"{file}: the key {error} is missing, though another refers to it") from None
+    except InputError:
+        raise
     except AttributeError:  # hyperpyyaml's, of a document that is no mapping
         raise InputError(f"{file}: holds no keys; a YAML of an experiment is lines of key: value") from None
     except (ValueError, TypeError) as error:
@@ -101,6 +106,29 @@ def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[
     for key in needed:
         hparams[key]
     return hparams
+
+
+def _check_numbers(file: str | os.PathLike, settings: str, overrides: str) -> None:
+    """Refuse a text in place of a number: --lr abc."""
+    own, given, resolved = (_scalars(text) for text in (Path(file).read_text(encoding="utf-8"), overrides, settings))
+    for key in given:
+        value = resolved.get(key, "")
+        if _is_number(own.get(key, "")) and not (_is_number(value) or value in ("null", "~", "")):
+            raise InputError(f"--{key} is '{value}'; {file} has a number there: give a number, or null")
+
+
+def _scalars(text: str) -> dict[str, str]:
+    """Give the top-level keys of a YAML and their values as text; empty for what is more than a text."""
+    root = yaml.compose(text)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    return {key.value: node.value if isinstance(node, yaml.ScalarNode) else "[...]" for key, node in pairs}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def build_front_end(file: str | os.PathLike) -> Any:

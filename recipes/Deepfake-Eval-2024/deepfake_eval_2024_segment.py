@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile
@@ -132,15 +132,16 @@ def segment_recording(corpus: Path, path: str, durations: Sequence[int]) -> str:
         Empty, or why the recording is left out.
     """
     folders = {seconds: corpus / segment_folder(path, seconds) for seconds in durations}
-    missing = {seconds: folder for seconds, folder in folders.items() if not folder.exists()}
     source = corpus / path
     try:
+        if ".." in PurePosixPath(path).parts:
+            raise InputError(f"{source}: leads out of the corpus's folder by '..'; correct the metadata")
         if not source.is_file():
             raise InputError(f"{source}: no such file")
         if is_foreign(source):
             source = corpus / converted_path(path)
             convert(corpus / path, source)
-        if missing:
+        if missing := {seconds: folder for seconds, folder in folders.items() if not folder.exists()}:
             cut(source, missing)
     except InputError as error:
         return str(error)

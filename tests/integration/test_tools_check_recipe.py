@@ -139,7 +139,7 @@ def test_what_is_not_there(recipe, run, program):
     (recipe / "corpus_prepare_from_list.py").touch()
     (recipe.parent / "new_corpus").mkdir()
     status, said = run(recipe)
-    assert status == 1 and "7 things are lacking" in said.err
+    assert status == 1 and "7 things are missing" in said.err
     assert [line.split(": ")[0] for line in said.out.splitlines()] == [
         "recipes/New-Corpus:1",
         "recipes/New-Corpus/corpus_prepare_from_list.py:1",
@@ -166,3 +166,18 @@ def test_rows(program):
     ):
         gaps = list(program.check_rows(pandas.DataFrame([right, {**right, column: value}]), ["N-"]))
         assert len(gaps) == 1 and repr(value) in gaps[0], column
+
+
+def test_a_missing_pytest_is_not_a_failing_test(recipe, run, program, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "pytest" else find(name, *rest)
+    )
+    status, said = run(recipe)
+    assert status == 2 and "pytest is not installed" in said.err and "the test fails" not in said.out + said.err
+
+
+def test_one_missing_thing_is_singular(recipe, run):
+    (recipe / "corpus.yaml").unlink()
+    status, said = run(recipe)
+    assert status == 1 and "New-Corpus: 1 thing is missing\n" in said.err

@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
-from antideepfake.protocol import build_protocol, read_protocol
+from antideepfake.files import lock_output
+from antideepfake.protocol import build_protocol, read_protocol, write_protocol
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tools" / "vocode.py"
@@ -162,8 +164,58 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
         ({"0": "-1"}, "--num_workers is -1"),
     ],
 )
-def test_what_is_amiss_is_told_before_the_work(run, arguments, change, message, capsys, tmp_path):
+def test_mistakes_are_reported_before_the_work(run, arguments, change, message, capsys, tmp_path):
     """A wrong name would be found after hours, or code of others run unasked."""
     assert run(*[change.get(given, given) for given in arguments]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "data" / "LibriTTS-Vocoded").exists()
+
+
+def _list_again(source, *paths):
+    """Write the source protocol again, with the first row's audio under other paths."""
+    table = read_protocol(source)
+    table = pd.concat([table.iloc[:1]] * len(paths), ignore_index=True)
+    write_protocol(table.assign(ID=[f"Libri-{n}" for n in range(len(paths))], Path=paths), source)
+
+
+def test_a_file_directly_in_the_data_folder(run, arguments, source, tmp_path):
+    clip = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[0]
+    shutil.copy(clip, tmp_path / "data" / "clip.flac")
+    _list_again(source, "$ROOT/clip.flac")
+    assert run(*arguments) == 0
+    assert read_protocol(tmp_path / "v.csv")["Path"].tolist() == ["$ROOT/LibriTTS-Vocoded/griffin_lim/clip.wav"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (["$ROOT/LibriTTS/../../x.flac"], "leads out of its folder"),
+        (["$ROOT/LibriTTS/a/../x.flac"], "leads out of its folder"),
+        (["/one/x.flac", "/two/x.flac"], "/one/x.flac and /two/x.flac would both become"),
+        (["$ROOT/A/x.flac", "$ROOT/B/x.flac"], "would both become"),
+        (["$ROOT/A/x.flac", "$ROOT/A/x.wav"], "would both become"),
+        (["$ROOT/LibriTTS-Vocoded/griffin_lim/x.wav", "$ROOT/A/x.wav"], "is a source itself"),
+    ],
+)
+def test_sources_that_would_write_elsewhere_or_over_another_are_refused(
+    run, arguments, source, tmp_path, capsys, paths, message
+):
+    _list_again(source, *paths)
+    assert run(*arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not (tmp_path / "data" / "LibriTTS-Vocoded").exists()
+
+
+def test_vocoders_that_would_share_a_folder_are_refused(run, arguments, capsys):
+    place = arguments.index("griffin_lim")
+    both = [*arguments[:place], "transformers:one/vocoder", "transformers:two/vocoder", *arguments[place + 1 :]]
+    assert run(*both) == 2
+    assert "two vocoders would share the folder vocoder" in capsys.readouterr().err
+    assert run(*[{"griffin_lim": "transformers:.."}.get(given, given) for given in arguments]) == 2
+
+
+def test_two_runs_into_one_folder_are_refused(run, arguments, tmp_path, capsys):
+    with lock_output(tmp_path / "data" / "LibriTTS-Vocoded"):
+        assert run(*arguments) == 2
+    assert "another run is writing it" in capsys.readouterr().err

@@ -95,3 +95,13 @@ def test_what_is_done_is_not_done_again(corpus, segmenter, monkeypatch):
     segmenter.segment_deepfake_eval_2024(corpus, durations=(4, 5), quiet=True)
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.flac")}
     assert len(list((folder.parent / "5s").rglob("*.flac"))) == 8
+
+
+def test_a_name_that_leads_out_of_the_corpus_is_refused(make_tree, segmenter, write_audio):
+    metadata = METADATA.splitlines()[0] + "\n../../../outside.wav,en,Fake,Train\n"
+    folder = make_tree([], {f"{CORPUS}/audio-metadata-publish.csv": metadata})
+    write_audio(folder.parent / "outside.wav", 0.1 * np.random.default_rng(1).standard_normal(RATE), RATE)
+    before = sorted(folder.parent.rglob("*"))
+    (reason,) = segmenter.segment_deepfake_eval_2024(folder, durations=(4,), quiet=True)
+    assert "leads out of the corpus's folder" in reason
+    assert sorted(folder.parent.rglob("*")) == before

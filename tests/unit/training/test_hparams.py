@@ -24,6 +24,10 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
         ("a: !new:antideepfake.lobes.LogFilterBank\n    filters: 1", "", "filters"),
         (CROP, "", "min_seconds <= max_seconds"),
         ("a: !new:speechbrain.utils.epoch_loop.EpochCounter\n    limit: !ref <n>\nn: 3", "n: many", "many"),
+        ("lr: 0.001", "lr: abc", "--lr is 'abc'; "),
+        ("lr: 1e-3", "lr: nan", "--lr is 'nan'; "),
+        ("steps: 10", "steps: [1, 2]", "--steps is '[...]'; "),
+        ("steps: 10", "steps: true", "--steps is 'true'; "),
         ("- a\n- b", "", "train.yaml"),
         ("", "", "train.yaml"),
     ],
@@ -85,3 +89,9 @@ def test_settings_are_the_yaml_that_was_used(tmp_path):
     again = load_hparams(tmp_path / "again.yaml")
     assert again.settings == hparams.settings
     assert again["front"].filters.shape[1] == 30 and again["n"] == 60
+
+
+@pytest.mark.parametrize(("override", "expected"), [("1e-4", 1e-4), ("5", 5), ("null", None), ("!ref <n> * 2", 6)])
+def test_numbers_may_be_overridden_by_numbers_references_and_null(tmp_path, override, expected):
+    (tmp_path / "train.yaml").write_text("lr: 0.5\nn: 3")
+    assert load_hparams(tmp_path / "train.yaml", f"lr: {override}")["lr"] == expected
