@@ -40,7 +40,7 @@ seed: 1
 __set_seed: !apply:speechbrain.utils.seed.seed_everything [!ref <seed>]
 corpora: [Tiny]
 start_corpora: [Before]
-licence: none
+licence: CC BY 4.0
 dropout: 0.3
 max_steps: 8
 number_of_epochs: 100
@@ -136,6 +136,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     metrics = json.loads((folder / "report" / "metrics.json").read_text())
     metadata = json.loads((folder / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == brain.threshold
+    assert metadata["licence"] == "CC-BY-4.0"
     assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
 
     scores = read_scores(folder / "scores.csv")
