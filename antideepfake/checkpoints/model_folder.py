@@ -315,6 +315,8 @@ def _build_part(name: str, values: Any) -> torch.nn.Module:
     try:
         with torch.device("cpu" if kind is lobes.LogFilterBank else "meta"):
             return kind(**settings)
+    except InputError:
+        raise
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{named}: cannot be built of these settings ({' '.join(str(error).split())})") from None
 

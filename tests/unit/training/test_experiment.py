@@ -43,7 +43,7 @@ seed: 1
 __set_seed: !apply:speechbrain.utils.seed.seed_everything [!ref <seed>]
 corpora: [Tiny]
 start_corpora: [Before]
-licence: none
+licence: CC BY 4.0
 dropout: 0.3
 max_steps: 8
 number_of_epochs: 100
@@ -142,6 +142,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     assert metadata["threshold"] == brain.threshold
     assert metadata["threshold_errors"].keys() == {"eer", "fnr", "fpr", "real", "fake"}
     assert metadata["threshold_errors"]["real"] == metadata["threshold_errors"]["fake"] == 3
+    assert metadata["licence"] == "CC-BY-4.0"
     assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
     assert metadata["training_protocols"] == [
         {
@@ -149,7 +150,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
             "sha256": sha256([corpus / "p.csv"]),
             "corpora": ["Tiny"],
             "splits": ["train", "valid"],
-            "utterances": len(train_set),
+            "utterances": len(train_set) + len(valid_set),
         }
     ]
 
