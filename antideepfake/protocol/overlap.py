@@ -23,7 +23,7 @@ from antideepfake.protocol.table import SPLITS, resolve_path
 
 EXAMPLES = 3  # of utterances and recordings, in a warning
 PAIRS = 12  # of corpora, in a warning
-WIDTH = 100  # of a warning, in columns
+WIDTH = 80  # of a warning, in columns: a terminal has as many
 PIECE = 4096  # files that are given to the threads at a time
 
 

@@ -62,7 +62,7 @@ def test_the_warning_is_a_frame_of_ascii():
     text = format_overlap(find_overlap(ids, [*union, "In-the-Wild"], CORPORA, ids[1:]))
     lines = text.splitlines()
     assert text.startswith("WARNING: ") and text.isascii()
-    assert {len(line) for line in lines} == {100}
+    assert {len(line) for line in lines} == {80}
     assert all(line.startswith("# ") and line.endswith(" #") for line in lines[1:-1]) and set(lines[-1]) == {"#"}
     said = " ".join(line.strip("# ") for line in lines)
     assert "2 of 3 test utterances were in the training data" in said and "worthless" in said
