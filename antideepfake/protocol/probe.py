@@ -5,7 +5,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -17,6 +17,7 @@ from antideepfake.errors import InputError
 from antideepfake.protocol.containers import check_size, find_links, name_unsupported
 from antideepfake.protocol.headers import HIGHEST_RATE, LOWEST_RATE, Header, count_flac, read_header
 from antideepfake.protocol.mpeg import FEW, count_frames
+from antideepfake.protocol.mute import mute_decoder
 from antideepfake.protocol.pieces import DamagedError, Piece, PieceReader, skip_id3
 
 SHORTEST_FRAME = 8  # bytes of a FLAC frame, at least
@@ -150,7 +151,8 @@ class AudioFile:
         elif pieces := check_size(self.file, size):
             self.parts = [self._open_pieces(pieces)]
             return
-        self.parts = [soundfile.SoundFile(self.path)]
+        with mute_decoder():
+            self.parts = [soundfile.SoundFile(self.path)]
         if self.parts[0].format in FORMAT_ENCODINGS and head[:4] != b"fLaC" and (mpeg := count_frames(self.file)):
             self.known_frames = mpeg.total * mpeg.samples
             if mpeg.pieces:
@@ -162,7 +164,8 @@ class AudioFile:
             self.tolerance = (FEW + 2) * mpeg.samples  # with what the decoder takes off at both ends
 
     def _open_pieces(self, pieces: list[Piece]) -> soundfile.SoundFile:
-        return soundfile.SoundFile(PieceReader(self.file, pieces))
+        with mute_decoder():
+            return soundfile.SoundFile(PieceReader(self.file, pieces))
 
     def _decode(self) -> Iterator[np.ndarray]:
         """Decode the file with FFmpeg."""
@@ -197,11 +200,16 @@ class AudioFile:
         for part in self.parts:
             if start < part.frames:
                 extra = min(start, self.warmup)
-                part.seek(start - extra)
-                while len(block := part.read(size, dtype="float32", always_2d=True)):
+                with mute_decoder():
+                    part.seek(start - extra)
+                while len(block := self._read_block(part, size)):
                     yield block[extra:]
                     extra = max(extra - len(block), 0)
             start = max(start - part.frames, 0)
+
+    def _read_block(self, part: soundfile.SoundFile, size: int) -> np.ndarray:
+        with mute_decoder() if self.encoding == "MP3" else nullcontext():
+            return part.read(size, dtype="float32", always_2d=True)
 
     def blocks(self, start: int = 0, frames: int | None = None) -> Iterator[np.ndarray]:
         """Decode the recording, or a part of it, some samples at a time, so that memory is bounded.
