@@ -126,10 +126,10 @@ def threshold_for(
     Example
     -------
     >>> threshold_for(real=[1.0, 2.0, 3.0, 4.0], fake=[-1.0, 0.0, 0.5, 2.5], fnr=0.25)
-    (2.0, 'at most 25 % of real speech taken for fake: 25.00 % real taken for fake, 25.00 % fake taken for real')
+    (2.0, 'at most 25 % of real speech called fake: 25.00 % of real called fake, 25.00 % of fake called real')
     """
     if fpr is not None and fnr is not None:
-        raise InputError("both a rate of fake taken for real and one of real taken for fake are wanted; give one")
+        raise InputError("fpr and fnr are both given; give one")
     rates = error_rates(sort_trials(real, fake))
     if fpr is None and fnr is None:
         point = int(np.searchsorted(rates.threshold, equal_error_rate(rates)[1]))
@@ -138,14 +138,14 @@ def threshold_for(
         share = fpr if fpr is not None else fnr
         assert share is not None
         if not 0 <= share < 1:
-            raise InputError(f"a share of errors of {share} is wanted; it must be 0 or more and less than 1")
+            raise InputError(f"a share of errors of {share} was given; it must be at least 0 and less than 1")
         # before the first of equal scores, since a threshold cannot divide them
         first = np.append(True, np.diff(rates.threshold) > 0)
         good = rates.false_acceptance <= share if fpr is not None else rates.false_rejection <= share
         points = np.flatnonzero(first & good)
         point = int(points[0] if fpr is not None else points[-1])
-        kinds = "fake speech taken for real" if fpr is not None else "real speech taken for fake"
+        kinds = "fake speech called real" if fpr is not None else "real speech called fake"
         wanted = f"at most {100 * share:g} % of {kinds}"
     errors = 100 * rates.false_rejection[point], 100 * rates.false_acceptance[point]
-    text = f"{wanted}: {errors[0]:.2f} % real taken for fake, {errors[1]:.2f} % fake taken for real"
+    text = f"{wanted}: {errors[0]:.2f} % of real called fake, {errors[1]:.2f} % of fake called real"
     return float(rates.threshold[point]), text

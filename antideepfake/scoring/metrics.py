@@ -234,7 +234,7 @@ def decision_rates(trials: Trials, threshold: float) -> dict[str, Array]:
     -------
     dict
         ``accuracy``; ``precision``, ``recall`` and ``f1`` of the class real; ``fpr``, the share of the spoofed
-        utterances taken for real; ``fnr``, that of the bona fide ones taken for fake. Fractions.
+        utterances accepted as real; ``fnr``, that of the bona fide ones rejected as fake. Fractions.
 
     Example
     -------
@@ -279,7 +279,7 @@ def min_dcf(rates: Rates) -> Array:
 def act_dcf(trials: Trials) -> Array:
     """The cost of :func:`min_dcf` at the threshold that is right for log-likelihood ratios.
 
-    That is ``ln(c_fa p_spoof / (c_miss (1 - p_spoof)))``, -0.6419 for ASVspoof 5; a score at it is taken for real, as
+    That is ``ln(c_fa p_spoof / (c_miss (1 - p_spoof)))``, -0.6419 for ASVspoof 5; a score at it counts as real, as
     there. Scores that are not calibrated make it large.
 
     Arguments
@@ -401,7 +401,7 @@ def t_dcf_weights(asv: AsvScores) -> tuple[float, float, float]:
     -------
     >>> asv = AsvScores(np.array([2.0, 3.0]), np.array([-2.0, -1.0]), np.array([1.5, 2.5]))
     >>> [round(weight, 3) for weight in t_dcf_weights(asv)]
-    [0.087, 1.719, 1.0]
+    [0.087, 1.631, 0.913]
     """
     trials = sort_trials(asv.target, asv.nontarget)
     # As in the package of the challenges: the threshold is the highest rejected score, yet a score at it is accepted.

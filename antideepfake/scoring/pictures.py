@@ -82,7 +82,7 @@ def _draw_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
         kept = np.append(True, np.diff(grid, axis=1).any(axis=0))
         axes.plot(x[kept], y[kept], color=colour, drawstyle="steps-post", label=f"{name}: EER {100 * eer:.2f} %")
     ticks = [f"{100 * rate:g}" for rate in RATES]
-    axes.set(xlabel="fake taken for real, %", ylabel="real taken for fake, %", xlim=limits, ylim=limits)
+    axes.set(xlabel="fake accepted as real, %", ylabel="real rejected as fake, %", xlim=limits, ylim=limits)
     axes.set_xticks(ndtri(RATES), ticks)
     axes.set_yticks(ndtri(RATES), ticks)
     axes.set_aspect("equal")

@@ -23,20 +23,20 @@ class Figure(NamedTuple):
 
 
 FIGURES = {
-    "eer": Figure("EER", "where both kinds of error are equally frequent", True),
-    "eer_threshold": Figure("threshold of the EER", "the score where they are so", False),
-    "eer_interpolated": Figure("EER, interpolated", "the same on lines between the curve's points", True),
-    "roc_auc": Figure("ROC AUC", "chance that real scores above fake", False),
+    "eer": Figure("EER", "where both error rates are equal", True),
+    "eer_threshold": Figure("threshold of the EER", "the score where they are equal", False),
+    "eer_interpolated": Figure("EER, interpolated", "the same, interpolated between points", True),
+    "roc_auc": Figure("ROC AUC", "probability that real scores above fake", False),
     "accuracy": Figure("accuracy", "decisions that are right", True),
-    "precision": Figure("precision", "of what is taken for real, real", True),
-    "recall": Figure("recall", "of what is real, taken for real", True),
+    "precision": Figure("precision", "fraction of accepted utterances that are real", True),
+    "recall": Figure("recall", "real accepted as real", True),
     "f1": Figure("F1", "harmonic mean of these two", True),
-    "fpr": Figure("FPR", "of what is fake, taken for real", True),
-    "fnr": Figure("FNR", "of what is real, taken for fake", True),
-    "min_dcf": Figure("minDCF", "cost at the best threshold; 1 is no detector", False),
+    "fpr": Figure("FPR", "fake accepted as real", True),
+    "fnr": Figure("FNR", "real rejected as fake", True),
+    "min_dcf": Figure("minDCF", "cost at the best threshold; 1 = uninformative", False),
     "act_dcf": Figure("actDCF", "cost at the threshold of a calibrated score", False),
-    "cllr": Figure("Cllr", "bits lost for want of certainty; 1 is no detector", False),
-    "min_cllr": Figure("min Cllr", "the same, calibrated on these very scores", False),
+    "cllr": Figure("Cllr", "log-likelihood-ratio cost in bits; 1 = uninformative", False),
+    "min_cllr": Figure("min Cllr", "the same after the best calibration of these scores", False),
     "min_t_dcf": Figure("min t-DCF", "cost in front of the speaker verification", False),
 }
 

@@ -174,7 +174,7 @@ def test_calibration_is_remembered_and_used(run, write, tmp_path):
     folder.load(tmp_path / "model" / "metadata.json")
     scores = read_scores(development)
     assert (scores.loc[scores["Label"] == "real", "Score"] < folder.threshold).mean() <= 0.05
-    assert "at most 5 % of real speech taken for fake" in folder.threshold_source
+    assert "at most 5 % of real speech called fake" in folder.threshold_source
 
     before, after = (
         json.loads(Path(f"{name}/metrics.json").read_text())["overall"]

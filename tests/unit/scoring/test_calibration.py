@@ -104,6 +104,6 @@ def test_the_threshold_of_the_equal_error_rate_gives_the_errors_that_it_names():
     real, fake = np.array([1.0, 2.0, 3.0, 4.0]), np.array([-1.0, 0.0, 0.5, 2.0])
     threshold, source = threshold_for(real, fake)
     assert threshold == 2.0 and source == (
-        "equal error rates: 25.00 % real taken for fake, 25.00 % fake taken for real"
+        "equal error rates: 25.00 % of real called fake, 25.00 % of fake called real"
     )
     assert ((real < threshold).mean(), (fake >= threshold).mean()) == (0.25, 0.25)
