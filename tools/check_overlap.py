@@ -15,7 +15,9 @@ import pandas as pd
 
 from antideepfake.checkpoints import FILES, ModelMetadata, fetch_folder
 from antideepfake.errors import InputError, run_program
+from antideepfake.files import sha256
 from antideepfake.protocol import (
+    explain_held_out,
     find_overlap,
     find_recordings,
     format_overlap,
@@ -28,8 +30,8 @@ RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 LINES = 10  # of what could not be read
 
 
-def read_training_corpora(model: str) -> list[str]:
-    """Read which corpora a model folder was trained on; its weights are left alone."""
+def read_metadata(model: str) -> ModelMetadata:
+    """Read what a model folder remembers of its training; its weights are left alone."""
     path = fetch_folder(model, (FILES["metadata"],)) / FILES["metadata"]
     if not path.exists():
         raise InputError(f"{path}: no such file; --model names a model folder")
@@ -37,7 +39,7 @@ def read_training_corpora(model: str) -> list[str]:
     metadata.load(path)
     if not metadata.training_corpora:
         raise InputError(f"{path}: does not say which corpora the model was trained on; name protocols with --train")
-    return metadata.training_corpora
+    return metadata
 
 
 def main() -> int:
@@ -50,7 +52,7 @@ def main() -> int:
     parser.add_argument("test", help="protocol of the test set")
     trained = parser.add_mutually_exclusive_group(required=True)
     trained.add_argument("--train", nargs="+", metavar="PROTOCOL", help="protocols of the training data")
-    trained.add_argument("--model", help="a model folder or hub id, which knows the corpora of its training")
+    trained.add_argument("--model", help="a model folder or hub id, which remembers the corpora of its training")
     parser.add_argument("--audio", action="store_true", help="compare the recordings, too (with --train)")
     parser.add_argument("--data_folder", help="what $ROOT stands for in the protocols (with --audio)")
     parser.add_argument("--num_workers", type=int, default=2, help="files read at the same time (default: 2)")
@@ -63,7 +65,15 @@ def main() -> int:
     test = read_protocol(args.test)
     unreadable: list[str] = []
     if args.model:
-        overlap = find_overlap(test["ID"], read_training_corpora(args.model), corpora)
+        metadata = read_metadata(args.model)
+        overlap = find_overlap(
+            test["ID"],
+            metadata.training_corpora,
+            corpora,
+            splits=test["Proportion"].tolist(),
+            test_protocols=[sha256([args.test])],
+            training_protocols=metadata.training_protocols,
+        )
     else:
         training = pd.concat([read_protocol(path) for path in args.train], ignore_index=True)
         names = tell_corpora(training["ID"], corpora).categories
@@ -72,6 +82,8 @@ def main() -> int:
         recordings, unreadable = find_recordings(test, training, args.data_folder, args.num_workers, args.quiet)
         overlap = replace(overlap, recordings=tuple(recordings))
     print(format_overlap(overlap), file=sys.stderr, end="\n" if overlap else "")
+    if note := explain_held_out(overlap):
+        print(f"note: {note}", file=sys.stderr)
     for sentence in unreadable[:LINES]:
         print(f"skipped {sentence}", file=sys.stderr)
     if unreadable:

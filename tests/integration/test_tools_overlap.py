@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from antideepfake.protocol import COLUMNS, write_protocol
+from antideepfake.metadata import ModelMetadata
+from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "check_overlap.py"
 
@@ -71,6 +72,21 @@ def test_a_model_folder_knows_its_corpora(run, protocol, tmp_path):
     metadata.unlink()
     status, _, err = run(tmp_path / "test.csv", "--model", tmp_path / "model")
     assert status == 2 and "no such file" in err
+
+
+def test_a_split_that_training_left_out_is_a_note(run, protocol, tmp_path):
+    """Guards against an alarm in every normal workflow, which people learn to ignore."""
+    path = protocol("test.csv", "ASV19LA-1")
+    table = read_protocol(path).assign(Proportion="test")
+    write_protocol(table, path)
+    trained = {"name": "a.csv", "sha256": "0", "corpora": ["ASVspoof2019-LA"], "splits": ["train"], "utterances": 9}
+    for splits, expected in ((["train", "valid"], 0), (["test", "train"], 1)):
+        metadata = ModelMetadata(
+            training_corpora=["ASVspoof2019-LA"], training_protocols=[trained | {"splits": splits}]
+        )
+        metadata.save(tmp_path / "model" / "metadata.json")
+        status, _, err = run(path, "--model", tmp_path / "model")
+        assert status == expected and ("note: ASVspoof2019-LA" in err) == (expected == 0)
 
 
 def test_recordings_under_other_names(run, protocol, tmp_path, rng):
