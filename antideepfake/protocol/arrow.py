@@ -1,7 +1,7 @@
 """Protocols of tens of millions of rows: Arrow files, of which memory takes only the rows that are looked at.
 
 A damaged Arrow file can end the process that maps it, by a signal and without an error. So a process of its own checks
-each file first: structure, types, labels and numbers. That takes about a second for a gigabyte. Whether an ID repeats
+each file first: structure, types, labels and numbers. Whether an ID repeats
 is not checked: :func:`antideepfake.protocol.write_protocol` and the merge, which check it, mark the files as theirs.
 """
 
