@@ -182,7 +182,7 @@ def test_an_old_score_file_is_kept_unless_told(run, model_folder, data, capsys):
     Path("scores.csv").write_text("mine")
     assert run(model_folder, data) == 2
     assert capsys.readouterr().err == (
-        "error: scores.csv: is there already; name another --output, or replace it with --overwrite\n"
+        "error: scores.csv: already exists; choose another --output or pass --overwrite\n"
     )
     assert Path("scores.csv").read_text() == "mine"
     assert run(model_folder, data, "--overwrite", "--quiet") == 0
