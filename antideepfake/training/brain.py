@@ -316,6 +316,8 @@ class DetectorBrain(Brain):
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        # as of a background job: Ctrl-C is meant for another
+        before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
 
         def request_stop(number: int, frame: Any) -> None:
             if self._stop_requested or not self.modules.training:

@@ -448,6 +448,8 @@ def test_too_many_unusable_files_end_training(start, damaged):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_signal_saves_a_checkpoint(start, tmp_path, monkeypatch, number, workers, caplog):
     """Guards against losing the steps since the last checkpoint."""
+    original = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     options = f"num_workers: {workers}"
     whole = fit_detector(start(options, "whole")[0], RUN, *start()[1:3])
     compute = DetectorBrain.compute_forward
@@ -461,6 +463,7 @@ def test_a_signal_saves_a_checkpoint(start, tmp_path, monkeypatch, number, worke
         patch.setattr(DetectorBrain, "compute_forward", signaled)
         fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, original)
     with caplog.at_level(logging.INFO):
         resumed = fit_detector(start(options, "parts")[0], RUN, *start()[1:3])
     assert "resuming from step 5 of 8" in caplog.text
