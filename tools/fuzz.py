@@ -396,6 +396,7 @@ class Worker:
         """End the process and those that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid or 0, signal.SIGKILL)
+        self.process.kill()  # one that has only just started leads no group
         self.process.join()
         self.log.close()
 
