@@ -45,6 +45,7 @@ from antideepfake.protocol.arrow import write_arrow
 from antideepfake.scoring import Evaluator, ScoreRecord, read_record, read_scores
 from antideepfake.scoring.submissions import read_submission
 from antideepfake.seeds import derive_seed
+from antideepfake.typicality import TYPICALITY, fit_typicality
 
 TIMEOUT = 30.0  # seconds for an input
 MEMORY = 2e9  # bytes by which an input may raise the peak of the process
@@ -229,6 +230,7 @@ def make_folders(folder: Path) -> None:
     for number, text in enumerate((CONVOLUTIONAL, WAV2VEC2)):
         path = folder / str(number)
         write_model_folder(path, text + MODULES, make_modules(text), metadata)
+        fit_typicality(np.random.default_rng(1).standard_normal((40, 16))).save(path / TYPICALITY)
         for name in ("README.md", "hyperparams.yaml"):  # which loading does not read
             (path / name).unlink()
 
