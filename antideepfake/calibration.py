@@ -1,6 +1,5 @@
 """From a score to a log-likelihood ratio, as a model folder remembers it."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from antideepfake.errors import InputError
 
 Array = NDArray[np.float64]
+LARGEST = 1e30  # of the numbers of a calibration: products with scores stay finite
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,18 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
     try:
         values = dict(values)
         calibration = METHODS[values.pop("method")](**values)
-        finite = all(math.isfinite(number) for value in values.values() for number in np.ravel(value))
-        if not finite or not np.isfinite(calibration(np.zeros(1))).all():
-            raise ValueError("a number is not finite")
+        for name, value in values.items():
+            numbers = [value] if name == "offset" else value
+            if not (isinstance(numbers, list) and all(map(_is_number, numbers))):
+                raise ValueError(f"the {name} must be {'a number' if name == 'offset' else 'a list of numbers'}")
+        if isinstance(calibration, Isotonic) and (np.diff(calibration.scores) < 0).any():
+            raise ValueError("the scores must rise")
+        if not np.isfinite(calibration(np.zeros(1))).all():
+            raise ValueError("a ratio is not finite")
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"the calibration is none that is known here ({error}); calibrate anew") from None
+        raise InputError(f"the calibration is none that is known here ({error}); calibrate again") from None
     return calibration
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= LARGEST

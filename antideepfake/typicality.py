@@ -74,13 +74,17 @@ def read_typicality(path: str | os.PathLike) -> Typicality | None:
         return None
     try:
         tensors = safetensors.numpy.load_file(path)
-        typicality = Typicality(tensors["mean"], tensors["whiten"], float(tensors["limit"][0]))
-        size = len(typicality.mean)
-        if typicality.whiten.shape != (size, size) or not all(np.isfinite(value).all() for value in tensors.values()):
+        size = tensors["mean"].size
+        shapes = {"mean": (size,), "whiten": (size, size), "limit": (1,)}
+        if {name: value.shape for name, value in tensors.items()} != shapes or not all(
+            value.dtype == np.float32 and np.isfinite(value).all() for value in tensors.values()
+        ):
             raise ValueError("shapes or values are wrong")
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not what tells far recordings ({error}); fit it anew or delete it") from None
-    return typicality
+    except (SafetensorError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{path}: does not describe in-distribution embeddings ({error}); fit it again or delete it"
+        ) from None
+    return Typicality(tensors["mean"], tensors["whiten"], float(tensors["limit"][0]))
 
 
 def fit_typicality(

@@ -332,6 +332,9 @@ def load_detector(
             f"{source}: holds no config.json, and its hyperparams.yaml can run code; trust_code says that you trust it"
         )
     detector.typicality = read_typicality(folder / TYPICALITY)
+    sizes = {value.shape[-1] for value in detector.mods["classifier"].state_dict().values() if value.dim()}
+    if detector.typicality and len(detector.typicality.mean) not in sizes:
+        raise InputError(f"{folder / TYPICALITY}: of embeddings of another model; fit it again or delete it")
     detector.prepare(precision)
     return detector
 

@@ -219,7 +219,7 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     if wrong.any():
         line = wrong.idxmax()
         label = table.loc[line, "Label"]
-        raise InputError(f"{path}, line {line}: the Label is '{label}'; it must be 1 (real) or 0 (fake)")
+        raise InputError(f"{path}, line {line}: the Label is '{label[:80]}'; it must be 1 (real) or 0 (fake)")
     logits = _parse_pairs(table["Score"], path)
     labels = table["Label"].map(names)
     return table.assign(Score=logits[:, 1] - logits[:, 0], Label=labels).reset_index(drop=True)
@@ -243,9 +243,9 @@ def _parse_pairs(pairs: pd.Series, path: str | os.PathLike) -> NDArray[np.float6
         try:
             fake, real = json.loads(pair)
             logits[position] = float(fake), float(real)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             raise InputError(
-                f"{path}, line {line}: the Score is '{pair}'; it must be [fake_logit, real_logit]"
+                f"{path}, line {line}: the Score is '{pair[:80]}'; it must be [fake_logit, real_logit]"
             ) from None
     return logits
 

@@ -26,9 +26,17 @@ def test_written_and_read_again(calibration):
         {"method": "logistic", "weights": [1.0, 2.0], "offset": 0.0},
         {"method": "isotonic", "scores": [0.0], "ratios": [float("inf")]},
         {"method": "isotonic", "scores": [0.0, 1.0], "ratios": [0.0]},
+        {"method": "logistic", "weights": [1.0], "offset": [[1]]},
+        {"method": "logistic", "weights": [True], "offset": 0.0},
+        {"method": "logistic", "weights": {"1": 1.0}, "offset": 0.0},
+        {"method": "logistic", "weights": [[1.0]], "offset": 0.0},
+        {"method": "logistic", "weights": [1e308], "offset": 0.0},
+        {"method": "logistic", "weights": [10**400], "offset": 0.0},
+        {"method": "isotonic", "scores": [1.0, 0.0], "ratios": [0.0, 1.0]},
+        {"method": "isotonic", "scores": [0.0, 1.0], "ratios": [-1e308, 1e308]},
     ],
 )
 def test_what_is_none(values):
     """A damaged model folder would state probabilities that are not numbers."""
-    with pytest.raises(InputError, match="calibrate anew"):
+    with pytest.raises(InputError, match="calibrate again"):
         read_calibration(values)

@@ -61,12 +61,22 @@ def test_damaged_files_and_wrong_wishes(tmp_path):
     """The detector would fail later, with words of other libraries."""
     path = tmp_path / "t.safetensors"
     path.write_bytes(b"no tensors")
-    with pytest.raises(InputError, match="fit it anew or delete it"):
+    with pytest.raises(InputError, match="fit it again or delete it"):
         read_typicality(path)
-    tensors = {"mean": np.zeros(3, np.float32), "whiten": np.eye(2, dtype=np.float32), "limit": np.ones(1, np.float32)}
-    safetensors.numpy.save_file(tensors, path)
-    with pytest.raises(InputError, match="shapes or values"):
-        read_typicality(path)
+    right = {"mean": np.zeros(3, np.float32), "whiten": np.eye(3, dtype=np.float32), "limit": np.ones(1, np.float32)}
+    wrong = [
+        {"whiten": np.eye(2, dtype=np.float32)},
+        {"mean": np.zeros((), np.float32), "whiten": np.eye(1, dtype=np.float32)},
+        {"mean": np.zeros((3, 1), np.float32)},
+        {"mean": np.zeros(3, np.int64)},
+        {"limit": np.zeros(0, np.float32)},
+        {"limit": np.full(1, np.nan, np.float32)},
+        {"further": np.zeros(1, np.float32)},
+    ]
+    for change in wrong:
+        safetensors.numpy.save_file(right | change, path)
+        with pytest.raises(InputError, match="shapes or values"):
+            read_typicality(path)
     with pytest.raises(InputError, match="too few"):
         fit_typicality(np.eye(5))
     with pytest.raises(InputError, match="between 0 and 1"):

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from antideepfake.dataio import read_waveform
 from antideepfake.errors import InputError
 from antideepfake.inference import FileScore, load_detector
 from antideepfake.training import load_hparams
+from antideepfake.typicality import fit_typicality
 
 
 @pytest.fixture(scope="module")
@@ -368,3 +370,12 @@ def test_a_score_that_is_not_finite_is_an_error(detector, monkeypatch):
     assert "not a finite number" in bad.error and bad.decision == "" and np.isnan(bad.score)
     assert not good.error and np.isfinite(good.score)
     assert FileScore("a", (0.0, float("inf")), 0.0).decision == ""
+
+
+def test_typicality_of_another_model_is_refused(model_folder, tmp_path):
+    """Guards against a folder that loads and then fails at the first recording."""
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    fit_typicality(np.random.default_rng(1).standard_normal((40, 5))).save(folder / "typicality.safetensors")
+    with pytest.raises(InputError, match="of another model"):
+        load_detector(folder)

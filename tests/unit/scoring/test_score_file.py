@@ -186,6 +186,9 @@ HEADER = "ID,Score,Label\n"
         (HEADER + 'a,"[0, x]",1\n', "line 2: the Score is '[0, x]'"),
         (HEADER + 'a,"[0, null]",1\n', "line 2: the Score is '[0, null]'"),
         (HEADER + "a,,1\n", "line 2: the Score is ''"),
+        (HEADER + "a," + "[" * 100_000 + ",1\n", "line 2: the Score is '[[["),
+        (HEADER + f'a,"[0, 1{"0" * 400}]",1\nb,x,1\n', "line 2: the Score is '[0, 1000"),
+        (HEADER + f'a,"[0, 1]",{"1" * 1000}\n', "line 2: the Label is '1111"),
         (HEADER + 'a,"[0, 1]",real\n', "line 2: the Label is 'real'; it must be 1 (real) or 0 (fake)"),
         (HEADER + 'a,"[0, 1]",2\n', "line 2: the Label is '2'"),
         (HEADER + 'a,"[0, 1]",1\nb,"[0, 1]",1,x,y\n', "line 3"),
@@ -198,7 +201,7 @@ def test_every_fault_has_its_sentence(tmp_path, text, said):
     with pytest.raises(InputError) as told:
         read_scores(tmp_path / "s.csv")
     assert said in str(told.value) and "s.csv" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(told.value) and len(str(told.value).removeprefix(str(tmp_path))) < 250
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "folder"])
