@@ -68,7 +68,7 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
 def _read_blocks(
     file: AudioFile, path: str | os.PathLike, start: float, duration: float | None
 ) -> Iterator[np.ndarray]:
-    """Read a recording or a part of it, of which there is at least one sample and not more than memory bears."""
+    """Read a recording or a part of it, of which there is at least one sample and not more than fits in memory."""
     first = round(start * file.samplerate)
     wanted = None if duration is None else max(round(duration * file.samplerate), 0)
     longest = MAX_SECONDS * min(file.samplerate, MAX_RATE)
