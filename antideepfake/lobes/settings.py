@@ -6,6 +6,7 @@ from typing import Any
 from antideepfake.errors import InputError
 
 LARGEST = 1 << 16  # of a size; the largest of a published encoder is 7680
+MOST_LAYERS = 256  # each is built; the deepest published encoder has 48
 LARGEST_NUMBER = 1e6  # of a number that is not a size: milliseconds, Hz, shares
 LONGEST = 32  # of a list of sizes, one a layer of convolutions
 
@@ -38,15 +39,15 @@ def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, 
     if unknown:
         raise InputError(f"{owner} has no setting {', '.join(unknown)}; it has {', '.join(kinds) or 'none'}")
     for name, value in settings.items():
-        wanted = _find_fault(value, kinds[name])
+        wanted = _find_fault(value, kinds[name], MOST_LAYERS if name.endswith("layers") else LARGEST)
         if wanted:
             raise InputError(f"{owner}: {name} is {str(value)[:80]}; it must be {wanted}")
 
 
-def _find_fault(value: Any, kind: Any) -> str:
+def _find_fault(value: Any, kind: Any, largest: int) -> str:
     """Say what a value must be; nothing where it is that."""
     if kind is int:
-        return "" if _is_size(value) else f"a whole number from 1 to {LARGEST}"
+        return "" if _is_size(value) and value <= largest else f"a whole number from 1 to {largest}"
     if kind is float:
         fits = type(value) in (int, float) and 0 <= value <= LARGEST_NUMBER
         return "" if fits else f"a number from 0 to {LARGEST_NUMBER:.0f}"

@@ -32,3 +32,10 @@ def test_settings_of_the_wrong_type_or_range_are_named(name, value):
 def test_unknown_settings_are_named():
     with pytest.raises(InputError, match="Module has no setting other; it has size, share"):
         check_settings("Module", {"other": 1}, KINDS)
+
+
+def test_every_layer_is_built_so_their_number_is_limited():
+    """Guards against a config.json that takes minutes to refuse."""
+    check_settings("Module", {"num_hidden_layers": 256}, {"num_hidden_layers": int})
+    with pytest.raises(InputError, match="num_hidden_layers is 257; it must be a whole number from 1 to 256"):
+        check_settings("Module", {"num_hidden_layers": 257}, {"num_hidden_layers": int})
