@@ -1,5 +1,6 @@
 """The loss of fine-tuning by reinforcement, against numbers worked out by hand."""
 
+import inspect
 from math import exp, log, sqrt
 
 import pytest
@@ -194,3 +195,10 @@ def test_training_learns_the_labels():
         policy_loss(held, targets, torch.zeros(6, 2), generator, beta=20.0).backward()
         optimizer.step()
     assert held.softmax(1).gather(1, targets.unsqueeze(1)).max() < 1 / (1 + exp(-0.5))
+
+
+@pytest.mark.parametrize("function", [policy_loss, sampled_policy_loss, sample_labels])
+def test_defaults_are_the_papers(function):
+    published = {"n_samples": 64, "beta": 0.04, "clip": 0.2, "sample_from_old": False}
+    defaults = {name: value.default for name, value in inspect.signature(function).parameters.items()}
+    assert all(defaults[name] == published[name] for name in published.keys() & defaults.keys())
