@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import torch
 from minicorpus_prepare import prepare_minicorpus
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.distributed import if_main_process, run_on_main
@@ -28,16 +27,19 @@ from antideepfake.training import (
 
 
 def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
-    """Load the model folder as any SpeechBrain model, and classify one real and one generated file."""
+    """Load the model folder as any SpeechBrain model, and classify one real and one generated file.
+
+    SpeechBrain's own label is that of the larger logit; the decision here is the model folder's, by its threshold.
+    """
     classifier = EncoderClassifier.from_hparams(
         source=hparams["model_folder"], savedir=str(Path(hparams["output_folder"], "pretrained"))
     )
     for label in ("real", "fake"):
         utterance = test_set[test_set["Label"] == label].iloc[0]
         path = resolve_path(utterance["Path"], hparams["data_folder"])
-        logits, _, _, (decision,) = classifier.classify_file(str(path))
-        probability = torch.softmax(logits[0], 0)[1].item()
-        print(f"{path.name}: {decision}, P(real) = {probability:.3f}; the truth is {label}")
+        fake, real = classifier.classify_file(str(path))[0][0].tolist()
+        decision = "real" if real - fake >= classifier.hparams.metadata.threshold else "fake"
+        print(f"{path.name}: {decision} (score {real - fake:.2f}); the truth is {label}")
 
 
 def keep_generators(table: pd.DataFrame, generators: list[str] | None) -> pd.DataFrame:
