@@ -4,7 +4,7 @@
 FIXME Author, Author: Title. Venue 2026.
 
 source      FIXME https://...
-licence     FIXME its name, or: as its page says
+license     FIXME its name, or: as its page says
 languages   FIXME English
 hours       FIXME 1.0 real, 2.0 fake; or: not told
 
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {"train": {"real": 1, "fake": 2}}  # FIXME what its authors count; if nothing, delete it
 LAYOUT = "{split:train|dev|test}/{system}/{name}.wav"  # FIXME where a file stands

@@ -4,7 +4,7 @@
 FIXME Author, Author: Title. Venue 2026.
 
 source      FIXME https://...
-licence     FIXME its name, or: as its page says
+license     FIXME its name, or: as its page says
 languages   FIXME English
 hours       FIXME 1.0 real, 2.0 fake; or: not told
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_csv, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {"train": {"real": 1, "fake": 2}}  # FIXME what its authors count; if nothing, delete it
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}  # FIXME the corpus's word -> train, valid, test

@@ -12,9 +12,10 @@ import torch
 from hypothesis import settings
 from speechbrain.utils.importutils import LazyModule
 
-from antideepfake.checkpoints import ModelMetadata, write_model_folder
-from antideepfake.lobes import Wav2Vec2
-from antideepfake.training import load_hparams
+from antideepfake.lobes.self_supervised import Wav2Vec2
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.training.hparams import load_hparams
 
 os.environ["MPLBACKEND"] = "Agg"
 LazyModule.__file__ = None  # hypothesis asks every module for its file, which would import k2 and others not installed
@@ -113,7 +114,7 @@ def detector_yaml() -> str:
 def model_folder(tmp_path_factory: pytest.TempPathFactory, make_modules) -> Path:
     """A model folder; tests that spoil one copy it first."""
     folder = tmp_path_factory.mktemp("model_folder") / "model"
-    metadata = ModelMetadata(threshold=0.25, training_corpora=["Mini"], training_generators=["world"])
+    metadata = ModelMetadata(threshold=0.25, training_corpora=["Mini"], training_attacks=["world"])
     write_model_folder(folder, DETECTOR_YAML, make_modules(), metadata)
     return folder
 

@@ -9,8 +9,9 @@ from statistics import median
 
 import numpy as np
 
-from antideepfake.errors import run_program
-from antideepfake.scoring import Evaluator, read_scores
+from antideepfake.cli.program import run_program
+from antideepfake.evaluation.evaluator import Evaluator
+from antideepfake.scoring.score_file import read_scores
 
 
 def write_scores(path: Path, count: int, rng: np.random.Generator) -> None:
@@ -28,11 +29,11 @@ def measure(path: Path) -> tuple[float, float, float]:
     start = time.perf_counter()
     scores = read_scores(path)
     read = time.perf_counter()
-    Evaluator(draws=1).evaluate(scores, path.name)
-    figures = time.perf_counter()
+    Evaluator(n_resamples=1).evaluate(scores, path.name)
+    metrics = time.perf_counter()
     Evaluator().evaluate(scores, path.name)
-    intervals = time.perf_counter() - figures
-    return read - start, figures - read, read - start + intervals
+    intervals = time.perf_counter() - metrics
+    return read - start, metrics - read, read - start + intervals
 
 
 def main() -> int:
@@ -46,14 +47,14 @@ def main() -> int:
     parser.add_argument("--scores", nargs="+", type=int, default=counts, help="how many (default: 10^4 to 10^7)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken (default: 3)")
     args = parser.parse_args()
-    print(f"{'scores':>10}{'reading':>10}{'figures':>10}{'all, with intervals':>22}   (seconds)")
+    print(f"{'scores':>10}{'reading':>10}{'metrics':>10}{'all, with intervals':>22}   (seconds)")
     with tempfile.TemporaryDirectory() as folder:
         for count in args.scores:
             path = Path(folder, f"{count}.csv")
             write_scores(path, count, np.random.default_rng(1))
             rounds = [measure(path) for _ in range(args.rounds)]
-            read, figures, whole = (median(times) for times in zip(*rounds, strict=True))
-            print(f"{count:>10}{read:>10.2f}{figures:>10.2f}{whole:>22.2f}", flush=True)
+            read, metrics, whole = (median(times) for times in zip(*rounds, strict=True))
+            print(f"{count:>10}{read:>10.2f}{metrics:>10.2f}{whole:>22.2f}", flush=True)
             path.unlink()
     return 0
 

@@ -23,9 +23,11 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.audio.probe import probe
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.walk import walk_audio
+from antideepfake.errors import InputError
 from antideepfake.files import sha256
-from antideepfake.protocol import probe, walk_audio
 
 PROGRAM = Path(__file__).parents[1] / "recipes" / "MLS" / "mls_prepare.py"
 SAMPLE_RATE, SECONDS = 16000, 0.5

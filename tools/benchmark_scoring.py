@@ -22,14 +22,18 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from tqdm import tqdm
 
-from antideepfake.checkpoints import FILES, ModelMetadata, build_modules, load_weights
-from antideepfake.dataio import SAMPLE_RATE, normalise, read_audio, to_mono_16k
-from antideepfake.errors import InputError, run_program
-from antideepfake.inference import Detector
-from antideepfake.lobes import MeanPooling, UtteranceEncoder, assemble_detector, compute_logits
+from antideepfake.audio.waveform import SAMPLE_RATE, normalize, read_audio, to_mono_16k
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.walk import find_audio
+from antideepfake.errors import InputError
+from antideepfake.inference.detector import Detector
+from antideepfake.lobes.back_ends import MeanPooling
+from antideepfake.lobes.detector import UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd
-from antideepfake.protocol import find_audio
-from antideepfake.training import build_front_end
+from antideepfake.model_folder.folder import build_modules, load_weights
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.names import FILES
+from antideepfake.training.hparams import build_front_end
 
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
 SHORTEST, LONGEST = 2.0, 6.0  # seconds; of the clips
@@ -83,10 +87,10 @@ def random_modules(name: str, clips: list[torch.Tensor]) -> torch.nn.ModuleDict:
     front_end = build_front_end(path).eval()
     encoder = UtteranceEncoder(front_end, MeanPooling())
     with torch.inference_mode():
-        embeddings = torch.cat([encoder(normalise(clip)[None], torch.ones(1)) for clip in clips])
-    centred = embeddings - embeddings.mean(0)
-    direction = torch.linalg.svd(centred, full_matrices=False).Vh[0]
-    direction = direction * 4 / (centred @ direction).std()
+        embeddings = torch.cat([encoder(normalize(clip)[None], torch.ones(1)) for clip in clips])
+    centered = embeddings - embeddings.mean(0)
+    direction = torch.linalg.svd(centered, full_matrices=False).Vh[0]
+    direction = direction * 4 / (centered @ direction).std()
     classifier = torch.nn.Linear(len(direction), 2)
     with torch.no_grad():
         classifier.weight.copy_(torch.stack([-direction / 2, direction / 2]))
@@ -113,7 +117,7 @@ def plain_route(modules: torch.nn.ModuleDict, device: str) -> Callable[[list[tor
 
     def score(clips: list[torch.Tensor]) -> list[float]:
         with torch.inference_mode():
-            pairs = [logits(normalise(clip).to(device))[0].tolist() for clip in clips]
+            pairs = [logits(normalize(clip).to(device))[0].tolist() for clip in clips]
         return [real - fake for fake, real in pairs]
 
     return score

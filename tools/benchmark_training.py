@@ -19,11 +19,15 @@ import torch
 from speechbrain.dataio.batch import PaddedBatch
 from torch.utils.data import DataLoader
 
-from antideepfake.augment import RawBoost
-from antideepfake.dataio import SAMPLE_RATE, Augmentation, BatchPlan, PlannedBatches, make_dataset
-from antideepfake.errors import InputError, run_program
-from antideepfake.lobes import MeanPooling, UtteranceEncoder, assemble_detector, compute_logits
-from antideepfake.training import build_front_end
+from antideepfake.audio.waveform import SAMPLE_RATE
+from antideepfake.augment.rawboost import RawBoost
+from antideepfake.cli.program import run_program
+from antideepfake.dataio.batches import BatchPlan, PlannedBatches
+from antideepfake.dataio.datasets import Augmentation, make_dataset
+from antideepfake.errors import InputError
+from antideepfake.lobes.back_ends import MeanPooling
+from antideepfake.lobes.detector import UtteranceEncoder, assemble_detector, compute_logits
+from antideepfake.training.hparams import build_front_end
 
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
 AUGMENTATIONS: dict[str, Augmentation | None] = {"none": None, "RawBoost 5": RawBoost(5)}

@@ -14,11 +14,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from antideepfake.calibration import Calibration, describe_calibration
-from antideepfake.errors import InputError, run_program
-from antideepfake.metadata import ModelMetadata
-from antideepfake.scoring import FITS, Estimate, Evaluator, read_record, read_scores, threshold_for
-from antideepfake.scoring.tables import FIGURES, format_number, format_text
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
+from antideepfake.evaluation.evaluator import Evaluator
+from antideepfake.evaluation.tables import METRICS, format_number, format_text
+from antideepfake.metrics.bootstrap import Estimate
+from antideepfake.model_folder.calibration import FITS, Calibration, describe_calibration, threshold_for
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.scoring.provenance import read_provenance
+from antideepfake.scoring.score_file import read_scores
 
 ENOUGH = 10  # expected errors from which on a rate is roughly known: to a third or so
 
@@ -28,10 +32,10 @@ def compare(scores: dict[str, pd.DataFrame], calibration: Calibration) -> pd.Dat
     rows = []
     for name, table in scores.items():
         for state, chosen in (("before", None), ("after", calibration)):
-            figures = Evaluator(calibration=chosen, draws=1).evaluate(table, name).overall.figures
-            costs = [format_number(figure, figures[figure].value) for figure in ("cllr", "act_dcf")]
-            rows.append([name, state, *costs, *(format_number(f, figures[f].value) for f in ("min_cllr", "min_dcf"))])
-    heads = [FIGURES[name].name for name in ("cllr", "act_dcf", "min_cllr", "min_dcf")]
+            metrics = Evaluator(calibration=chosen, n_resamples=1).evaluate(table, name).overall.metrics
+            costs = [format_number(metric, metrics[metric].value) for metric in ("cllr", "act_dcf")]
+            rows.append([name, state, *costs, *(format_number(f, metrics[f].value) for f in ("min_cllr", "min_dcf"))])
+    heads = [METRICS[name].name for name in ("cllr", "act_dcf", "min_cllr", "min_dcf")]
     return pd.DataFrame(rows, columns=["scores", "calibration", *heads])
 
 
@@ -52,8 +56,8 @@ def check_size(share: float, count: int, kind: str) -> None:
 
 def measure_errors(scores: pd.DataFrame, threshold: float) -> dict[str, Estimate]:
     """Give the errors of a threshold, with their intervals."""
-    figures = Evaluator(threshold=threshold, draws=1).evaluate(scores, "development set").overall.figures
-    return {name: figures[name] for name in ("eer", "fnr", "fpr")}
+    metrics = Evaluator(threshold=threshold, n_resamples=1).evaluate(scores, "development set").overall.metrics
+    return {name: metrics[name] for name in ("eer", "fnr", "fpr")}
 
 
 def main() -> int:
@@ -78,7 +82,7 @@ def main() -> int:
         raise InputError(f"{args.model}: not a model folder; it holds no metadata.json")
     metadata = ModelMetadata()
     metadata.load(path)
-    record = read_record(args.scores)
+    record = read_provenance(args.scores)
     if record and record.metadata.provenance != metadata.provenance:
         raise InputError(f"{args.scores}: of another model ({record.metadata.provenance}); score with {args.model}")
 
@@ -103,7 +107,7 @@ def main() -> int:
     metadata.calibration = describe_calibration(calibration)
     metadata.threshold = threshold
     metadata.threshold_source = f"{chosen} ({Path(args.scores).name}: {len(real)} real, {len(fake)} fake)"
-    metadata.threshold_errors = {name: figure.value for name, figure in errors.items()}
+    metadata.threshold_errors = {name: metric.value for name, metric in errors.items()}
     metadata.threshold_errors |= {"real": len(real), "fake": len(fake)}
     metadata.save(path)
     before = metadata.previous_threshold

@@ -13,18 +13,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from antideepfake.checkpoints import FILES, ModelMetadata, fetch_folder
-from antideepfake.errors import InputError, run_program
+from antideepfake.audit.leakage import explain_held_out, find_overlap, find_recordings, format_overlap
+from antideepfake.checkpoints.loading import fetch_folder
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.registry import find_corpora, read_corpora
+from antideepfake.errors import InputError
 from antideepfake.files import sha256
-from antideepfake.protocol import (
-    explain_held_out,
-    find_overlap,
-    find_recordings,
-    format_overlap,
-    read_corpora,
-    read_protocol,
-    tell_corpora,
-)
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.names import FILES
+from antideepfake.protocol.table import read_protocol
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 LINES = 10  # of what could not be read
@@ -76,7 +73,7 @@ def main() -> int:
         )
     else:
         training = pd.concat([read_protocol(path) for path in args.train], ignore_index=True)
-        names = tell_corpora(training["ID"], corpora).categories
+        names = find_corpora(training["ID"], corpora).categories
         overlap = find_overlap(test["ID"], names, corpora, training["ID"])
     if args.audio:
         recordings, unreadable = find_recordings(test, training, args.data_folder, args.num_workers, args.quiet)

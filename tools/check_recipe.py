@@ -23,11 +23,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import SPLITS, read_protocol, tell_report
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import tell_report
+from antideepfake.errors import InputError
+from antideepfake.protocol.table import SPLITS, read_protocol
 
-FACTS = ("source", "licence", "languages", "hours")  # lines of a program's docstring
-SECTIONS = ("Getting it", "Preparing it", "What to expect", "Licence")  # of a README.md
+FACTS = ("source", "license", "languages", "hours")  # lines of a program's docstring
+SECTIONS = ("Getting it", "Preparing it", "What to expect", "License")  # of a README.md
 KEYS = {"use", "identifiers", "sources"}  # of a corpus.yaml
 USES = ("train", "test", "none")
 
@@ -135,7 +137,7 @@ def check_docstring(path: Path, docstring: str) -> Iterator[str]:
 
 
 def check_readme(folder: Path, path: Path) -> Iterator[str]:
-    """What the corpus is, getting it, the command, what to expect, licence."""
+    """What the corpus is, getting it, the command, what to expect, license."""
     text = path.read_text(encoding="utf-8")
     head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     if len([line for line in head.splitlines() if line.strip()]) < 2 or not head.startswith("# "):
@@ -193,7 +195,7 @@ def check_index(folder: Path, path: Path) -> Iterator[str]:
     """The row in the table of all recipes."""
     row = f"| [{folder.name}]({folder.name}/README.md) |"
     if row not in path.read_text(encoding="utf-8"):
-        yield tell(path, 1, f"no row of this corpus; add '{row} languages | hours real | hours fake | - | licence |'")
+        yield tell(path, 1, f"no row of this corpus; add '{row} languages | hours real | hours fake | - | license |'")
 
 
 def check_rows(table: pd.DataFrame, identifiers: Iterable[str]) -> Iterator[str]:

@@ -8,9 +8,10 @@ below 0.35: a detector trained on such a corpus learns that instead of speech.
 
 import argparse
 
-from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import read_protocol
-from antideepfake.protocol.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
+from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
+from antideepfake.protocol.table import read_protocol
 
 
 def main() -> int:

@@ -16,10 +16,15 @@ import huggingface_hub
 import torch
 import yaml
 
-from antideepfake.checkpoints import Checkpoint, ModelMetadata, is_unfinished, read_checkpoint, write_model_folder
-from antideepfake.errors import InputError, run_program
+from antideepfake.checkpoints.key_mapping import Checkpoint, read_checkpoint
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
 from antideepfake.files import TEMPORARIES, lock_output
-from antideepfake.lobes import MeanPooling, UtteranceEncoder
+from antideepfake.lobes.back_ends import MeanPooling
+from antideepfake.lobes.detector import UtteranceEncoder
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.names import is_unfinished
 
 PUBLISHED = yaml.safe_load(Path(__file__).with_name("published_detectors.yaml").read_text(encoding="utf-8"))
 UNION = yaml.safe_load(Path(__file__).parents[1].joinpath("hparams", "union.yaml").read_text(encoding="utf-8"))
@@ -50,7 +55,7 @@ def describe(checkpoint: Checkpoint, published: str) -> ModelMetadata:
         threshold_source=threshold_source,
         training_corpora=UNION,
         provenance=f"{PUBLISHED['owner']}/{published} ({PUBLISHED['paper']}), converted from {checkpoint.provenance}",
-        licence=PUBLISHED["licence"],
+        license=PUBLISHED["license"],
     )
 
 
@@ -108,7 +113,7 @@ def convert(args: argparse.Namespace) -> int:
     if not checkpoint.classifier:
         raise InputError(
             f"{args.source}: a self-supervised model, no detector: it has no classifier (proj_fc). To train one on it, "
-            "load it with antideepfake.checkpoints.load_pretrained"
+            "load it with antideepfake.checkpoints.key_mapping.load_pretrained"
         )
     published = args.published or find_published(args.source)
     metadata = describe(checkpoint, published)
@@ -121,7 +126,7 @@ def convert(args: argparse.Namespace) -> int:
 
     print(report(checkpoint))
     corpora = f"{len(metadata.training_corpora)} corpora" if metadata.training_corpora else "unknown corpora"
-    print(f"model folder: {output}; license: {metadata.licence or 'unknown'}; trained on {corpora}")
+    print(f"model folder: {output}; license: {metadata.license or 'unknown'}; trained on {corpora}")
     if not published:
         print(f"{args.source}: not known as a published detector; say which with --published", file=sys.stderr)
     if args.push:

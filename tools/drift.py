@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
+from antideepfake.evaluation.drift import Drift, measure_drift, smallest_p_value
+from antideepfake.evaluation.tables import format_text
 from antideepfake.files import atomic_path
-from antideepfake.scoring import read_scores
-from antideepfake.scoring.drift import Drift, measure_drift, smallest_p_value
 from antideepfake.scoring.embeddings import SUFFIX, Embeddings, read_embeddings
-from antideepfake.scoring.tables import format_text
+from antideepfake.scoring.score_file import read_scores
 
 SHOWN = 5  # dimensions that moved most
 FEW = 20
@@ -102,10 +103,10 @@ def judge(drift: Drift, alarm: float) -> tuple[bool, str]:
 
 def draw_picture(reference: np.ndarray, incoming: np.ndarray, drift: Drift, path: str) -> None:
     """Draw the histograms of the dimensions that moved most, and how far all have."""
-    from antideepfake.scoring.pictures import draw_drift, save_figure
+    from antideepfake.evaluation.plots import plot_drift, save_plot
 
     most = np.argsort(-drift.wasserstein)[:3]
-    save_figure(draw_drift(reference[:, most], incoming[:, most], most.tolist(), drift.wasserstein), path)
+    save_plot(plot_drift(reference[:, most], incoming[:, most], most.tolist(), drift.wasserstein), path)
 
 
 def main() -> int:

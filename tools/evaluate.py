@@ -14,32 +14,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.audit.leakage import Overlap, explain_held_out, explain_overlap, find_overlap, format_overlap
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.registry import find_corpora, read_corpora
+from antideepfake.errors import InputError
+from antideepfake.evaluation.evaluator import Evaluator, System, group_by_seen_attacks
+from antideepfake.evaluation.tables import format_evaluations
 from antideepfake.files import sha256
-from antideepfake.metadata import ModelMetadata
-from antideepfake.protocol import (
-    Overlap,
-    explain_held_out,
-    explain_overlap,
-    find_overlap,
-    format_overlap,
-    read_corpora,
-    read_protocol,
-    tell_corpora,
-    text_encoding,
-)
-from antideepfake.scoring import (
-    AsvScores,
-    Evaluator,
-    ScoreRecord,
-    System,
-    format_evaluations,
-    min_a_dcf,
-    read_asv_scores,
-    read_record,
-    read_scores,
-    split_generators,
-)
+from antideepfake.metrics.costs import AsvScores, min_a_dcf
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.protocol.table import read_protocol, text_encoding
+from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
+from antideepfake.scoring.score_file import read_asv_scores, read_scores
 from antideepfake.scoring.submissions import find_utterances, read_submission
 
 CORPORA = read_corpora(Path(__file__).resolve().parents[1] / "recipes")
@@ -95,7 +81,7 @@ def name_systems(paths: list[str]) -> list[str]:
     raise InputError("a score file is given twice; name each once")
 
 
-def describe_model(model: str | None, record: ScoreRecord | None) -> ModelMetadata:
+def describe_model(model: str | None, record: ScoreProvenance | None) -> ModelMetadata:
     """What is known of the detector: from its folder, or else from what its scores remember of it."""
     metadata = record.metadata if record else ModelMetadata()
     if model:
@@ -106,16 +92,16 @@ def describe_model(model: str | None, record: ScoreRecord | None) -> ModelMetada
 def evaluate_file(path: str, name: str, args: argparse.Namespace, asv: AsvScores | None) -> tuple[System, int, Overlap]:
     """Evaluate a score file; gives how many utterances were left out, and what of them the model may know."""
     scores, left_out = read_system(path, read_protocol(args.protocol) if args.protocol else None)
-    record = read_record(path)
+    record = read_provenance(path)
     metadata = describe_model(args.model, record)
     threshold, source = metadata.threshold, metadata.threshold_source
     if args.threshold is not None:
         threshold, source = args.threshold, "as given on the command line"
     by = args.by.split(",") if args.by else []
     if "Corpus" in by and "Corpus" not in scores:
-        scores["Corpus"] = tell_corpora(scores["ID"], CORPORA).astype(str)
-    if "Attack" in scores and metadata.training_generators:
-        scores["Generators"] = split_generators(scores, metadata.training_generators)
+        scores["Corpus"] = find_corpora(scores["ID"], CORPORA).astype(str)
+    if "Attack" in scores and metadata.training_attacks:
+        scores["Generators"] = group_by_seen_attacks(scores, metadata.training_attacks)
     calibration = metadata.log_likelihood_ratio()
     chosen = metadata.threshold_errors if args.threshold is None else {}
     evaluator = Evaluator(threshold, source, calibration, asv, args.cluster, args.seed, threshold_errors=chosen)
@@ -176,7 +162,7 @@ def main() -> int:
             pair = f"{system.evaluation.name} and {first.evaluation.name}"
             print(f"{pair}: compared on the {common} utterances of both; {lone} are in one alone", file=sys.stderr)
     if args.output:
-        from antideepfake.scoring.report import write_report  # takes most of a second to import
+        from antideepfake.evaluation.report import write_report
 
         warnings = ["\n".join([f"{name}:", *explain_overlap(overlap)]) for name, overlap in overlaps]
         write_report(args.output, systems, args.title or ", ".join(names), warnings)

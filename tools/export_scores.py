@@ -3,8 +3,8 @@
 
 import argparse
 
-from antideepfake.errors import run_program
-from antideepfake.scoring import read_scores
+from antideepfake.cli.program import run_program
+from antideepfake.scoring.score_file import read_scores
 from antideepfake.scoring.submissions import FORMS, write_submission
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from antideepfake.errors import InputError, run_program
-from antideepfake.scoring import read_scores
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
+from antideepfake.model_folder.names import OOD_DETECTOR
+from antideepfake.model_folder.out_of_distribution import fit_ood_detector
 from antideepfake.scoring.embeddings import read_embeddings
-from antideepfake.typicality import TYPICALITY, fit_typicality
+from antideepfake.scoring.score_file import read_scores
 
 
 def check_dimension(folder: Path, size: int, source: str) -> None:
@@ -50,7 +52,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example:\n  python tools/fit_abstain.py models/mine validation.parquet --share 0.01",
     )
-    parser.add_argument("model", help="model folder; takes the file " + TYPICALITY)
+    parser.add_argument("model", help="model folder; takes the file " + OOD_DETECTOR)
     parser.add_argument("embeddings", help="of in-distribution speech (.parquet)")
     parser.add_argument("--share", type=float, default=0.01, help="fraction of them to flag (default: 0.01)")
     parser.add_argument("--scores", help="score file of the embeddings, which has the speakers")
@@ -63,16 +65,16 @@ def main() -> int:
     check_dimension(folder, embeddings.shape[1], args.embeddings)
     clusters = read_speakers(args.scores, ids, args.cluster) if args.scores and args.cluster != "none" else None
     try:
-        typicality = fit_typicality(embeddings, args.share, clusters)
+        ood_detector = fit_ood_detector(embeddings, args.share, clusters)
     except InputError as error:
         raise InputError(f"{args.embeddings}: {error}") from None
-    typicality.save(folder / TYPICALITY)
-    distances = typicality.distance(embeddings)
+    ood_detector.save(folder / OOD_DETECTOR)
+    distances = ood_detector.distance(embeddings)
     print(
         f"{len(embeddings)} utterances of {embeddings.shape[1]} dimensions; distances {distances.min():.2f} to "
         f"{distances.max():.2f}, median {np.median(distances):.2f}"
     )
-    print(f"out of distribution: a distance above {typicality.limit:.2f}; remembered in {folder / TYPICALITY}")
+    print(f"out of distribution: a distance above {ood_detector.limit:.2f}; remembered in {folder / OOD_DETECTOR}")
     if clusters is None:
         print("speakers are unknown (--scores): of new speakers, more than --share may be flagged", file=sys.stderr)
     return 0

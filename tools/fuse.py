@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from antideepfake import __version__
-from antideepfake.errors import InputError, run_program
-from antideepfake.metadata import ModelMetadata
-from antideepfake.scoring import ScoreRecord, ScoreWriter, fit_logistic, read_record, read_scores
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
+from antideepfake.model_folder.calibration import fit_logistic
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
+from antideepfake.scoring.score_file import ScoreWriter, read_scores
 
 
 def join_systems(paths: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
@@ -57,11 +60,11 @@ def main() -> int:
         for place, (row, ratio) in enumerate(zip(table.to_dict("records"), fuse(scores), strict=True)):
             writer.write(place, row["ID"], (-ratio / 2, ratio / 2), row["Label"] or None, row)
     writer.merge(len(table))
-    records = [record for path in args.apply if (record := read_record(path))]
+    records = [record for path in args.apply if (record := read_provenance(path))]
     corpora = sorted({corpus for record in records for corpus in record.metadata.training_corpora})
     source = "a log-likelihood ratio of 0: both classes equally probable"
     fused = ModelMetadata(0.0, source, corpora, provenance=f"fusion of {', '.join(args.apply)}")
-    ScoreRecord("fusion", __version__, date.today().isoformat(), fused).save(args.output)
+    ScoreProvenance("fusion", __version__, date.today().isoformat(), fused).save(args.output)
     print(f"fused scores: {args.output}")
     return 0
 

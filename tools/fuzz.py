@@ -35,17 +35,24 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from tqdm import tqdm
 
-from antideepfake.calibration import Logistic, describe_calibration
-from antideepfake.checkpoints import ModelMetadata, read_checkpoint, write_model_folder
-from antideepfake.dataio import SAMPLE_RATE, read_waveform
-from antideepfake.errors import InputError, run_program
-from antideepfake.inference import load_detector
-from antideepfake.protocol import COLUMNS, LABELS, probe, read_protocol, write_protocol
+from antideepfake.audio.probe import probe
+from antideepfake.audio.waveform import SAMPLE_RATE, read_waveform
+from antideepfake.checkpoints.key_mapping import read_checkpoint
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
+from antideepfake.evaluation.evaluator import Evaluator
+from antideepfake.inference.detector import load_detector
+from antideepfake.model_folder.calibration import Logistic, describe_calibration
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.names import OOD_DETECTOR
+from antideepfake.model_folder.out_of_distribution import fit_ood_detector
 from antideepfake.protocol.arrow import write_arrow
-from antideepfake.scoring import Evaluator, ScoreRecord, read_record, read_scores
+from antideepfake.protocol.table import COLUMNS, LABELS, read_protocol, write_protocol
+from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
+from antideepfake.scoring.score_file import read_scores
 from antideepfake.scoring.submissions import read_submission
 from antideepfake.seeds import derive_seed
-from antideepfake.typicality import TYPICALITY, fit_typicality
 
 TIMEOUT = 30.0  # seconds for an input
 MEMORY = 2e9  # bytes by which an input may raise the peak of the process
@@ -166,8 +173,8 @@ def make_scores(folder: Path) -> None:
     lines = [(f"A-{number}", number % 2, *rng.normal(0, 1, 2)) for number in range(30)]
     scores = "".join(f'{name},"[{fake}, {real}]",{label}\n' for name, label, fake, real in lines)
     (folder / "scores.csv").write_text("ID,Score,Label\n" + scores)
-    metadata = ModelMetadata(threshold=0.25, training_corpora=["Mini"], training_generators=["world"])
-    ScoreRecord("0a1b fp32", "0.1", "2026-11-23", metadata).save(folder / "scores.csv")
+    metadata = ModelMetadata(threshold=0.25, training_corpora=["Mini"], training_attacks=["world"])
+    ScoreProvenance("0a1b fp32", "0.1", "2026-11-23", metadata).save(folder / "scores.csv")
     words = ("spoof", "bonafide")
     forms = {
         "two": "".join(f"{name}.flac {real}\n" for name, _, _, real in lines),
@@ -182,14 +189,14 @@ def make_scores(folder: Path) -> None:
 def exercise_scores(path: Path) -> None:
     """Read scores in any form, and evaluate those with both classes."""
     if path.suffix == ".json":
-        read_record(path.with_suffix(""))
+        read_provenance(path.with_suffix(""))
         return
 
     def evaluate(read: Callable[[Path], pd.DataFrame]) -> None:
         scores = read(path)
         if "Label" in scores and {"real", "fake"} <= set(scores["Label"]):
             names = scores if "ID" in scores else scores.assign(ID=range(len(scores)))
-            figures = Evaluator(draws=20).evaluate(names, "fuzz").overall.figures
+            figures = Evaluator(n_resamples=20).evaluate(names, "fuzz").overall.metrics
             assert 0 <= figures["eer"].value <= 1, figures["eer"]
 
     _try_all(lambda: evaluate(read_scores), lambda: evaluate(read_submission))
@@ -230,7 +237,7 @@ def make_folders(folder: Path) -> None:
     for number, text in enumerate((CONVOLUTIONAL, WAV2VEC2)):
         path = folder / str(number)
         write_model_folder(path, text + MODULES, make_modules(text), metadata)
-        fit_typicality(np.random.default_rng(1).standard_normal((40, 16))).save(path / TYPICALITY)
+        fit_ood_detector(np.random.default_rng(1).standard_normal((40, 16))).save(path / OOD_DETECTOR)
         for name in ("README.md", "hyperparams.yaml"):  # which loading does not read
             (path / name).unlink()
 

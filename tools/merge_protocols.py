@@ -14,9 +14,10 @@ from pathlib import Path
 
 import yaml
 
-from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import read_corpora
-from antideepfake.protocol.merge import GROUPS, REPORT, SEED, format_merge, list_outputs, merge_protocols
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.registry import read_corpora
+from antideepfake.corpora.union import GROUPS, REPORT, SEED, format_merge, list_outputs, merge_protocols
+from antideepfake.errors import InputError
 
 HOME = Path(__file__).resolve().parents[1]
 FORMATS = ("csv", "arrow")

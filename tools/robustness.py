@@ -19,15 +19,18 @@ import torch
 from tqdm import tqdm
 
 from antideepfake import __version__
-from antideepfake.augment.disturbances import DISTURBANCES
-from antideepfake.dataio import SAMPLE_RATE, read_audio, to_mono_16k
-from antideepfake.errors import InputError, run_program
+from antideepfake.audio.waveform import SAMPLE_RATE, read_audio, to_mono_16k
+from antideepfake.augment.perturbations import PERTURBATIONS
+from antideepfake.cli.program import run_program
+from antideepfake.errors import InputError
+from antideepfake.evaluation.evaluator import Evaluation, Evaluator
+from antideepfake.evaluation.plots import plot_robustness, save_plot
+from antideepfake.evaluation.tables import format_text
 from antideepfake.files import atomic_path
-from antideepfake.inference import Detector, load_detector
-from antideepfake.protocol import read_protocol, resolve_path
-from antideepfake.scoring import Evaluation, Evaluator, ScoreRecord, ScoreWriter, read_record, read_scores
-from antideepfake.scoring.pictures import draw_robustness, save_figure
-from antideepfake.scoring.tables import format_text
+from antideepfake.inference.detector import Detector, load_detector
+from antideepfake.protocol.table import read_protocol, resolve_path
+from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
+from antideepfake.scoring.score_file import ScoreWriter, read_scores
 from antideepfake.seeds import derive_seed
 
 CHANCE = 0.45  # an error rate whose interval lies below it is better than chance
@@ -52,7 +55,7 @@ def disturb(table: pd.DataFrame, data_folder: str, name: str, strength: float, s
             continue
         if name != "clean":
             generator = np.random.default_rng(derive_seed(seed, name, strength, utterance))
-            waveform = DISTURBANCES[name].apply(waveform, strength, generator)
+            waveform = PERTURBATIONS[name].apply(waveform, strength, generator)
         yield waveform, SAMPLE_RATE
 
 
@@ -63,7 +66,7 @@ def score_condition(
     utterances = sha256_of(table["ID"])
     run = f"{detector.weights_digest()}, seed {args.seed}, utterances {utterances}"
     if path.exists():
-        record = read_record(path)
+        record = read_provenance(path)
         if record and record.weights == run:
             return
         raise InputError(f"{path}: of another model, seed or choice of utterances; name another --output")
@@ -77,7 +80,7 @@ def score_condition(
             else:
                 writer.write(place, row.ID, result.logits, row.Label, {"Attack": row.Attack})
     writer.merge(len(table))
-    ScoreRecord(run, __version__, date.today().isoformat(), detector.hparams.metadata).save(path)
+    ScoreProvenance(run, __version__, date.today().isoformat(), detector.hparams.metadata).save(path)
 
 
 def sha256_of(identifiers: pd.Series) -> str:
@@ -87,8 +90,8 @@ def sha256_of(identifiers: pd.Series) -> str:
 
 def describe(name: str, strength: float, evaluation: Evaluation) -> dict[str, object]:
     """Give the error rate of a condition, and its difference to the clean one."""
-    eer, low, high = evaluation.overall.figures["eer"]
-    row: dict[str, object] = {"disturbance": name, "strength": strength, "eer": eer, "low": low, "high": high}
+    eer, low, high = evaluation.overall.metrics["eer"]
+    row: dict[str, object] = {"perturbation": name, "strength": strength, "eer": eer, "low": low, "high": high}
     if difference := evaluation.differences.get("eer"):
         row |= {"difference": difference.difference, "p": difference.p_value}
     return row
@@ -98,18 +101,18 @@ def format_rows(rows: pd.DataFrame) -> str:
     """Lay out the conditions for a terminal."""
     lines = []
     for row in rows.itertuples():
-        unit = "" if row.disturbance == "clean" else f"{row.strength:g}  {DISTURBANCES[row.disturbance].unit}"
+        unit = "" if row.perturbation == "clean" else f"{row.strength:g}  {PERTURBATIONS[row.perturbation].unit}"
         apart = ["", ""] if np.isnan(row.difference) else [f"{100 * row.difference:+.2f}", f"{row.p:.3f}"]
         lines.append(
-            [row.disturbance, unit, f"{100 * row.eer:.2f}", f"{100 * row.low:.2f} - {100 * row.high:.2f}", *apart]
+            [row.perturbation, unit, f"{100 * row.eer:.2f}", f"{100 * row.low:.2f} - {100 * row.high:.2f}", *apart]
         )
-    heads = ["disturbance", "strength", "EER %", "95 % interval", "difference", "p"]
+    heads = ["perturbation", "strength", "EER %", "95 % interval", "difference", "p"]
     return format_text(pd.DataFrame(lines, columns=heads))
 
 
 def tell_of_silence(rows: pd.DataFrame) -> str:
     """Say whether the detector tells real from fake without speech; empty where that was not tried."""
-    alone = rows[rows["disturbance"] == "no speech"]
+    alone = rows[rows["perturbation"] == "no speech"]
     if alone.empty:
         return ""
     eer, high = 100 * alone["eer"].iloc[0], alone["high"].iloc[0]
@@ -131,16 +134,16 @@ def main() -> int:
     parser.add_argument("--output", required=True, type=Path, help="folder for scores, robustness.csv and .png")
     parser.add_argument("--split", default="", help="rows of the protocol to take, by Proportion (default: all)")
     parser.add_argument("--limit", type=int, default=0, help="utterances to draw, for a quick look (default: all)")
-    parser.add_argument("--conditions", default="", help=f"of {', '.join(DISTURBANCES)} (default: all)")
+    parser.add_argument("--conditions", default="", help=f"of {', '.join(PERTURBATIONS)} (default: all)")
     parser.add_argument("--seed", type=int, default=1234, help="of noise and draws (default: 1234)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... (default: cpu)")
     parser.add_argument("--batch_seconds", type=float, default=16.0, help="audio in a batch, s (default: 16; GPU: 100)")
     parser.add_argument("--trust_code", action="store_true", help="load a model folder that can run code")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     args = parser.parse_args()
-    names = args.conditions.split(",") if args.conditions else list(DISTURBANCES)
-    if unknown := [name for name in names if name not in DISTURBANCES]:
-        raise InputError(f"--conditions: '{unknown[0]}' is unknown; there are {', '.join(DISTURBANCES)}")
+    names = args.conditions.split(",") if args.conditions else list(PERTURBATIONS)
+    if unknown := [name for name in names if name not in PERTURBATIONS]:
+        raise InputError(f"--conditions: '{unknown[0]}' is unknown; there are {', '.join(PERTURBATIONS)}")
 
     table = read_protocol(args.protocol)
     table = choose(table[table["Proportion"] == args.split] if args.split else table, args.limit, args.seed)
@@ -148,7 +151,7 @@ def main() -> int:
         raise InputError(f"{args.protocol}: needs real and fake utterances; it has {len(table)} rows of this split")
     detector = load_detector(args.model, args.device, trust_code=args.trust_code)
     evaluator = Evaluator(seed=args.seed)
-    conditions = [("clean", 0.0), *((name, strength) for name in names for strength in DISTURBANCES[name].strengths)]
+    conditions = [("clean", 0.0), *((name, strength) for name in names for strength in PERTURBATIONS[name].strengths)]
     rows, clean, skipped = [], None, 0
     for name, strength in tqdm(conditions, desc="conditions", unit="condition", disable=args.quiet):
         path = args.output / "scores" / f"{re.sub('[^a-z0-9]', '_', name)}_{strength:g}.csv"
@@ -161,12 +164,12 @@ def main() -> int:
         else:
             evaluator.compare(clean, scores, evaluation)
         rows.append(describe(name, strength, evaluation))
-    results = pd.DataFrame(rows, columns=["disturbance", "strength", "eer", "low", "high", "difference", "p"])
+    results = pd.DataFrame(rows, columns=["perturbation", "strength", "eer", "low", "high", "difference", "p"])
     results[["difference", "p"]] = results[["difference", "p"]].astype(float)
     with atomic_path(args.output / "robustness.csv") as temporary:
         results.to_csv(temporary, index=False)
-    save_figure(
-        draw_robustness(results, {name: DISTURBANCES[name].unit for name in names}), args.output / "robustness.png"
+    save_plot(
+        plot_robustness(results, {name: PERTURBATIONS[name].unit for name in names}), args.output / "robustness.png"
     )
     print(format_rows(results))
     print(tell_of_silence(results))

@@ -23,13 +23,14 @@ from pathlib import Path
 import pandas as pd
 from torch import distributed
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.cli.program import paint, run_program
+from antideepfake.corpora.walk import find_audio
+from antideepfake.errors import InputError
 from antideepfake.files import lock_output
-from antideepfake.inference import load_detector
-from antideepfake.protocol import find_audio, read_protocol
-from antideepfake.scoring import score_protocol
+from antideepfake.inference.detector import load_detector
+from antideepfake.protocol.table import read_protocol
 from antideepfake.scoring.score_file import iterate_scores
-from antideepfake.terminal import paint
+from antideepfake.scoring.scorer import score_protocol
 
 COLORS = {"real": "green", "fake": "red", "unsure": "yellow"}
 LINES = 40  # of the table; the score file has all
@@ -87,8 +88,8 @@ def format_scores(scores: Iterable[tuple[str, float, bool]], threshold: float) -
     """Lay out names and scores for a terminal: decision, score, file."""
     lines = [f"{'decision':<10}{'score':>8}  file"]
     counts: Counter[str] = Counter()
-    for name, score, is_far in scores:
-        decision = "unsure" if is_far else "real" if score >= threshold else "fake"
+    for name, score, is_ood in scores:
+        decision = "unsure" if is_ood else "real" if score >= threshold else "fake"
         counts[decision] += 1
         if counts.total() <= LINES:
             word = paint(f"{decision:<10}", COLORS[decision], sys.stdout)

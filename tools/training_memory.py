@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from antideepfake.errors import run_program
-from antideepfake.training import build_front_end
+from antideepfake.cli.program import run_program
+from antideepfake.training.hparams import build_front_end
 from antideepfake.training.memory import WAYS, TrainingMemory, compute_memory, measure_memory
 
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Re-synthesise the real speech of a protocol with vocoders, and write the protocol of what comes of it, all fake.
+"""Re-synthesize the real speech of a protocol with vocoders, and write the protocol of what comes of it, all fake.
 
 So LibriTTS-Vocoded and VoxCeleb2-Vocoded are made. A vocoder is world (WORLD), griffin_lim, or a neural one:
 speechbrain:SOURCE (HiFi-GAN of SpeechBrain's), transformers:SOURCE (SpeechT5's), SOURCE being a folder or a hub id. A
@@ -20,11 +20,14 @@ import soundfile
 import torch
 from tqdm import tqdm
 
-from antideepfake.augment.vocoders import Vocoder, load_vocoder, resynthesise
-from antideepfake.dataio import read_audio
-from antideepfake.errors import InputError, run_program
+from antideepfake.audio.waveform import read_audio
+from antideepfake.augment.vocoders import Vocoder, load_vocoder, resynthesize
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.build import build_protocol
+from antideepfake.corpora.prepare import tell_report
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_path, lock_output
-from antideepfake.protocol import build_protocol, read_protocol, resolve_path, tell_report
+from antideepfake.protocol.table import read_protocol, resolve_path
 from antideepfake.seeds import derive_seed
 
 Job = tuple[str, str, Path, Path, int]  # vocoder, device, source, target, seed
@@ -39,7 +42,7 @@ def load_once(name: str, device: str) -> Vocoder:
 
 
 def vocode_file(job: Job) -> str:
-    """Re-synthesise a file; gives why it cannot be, or nothing."""
+    """Re-synthesize a file; gives why it cannot be, or nothing."""
     name, device, source, target, seed = job
     try:
         signal, sample_rate = read_audio(source)
@@ -48,7 +51,7 @@ def vocode_file(job: Job) -> str:
     mono = signal.mean(1) if signal.dim() == 2 else signal
     if not torch.isfinite(mono).all():
         return "holds samples that are not finite numbers"
-    waveform, rate = resynthesise(load_once(name, device), mono.double().numpy(), sample_rate, seed)
+    waveform, rate = resynthesize(load_once(name, device), mono.double().numpy(), sample_rate, seed)
     with atomic_path(target) as temporary:
         soundfile.write(temporary, waveform, rate, "PCM_16")
     return ""
@@ -143,7 +146,7 @@ def main() -> int:
     table = read_protocol(args.protocol)
     table = table[table["Label"] == "real"]
     if table.empty:
-        raise InputError(f"{args.protocol}: holds no real speech to re-synthesise")
+        raise InputError(f"{args.protocol}: holds no real speech to re-synthesize")
     names = name_vocoders(args.vocoder)
     planned = {v: list_rows(table, name, args.output_folder, args.data_folder) for v, name in names.items()}
     with lock_output(args.output_folder):

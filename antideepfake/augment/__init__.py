@@ -1,8 +1,11 @@
 """Augmentation of training speech, one utterance at a time."""
 
-from antideepfake.augment.chain import Chain
 from antideepfake.augment.codecs import Codec
+from antideepfake.augment.compose import Compose
 from antideepfake.augment.rawboost import RawBoost
 from antideepfake.augment.speechbrain_augment import Seeded
+from antideepfake.deprecated import moved_names
 
-__all__ = ["Chain", "Codec", "RawBoost", "Seeded"]
+__all__ = ["Codec", "Compose", "RawBoost", "Seeded"]
+
+__getattr__ = moved_names(__name__)

@@ -9,7 +9,7 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.fft
 import torch
 
-from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
 
 
@@ -40,7 +40,7 @@ class RawBoost:
     n_bands : int
         Notches of a filter.
     min_frequency, max_frequency : float
-        Of the centre of a notch, in Hz, from 0 to 8000.
+        Of the center of a notch, in Hz, from 0 to 8000.
     min_bandwidth, max_bandwidth : float
         Of a notch, in Hz.
     min_taps, max_taps : int

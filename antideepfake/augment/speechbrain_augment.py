@@ -10,7 +10,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.callchains import lengths_arg_exists
 
-from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
 
 
@@ -25,7 +25,7 @@ class Seeded:
     augment : torch.nn.Module
         Any from ``speechbrain.augment.time_domain`` for one channel: ``AddNoise``, ``AddReverb``, ``SpeedPerturb``,
         ``DropFreq``, ``DropChunk``, ``DoClip`` and others. With a csv file, each call draws any of the files,
-        whatever ``sorting`` says. In place of SpeechBrain's ``Augmenter`` take :class:`antideepfake.augment.Chain`.
+        whatever ``sorting`` says. In place of SpeechBrain's ``Augmenter`` take :class:`antideepfake.augment.Compose`.
 
     Raises
     ------

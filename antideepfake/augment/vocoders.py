@@ -222,7 +222,7 @@ def load_vocoder(name: str, device: str = "cpu") -> Vocoder:
         raise InputError(f"the vocoder '{name}' cannot be loaded: {' '.join(str(error).split())[:200]}") from None
 
 
-def resynthesise(vocoder: Vocoder, waveform: Waveform, sample_rate: int, seed: int) -> tuple[Waveform, int]:
+def resynthesize(vocoder: Vocoder, waveform: Waveform, sample_rate: int, seed: int) -> tuple[Waveform, int]:
     """Put a recording through a vocoder so that neither level nor length tells it from its source.
 
     Arguments
@@ -246,7 +246,7 @@ def resynthesise(vocoder: Vocoder, waveform: Waveform, sample_rate: int, seed: i
     Example
     -------
     >>> noise = 0.1 * np.random.default_rng(1).standard_normal(8001)
-    >>> again, rate = resynthesise(griffin_lim, noise, 8000, seed=1)
+    >>> again, rate = resynthesize(griffin_lim, noise, 8000, seed=1)
     >>> len(again), rate, round(float(np.std(again)), 3)
     (8001, 8000, 0.1)
     """

@@ -1,36 +1,19 @@
-"""Weights in and out."""
+"""Published weights: reading, key mapping, initialization."""
 
-from antideepfake.checkpoints.model_card import write_model_card
-from antideepfake.checkpoints.model_folder import (
-    FILES,
-    ModelFolderPretrainer,
-    build_modules,
-    is_unfinished,
-    load_label_encoder,
-    load_weights,
-    write_model_folder,
-)
-from antideepfake.checkpoints.names import Checkpoint, load_front_end, load_pretrained, read_checkpoint
-from antideepfake.checkpoints.reading import Weights, fetch_folder, read_weights
-from antideepfake.checkpoints.start import start_from
-from antideepfake.metadata import ModelMetadata
+from antideepfake.checkpoints.initialization import start_from
+from antideepfake.checkpoints.key_mapping import Checkpoint, load_front_end, load_pretrained, read_checkpoint
+from antideepfake.checkpoints.loading import Weights, fetch_folder, read_weights
+from antideepfake.deprecated import moved_names
 
 __all__ = [
-    "FILES",
     "Checkpoint",
-    "ModelFolderPretrainer",
-    "ModelMetadata",
     "Weights",
-    "build_modules",
     "fetch_folder",
-    "is_unfinished",
     "load_front_end",
-    "load_label_encoder",
     "load_pretrained",
-    "load_weights",
     "read_checkpoint",
     "read_weights",
     "start_from",
-    "write_model_card",
-    "write_model_folder",
 ]
+
+__getattr__ = moved_names(__name__)

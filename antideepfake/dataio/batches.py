@@ -84,7 +84,7 @@ class BatchPlan:
 class PlannedBatches(Sampler[list[tuple[int, int]]]):
     """The batches that one process takes: of each run of consecutive ones, every process takes one.
 
-    Batches are counted through all epochs: an optimiser step over several may begin in one and end in the next, so that
+    Batches are counted through all epochs: an optimizer step over several may begin in one and end in the next, so that
     none is dropped where their number does not divide. They hold pairs of epoch and position, by which a
     :class:`antideepfake.dataio.UtteranceDataset` knows which epoch it is.
 

@@ -12,9 +12,9 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.data_pipeline import DataPipeline
 from torch.utils.data import Dataset
 
-from antideepfake.dataio.audio import SilentError, read_waveform
+from antideepfake.audio.waveform import SilentError, read_waveform
 from antideepfake.errors import InputError
-from antideepfake.protocol import LABELS, resolve_path
+from antideepfake.protocol.table import LABELS, resolve_path
 from antideepfake.seeds import derive_seed
 
 Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
@@ -97,15 +97,15 @@ def make_dataset(
     Arguments
     ---------
     protocol : pandas.DataFrame
-        Utterances, as :func:`antideepfake.protocol.read_protocol` gives.
+        Utterances, as :func:`antideepfake.protocol.table.read_protocol` gives.
     data_folder : str or Path
         What ``$ROOT`` stands for.
     min_samples : int
-        As :func:`antideepfake.dataio.read_waveform`.
+        As :func:`antideepfake.audio.waveform.read_waveform`.
     crop : RandomCrop, optional
         For training. Without it the whole file is read.
     augmentation : callable, optional
-        For training, before the waveform is normalised: what :mod:`antideepfake.augment` has, or the like.
+        For training, before the waveform is normalized: what :mod:`antideepfake.augment` has, or the like.
     seed : int
         Of cropping and augmentation. Their draws depend on it, the epoch and the identifier of the utterance alone.
 

@@ -17,21 +17,17 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from yaml import YAMLError
 
-from antideepfake.calibration import Calibration
-from antideepfake.checkpoints import (
-    FILES,
-    build_modules,
-    fetch_folder,
-    load_label_encoder,
-    load_weights,
-)
-from antideepfake.dataio import SAMPLE_RATE, WaveformNormalizer, make_waveform, read_waveform
+from antideepfake.audio.audio_file import scale_integers
+from antideepfake.audio.waveform import SAMPLE_RATE, WaveformNormalizer, make_waveform, read_waveform
+from antideepfake.checkpoints.loading import fetch_folder
 from antideepfake.errors import InputError
 from antideepfake.inference.packing import can_pack, pack_linears
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
-from antideepfake.metadata import ModelMetadata
-from antideepfake.protocol.probe import scale_integers
-from antideepfake.typicality import TYPICALITY, Typicality, read_typicality
+from antideepfake.model_folder.calibration import Calibration
+from antideepfake.model_folder.folder import build_modules, load_label_encoder, load_weights
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.names import FILES, OLD_OOD_DETECTOR, OOD_DETECTOR
+from antideepfake.model_folder.out_of_distribution import OODDetector, read_ood_detector
 
 logger = get_logger(__name__)
 
@@ -55,9 +51,9 @@ class FileScore:
         Why the file could not be read; empty when it could.
     calibration : callable, optional
         Of the model folder: from scores to log-likelihood ratios.
-    is_far : bool
-        Whether it lies far from what the model folder holds to be usual (:mod:`antideepfake.typicality`): the decision
-        is then not to be relied on.
+    is_ood : bool
+        Whether the recording is out of distribution (:mod:`antideepfake.model_folder.out_of_distribution`): do not
+        rely on the decision then.
     embedding : numpy.ndarray
         What the classifier saw, shape [embedding_size], float32; empty where the file could not be read.
     """
@@ -67,7 +63,7 @@ class FileScore:
     threshold: float
     error: str = ""
     calibration: Calibration | None = field(default=None, repr=False, compare=False)
-    is_far: bool = False
+    is_ood: bool = False
     embedding: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False, compare=False)
 
     @property
@@ -153,7 +149,7 @@ class Detector(EncoderClassifier):
     ('item 0', True, True, (16,))
     """
 
-    typicality: Typicality | None = None
+    ood_detector: OODDetector | None = None
 
     def prepare(self, precision: str = "fp32") -> None:
         """Make ready for scoring much, once, after loading: set the precision and, on a CPU, pack the weights.
@@ -264,11 +260,11 @@ class Detector(EncoderClassifier):
         logits = self.mods["classifier"](embeddings).float().tolist()
         threshold, calibration = self.hparams.metadata.threshold, self.hparams.metadata.log_likelihood_ratio()
         vectors = embeddings.float().cpu().numpy()
-        far = self.typicality.is_far(vectors).tolist() if self.typicality else [False] * len(vectors)
-        for (index, _), (fake, real), is_far, vector in zip(batch, logits, far, vectors, strict=True):
+        far = self.ood_detector.is_ood(vectors).tolist() if self.ood_detector else [False] * len(vectors)
+        for (index, _), (fake, real), is_ood, vector in zip(batch, logits, far, vectors, strict=True):
             name = window[index][0]
             if isfinite(real - fake):
-                yield index, FileScore(name, (fake, real), threshold, "", calibration, is_far, vector)
+                yield index, FileScore(name, (fake, real), threshold, "", calibration, is_ood, vector)
             else:
                 error = f"{name}: the detector's output for it is not a finite number"
                 yield index, FileScore(name, (nan, nan), threshold, error)
@@ -311,7 +307,7 @@ def load_detector(
     InputError
         When the folder is not a model folder or is damaged, or the device is not there.
     """
-    folder = fetch_folder(source, ("config.json", "hyperparams.yaml", TYPICALITY, *FILES.values()))
+    folder = fetch_folder(source, ("config.json", "hyperparams.yaml", OOD_DETECTOR, OLD_OOD_DETECTOR, *FILES.values()))
     plain = (folder / "config.json").is_file()
     for name in ("config.json" if plain else "hyperparams.yaml", *FILES.values()):
         if not (folder / name).is_file():
@@ -331,10 +327,11 @@ def load_detector(
         raise InputError(
             f"{source}: holds no config.json, and its hyperparams.yaml can run code; trust_code says that you trust it"
         )
-    detector.typicality = read_typicality(folder / TYPICALITY)
+    reference = next((folder / name for name in (OOD_DETECTOR, OLD_OOD_DETECTOR) if (folder / name).exists()), None)
+    detector.ood_detector = read_ood_detector(reference) if reference else None
     sizes = {value.shape[-1] for value in detector.mods["classifier"].state_dict().values() if value.dim()}
-    if detector.typicality and len(detector.typicality.mean) not in sizes:
-        raise InputError(f"{folder / TYPICALITY}: of embeddings of another model; fit it again or delete it")
+    if detector.ood_detector and len(detector.ood_detector.mean) not in sizes:
+        raise InputError(f"{reference}: of embeddings of another model; fit it again or delete it")
     detector.prepare(precision)
     return detector
 

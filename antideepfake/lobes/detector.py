@@ -39,7 +39,7 @@ class UtteranceEncoder(torch.nn.Module):
         Arguments
         ---------
         waveforms : torch.Tensor
-            Normalised waveforms at 16 kHz, padded at the end; shape [batch, time].
+            Normalized waveforms at 16 kHz, padded at the end; shape [batch, time].
         relative_lengths : torch.Tensor
             Relative to the longest; shape [batch].
 
@@ -54,7 +54,7 @@ class UtteranceEncoder(torch.nn.Module):
 
 
 class PassThrough(torch.nn.Module):
-    """Give back the first argument: where ``EncoderClassifier`` normalises features, a detector has nothing to do."""
+    """Give back the first argument: where ``EncoderClassifier`` normalizes features, a detector has nothing to do."""
 
     def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Return ``waveforms`` as they are."""

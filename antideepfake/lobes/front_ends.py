@@ -8,7 +8,7 @@ samples that it takes.
 import torch
 import torchaudio
 
-from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 

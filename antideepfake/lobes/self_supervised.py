@@ -1,7 +1,7 @@
 """Self-supervised speech encoders as front ends: those of ``transformers``, made indifferent to padding.
 
 An encoder gives the same frames for an utterance alone and in any batch. Every utterance goes through the convolutions
-alone, since the group normalisation of wav2vec 2.0 Base and HuBERT Base takes its statistics over all of time; from
+alone, since the group normalization of wav2vec 2.0 Base and HuBERT Base takes its statistics over all of time; from
 there on, padding is kept out of the positional convolution and the attention by masks.
 
 The classes build random weights from the settings of an architecture. :func:`antideepfake.checkpoints.load_pretrained`
@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
 from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
-from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.lobes.masks import length_mask, whole_lengths
 from antideepfake.lobes.settings import check_settings
@@ -73,7 +73,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     ---------
     all_layers : bool
         Give all hidden states, [batch, layers + 1, frames, size], instead of the last, [batch, frames, size]. State 0
-        is what enters the first layer, the last one is the encoder's output, after its final normalisation if it has
+        is what enters the first layer, the last one is the encoder's output, after its final normalization if it has
         one.
     **settings
         Of the architecture, as ``transformers`` names them; what is not given is at its default there. Dropout of
@@ -81,7 +81,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         pre-training, is off.
     pretrained : str, optional
         Where trained weights of this architecture are published. Nothing is loaded: a YAML hands it on to
-        :func:`antideepfake.checkpoints.start_from`.
+        :func:`antideepfake.checkpoints.initialization.start_from`.
 
     Raises
     ------
@@ -142,7 +142,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         Arguments
         ---------
         waveforms : torch.Tensor
-            Normalised waveforms at 16 kHz, padded at the end; shape [batch, time].
+            Normalized waveforms at 16 kHz, padded at the end; shape [batch, time].
         relative_lengths : torch.Tensor
             Relative to the padded length; shape [batch].
 
@@ -209,7 +209,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
 class TimeConvolution(torch.nn.Module):
     """A convolution over time on [time, channels], as one product with windows that overlap in memory.
 
-    In this layout the normalisation over channels that follows needs no transposition.
+    In this layout the normalization over channels that follows needs no transposition.
 
     Arguments
     ---------
@@ -248,7 +248,7 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         if getattr(self.model.config, "conv_pos_batch_norm", False):
-            raise InputError("conv_pos_batch_norm is not supported: batch normalisation would let padding in")
+            raise InputError("conv_pos_batch_norm is not supported: batch normalization would let padding in")
         self.receptive_field, self.hop = 1, 1
         for layer in self.model.feature_extractor.conv_layers:
             self.receptive_field += (layer.conv.kernel_size[0] - 1) * self.hop
@@ -298,14 +298,14 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
 def _fold_group_norm(
     weight: torch.Tensor, norm: torch.nn.GroupNorm, windows: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make a linear map and the normalisation over time of what it gives into one linear map.
+    """Make a linear map and the normalization over time of what it gives into one linear map.
 
     Mean and variance of a linear map of windows follow from the mean and covariance of the windows, which are small.
 
     Arguments
     ---------
     weight : torch.Tensor
-        Shape [channels, size]. A bias would be normalised away.
+        Shape [channels, size]. A bias would be normalized away.
     norm : torch.nn.GroupNorm
         With one group a channel.
     windows : torch.Tensor
@@ -319,8 +319,8 @@ def _fold_group_norm(
     # Where a filter sees next to nothing, its variance is a small difference of large numbers; MPS has no float64.
     windows = windows.to(torch.float32 if windows.device.type == "mps" else torch.float64)
     mean = windows.mean(0)
-    centred = windows - mean
-    covariance = centred.T @ centred / len(windows)
+    centered = windows - mean
+    covariance = centered.T @ centered / len(windows)
     exact = weight.to(windows.dtype)
     variance = ((exact @ covariance) * exact).sum(1)
     folded = exact * (norm.weight * torch.rsqrt(variance + norm.eps)).unsqueeze(1)
@@ -444,7 +444,7 @@ class Wav2Vec2BERT(SelfSupervisedFrontEnd):
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn one waveform ([time]) into pairs of log mel energies ([frames, 160]).
 
-        Each of the 80 energies is normalised over time, so the waveform's own level makes no difference.
+        Each of the 80 energies is normalized over time, so the waveform's own level makes no difference.
         """
         energies = torchaudio.compliance.kaldi.fbank(
             waveform.float().unsqueeze(0) * 2**15, num_mel_bins=80, sample_frequency=SAMPLE_RATE, dither=0.0

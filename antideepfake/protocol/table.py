@@ -34,7 +34,7 @@ LABELS = ("fake", "real")  # the index of a label is its class: 0 = fake, 1 = re
 SPLITS = ("train", "valid", "test")
 NUMBERS = {"Duration": "float64", "SampleRate": "int64", "AudioChannel": "int64", "AudioBitSample": "int64"}
 WEIGHT = "Weight"  # a column that may follow: how often training draws an utterance, on average once
-PART = 500_000  # rows of a large protocol that are held at a time
+CHUNK_ROWS = 500_000  # rows of a large protocol that are held at a time
 
 
 def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
@@ -100,10 +100,10 @@ def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
     """
     if Path(path).suffix == SUFFIX:
         table = _read_arrow(path)
-        yield from (table.iloc[start : start + PART] for start in range(0, len(table), PART))
+        yield from (table.iloc[start : start + CHUNK_ROWS] for start in range(0, len(table), CHUNK_ROWS))
         return
     number = 0
-    for number, lines in enumerate(_iterate_lines(path, PART), 1):
+    for number, lines in enumerate(_iterate_lines(path, CHUNK_ROWS), 1):
         if number == 1 or len(lines):  # later parts may be nothing but blank lines
             _check(lines, path, unique=False)
             yield _as_numbers(lines.reset_index(drop=True))
@@ -282,7 +282,7 @@ def _check_columns(table: pd.DataFrame, name: str | os.PathLike) -> None:
         raise InputError(f"{name}: holds no utterance; add rows below the header")
 
 
-def divide_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def split_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Divide a protocol by its Proportion.
 
     Arguments
@@ -305,7 +305,7 @@ def divide_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.Da
     Example
     -------
     >>> rows = [(split, label) for split in SPLITS for label in LABELS]
-    >>> train, valid, test = divide_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
+    >>> train, valid, test = split_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
     >>> len(train), set(test["Proportion"])
     (2, {'test'})
     """
@@ -335,10 +335,10 @@ def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
         As :func:`check_protocol`.
     """
     check_protocol(table, path)
-    write_parts([_as_numbers(table) if Path(path).suffix == SUFFIX else table], path)
+    write_chunks([_as_numbers(table) if Path(path).suffix == SUFFIX else table], path)
 
 
-def write_parts(parts: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
+def write_chunks(parts: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
     """Write a checked protocol that comes in parts; the file appears whole or not at all.
 
     Arguments

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
-from antideepfake.scoring.parts import Parts
+from antideepfake.scoring.shards import Shards
 
 SUFFIX = ".parquet"
 CHUNK = 4096  # rows held at a time
@@ -37,7 +37,7 @@ class EmbeddingWriter:
     path : str or Path
         The file, ``.parquet``.
     run : str
-        What tells this run from others, as for :class:`antideepfake.scoring.parts.Parts`.
+        What tells this run from others, as for :class:`antideepfake.scoring.shards.Shards`.
     rank : int
         Which of the processes this is.
 
@@ -57,7 +57,7 @@ class EmbeddingWriter:
         self.path = Path(path)
         if self.path.suffix != SUFFIX:
             raise InputError(f"{path}: embeddings go to a file whose name ends in {SUFFIX}")
-        self._parts = Parts(path, run, rank)
+        self._parts = Shards(path, run, rank)
 
     def __enter__(self) -> "EmbeddingWriter":
         self._parts.__enter__()

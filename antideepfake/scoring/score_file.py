@@ -24,11 +24,12 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import LABELS, read_lines
-from antideepfake.scoring.metrics import AsvScores
-from antideepfake.scoring.parts import Parts
+from antideepfake.metrics.costs import AsvScores
+from antideepfake.protocol.table import LABELS, read_lines
+from antideepfake.scoring.shards import Shards
 
-FAR = "Far"  # column: whether a recording is far from what the model knows, where the model folder can tell
+OOD = "OOD"  # column: whether a recording is out of distribution, where the model folder can tell
+OLD_OOD = "Far"  # its name in version 0.1
 
 
 class SkippedFile(NamedTuple):
@@ -41,7 +42,7 @@ class SkippedFile(NamedTuple):
 class ScoreWriter:
     """Write a score file line by line, by one process or several, so that a run that dies goes on where it stopped.
 
-    Lines go to parts (:class:`antideepfake.scoring.parts.Parts`), of which :meth:`merge` makes the score file. Opened
+    Lines go to parts (:class:`antideepfake.scoring.shards.Shards`), of which :meth:`merge` makes the score file. Opened
     again for the same run, the writer keeps what is there.
 
     Arguments
@@ -73,8 +74,8 @@ class ScoreWriter:
         if repeated := [name for place, name in enumerate(self.columns) if name in self.columns[:place]]:
             raise InputError(f"the protocol has a column {repeated[0]}, which a score file writes itself; rename it")
         digest = hashlib.blake2b(run + "\0".join(metadata).encode(), digest_size=4).hexdigest()
-        self._scored = Parts(self.path, digest, rank)
-        self._skipped = Parts(f"{os.fspath(path)}.skipped.csv", digest, rank)
+        self._scored = Shards(self.path, digest, rank)
+        self._skipped = Shards(f"{os.fspath(path)}.skipped.csv", digest, rank)
 
     def done(self, count: int) -> NDArray[np.bool_]:
         """Which utterances have a score already; those that were skipped have none.
@@ -210,7 +211,7 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     >>> read_scores(path).values.tolist()
     [['a', 3.5, 'real']]
     """
-    table = read_lines(path)
+    table = read_lines(path).rename(columns={OLD_OOD: OOD})
     missing = [column for column in ("ID", "Score", "Label") if column not in table.columns]
     if missing:
         raise InputError(f"{path}, line 1: no column {', '.join(missing)}; a score file begins with ID,Score,Label")
@@ -302,8 +303,7 @@ def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float, bool]]
     Yields
     ------
     tuple of str, float and bool
-        ID; the difference real - fake of the logits; whether the recording is far from what the model knows (column
-        Far).
+        ID; the difference real - fake of the logits; whether the recording is out of distribution (column OOD).
 
     Example
     -------
@@ -317,4 +317,4 @@ def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float, bool]]
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             fake, real = json.loads(row["Score"])
-            yield row["ID"], real - fake, row.get(FAR) == "yes"
+            yield row["ID"], real - fake, row.get(OOD, row.get(OLD_OOD)) == "yes"

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from antideepfake import __version__
+from antideepfake.distributed import wait_for_all
 from antideepfake.files import sha256
-from antideepfake.processes import wait_for_all
-from antideepfake.protocol import LABELS, resolve_path
+from antideepfake.protocol.table import LABELS, resolve_path
 from antideepfake.scoring.embeddings import EmbeddingWriter
-from antideepfake.scoring.record import ScoreRecord
-from antideepfake.scoring.score_file import FAR, ScoreWriter, SkippedFile
+from antideepfake.scoring.provenance import ScoreProvenance
+from antideepfake.scoring.score_file import OOD, ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
-    from antideepfake.inference import Detector
+    from antideepfake.inference.detector import Detector
 
 # Files handed to the detector at once: it and every process that reads for it hold the list of them.
 CHUNK = 20_000
@@ -72,8 +72,8 @@ def score_protocol(
         The files that could not be read; for other ranks than 0, none.
     """
     metadata = [column for column in protocol.columns if column not in ("ID", "Label")]
-    if detector.typicality:
-        metadata.append(FAR)
+    if detector.ood_detector:
+        metadata.append(OOD)
     run = _describe_run(detector, protocol)
     # scores of a run without embeddings do not count for one with them
     writer = ScoreWriter(output, metadata, run if embeddings is None else run + b"embeddings", rank)
@@ -104,7 +104,7 @@ def score_protocol(
                 if result.error:
                     writer.skip(place, result.path, result.error)
                 else:
-                    row[FAR] = "yes" if result.is_far else "no"
+                    row[OOD] = "yes" if result.is_ood else "no"
                     if keeper:
                         keeper.write(place, row["ID"], result.embedding)
                     writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
@@ -119,7 +119,7 @@ def score_protocol(
         keeper.merge(int(writer.done(len(protocol)).sum()))
     today = date.today().isoformat()
     digests = [sha256([path]) for path in protocols]
-    ScoreRecord(detector.weights_digest(), __version__, today, detector.hparams.metadata, digests).save(output)
+    ScoreProvenance(detector.weights_digest(), __version__, today, detector.hparams.metadata, digests).save(output)
     skipped = writer.merge(len(protocol))
     if keeper:
         keeper.remove()

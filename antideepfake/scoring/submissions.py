@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from antideepfake.corpora.walk import AUDIO_SUFFIXES
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
-from antideepfake.protocol import text_encoding
-from antideepfake.protocol.walk import AUDIO_SUFFIXES
+from antideepfake.protocol.table import text_encoding
 
 ASVSPOOF5_HEADER = ["filename", "cm-score"]
 FORMS = ("asvspoof5", "speech_df_arena", "anti_spoofing_arena")  # that are written

@@ -216,7 +216,7 @@ def parameter_groups(
     Returns
     -------
     list of dict
-        For any optimiser of torch: ``params``, ``lr`` and ``lr_scale``, with which a schedule must multiply its rate.
+        For any optimizer of torch: ``params``, ``lr`` and ``lr_scale``, with which a schedule must multiply its rate.
 
     Raises
     ------

@@ -22,13 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from antideepfake.dataio import SAMPLE_RATE, PlannedBatches
+from antideepfake.audio.waveform import SAMPLE_RATE
+from antideepfake.dataio.batches import PlannedBatches
+from antideepfake.distributed import average, gather, rank_and_size
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
-from antideepfake.lobes import compute_logits
-from antideepfake.processes import average, gather, rank_and_size
-from antideepfake.scoring import equal_error_rate, error_rates, sort_trials
-from antideepfake.scoring.metrics import decision_rates
+from antideepfake.lobes.detector import compute_logits
+from antideepfake.metrics.rates import decision_rates, equal_error_rate, error_rates, sort_trials
 from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
 
@@ -39,7 +39,7 @@ logger = get_logger(__name__)
 class DetectorBrain(Brain):
     """Train a detector on batches of ``waveform`` and ``target``; keep the last checkpoint, and that of the best EER.
 
-    ``fit`` goes in rounds of ``valid_interval`` optimiser steps, each ending with a validation. All that comes next
+    ``fit`` goes in rounds of ``valid_interval`` optimizer steps, each ending with a validation. All that comes next
     follows from how many batches were taken: which are next (:class:`antideepfake.dataio.BatchPlan`), and what is drawn
     for dropout, since the generator is seeded anew for every batch. So a run that was stopped goes on exactly as it
     would have, and N processes do what one does that accumulates gradients over N batches.
@@ -80,7 +80,7 @@ class DetectorBrain(Brain):
     """Of the best checkpoint, once it is loaded, as are the next two."""
     threshold: float
     threshold_errors: dict[str, float]
-    """Errors at the threshold on the validation set, as :class:`antideepfake.metadata.ModelMetadata` has them."""
+    """Errors at the threshold on the validation set, as :class:`antideepfake.model_folder.ModelMetadata` has them."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -110,7 +110,7 @@ class DetectorBrain(Brain):
 
     @property
     def step_batches(self) -> int:
-        """Batches in an optimiser step, those of all processes together."""
+        """Batches in an optimizer step, those of all processes together."""
         return self.grad_accumulation_factor * rank_and_size()[1]
 
     def rounds(self) -> Iterator[int]:
@@ -130,7 +130,7 @@ class DetectorBrain(Brain):
     # Starting ---------------------------------------------------------------------------------------------------------
 
     def _wrap_distributed(self) -> None:
-        # The parent's also makes batch normalisation common to all processes, for which torch has no CPU version.
+        # The parent's also makes batch normalization common to all processes, for which torch has no CPU version.
         if self.distributed_launch:
             devices = None if self.device_type == "cpu" else [self.device]
             for name, module in self.modules.items():
@@ -142,7 +142,7 @@ class DetectorBrain(Brain):
                     )
 
     def init_optimizers(self) -> None:
-        """Make the optimiser; lower layers of the front end learn more slowly where ``layer_decay`` is below 1."""
+        """Make the optimizer; lower layers of the front end learn more slowly where ``layer_decay`` is below 1."""
         groups = parameter_groups(self.hparams.modules, self.hparams.lr, self.hparams.layer_decay)
         if not groups:
             raise InputError("nothing is left to train: every parameter is frozen")
@@ -226,7 +226,7 @@ class DetectorBrain(Brain):
         """Do nothing: ``optimizers_step`` looks at the losses of all processes, so that all leave out the same step."""
 
     def optimizers_step(self) -> None:
-        """Take an optimiser step, unless a loss or a gradient is not finite."""
+        """Take an optimizer step, unless a loss or a gradient is not finite."""
         events = torch.tensor([len(self._newly_skipped), self._stop_requested], device=self.device)
         loss, seconds, skipped, stop = average(torch.cat([torch.stack(self._losses).mean(0), events])).tolist()
         self.seconds += seconds * self.step_batches
@@ -295,7 +295,7 @@ class DetectorBrain(Brain):
                 self._writer.add_scalar(f"training/{name}", value, self.optimizer_step)
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time: float, steps_since_ckpt: int) -> bool:
-        # never between two batches of one optimiser step: the gradients are not in the checkpoint
+        # never between two batches of one optimizer step: the gradients are not in the checkpoint
         is_whole = self.step % self.grad_accumulation_factor == 0
         if is_whole and self._stopping:
             return True

@@ -27,25 +27,23 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from antideepfake import __version__
-from antideepfake.checkpoints import ModelMetadata, write_model_folder
-from antideepfake.dataio import BatchPlan, PlannedBatches, SkippingDataset, make_dataset
+from antideepfake.dataio.batches import BatchPlan, PlannedBatches
+from antideepfake.dataio.datasets import SkippingDataset, make_dataset
+from antideepfake.distributed import rank_and_size, wait_for_all
 from antideepfake.errors import InputError
+from antideepfake.evaluation.evaluator import Evaluator, System, group_by_seen_attacks
+from antideepfake.evaluation.report import write_report
+from antideepfake.evaluation.tables import format_evaluations
 from antideepfake.files import atomic_open, sha256
-from antideepfake.inference import load_detector
+from antideepfake.inference.detector import load_detector
 from antideepfake.inference.packing import can_pack
-from antideepfake.licenses import combine_licenses, find_license
-from antideepfake.processes import rank_and_size, wait_for_all
-from antideepfake.protocol import LABELS, WEIGHT
-from antideepfake.scoring import (
-    Evaluator,
-    System,
-    format_evaluations,
-    read_record,
-    read_scores,
-    score_protocol,
-    split_generators,
-)
-from antideepfake.scoring.report import write_report
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.license import combine_licenses, find_license
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.protocol.table import LABELS, WEIGHT
+from antideepfake.scoring.provenance import read_provenance
+from antideepfake.scoring.score_file import read_scores
+from antideepfake.scoring.scorer import score_protocol
 from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.hparams import HyperParameters, load_hparams
@@ -278,7 +276,7 @@ def export_model(
     brain : DetectorBrain
         As :func:`fit_detector` gives.
     hparams : HyperParameters
-        ``model_folder``, ``modules``, ``corpora``, ``start_corpora``, ``licence`` (of the corpora), ``seed`` and, where
+        ``model_folder``, ``modules``, ``corpora``, ``start_corpora``, ``license`` (of the corpora), ``seed`` and, where
         training started from a model, ``start_from``.
     train_set, valid_set : pandas.DataFrame
         Protocols. The folder remembers the spoofing systems of the first, and whether the second, on which the
@@ -287,7 +285,7 @@ def export_model(
     if if_main_process():
         generators = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
         made_by = [Path(hparams.file).name, f"antideepfake {__version__}", f"seed {hparams['seed']}"]
-        works = {", ".join(hparams["corpora"]): hparams["licence"] or ""}
+        works = {", ".join(hparams["corpora"]): hparams["license"] or ""}
         if start := hparams.get("start_from"):
             works[Path(start).name] = find_license(start)
             made_by.append(f"started from {start}")
@@ -297,9 +295,9 @@ def export_model(
             + _describe_validation(train_set, valid_set),
             threshold_errors=brain.threshold_errors,
             training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],
-            training_generators=sorted(set(generators) - {"-"}),
+            training_attacks=sorted(set(generators) - {"-"}),
             provenance=", ".join(made_by),
-            licence=combine_licenses(works),
+            license=combine_licenses(works),
             training_protocols=_describe_protocols(hparams, train_set, valid_set),
         )
         merge_lora(hparams["modules"]["embedding_model"])
@@ -375,14 +373,14 @@ def evaluate_model(
     path = folder / "scores.csv"
     scores = read_scores(path)
     by = ["Generators", "Attack"] if (scores["Attack"] != "-").any() else []
-    scores["Generators"] = split_generators(scores, metadata.training_generators)
+    scores["Generators"] = group_by_seen_attacks(scores, metadata.training_attacks)
     calibration = metadata.log_likelihood_ratio()
     evaluator = Evaluator(
         metadata.threshold, metadata.threshold_source, calibration, threshold_errors=metadata.threshold_errors
     )
     evaluation = evaluator.evaluate(scores, "test set", by)
     print(format_evaluations([evaluation]))
-    system = System(scores, evaluation, calibration, str(path), sha256([path]), read_record(path))
+    system = System(scores, evaluation, calibration, str(path), sha256([path]), read_provenance(path))
     write_report(folder / "report", [system], title or "Test set")
     if skipped:
         print(f"{len(skipped)} files of the test set skipped; see {folder}/scores.csv.skipped.csv", file=sys.stderr)

@@ -19,9 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from antideepfake.dataio import SAMPLE_RATE
+from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
-from antideepfake.lobes import MeanPooling
+from antideepfake.lobes.back_ends import MeanPooling
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.training.adaptation import add_lora, checkpoint_gradients, freeze_layers, require_layers
 from antideepfake.training.hparams import build_front_end
@@ -171,7 +171,7 @@ def _training_step(
     front_end.model.config.layerdrop = 0.0  # with no layer skipped a step takes the most
     weights = [weight for weight in [*front_end.parameters(), *classifier.parameters()] if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, foreach=True)
-    for weight in weights:  # the optimiser has its moments from the first step on
+    for weight in weights:  # the optimizer has its moments from the first step on
         weight.grad = torch.zeros_like(weight)
     optimizer.step()
     optimizer.zero_grad()

@@ -1,9 +1,9 @@
-"""The loss of fine-tuning by reinforcement: group relative policy optimisation (GRPO) with a detector as the policy.
+"""The loss of fine-tuning by reinforcement: group relative policy optimization (GRPO) with a detector as the policy.
 
 A detector is taken as a policy that names the label of an utterance, fake or real, by chance, with the probabilities
 that its logits give. It is rewarded when it names the right one: Wang, Ge, Yamagishi, Does fine-tuning by reinforcement
 learning improve generalization in binary speech deepfake detection? (arXiv 2603.02914, 2026). Group relative policy
-optimisation is of Shao et al., DeepSeekMath (arXiv 2402.03300, 2024), the clipping of Schulman et al., Proximal policy
+optimization is of Shao et al., DeepSeekMath (arXiv 2402.03300, 2024), the clipping of Schulman et al., Proximal policy
 optimization algorithms (arXiv 1707.06347, 2017).
 """
 
@@ -52,7 +52,7 @@ def policy_loss(
     Returns
     -------
     torch.Tensor
-        A number to minimise, at least in float32. Only its gradient has a meaning: the rewards are centred, so that its
+        A number to minimize, at least in float32. Only its gradient is meaningful: the rewards are centered, so its
         value stays near 0 while the detector improves.
 
     Example

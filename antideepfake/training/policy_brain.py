@@ -7,13 +7,13 @@ import torch
 from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 
-from antideepfake.lobes import compute_logits
+from antideepfake.lobes.detector import compute_logits
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.policy import policy_loss
 
 
 class PolicyBrain(DetectorBrain):
-    """Fine-tune a trained detector with group relative policy optimisation (:mod:`antideepfake.training.policy`).
+    """Fine-tune a trained detector with group relative policy optimization (:mod:`antideepfake.training.policy`).
 
     The modules must have the weights of the trained detector when the Brain is made: a copy stays as the reference.
     The hyper-parameter ``loss`` is that of validation.

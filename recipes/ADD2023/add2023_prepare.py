@@ -5,7 +5,7 @@ Yi, Tao, Fu et al.: ADD 2023: the Second Audio Deepfake Detection Challenge. IJC
 Detection and Analysis.
 
 source      http://addchallenge.cn/downloadADD2023
-licence     as its page says
+license     as its page says
 languages   not told
 hours       not told
 
@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {"test": {"all": 118477}}
 

@@ -4,7 +4,7 @@
 Shi, Bu, Xu, Zhang, Li: AISHELL-3: A Multi-Speaker Mandarin TTS Corpus. Interspeech 2021.
 
 source      https://www.openslr.org/93
-licence     Apache 2.0
+license     Apache 2.0
 languages   Mandarin
 hours       85.6 real
 
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {"train": {"real": 63262}, "test": {"real": 24773}}
 LAYOUT = "{split:train|test}/wav/{speaker}/{name}.wav"

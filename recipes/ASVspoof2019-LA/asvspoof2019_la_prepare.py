@@ -5,7 +5,7 @@ Wang, Yamagishi, Todisco et al.: ASVspoof 2019: A large-scale public database of
 speech. Computer Speech & Language 64, 2020.
 
 source      https://datashare.ed.ac.uk/handle/10283/3336, file LA.zip
-licence     ODC-By 1.0
+license     ODC-By 1.0
 languages   English
 hours       11.9 real, 97.8 fake
 
@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {
     "train": {"real": 2580, "fake": 22800},

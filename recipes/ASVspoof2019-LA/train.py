@@ -12,10 +12,9 @@ from pathlib import Path
 from asvspoof2019_la_prepare import prepare_asvspoof2019_la
 from speechbrain.utils.distributed import run_on_main
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import divide_protocol, read_protocol
-from antideepfake.training import (
-    HyperParameters,
+from antideepfake.cli.program import run_program
+from antideepfake.protocol.table import read_protocol, split_protocol
+from antideepfake.training.experiment import (
     begin_experiment,
     evaluate_model,
     export_model,
@@ -23,6 +22,7 @@ from antideepfake.training import (
     fit_detector,
     is_finished,
 )
+from antideepfake.training.hparams import HyperParameters
 
 
 def prepare(hparams: HyperParameters) -> None:
@@ -37,7 +37,7 @@ def main() -> int:
     if is_finished(hparams):
         return 0
     run_on_main(prepare, args=[hparams])
-    train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
+    train_set, valid_set, test_set = split_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)

@@ -5,7 +5,7 @@ Liu, Wang, Sahidullah et al.: ASVspoof 2021: Towards Spoofed and Deepfake Speech
 Transactions on Audio, Speech and Language Processing 31, 2023.
 
 source      https://zenodo.org/records/4837263; keys: https://www.asvspoof.org/asvspoof2021/LA-keys-full.tar.gz
-licence     ODC-By 1.0
+license     ODC-By 1.0
 languages   English
 hours       16.4 real, 116.1 fake
 
@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import first_file, prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import first_file, read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {"test": {"real": 18452, "fake": 163114}}
 LISTS = ("keys/LA/CM/trial_metadata.txt", "keys/CM/trial_metadata.txt", "ASVspoof2021-LA.txt")

@@ -5,7 +5,7 @@ Wang, Delgado, Tak et al.: ASVspoof 5: Design, collection and validation of reso
 adversarial attack detection using crowdsourced speech. Computer Speech & Language, 2026. arXiv 2502.08857.
 
 source      https://zenodo.org/records/14498691
-licence     ODC-By 1.0
+license     ODC-By 1.0
 languages   English
 hours       413.5 real, 1808.5 fake
 
@@ -22,8 +22,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {
     "train": {"real": 18797, "fake": 163560},

@@ -12,16 +12,16 @@ from pathlib import Path
 from asvspoof5_prepare import prepare_asvspoof5
 from speechbrain.utils.distributed import run_on_main
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import divide_protocol, read_protocol
-from antideepfake.training import (
-    HyperParameters,
+from antideepfake.cli.program import run_program
+from antideepfake.protocol.table import read_protocol, split_protocol
+from antideepfake.training.experiment import (
     begin_experiment,
     export_model,
     finish_experiment,
     fit_detector,
     is_finished,
 )
+from antideepfake.training.hparams import HyperParameters
 
 
 def prepare(hparams: HyperParameters) -> None:
@@ -36,7 +36,7 @@ def main() -> int:
     if is_finished(hparams):
         return 0
     run_on_main(prepare, args=[hparams])
-    train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
+    train_set, valid_set, test_set = split_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)

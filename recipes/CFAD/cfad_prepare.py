@@ -5,7 +5,7 @@ Ma, Yi, Wang, Yan, Tao, Wang, Wang, Fu: CFAD: A Chinese dataset for fake audio d
 164, 2024.
 
 source      https://zenodo.org/records/8122764
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   Mandarin
 hours       171.3 real, 224.6 fake
 
@@ -22,8 +22,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, translate, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "CFAD/{version}/{subset:(train|dev|test)[^/]*}/{label:fake|real}{condition:[^/]*}/{method}/{name}.wav"
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}

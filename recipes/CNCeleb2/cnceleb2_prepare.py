@@ -5,7 +5,7 @@ Li, Liu, Kang, Fan, Cui, Cai, Vipperla, Zheng, Wang: CN-Celeb: Multi-genre speak
 137, 2022.
 
 source      https://www.openslr.org/82, files cn-celeb2_v2
-licence     CC BY-SA 4.0
+license     CC BY-SA 4.0
 languages   Mandarin
 hours       1084.3 real
 
@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "CN-Celeb2_flac/data/{speaker}/{name}.flac"
 

@@ -4,7 +4,7 @@
 Li, Li, Zheng, Yan, Ji, Xu: SafeEar: Content Privacy-Preserving Audio Deepfake Detection. ACM CCS 2024.
 
 source      https://safeearweb.github.io/Project
-licence     as its page says
+license     as its page says
 languages   English, French, German, Italian, Mandarin
 hours       315.1 real, 1561.2 fake
 
@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "CVoiceFake_Large/{language}/{method}/{name}.mp3"
 

@@ -5,7 +5,7 @@ Wu, Tseng, Lee: CodecFake: Enhancing Anti-Spoofing Models Against Deepfake Audio
 Systems. Interspeech 2024.
 
 source      https://codecfake.github.io
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   English
 hours       660.9 fake
 
@@ -26,9 +26,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.build import BuildReport
+from antideepfake.corpora.lists import translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
-from antideepfake.protocol import BuildReport, prepare_corpus, prepare_parser, tell_report, translate, walk_layout
 
 LAYOUT = "processed/{codec:[^/+]+}+{name}.{suffix:wav|flac}"
 COLUMNS = ["audio", "label", "speaker_id", "codec_name"]
@@ -109,7 +113,7 @@ def prepare_codecfake_wu(data_folder: str | os.PathLike, output: str | os.PathLi
     Arguments
     ---------
     data_folder, output, **options
-        As of :func:`antideepfake.protocol.prepare_corpus`.
+        As of :func:`antideepfake.corpora.prepare.prepare_corpus`.
 
     Returns
     -------

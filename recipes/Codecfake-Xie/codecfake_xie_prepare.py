@@ -5,7 +5,7 @@ Xie, Lu, Fu et al.: The Codecfake Dataset and Countermeasures for the Universall
 Transactions on Audio, Speech and Language Processing, 2025. arXiv 2405.04880.
 
 source      https://github.com/xieyuankun/Codecfake, which names the archives
-licence     CC BY-NC-ND 4.0
+license     CC BY-NC-ND 4.0
 languages   English, Mandarin; not told for each file
 hours       129.7 real, 808.3 fake
 
@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {"train": {"real": 105821, "fake": 634926}, "valid": {"real": 13228, "fake": 79368}}
 SPLITS = {"train": "train", "dev": "valid", "C7": "test"}

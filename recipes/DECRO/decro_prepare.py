@@ -4,7 +4,7 @@
 Ba, Wen, Cheng, Wang, Lin, Lu, Liu: Transferring Audio Deepfake Detection Capability across Languages. WWW 2023.
 
 source      https://zenodo.org/records/7603208
-licence     as its page says
+license     as its page says
 languages   English, Mandarin
 hours       35.2 real, 102.4 fake
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 FOLDER = "petrichorwq-DECRO-dataset-6fc9884"
 PUBLISHED = {

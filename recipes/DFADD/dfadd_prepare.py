@@ -4,7 +4,7 @@
 Du, Lin, Chiu et al.: DFADD: The Diffusion and Flow-Matching Based Audio Deepfake Dataset. SLT 2024.
 
 source      https://github.com/isjwdu/DFADD
-licence     as its page says
+license     as its page says
 languages   English
 hours       41.6 real, 66.0 fake
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{folder}/{split:train|valid|test}/{name}.{suffix:wav|flac}"
 

@@ -5,7 +5,7 @@ Doan, Dinh-Xuan, Ryu, Kim, Lee, Hong, Jung: Trident of Poseidon: A Generalized A
 ACM CCS 2024.
 
 source      https://zenodo.org/records/13788455
-licence     as its page says
+license     as its page says
 languages   English, Japanese, Korean
 hours       101.0 real, 60.2 fake
 
@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_csv, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 COLUMNS = {
     "file": "Utterence name (file name)",

@@ -4,7 +4,7 @@
 Bird, Lotfi: Real-time Detection of AI-Generated Speech for DeepFake Voice Conversion. arXiv 2308.12734, 2023.
 
 source      https://www.kaggle.com/datasets/birdy654/deep-voice-deepfake-voice-recognition
-licence     as its page says
+license     as its page says
 languages   English
 hours       not told
 
@@ -30,9 +30,13 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.audio.audio_file import open_audio
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.build import BuildReport
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
-from antideepfake.protocol import BuildReport, open_audio, prepare_corpus, prepare_parser, tell_report, walk_layout
 
 PUBLISHED = {"-": {"real": 810, "fake": 5783}}
 LINE = re.compile(r"Audio:\s*((.+)_seg_\d+)[,\s]+start at:\s*(-?\d+)[,\s]+end at:\s*(\d+)")
@@ -135,11 +139,11 @@ def prepare_deepvoice(
     Arguments
     ---------
     data_folder, output : str or Path
-        As of :func:`antideepfake.protocol.prepare_corpus`.
+        As of :func:`antideepfake.corpora.prepare.prepare_corpus`.
     protocol_file : str, optional
         The list of segments.
     **options
-        The others of :func:`antideepfake.protocol.prepare_corpus`.
+        The others of :func:`antideepfake.corpora.prepare.prepare_corpus`.
 
     Returns
     -------

@@ -5,7 +5,7 @@ Chandra, Murtfeldt, Qiu et al.: Deepfake-Eval-2024: A Multi-Modal In-the-Wild Be
 2024. arXiv 2503.02857, 2025.
 
 source      https://huggingface.co/datasets/nuriachandra/Deepfake-Eval-2024 (on request)
-licence     CC BY-SA 4.0
+license     CC BY-SA 4.0
 languages   many, mostly English; not told for each file
 hours       56.5 in all
 
@@ -23,9 +23,11 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report, translate
-from antideepfake.protocol.walk import AUDIO_SUFFIXES
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_csv, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import AUDIO_SUFFIXES
+from antideepfake.errors import InputError
 
 COLUMNS = {"name": "Filename", "label": "Ground Truth", "split": "Finetuning Set"}
 

@@ -24,11 +24,11 @@ import soundfile
 from deepfake_eval_2024_prepare import converted_path, list_recordings, segment_folder
 from tqdm import tqdm
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.audio.audio_file import AudioFile, open_audio
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.walk import AUDIO_SUFFIXES
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
-from antideepfake.protocol import open_audio
-from antideepfake.protocol.probe import AudioFile
-from antideepfake.protocol.walk import AUDIO_SUFFIXES
 
 DURATIONS = (4, 10, 13, 30, 50)  # seconds
 

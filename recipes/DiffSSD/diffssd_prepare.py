@@ -4,7 +4,7 @@
 Bhagtani, Yadav, Bestagini, Delp: DiffSSD: A Diffusion-Based Dataset for Speech Forensics. arXiv 2409.13049, 2024.
 
 source      https://huggingface.co/datasets/purdueviperlab/diffssd
-licence     as its page says
+license     as its page says
 languages   English
 hours       139.7 fake
 
@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "generated_speech/{system}/{folder:([^/]*speaker[^/]*/)?}{name}.wav"
 

@@ -4,7 +4,7 @@
 Firc, Malinka, Hanáček: Diffuse or Confuse: A Diffusion Deepfake Speech Dataset. BIOSIG 2024.
 
 source      https://arxiv.org/abs/2410.06796 names it
-licence     as its page says
+license     as its page says
 languages   English
 hours       231.7 fake
 
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{system}/{name}.wav"
 

@@ -4,7 +4,7 @@
 Ma, Koizumi, Karita et al.: FLEURS-R: A Restored Multilingual Speech Corpus for Generation Tasks. Interspeech 2024.
 
 source      https://huggingface.co/datasets/google/fleurs-r
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   102
 hours       1238.8 fake
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "fleurs-r/data/{folder}/audio/{split:train|dev|test}/{name}.wav"
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}

@@ -5,7 +5,7 @@ Conneau, Ma, Khanuja, Zhang, Axelrod, Dalmia, Riesa, Rivera, Bapna: FLEURS: Few-
 Representations of Speech. SLT 2022.
 
 source      https://huggingface.co/datasets/google/fleurs
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   102
 hours       1389.0 real
 
@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "fleurs/data/{folder}/audio/{split:train|dev|test}/{name}.wav"
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}

@@ -4,7 +4,7 @@
 Reimao, Tzerpos: FoR: A Dataset for Synthetic Speech Detection. SpeD 2019.
 
 source      https://bil.eecs.yorku.ca/datasets
-licence     as its page says
+license     as its page says
 languages   English
 hours       not told
 
@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {
     "original": {},

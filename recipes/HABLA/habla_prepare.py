@@ -5,7 +5,7 @@ Tamayo Flórez, Manrique, Pereira Nunes: HABLA: A Dataset of Latin American Span
 Interspeech 2023.
 
 source      https://zenodo.org/records/7370805
-licence     as its page says
+license     as its page says
 languages   Spanish
 hours       35.6 real, 87.8 fake
 
@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "FinalDataset_16khz/{system}/{country}/{speaker}/{name}.wav"
 

@@ -4,7 +4,7 @@
 Müller, Czempin, Dieckmann, Froghyar, Böttinger: Does Audio Deepfake Detection Generalize? Interspeech 2022.
 
 source      https://deepfake-total.com/in_the_wild
-licence     CC BY-SA 4.0
+license     CC BY-SA 4.0
 languages   English
 hours       20.7 real, 17.2 fake
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_csv, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {"-": {"real": 19963, "fake": 11816}}
 

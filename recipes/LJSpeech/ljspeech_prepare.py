@@ -4,7 +4,7 @@
 Ito, Johnson: The LJ Speech Dataset. 2017.
 
 source      https://keithito.com/LJ-Speech-Dataset
-licence     public domain
+license     public domain
 languages   English
 hours       23.9 real
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {"-": {"real": 13100}}
 LAYOUT = "LJSpeech-1.1/wavs/{book:[^/-]+}-{number}.wav"

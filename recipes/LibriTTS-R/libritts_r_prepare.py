@@ -4,7 +4,7 @@
 Koizumi, Zen, Karita et al.: LibriTTS-R: A Restored Multi-Speaker Text-to-Speech Corpus. Interspeech 2023.
 
 source      https://www.openslr.org/141
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   English
 hours       583.2 fake
 
@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, translate, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{subset:(train|dev|test)[^/]*}/{speaker}/{chapter}/{name}.wav"
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""LibriTTS-Vocoded: LibriTTS, analysed and synthesised again by several neural vocoders.
+"""LibriTTS-Vocoded: LibriTTS, analysed and synthesized again by several neural vocoders.
 
 Ge, Wang, Liu, Yamagishi: Post-training for Deepfake Speech Detection. ASRU 2025.
 
 source      not published: made from LibriTTS by its authors' notebook
-licence     that of LibriTTS, CC BY 4.0
+license     that of LibriTTS, CC BY 4.0
 languages   English
 hours       2345.1 fake
 
@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, translate, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{vocoder}/{subset:(train|dev|test)[^/]*}/{speaker}/{chapter}/{name}.wav"
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}

@@ -5,7 +5,7 @@ Luong, Li, Zhang, Lee, Chng: LlamaPartialSpoof: An LLM-Driven Fake Speech Datase
 ICASSP 2025. arXiv 2409.14743.
 
 source      https://zenodo.org/records/14214149
-licence     as its page says
+license     as its page says
 languages   English
 hours       130 in all
 
@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {"-": {"all": 76228 + 64388}}
 

@@ -4,7 +4,7 @@
 Müller, Kawa, Choong et al.: MLAAD: The Multi-Language Audio Anti-Spoofing Dataset. IJCNN 2024.
 
 source      https://deepfake-total.com/mlaad
-licence     CC BY-NC 4.0
+license     CC BY-NC 4.0
 languages   38
 hours       378.0 fake
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "fake/{folder}/{model}/{name}.wav"
 

@@ -4,7 +4,7 @@
 Pratap, Xu, Sriram, Synnaeve, Collobert: MLS: A Large-Scale Multilingual Dataset for Speech Research. Interspeech 2020.
 
 source      https://www.openslr.org/94, the archives in flac
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   Dutch, English, French, German, Italian, Polish, Portuguese, Spanish
 hours       50558.1 real
 
@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, translate, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "mls_{language}/{split:train|dev|test}/audio/{speaker}/{book}/{name}.flac"
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}

@@ -143,7 +143,7 @@ def apply_channel(waveform: np.ndarray, channel: Channel, rng: np.random.Generat
     if len(waveform) < SAMPLE_RATE // 2:
         raise ValueError("less than half a second of speech")
     waveform = waveform / speech_level(waveform)
-    noise = signal.sosfilt(sections, _coloured_noise(len(waveform), channel.tilt, rng))
+    noise = signal.sosfilt(sections, _colored_noise(len(waveform), channel.tilt, rng))
     noise *= 10 ** (-channel.snr / 20) / noise.std()
     return (waveform + noise) * 10 ** (channel.level / 20)
 
@@ -156,7 +156,7 @@ def _band(low: int, high: int) -> np.ndarray:
     return np.concatenate([high_pass, low_pass])
 
 
-def _coloured_noise(length: int, tilt: float, rng: np.random.Generator) -> np.ndarray:
+def _colored_noise(length: int, tilt: float, rng: np.random.Generator) -> np.ndarray:
     spectrum = np.fft.rfft(rng.standard_normal(length))
     spectrum[1:] *= np.arange(1, len(spectrum)) ** (-tilt / 2)
     return np.fft.irfft(spectrum, length)

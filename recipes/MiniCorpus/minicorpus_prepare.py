@@ -30,14 +30,12 @@ from plan import Clip, check_split, plan_clips
 from sources import RECORDINGS, Sentence, first_generation, list_sentences, read_recording
 from tqdm import tqdm
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.build import build_protocol
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path
-from antideepfake.protocol import (
-    build_protocol,
-    format_counts,
-    read_protocol,
-)
-from antideepfake.protocol.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
+from antideepfake.protocol.table import format_counts, read_protocol
 
 logger = logging.getLogger("minicorpus")
 

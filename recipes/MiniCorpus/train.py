@@ -14,16 +14,16 @@ from minicorpus_prepare import prepare_minicorpus
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import divide_protocol, read_protocol, resolve_path
-from antideepfake.training import (
-    HyperParameters,
+from antideepfake.cli.program import run_program
+from antideepfake.protocol.table import read_protocol, resolve_path, split_protocol
+from antideepfake.training.experiment import (
     begin_experiment,
     export_model,
     finish_experiment,
     fit_detector,
     is_finished,
 )
+from antideepfake.training.hparams import HyperParameters
 
 
 def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
@@ -53,7 +53,7 @@ def main() -> int:
     if is_finished(hparams):
         return 0
     run_on_main(prepare_minicorpus, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
-    train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
+    train_set, valid_set, test_set = split_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
     train_set, valid_set = (keep_generators(table, hparams["generators"]) for table in (train_set, valid_set))
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)

@@ -24,16 +24,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import (
-    BuildReport,
-    assign_splits,
-    build_protocol,
-    find_audio,
-    format_counts,
-    read_protocol,
-    read_report,
-)
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.build import BuildReport, build_protocol, read_report
+from antideepfake.corpora.walk import find_audio
+from antideepfake.errors import InputError
+from antideepfake.protocol.split import assign_splits
+from antideepfake.protocol.table import format_counts, read_protocol
 
 FOLDERS = {"fake": {"fake", "spoof"}, "real": {"real", "bonafide", "bona-fide", "bona_fide"}}  # names, in lower case
 

@@ -12,9 +12,9 @@ import sys
 from owndata_prepare import prepare_owndata
 from speechbrain.utils.distributed import run_on_main
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import divide_protocol, read_protocol
-from antideepfake.training import (
+from antideepfake.cli.program import run_program
+from antideepfake.protocol.table import read_protocol, split_protocol
+from antideepfake.training.experiment import (
     begin_experiment,
     export_model,
     finish_experiment,
@@ -32,7 +32,7 @@ def main() -> int:
         prepare_owndata,
         kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"], "name": hparams["name"]},
     )
-    train_set, valid_set, test_set = divide_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
+    train_set, valid_set, test_set = split_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)

@@ -5,7 +5,7 @@ Jung, Wu, Wang et al.: SpoofCeleb: Speech Deepfake Detection and SASV in the Wil
 Processing 6, 2025.
 
 source      https://huggingface.co/datasets/jungjee/spoofceleb
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   several, not told for each file
 hours       173.0 real, 1916.2 fake
 
@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_csv, tell_report
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_csv
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 SPLITS = {"development": "valid", "evaluation": "test", "train": "train"}
 

@@ -4,7 +4,7 @@
 Huang, Cooper, Tsao, Wang, Toda, Yamagishi: The VoiceMOS Challenge 2022. Interspeech 2022.
 
 source      https://www.cstr.ed.ac.uk/projects/blizzard, the archives of each year
-licence     as each year's archive says
+license     as each year's archive says
 languages   several, not told for each file
 hours       448.4 fake, as published: without the natural speech
 
@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "main/blizzard/blizzard_wavs_and_scores_{year}_release_version_{version}/{submission}/{name:.+}.wav"
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""VoxCeleb2-Vocoded: VoxCeleb2, analysed and synthesised again by several neural vocoders.
+"""VoxCeleb2-Vocoded: VoxCeleb2, analysed and synthesized again by several neural vocoders.
 
 Ge, Wang, Liu, Yamagishi: Post-training for Deepfake Speech Detection. ASRU 2025.
 
 source      not published: made from VoxCeleb2 by its authors' notebook
-licence     that of VoxCeleb2, CC BY 4.0
+license     that of VoxCeleb2, CC BY 4.0
 languages   several, not told for each file
 hours       4721.5 fake
 
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{vocoder}/dev/aac/{speaker}/{video}/{name}.wav"
 

@@ -4,7 +4,7 @@
 Chung, Nagrani, Zisserman: VoxCeleb2: Deep Speaker Recognition. Interspeech 2018.
 
 source      https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html
-licence     CC BY 4.0
+license     CC BY 4.0
 languages   several, not told for each file
 hours       1179.6 real
 
@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {"-": {"real": 1092009}}
 LAYOUT = "dev/aac/{speaker}/{video}/{name}.wav"

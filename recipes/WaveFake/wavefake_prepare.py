@@ -4,7 +4,7 @@
 Frank, Schönherr: WaveFake: A Data Set to Facilitate Audio Deepfake Detection. NeurIPS Datasets and Benchmarks 2021.
 
 source      https://zenodo.org/records/5642694
-licence     CC BY-SA 4.0
+license     CC BY-SA 4.0
 languages   English, Japanese
 hours       198.7 fake
 
@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import InputError, run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
+from antideepfake.errors import InputError
 
 LAYOUT = "generated_audio/{system}/{name}.wav"
 

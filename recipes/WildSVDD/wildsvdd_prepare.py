@@ -4,7 +4,7 @@
 Zhang, Zang, Shi, Yamamoto, Toda, Duan: SVDD 2024: The Inaugural Singing Voice Deepfake Detection Challenge. SLT 2024.
 
 source      https://challenge.singfake.org; a list of links, to be downloaded and cut with its authors' programs
-licence     as its page says
+license     as its page says
 languages   not told for each file
 hours       not told
 
@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, tell_report, walk_layout
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = (
     "WildSVDD_Data_Sep2024_Processed/{subset:train|test[^/]*}/{track:mixture|vocals}/"

@@ -5,7 +5,7 @@ Wang, Yamagishi, Todisco et al.: ASVspoof 2019: A large-scale public database of
 speech. Computer Speech & Language 64, 2020.
 
 source      https://zenodo.org/records/7497769
-licence     ODC-By 1.0, as of ASVspoof 2019
+license     ODC-By 1.0, as of ASVspoof 2019
 languages   English
 hours       0.3
 
@@ -19,8 +19,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import prepare_corpus, prepare_parser, read_list, tell_report, translate
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.lists import read_list, translate
+from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
 
 PUBLISHED = {
     "train": {"real": 11, "fake": 89},

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from antideepfake.scoring import Evaluator, System
-from antideepfake.scoring.report import write_report
+from antideepfake.evaluation.evaluator import Evaluator, System
+from antideepfake.evaluation.report import write_report
 
 CHROMIUM = shutil.which("chromium")
 

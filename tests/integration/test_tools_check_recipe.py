@@ -89,7 +89,7 @@ MISTAKES = {
         ("SPLITS = ", "# FIXME\nSPLITS = ", ": fill in: # FIXME"),
     ],
     "README.md": [
-        ("## Licence", "## Lizenz", ":1: no section '## Licence'"),
+        ("## License", "## Lizenz", ":1: no section '## License'"),
         ("python new_corpus_prepare.py ", "python prepare.py ", ":1: no command; add 'python new_corpus_prepare.py "),
         ("# New-Corpus", "New-Corpus", ":1: must begin with '# '"),
     ],

@@ -16,7 +16,7 @@ import yaml
 from huggingface_hub.utils import filter_repo_objects
 
 from antideepfake.files import lock_output
-from antideepfake.inference import load_detector
+from antideepfake.inference.detector import load_detector
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "tests" / "fixtures" / "parity"
@@ -36,7 +36,7 @@ def test_a_released_detector_becomes_a_model_folder(tmp_path):
     assert "95 tensors: 87 used, 8 left out" in run.stdout and "codebook" in run.stdout
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == 0.0 and "as published" in metadata["threshold_source"]
-    assert len(metadata["training_corpora"]) == 29 and metadata["licence"] == "CC-BY-NC-SA-4.0"
+    assert len(metadata["training_corpora"]) == 29 and metadata["license"] == "CC-BY-NC-SA-4.0"
     assert metadata["provenance"].startswith("nii-yamagishilab/mms-300m-anti-deepfake (Ge, Wang")
     assert "converted from mms_300m_anti_deepfake.ckpt (SHA-256 " in metadata["provenance"]
     card = (tmp_path / "model" / "README.md").read_text()
@@ -47,7 +47,7 @@ def test_a_released_detector_becomes_a_model_folder(tmp_path):
     expected = safetensors.torch.load_file(PARITY / "layernorm.expected.safetensors")
     items = [(waves[f"wave{index}"], 16000) for index in range(3)]
     for index, result in enumerate(detector.score_files(items)):
-        # the waves are normalised already; once more changes them by a hundred-thousandth
+        # the waves are normalized already; once more changes them by a hundred-thousandth
         np.testing.assert_allclose(result.logits, expected[f"logits{index}"], atol=1e-4)
         np.testing.assert_allclose(result.embedding, expected[f"pooled{index}"], atol=1e-4)
 
@@ -56,11 +56,11 @@ def test_a_released_detector_becomes_a_model_folder(tmp_path):
 
 
 def test_what_is_not_known_is_not_claimed(tmp_path):
-    """A detector that somebody fine-tuned would carry the licence and the corpora of the published ones."""
+    """A detector that somebody fine-tuned would carry the license and the corpora of the published ones."""
     run = _convert(PARITY / "hubert.safetensors", tmp_path / "model", "--num_attention_heads", 4)
     assert run.returncode == 0 and "--published" in run.stderr
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
-    assert metadata["training_corpora"] == [] and metadata["licence"] == ""
+    assert metadata["training_corpora"] == [] and metadata["license"] == ""
 
 
 def test_mistakes_are_told_in_a_sentence(tmp_path):
@@ -83,7 +83,7 @@ def test_mistakes_are_told_in_a_sentence(tmp_path):
 
 
 def test_push_uploads_a_private_repository_with_a_card(tmp_path, monkeypatch, capsys):
-    """A model of a licence that restricts it would be made public, or a repository be left without a card."""
+    """A model of a license that restricts it would be made public, or a repository be left without a card."""
     calls = []
 
     class Api:

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from antideepfake.inference import load_detector
-from antideepfake.scoring import read_scores
+from antideepfake.inference.detector import load_detector
 from antideepfake.scoring.embeddings import EmbeddingWriter, read_embeddings
+from antideepfake.scoring.score_file import read_scores
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -83,7 +83,7 @@ def test_from_scores_to_abstaining(run, folders):
     assert far[usual].sum() <= 4 and far[~usual].sum() >= 2 * far[usual].sum()
     assert f", {far.sum()} unsure (far from what the model knows)" in out
     results = load_detector("model").score_files([folders / name for name in far.index])
-    assert [result.is_far for result in results] == far.tolist()
+    assert [result.is_ood for result in results] == far.tolist()
 
 
 def test_which_kind_moved(run, folders):

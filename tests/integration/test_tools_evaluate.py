@@ -11,9 +11,10 @@ import pytest
 from scipy.stats import binomtest
 
 from antideepfake.files import sha256
-from antideepfake.metadata import ModelMetadata
-from antideepfake.protocol import COLUMNS, write_protocol
-from antideepfake.scoring import ScoreRecord, ScoreWriter, read_record, read_scores
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.protocol.table import COLUMNS, write_protocol
+from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
+from antideepfake.scoring.score_file import ScoreWriter, read_scores
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -54,7 +55,7 @@ def write(tmp_path):
                 }
                 writer.write(place, f"u{number}", (0.0, score), "real" if is_real else "fake", columns)
         writer.merge(len(list(ids)))
-        ScoreRecord("abc", "0", "2026-11-23", ModelMetadata(**metadata)).save(tmp_path / name)
+        ScoreProvenance("abc", "0", "2026-11-23", ModelMetadata(**metadata)).save(tmp_path / name)
         return tmp_path / name
 
     return write
@@ -81,7 +82,7 @@ def eer_line(out):
 
 def test_threshold_and_generators_come_with_the_scores(run, write):
     """The decision would be judged by a threshold that the model has not, unseen generators count as seen."""
-    path = write("s.csv", threshold=1.25, threshold_source="as tried", training_generators=["world"])
+    path = write("s.csv", threshold=1.25, threshold_source="as tried", training_attacks=["world"])
     status, out, err = run("evaluate", path, "--by", "Attack,Generators", "--output", "r", "--quiet")
     assert status == 0 and "a score at or above 1.250 (as tried)" in out and "seen in training" in out
     metrics = json.loads(Path("r/metrics.json").read_text())
@@ -196,7 +197,7 @@ def test_fusion_is_better_than_its_parts(run, write, tmp_path):
     paths[3].write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")  # in another order
     status, out, _ = run("fuse", "--fit", *paths[:2], "--apply", *paths[2:], "--output", "fused.csv")
     assert status == 0 and "offset" in out
-    assert read_record("fused.csv").metadata.training_corpora == ["test_a.csv", "test_b.csv"]
+    assert read_provenance("fused.csv").metadata.training_corpora == ["test_a.csv", "test_b.csv"]
     run("evaluate", "fused.csv", *paths[2:], "--quiet", "--output", "r")
     metrics = json.loads(Path("r/metrics.json").read_text())
     assert metrics["overall"]["roc_auc"] > max(other["overall"]["roc_auc"] for other in metrics["compared"])
@@ -343,7 +344,7 @@ def test_the_warning_begins_above_three_times_the_validation_error(run, tmp_path
     lines = [f'r{n},"[0, {-1 if n < rejected else 1}]",1' for n in range(100)] + ['f,"[0, -1]",0']
     (tmp_path / "s.csv").write_text("\n".join(["ID,Score,Label", *lines]))
     errors = {"eer": 0.03, "fnr": 0.03, "fpr": 0.03, "real": 1000, "fake": 1000}
-    ScoreRecord("abc", "0", "2026-11-23", ModelMetadata(threshold_errors=errors)).save(tmp_path / "s.csv")
+    ScoreProvenance("abc", "0", "2026-11-23", ModelMetadata(threshold_errors=errors)).save(tmp_path / "s.csv")
     assert ("WARNING: real called fake" in run("evaluate", "s.csv", "--quiet")[1]) == is_warned
 
 

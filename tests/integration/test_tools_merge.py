@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
+from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "merge_protocols.py"
 

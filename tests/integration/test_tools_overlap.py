@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from antideepfake.metadata import ModelMetadata
-from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "check_overlap.py"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from antideepfake.protocol import build_protocol
-from antideepfake.scoring import read_scores
+from antideepfake.corpora.build import build_protocol
+from antideepfake.scoring.score_file import read_scores
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "robustness.py"
 
@@ -57,7 +57,7 @@ def test_table_picture_and_answer(run, arguments, tmp_path):
     status, out, _ = run(*arguments)
     assert status == 0 and max(map(len, out.splitlines())) <= 100
     table = pd.read_csv(tmp_path / "out" / "robustness.csv")
-    assert table["disturbance"].tolist() == ["clean", "level", "level", *["white noise"] * 4, "no speech"]
+    assert table["perturbation"].tolist() == ["clean", "level", "level", *["white noise"] * 4, "no speech"]
     clean = read_scores(tmp_path / "out" / "scores" / "clean_0.csv")
     level = read_scores(tmp_path / "out" / "scores" / "level_-30.csv")
     noisy = read_scores(tmp_path / "out" / "scores" / "white_noise_0.csv")
@@ -101,7 +101,7 @@ def test_unknown_conditions(run, arguments):
 
 def test_words_about_silence(module):
     """A detector that listens to silence would be called sound."""
-    rows = pd.DataFrame([{"disturbance": "no speech", "eer": 0.2, "high": 0.3}])
+    rows = pd.DataFrame([{"perturbation": "no speech", "eer": 0.2, "high": 0.3}])
     assert module.tell_of_silence(rows).startswith("It listens to silence")
     assert module.tell_of_silence(rows.assign(eer=0.48, high=0.55)).startswith("It does not decide by silence")
-    assert module.tell_of_silence(rows.assign(disturbance="gsm")) == ""
+    assert module.tell_of_silence(rows.assign(perturbation="gsm")) == ""

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from antideepfake.files import lock_output
-from antideepfake.inference import load_detector
-from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
-from antideepfake.scoring import read_record, read_scores
+from antideepfake.inference.detector import load_detector
+from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
+from antideepfake.scoring.provenance import read_provenance
+from antideepfake.scoring.score_file import read_scores
 
 PROGRAM = Path(__file__).parents[2] / "tools" / "score.py"
 
@@ -457,7 +458,7 @@ def test_a_run_killed_while_it_writes_its_results_goes_on(run, model_folder, dat
     os.chdir(data.parent / "here")
     assert run(*arguments) == 0
     assert sorted(os.listdir()) == ["e.parquet", "scores.csv", "scores.csv.json"]
-    assert len(read_scores("scores.csv")) == 3 and read_record("scores.csv").metadata.threshold == 0.25
+    assert len(read_scores("scores.csv")) == 3 and read_provenance("scores.csv").metadata.threshold == 0.25
 
 
 def test_a_killed_replacement_leaves_no_old_scores_beside_a_new_record(run, model_folder, data, monkeypatch):

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 import soundfile
 
+from antideepfake.corpora.build import build_protocol
 from antideepfake.files import lock_output
-from antideepfake.protocol import build_protocol, read_protocol, write_protocol
+from antideepfake.protocol.table import read_protocol, write_protocol
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tools" / "vocode.py"

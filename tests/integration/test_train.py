@@ -15,8 +15,8 @@ import pytest
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
 
-from antideepfake.protocol import read_protocol
-from antideepfake.scoring import read_scores
+from antideepfake.protocol.table import read_protocol
+from antideepfake.scoring.score_file import read_scores
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "OwnData"

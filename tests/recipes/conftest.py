@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from antideepfake.protocol import BuildReport, read_protocol
+from antideepfake.corpora.build import BuildReport
+from antideepfake.protocol.table import read_protocol
 
 ROOT = Path(__file__).parents[2]
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3"}

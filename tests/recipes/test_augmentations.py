@@ -8,8 +8,8 @@ import pytest
 import torch
 from speechbrain.augment.preparation import write_csv
 
-from antideepfake.augment import RawBoost
-from antideepfake.training import load_hparams
+from antideepfake.augment.rawboost import RawBoost
+from antideepfake.training.hparams import load_hparams
 
 FOLDER = Path(__file__).parents[2] / "hparams" / "augmentations"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -44,7 +44,7 @@ def test_a_recipe_can_chain_them(recordings, tmp_path):
     """ "RawBoost always, a codec in three of ten clips, then noise in half of them" could not be said."""
     names = ["rawboost", "codecs", "noise"]
     lines = [f"{name}: {include(FOLDER / f'{name}.yaml', recordings)}" for name in names]
-    lines += ["augmentation: !new:antideepfake.augment.Chain"]
+    lines += ["augmentation: !new:antideepfake.augment.Compose"]
     lines += ["    augmentations: [!ref <rawboost>, !ref <codecs>, !ref <noise>]", "    probabilities: [1.0, 0.3, 0.5]"]
     (tmp_path / "recipe.yaml").write_text("\n".join(lines) + "\n")
     hparams = load_hparams(tmp_path / "recipe.yaml")

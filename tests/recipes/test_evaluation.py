@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from antideepfake.metadata import ModelMetadata
+from antideepfake.model_folder.metadata import ModelMetadata
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "AntiDeepfake" / "Evaluation"
 META = "file,speaker,label\n" + "".join(f"{n}.wav,Ann,{'spoof' if n % 2 else 'bona-fide'}\n" for n in range(6))

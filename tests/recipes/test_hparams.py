@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from antideepfake.licenses import combine_licenses, find_license, find_spdx
-from antideepfake.training import load_hparams
+from antideepfake.model_folder.license import combine_licenses, find_license, find_spdx
+from antideepfake.training.hparams import load_hparams
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 FRONT_ENDS = Path(__file__).parents[2] / "hparams" / "front_ends"
@@ -61,13 +61,13 @@ def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
     ],
 )
 def test_the_license_of_a_recipe_and_its_start_is_the_strictest(recipe, start, expected):
-    own = re.search(r"^licence: (\S+)", (RECIPES / recipe).read_text(), re.MULTILINE)[1]
+    own = re.search(r"^license: (\S+)", (RECIPES / recipe).read_text(), re.MULTILINE)[1]
     assert combine_licenses({recipe: own, start: find_license(start)}) == expected
 
 
 def test_every_recipe_states_an_spdx_id_or_that_it_is_unknown():
     stated = {
-        path.parts[-3]: re.search(r"^licence: (\S+) ", path.read_text(), re.MULTILINE)[1]
+        path.parts[-3]: re.search(r"^license: (\S+) ", path.read_text(), re.MULTILINE)[1]
         for path in RECIPES.glob("**/hparams/*.yaml")
     }
     assert stated and all(name == "unknown" or find_spdx(name) == name for name in stated.values()), stated

@@ -12,9 +12,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antideepfake.audit.shortcuts import measure_properties
 from antideepfake.errors import InputError
-from antideepfake.protocol import read_protocol
-from antideepfake.protocol.shortcuts import measure_properties
+from antideepfake.protocol.table import read_protocol
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "recipes/MiniCorpus"))
 

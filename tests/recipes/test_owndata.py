@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import LABELS, SPLITS, read_protocol
+from antideepfake.protocol.table import LABELS, SPLITS, read_protocol
 
 PROGRAM = Path(__file__).parents[2] / "recipes" / "OwnData" / "owndata_prepare.py"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from antideepfake.protocol import read_protocol
+from antideepfake.protocol.table import read_protocol
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 MADE_HERE = {"MiniCorpus", "OwnData"}  # no corpora of others, with programs of their own form
@@ -23,7 +23,7 @@ def run(module, monkeypatch, *arguments):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_lacking(name, check_recipe):
-    """A user would not learn where to get a corpus or what its licence asks; two corpora would share identifiers."""
+    """A user would not learn where to get a corpus or what its license asks; two corpora would share identifiers."""
     assert check_recipe.find_gaps(RECIPES / name) == []
 
 

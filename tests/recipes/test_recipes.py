@@ -18,11 +18,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from antideepfake.checkpoints import ModelMetadata, write_model_folder
-from antideepfake.inference import load_detector
-from antideepfake.protocol import build_protocol, read_protocol, write_protocol
-from antideepfake.scoring import read_scores
-from antideepfake.training import load_hparams
+from antideepfake.corpora.build import build_protocol
+from antideepfake.inference.detector import load_detector
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.protocol.table import read_protocol, write_protocol
+from antideepfake.scoring.score_file import read_scores
+from antideepfake.training.hparams import load_hparams
 
 ROOT = Path(__file__).parents[2]
 with open(Path(__file__).with_name("recipes.csv"), newline="", encoding="utf-8") as file:
@@ -130,7 +132,7 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
     assert out.startswith(f"{results}: finished on ")
 
     metadata = json.loads((results / "model" / "metadata.json").read_text())
-    assert metadata["training_corpora"] and set(metadata["training_generators"]) <= {"tone"}
+    assert metadata["training_corpora"] and set(metadata["training_attacks"]) <= {"tone"}
     detector = load_detector(results / "model")
     wavs = sorted((data / "real").rglob("*.wav"))
     scores = [result.score for result in detector.score_files(wavs)]

@@ -15,13 +15,19 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from antideepfake.errors import InputError, run_program
+from antideepfake.audit.leakage import explain_overlap, find_overlap, format_overlap
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.registry import read_corpora
+from antideepfake.errors import InputError
+from antideepfake.evaluation.evaluator import Evaluator, Group, System
+from antideepfake.evaluation.report import write_report
+from antideepfake.evaluation.tables import format_markdown, format_text
 from antideepfake.files import atomic_open, sha256
-from antideepfake.inference import load_detector
-from antideepfake.protocol import explain_overlap, find_overlap, format_overlap, read_corpora, read_protocol
-from antideepfake.scoring import Evaluator, Group, System, read_record, read_scores, score_protocol
-from antideepfake.scoring.report import write_report
-from antideepfake.scoring.tables import format_markdown, format_text
+from antideepfake.inference.detector import load_detector
+from antideepfake.protocol.table import read_protocol
+from antideepfake.scoring.provenance import read_provenance
+from antideepfake.scoring.score_file import read_scores
+from antideepfake.scoring.scorer import score_protocol
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE.parents[1]
@@ -73,7 +79,7 @@ def compare(results: dict[str, Group], published: list[float] | None) -> pd.Data
         if name not in results:
             continue
         group = results[name]
-        eer, low, high = (100 * value for value in group.figures["eer"])
+        eer, low, high = (100 * value for value in group.metrics["eer"])
         ours.append(eer)
         row = [name, f"{group.real}", f"{group.fake}", f"{eer:.2f}", f"{low:.2f} - {high:.2f}"]
         if published:
@@ -129,7 +135,7 @@ def main() -> int:
             overlap = find_overlap(scores["ID"], metadata.training_corpora, corpora)
             print(format_overlap(overlap), file=sys.stderr, end="\n" if overlap else "")
             warnings = ["\n".join(explain_overlap(overlap))] if overlap else []
-            system = System(scores, evaluation, evaluator.calibration, str(path), sha256([path]), read_record(path))
+            system = System(scores, evaluation, evaluator.calibration, str(path), sha256([path]), read_provenance(path))
             write_report(args.output / name / test_set, [system], evaluation.name, warnings)
         table = compare(results, PUBLISHED.get(published_name(metadata.provenance)))
         parts.append((name, table))

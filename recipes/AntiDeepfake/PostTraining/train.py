@@ -9,9 +9,15 @@ Run again, training goes on from the last checkpoint.
 
 import sys
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import read_protocol
-from antideepfake.training import begin_experiment, export_model, finish_experiment, fit_detector, is_finished
+from antideepfake.cli.program import run_program
+from antideepfake.protocol.table import read_protocol
+from antideepfake.training.experiment import (
+    begin_experiment,
+    export_model,
+    finish_experiment,
+    fit_detector,
+    is_finished,
+)
 
 
 def main() -> int:

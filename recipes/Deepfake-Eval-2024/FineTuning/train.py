@@ -8,9 +8,9 @@ Run again, training goes on from the last checkpoint.
 
 import sys
 
-from antideepfake.errors import run_program
-from antideepfake.protocol import read_protocol
-from antideepfake.training import (
+from antideepfake.cli.program import run_program
+from antideepfake.protocol.table import read_protocol
+from antideepfake.training.experiment import (
     begin_experiment,
     export_model,
     finish_experiment,

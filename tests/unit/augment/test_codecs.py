@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from antideepfake.augment import Codec
-from antideepfake.augment.codecs import FORMATS, encode_decode
+from antideepfake.augment.codecs import FORMATS, Codec, encode_decode
 from antideepfake.errors import InputError
 
 NAMES = sorted(FORMATS)

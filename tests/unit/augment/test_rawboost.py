@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from scipy.signal import firwin, freqz, lfilter
 from scipy.stats import ks_2samp
 
-from antideepfake.augment import RawBoost
-from antideepfake.augment.rawboost import filter_sum, notch_responses
+from antideepfake.augment.rawboost import RawBoost, filter_sum, notch_responses
 from antideepfake.errors import InputError
 
 RATE = 16000
@@ -22,8 +21,8 @@ LIMITED = (1, 2, 5, 8)  # algorithms that end in a division by the peak
 def design(centres, bandwidths, taps, gain):
     """Coefficients of one filter of several notches."""
     coefficients = np.ones(1)
-    for centre, bandwidth, count in zip(centres, bandwidths, taps, strict=True):
-        edges = max(centre - bandwidth / 2, 0.001), min(centre + bandwidth / 2, RATE / 2 - 0.001)
+    for center, bandwidth, count in zip(centres, bandwidths, taps, strict=True):
+        edges = max(center - bandwidth / 2, 0.001), min(center + bandwidth / 2, RATE / 2 - 0.001)
         coefficients = np.convolve(firwin(count, edges, window="hamming", fs=RATE), coefficients)
     _, response = freqz(coefficients, 1, 512)
     return 10 ** (gain / 20) * coefficients / np.abs(response).max()

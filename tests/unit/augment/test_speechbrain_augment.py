@@ -19,7 +19,7 @@ from speechbrain.augment.time_domain import (
     SpeedPerturb,
 )
 
-from antideepfake.augment import Seeded
+from antideepfake.augment.speechbrain_augment import Seeded
 from antideepfake.errors import InputError
 
 TONES = (500, 1500, 2500, 3500, 4500)  # Hz, one for each noise file: a spectrum tells which was added

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from scipy import signal
 
-from antideepfake.augment.vocoders import load_vocoder, resynthesise
+from antideepfake.augment.vocoders import load_vocoder, resynthesize
 from antideepfake.errors import InputError
 
 RATE = 16000
@@ -84,7 +84,7 @@ def test_what_comes_out_is_what_went_in(name, speech):
     """The vocoder would be fed with the wrong rate or scale, and speak no more like its source."""
     if name == "world":
         pytest.importorskip("pyworld")
-    again, rate = resynthesise(load_vocoder(name), speech, RATE, seed=1)
+    again, rate = resynthesize(load_vocoder(name), speech, RATE, seed=1)
     assert rate == RATE and spectral_distance(speech, again) < 4
     assert np.corrcoef(again, speech)[0, 1] < 0.999  # and yet it is another waveform
     assert spectral_distance(speech, np.random.default_rng(1).permutation(speech)) > 10
@@ -99,7 +99,7 @@ def test_neither_level_nor_length_tells(name, rate, speech, speechbrain_model, t
     folder = {"speechbrain": speechbrain_model, "transformers": transformers_model}.get(name)
     vocoder = load_vocoder(f"{name}:{folder}" if folder else name)
     source = 0.2 * signal.resample(speech, rate)
-    again, ours = resynthesise(vocoder, source, rate, seed=1)
+    again, ours = resynthesize(vocoder, source, rate, seed=1)
     assert ours == (16000 if folder else rate)
     assert len(again) == ours and np.isfinite(again).all()  # a second
     assert np.abs(again).max() <= 0.99
@@ -115,7 +115,7 @@ def test_very_short_recordings(name, speechbrain_model, transformers_model):
     folder = {"speechbrain": speechbrain_model, "transformers": transformers_model}.get(name)
     vocoder = load_vocoder(f"{name}:{folder}" if folder else name)
     for samples in (1, 200, 700):
-        again, _ = resynthesise(vocoder, 0.1 * np.ones(samples), RATE, seed=1)
+        again, _ = resynthesize(vocoder, 0.1 * np.ones(samples), RATE, seed=1)
         assert len(again) == samples and np.isfinite(again).all()
 
 
@@ -142,7 +142,7 @@ def test_the_seed_decides(speech):
     """A second run would make another corpus."""
     vocoder = load_vocoder("griffin_lim")
     state = torch.get_rng_state()
-    first, again, other = (resynthesise(vocoder, speech, RATE, seed)[0] for seed in (1, 1, 2))
+    first, again, other = (resynthesize(vocoder, speech, RATE, seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert torch.equal(state, torch.get_rng_state())

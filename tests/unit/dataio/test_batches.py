@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.dataio import BatchPlan, PlannedBatches
+from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 
 LENGTHS = st.lists(st.floats(0.01, 60), min_size=1, max_size=60)
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from speechbrain.dataio.batch import PaddedBatch
 from torch.utils.data import DataLoader
 
-from antideepfake.dataio import RandomCrop, SilentError, SkippingDataset, make_dataset, read_waveform
+from antideepfake.audio.waveform import SilentError, read_waveform
+from antideepfake.dataio.datasets import RandomCrop, SkippingDataset, make_dataset
 from antideepfake.errors import InputError
-from antideepfake.protocol import COLUMNS, read_protocol, write_protocol
+from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
 
 
 @given(st.floats(0.1, 10), st.floats(0, 10), st.floats(0.01, 100), st.integers(0, 5))

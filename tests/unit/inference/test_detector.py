@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from speechbrain.inference.classifiers import EncoderClassifier
 
-from antideepfake.checkpoints import ModelMetadata, write_model_folder
-from antideepfake.dataio import read_waveform
+from antideepfake.audio.waveform import read_waveform
 from antideepfake.errors import InputError
-from antideepfake.inference import FileScore, load_detector
-from antideepfake.training import load_hparams
-from antideepfake.typicality import fit_typicality
+from antideepfake.inference.detector import FileScore, load_detector
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.out_of_distribution import fit_ood_detector
+from antideepfake.training.hparams import load_hparams
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_a_device_that_is_not_there_is_told(model_folder, device):
 
 
 def test_samples_at_any_rate_give_the_score_of_their_file(detector, tmp_path, write_audio):
-    """What somebody has in memory would have to be written to a file first, or be scored without normalisation."""
+    """What somebody has in memory would have to be written to a file first, or be scored without normalization."""
     rng = np.random.default_rng(3)
     for rate, channels in ((16000, None), (8000, 2), (44100, 1)):
         samples = 0.1 * rng.standard_normal(rate if channels is None else (rate, channels))
@@ -376,6 +377,6 @@ def test_typicality_of_another_model_is_refused(model_folder, tmp_path):
     """Guards against a folder that loads and then fails at the first recording."""
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
-    fit_typicality(np.random.default_rng(1).standard_normal((40, 5))).save(folder / "typicality.safetensors")
+    fit_ood_detector(np.random.default_rng(1).standard_normal((40, 5))).save(folder / "typicality.safetensors")
     with pytest.raises(InputError, match="of another model"):
         load_detector(folder)

@@ -5,7 +5,7 @@ import torch
 
 from antideepfake.inference import packing
 from antideepfake.inference.packing import PackedLinear, can_pack, pack_linears
-from antideepfake.lobes import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 

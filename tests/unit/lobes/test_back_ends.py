@@ -5,8 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.lobes import ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
-from antideepfake.lobes.back_ends import ConvolutionalBlock
+from antideepfake.lobes.back_ends import ConvolutionalBlock, ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +16,7 @@ def encoder(make_modules):
 
 @given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, 3.0, -1e5]))
 def test_embedding_ignores_padding(encoder, frames, padding, value):
-    """Convolutions, strides and pooling would each let the neighbours in a batch into an embedding."""
+    """Convolutions, strides and pooling would each let the neighbors in a batch into an embedding."""
     features = torch.randn(1, frames, 40, generator=torch.Generator().manual_seed(frames))
     padded = torch.cat([features, torch.full((1, padding, 40), value)], 1)
     with torch.no_grad():
@@ -27,7 +26,7 @@ def test_embedding_ignores_padding(encoder, frames, padding, value):
 
 
 def test_block_keeps_padding_zero():
-    """Batch normalisation makes something of nothing: padding would leak into the next block."""
+    """Batch normalization makes something of nothing: padding would leak into the next block."""
     block = ConvolutionalBlock(1, 4).eval()
     with torch.no_grad():
         for norm in block.norms:

@@ -5,9 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.checkpoints import ModelMetadata, write_model_folder
-from antideepfake.inference import load_detector
-from antideepfake.lobes import OneClassClassifier, OneClassSoftmax
+from antideepfake.inference.detector import load_detector
+from antideepfake.lobes.classifiers import OneClassClassifier
+from antideepfake.lobes.losses import OneClassSoftmax
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
 
 
 def _classifier(weight):

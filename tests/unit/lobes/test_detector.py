@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.lobes import compute_logits
+from antideepfake.lobes.detector import compute_logits
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.lobes import LogFilterBank
+from antideepfake.lobes.front_ends import LogFilterBank
 
 FRONT_END = LogFilterBank(n_filters=40)
 

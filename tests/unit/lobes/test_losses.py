@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from antideepfake.errors import InputError
-from antideepfake.lobes import OneClassSoftmax
-from antideepfake.training import load_hparams
+from antideepfake.lobes.losses import OneClassSoftmax
+from antideepfake.training.hparams import load_hparams
 
 
 def _logits(scores, **options):

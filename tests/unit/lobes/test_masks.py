@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.lobes import length_mask, masked_mean, whole_lengths
+from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 
 
 @given(st.integers(1, 2_000_000), st.lists(st.floats(0, 1), min_size=1, max_size=4))

@@ -10,10 +10,11 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.checkpoints import read_checkpoint
+from antideepfake.checkpoints.key_mapping import read_checkpoint
 from antideepfake.errors import InputError
-from antideepfake.lobes import HuBERT, LayerWeightedMeanPooling, Wav2Vec2, Wav2Vec2BERT, WavLM, self_supervised
-from antideepfake.lobes.self_supervised import TimeConvolution
+from antideepfake.lobes import self_supervised
+from antideepfake.lobes.back_ends import LayerWeightedMeanPooling
+from antideepfake.lobes.self_supervised import HuBERT, TimeConvolution, Wav2Vec2, Wav2Vec2BERT, WavLM
 
 PARITY = Path(__file__).parents[2] / "fixtures" / "parity"
 TINY = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
@@ -151,7 +152,7 @@ def test_all_layers(name):
         model.load_state_dict(front_end.model.state_dict())
         expected = model(waveforms[1][None], output_hidden_states=True).hidden_states
         count = expected[0].shape[1]
-        # before the final normalisation, which transformers leaves out of some versions' last state
+        # before the final normalization, which transformers leaves out of some versions' last state
         for found, wanted in zip(states[1, :3], expected[:3], strict=True):
             torch.testing.assert_close(found[:count], wanted[0], atol=1e-5, rtol=1e-5)
     pooling = LayerWeightedMeanPooling(4)
@@ -194,7 +195,7 @@ def test_an_unknown_setting_is_told(name):
 
 def test_batch_norm_over_padding_is_refused():
     """The one structure of transformers in which padding would leak."""
-    with pytest.raises(InputError, match="batch normalisation"):
+    with pytest.raises(InputError, match="batch normalization"):
         HuBERT(**TINY, conv_pos_batch_norm=True)
 
 

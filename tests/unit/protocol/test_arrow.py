@@ -6,9 +6,8 @@ import pyarrow as pa
 import pytest
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import COLUMNS, read_protocol, write_parts, write_protocol
 from antideepfake.protocol.arrow import write_arrow
-from antideepfake.protocol.table import iterate_protocol
+from antideepfake.protocol.table import COLUMNS, iterate_protocol, read_protocol, write_chunks, write_protocol
 
 
 def make_table(count, prefix="a-"):
@@ -46,7 +45,7 @@ def test_parts_are_one_table(tmp_path, monkeypatch):
     monkeypatch.setattr("antideepfake.protocol.table.PART", 3)
     table = make_table(10)
     for name in ("p.arrow", "p.csv"):
-        write_parts((table.iloc[start : start + 4] for start in range(0, 10, 4)), tmp_path / name)
+        write_chunks((table.iloc[start : start + 4] for start in range(0, 10, 4)), tmp_path / name)
         assert read_protocol(tmp_path / name).to_dict("records") == table.to_dict("records")
         parts = list(iterate_protocol(tmp_path / name))
         assert [len(part) for part in parts] == [3, 3, 3, 1]

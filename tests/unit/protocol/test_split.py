@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import LABELS, SPLITS, assign_splits
+from antideepfake.protocol.split import assign_splits
+from antideepfake.protocol.table import LABELS, SPLITS
 
 CORPUS = st.lists(st.tuples(st.sampled_from(LABELS), st.integers(0, 9).map(str)), min_size=1, max_size=60)
 

@@ -8,16 +8,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.protocol import (
+from antideepfake.protocol.table import (
     COLUMNS,
     LABELS,
     SPLITS,
-    divide_protocol,
     format_counts,
     iterate_protocol,
     read_protocol,
     relative_path,
     resolve_path,
+    split_protocol,
     write_protocol,
 )
 
@@ -198,7 +198,7 @@ def test_a_split_without_a_label_is_told(missing):
     """Training would end in a traceback hours later, where the error rate needs both classes."""
     rows = [pair for split in SPLITS for label in LABELS if (pair := (split, label)) != missing]
     with pytest.raises(InputError, match=f"p.csv: no {missing[1]} utterance has the Proportion {missing[0]}"):
-        divide_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
+        split_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])

@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.scoring import ScoreWriter, read_scores
-from antideepfake.scoring.score_file import iterate_scores
+from antideepfake.scoring.score_file import ScoreWriter, iterate_scores, read_scores
 
 LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n\r"), min_size=1, max_size=8)

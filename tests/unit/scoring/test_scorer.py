@@ -13,16 +13,19 @@ import pytest
 import torch.distributed
 
 from antideepfake.errors import InputError
-from antideepfake.inference import FileScore
-from antideepfake.metadata import ModelMetadata
-from antideepfake.scoring import read_record, read_scores, score_protocol, scorer
+from antideepfake.inference.detector import FileScore
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.scoring import scorer
 from antideepfake.scoring.embeddings import read_embeddings
+from antideepfake.scoring.provenance import read_provenance
+from antideepfake.scoring.score_file import read_scores
+from antideepfake.scoring.scorer import score_protocol
 
 
 class _Detector:
     """Gives each file a score by its name; dies at the file ``dies_at``."""
 
-    typicality = None
+    ood_detector = None
 
     def __init__(self, scale=1.0, dies_at=None, bad=()):
         self.scale, self.dies_at, self.bad, self.asked = scale, dies_at, bad, []
@@ -82,7 +85,7 @@ def test_embeddings_of_a_run_that_died(tmp_path, protocol, number):
 def test_scores_remember_their_detector(tmp_path, protocol):
     """Scores would be judged by another threshold than that of the model which gave them."""
     score_protocol(_Detector(scale=2.5), protocol, "/data", tmp_path / "s.csv", quiet=True)
-    record = read_record(tmp_path / "s.csv")
+    record = read_provenance(tmp_path / "s.csv")
     assert record.weights == "2.5" and record.metadata.threshold == 2.5
 
 

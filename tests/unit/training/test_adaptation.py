@@ -8,28 +8,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.checkpoints import ModelMetadata, write_model_folder
 from antideepfake.errors import InputError
-from antideepfake.inference import load_detector
-from antideepfake.lobes import (
-    HuBERT,
-    LogFilterBank,
-    MeanPooling,
-    UtteranceEncoder,
-    Wav2Vec2,
-    Wav2Vec2BERT,
-    WavLM,
-    self_supervised,
-)
-from antideepfake.training import (
+from antideepfake.inference.detector import load_detector
+from antideepfake.lobes import self_supervised
+from antideepfake.lobes.back_ends import MeanPooling
+from antideepfake.lobes.detector import UtteranceEncoder
+from antideepfake.lobes.front_ends import LogFilterBank
+from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.training.adaptation import (
     adapt,
     add_lora,
     checkpoint_gradients,
     freeze_layers,
-    load_hparams,
     merge_lora,
     parameter_groups,
 )
+from antideepfake.training.hparams import load_hparams
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 CONVOLUTIONS = {"conv_dim": [8] * 7}
@@ -52,7 +48,7 @@ def _build(name, **more):
 
 
 def _gradients(front_end):
-    """Gradients of a sum that no normalisation makes constant, with the same dropout at every call."""
+    """Gradients of a sum that no normalization makes constant, with the same dropout at every call."""
     torch.manual_seed(2)
     frames, _ = front_end(*BATCH)
     weights = torch.randn(frames.shape, generator=torch.Generator().manual_seed(3))
@@ -358,7 +354,7 @@ def _detector(front_end):
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("adapt", ["nothing", "frozen", "lora"])
 def test_every_parameter_to_train_is_in_one_group(name, adapt):
-    """A parameter would not be trained, or trained twice, or one that is frozen be given to the optimiser."""
+    """A parameter would not be trained, or trained twice, or one that is frozen be given to the optimizer."""
     modules = _detector(_build(name))
     if adapt == "frozen":
         freeze_layers(modules["embedding_model"].front_end, 1)
@@ -401,7 +397,7 @@ def test_without_decay_there_is_one_rate(kind):
 
 
 def test_an_optimiser_takes_the_groups():
-    """The groups would lack what torch's optimisers want, or the rates of the layers be lost in a step."""
+    """The groups would lack what torch's optimizers want, or the rates of the layers be lost in a step."""
     modules = _detector(_build("wav2vec 2.0"))
     optimizer = torch.optim.SGD(parameter_groups(modules, 0.1, 0.5))
     layers = modules["embedding_model"].front_end.model.encoder.layers

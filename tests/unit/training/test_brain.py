@@ -9,11 +9,13 @@ from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 from torch.utils.data import DataLoader
 
-from antideepfake.dataio import BatchPlan, PlannedBatches, UtteranceDataset
+from antideepfake.dataio.batches import BatchPlan, PlannedBatches
+from antideepfake.dataio.datasets import UtteranceDataset
 from antideepfake.errors import InputError
-from antideepfake.lobes import compute_logits
-from antideepfake.scoring import equal_error_rate, error_rates, sort_trials
-from antideepfake.training import AtomicCheckpointer, DetectorBrain
+from antideepfake.lobes.detector import compute_logits
+from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.training.brain import DetectorBrain
+from antideepfake.training.checkpointer import AtomicCheckpointer
 
 
 def _bursts(size, rng):
@@ -297,7 +299,7 @@ def test_accumulated_gradients_are_those_of_all_batches(fit):
             ),
         )
     ]
-    # batch normalisation alone sees that there are two
+    # batch normalization alone sees that there are two
     assert torch.nn.functional.cosine_similarity(*weights, dim=0) > 0.9999
 
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from antideepfake.training import AtomicCheckpointer
+from antideepfake.training.checkpointer import AtomicCheckpointer
 
 
 def _new(folder, layer):

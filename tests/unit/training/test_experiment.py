@@ -19,20 +19,16 @@ import torch
 from speechbrain import Stage
 from speechbrain.utils.run_opts import RunOptions
 
+from antideepfake.corpora.build import build_protocol
 from antideepfake.errors import InputError
 from antideepfake.files import sha256
-from antideepfake.inference import load_detector
-from antideepfake.protocol import build_protocol, read_protocol, write_protocol
-from antideepfake.scoring import equal_error_rate, error_rates, read_scores, sort_trials
-from antideepfake.training import (
-    DetectorBrain,
-    evaluate_model,
-    export_model,
-    finish_experiment,
-    fit_detector,
-    is_finished,
-    load_hparams,
-)
+from antideepfake.inference.detector import load_detector
+from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.protocol.table import read_protocol, write_protocol
+from antideepfake.scoring.score_file import read_scores
+from antideepfake.training.brain import DetectorBrain
+from antideepfake.training.experiment import evaluate_model, export_model, finish_experiment, fit_detector, is_finished
+from antideepfake.training.hparams import load_hparams
 
 TRAINING_YAML = """
 data_folder: !PLACEHOLDER
@@ -43,7 +39,7 @@ seed: 1
 __set_seed: !apply:speechbrain.utils.seed.seed_everything [!ref <seed>]
 corpora: [Tiny]
 start_corpora: [Before]
-licence: CC BY 4.0
+license: CC BY 4.0
 dropout: 0.3
 max_steps: 8
 number_of_epochs: 100
@@ -142,8 +138,8 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     assert metadata["threshold"] == brain.threshold
     assert metadata["threshold_errors"].keys() == {"eer", "fnr", "fpr", "real", "fake"}
     assert metadata["threshold_errors"]["real"] == metadata["threshold_errors"]["fake"] == 3
-    assert metadata["licence"] == "CC-BY-4.0"
-    assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_generators"] == ["tone"]
+    assert metadata["license"] == "CC-BY-4.0"
+    assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_attacks"] == ["tone"]
     assert metadata["training_protocols"] == [
         {
             "name": "p.csv",
@@ -331,7 +327,7 @@ def test_a_run_that_is_not_done_can_be_exported(start):
 
 
 def test_every_epoch_has_all_utterances_in_other_batches(start, monkeypatch):
-    """The same clips would stand together in every epoch: the optimiser sees no other mixture."""
+    """The same clips would stand together in every epoch: the optimizer sees no other mixture."""
     hparams, train_set, valid_set, _ = start("number_of_epochs: 3\nmax_steps: 1000")
     seen = []
     compute = DetectorBrain.compute_forward

@@ -3,7 +3,7 @@
 import pytest
 
 from antideepfake.errors import InputError
-from antideepfake.training import load_hparams
+from antideepfake.training.hparams import load_hparams
 
 CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max_seconds: 2.0\n"
 

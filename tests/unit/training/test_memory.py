@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from antideepfake.errors import InputError
-from antideepfake.lobes import LogFilterBank, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.front_ends import LogFilterBank
+from antideepfake.lobes.self_supervised import Wav2Vec2, Wav2Vec2BERT, WavLM
 from antideepfake.training.memory import WAYS, _Ledger, _training_step, compute_memory, measure_memory
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
@@ -70,7 +71,7 @@ def test_the_peak_lies_between_its_parts():
         memory = _compute(way)
         held = memory.weights + memory.moments
         assert held + max(memory.gradients, memory.activations) <= memory.peak, way
-        # and within a layer's own needs, or the optimiser's square roots, of that
+        # and within a layer's own needs, or the optimizer's square roots, of that
         together = held + memory.gradients + memory.activations + memory.moments // 2
         assert memory.peak < together + 10e6, way
 
@@ -78,7 +79,7 @@ def test_the_peak_lies_between_its_parts():
 def test_activations_grow_with_the_batch_and_with_nothing_else():
     """Half a batch would be thought to need as much as a whole one."""
     one, four = (_compute("all", clips) for clips in (1, 4))
-    # but for the convolution over positions, whose weights are normalised once a batch
+    # but for the convolution over positions, whose weights are normalized once a batch
     assert four.activations == pytest.approx(4 * one.activations, rel=0.1)
     assert (four.weights, four.moments) == (one.weights, one.moments)
     assert _compute("all", 4, 2.0).activations > 1.9 * four.activations

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.training import policy_loss, sample_labels, sampled_policy_loss
+from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
 
 
 def _logits(*probabilities_of_real):

@@ -6,8 +6,10 @@ from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 from torch.utils.data import DataLoader
 
-from antideepfake.dataio import BatchPlan, PlannedBatches, UtteranceDataset
-from antideepfake.training import AtomicCheckpointer, PolicyBrain
+from antideepfake.dataio.batches import BatchPlan, PlannedBatches
+from antideepfake.dataio.datasets import UtteranceDataset
+from antideepfake.training.checkpointer import AtomicCheckpointer
+from antideepfake.training.policy_brain import PolicyBrain
 
 
 def _dataset(count=16):

@@ -1,0 +1,216 @@
+"""Counting the frames of an MP3 file.
+
+An MP3 file is a row of frames, each with a header of four bytes (ISO/IEC 11172-3 and 13818-3, section 2.4.2.3). Nothing
+but an optional first frame, by the names of Xing, Info or VBRI, says how many there are. A decoder that finds none
+estimates the number from the size of the file and the bit rate of its first frame, which is wrong where the rate varies
+or several files were joined. So they are counted here.
+"""
+
+import mmap
+import re
+from functools import cache
+from typing import BinaryIO, NamedTuple
+
+from antideepfake.audio.segments import DamagedError, Segment, skip_id3
+
+FEW = 4  # frames that may be missing from those promised: encoders count their padding differently, 26 ms a frame
+ZEROS = re.compile(rb"\0+")
+CONFIRM = 3  # frames in a row that are not there by chance
+
+RATES = (44100, 48000, 32000)  # Hz, of version 1; halved in version 2 and again in 2.5
+V1_BITRATES = {  # kbit/s, by layer and index
+    1: (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    2: (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    3: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+}
+V2_BITRATES = {
+    1: (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    3: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+
+
+class FrameHeader(NamedTuple):
+    """What the header of a frame says."""
+
+    version: int  # 1, 2, or 3 for 2.5
+    layer: int
+    rate: int  # Hz
+    size: int  # bytes, header included
+    samples: int  # of one channel
+    mono: bool
+
+
+class MpegFrames(NamedTuple):
+    """The frames of an MP3 file.
+
+    Arguments
+    ---------
+    total : int
+        Frames that hold sound.
+    samples : int
+        Of one channel, in a frame.
+    segments : list or None
+        What to give a decoder instead of the file, so that it knows the right number: a Xing frame, a silent frame, and
+        the frames that are counted. None for the file itself.
+    """
+
+    total: int
+    samples: int
+    segments: list[Segment] | None
+
+
+@cache
+def _parse(second: int, third: int, fourth: int) -> FrameHeader | None:
+    """Read a header without its first byte, which is 0xFF; of the fourth byte, the two highest bits."""
+    version = {3: 1, 2: 2, 0: 3}.get(second >> 3 & 3)
+    layer = 4 - (second >> 1 & 3)
+    bitrate, rate = third >> 4, third >> 2 & 3
+    if second < 0xE0 or not version or layer == 4 or bitrate in (0, 15) or rate == 3:
+        return None
+    hertz = RATES[rate] // (1, 2, 4)[version - 1]
+    bits = 1000 * (V1_BITRATES if version == 1 else V2_BITRATES)[layer][bitrate - 1]
+    samples = 384 if layer == 1 else 576 if layer == 3 and version > 1 else 1152
+    padding = third >> 1 & 1
+    size = (12 * bits // hertz + padding) * 4 if layer == 1 else samples // 8 * bits // hertz + padding
+    return FrameHeader(version, layer, hertz, size, samples, fourth >> 6 == 3)
+
+
+def _header(data: mmap.mmap, position: int) -> FrameHeader | None:
+    if position + 4 > len(data) or data[position] != 0xFF:
+        return None
+    return _parse(data[position + 1], data[position + 2], data[position + 3] & 0xC0)
+
+
+def _is_frame(data: mmap.mmap, position: int) -> bool:
+    """Tell whether some frames of one kind follow each other here, or one ends where the file does."""
+    first = _header(data, position)
+    for _ in range(CONFIRM):
+        header = _header(data, position)
+        if not first or not header or header[:3] != first[:3]:
+            return False
+        position += header.size
+        if position >= len(data):
+            return position == len(data)
+    return True
+
+
+def _find_frame(data: mmap.mmap, position: int) -> int:
+    """Give where the next frame begins; the length of the file when there is none."""
+    while (position := data.find(b"\xff", position)) >= 0:
+        if _is_frame(data, position):
+            return position
+        position += 1
+    return len(data)
+
+
+def _side_info(header: FrameHeader) -> int:
+    """Bytes between the header and the place of a Xing or Info tag."""
+    return (17 if header.mono else 32) if header.version == 1 else (9 if header.mono else 17)
+
+
+def _read_promise(data: mmap.mmap, position: int, header: FrameHeader) -> int | None:
+    """Give how many frames a Xing, Info or VBRI frame promises (0 where it leaves that open); None for other frames."""
+    start = position + 4 + _side_info(header)
+    if data[start : start + 4] in (b"Xing", b"Info"):
+        return int.from_bytes(data[start + 8 : start + 12], "big") if data[start + 7] & 1 else 0
+    if data[position + 36 : position + 40] == b"VBRI":
+        return int.from_bytes(data[position + 50 : position + 54], "big")
+    return None
+
+
+def _make_promise(header: FrameHeader, count: int) -> tuple[bytes, bytes]:
+    """Make a Xing frame for ``count`` frames and a silent one, which takes up what decoders cut off after the first."""
+    rate = RATES.index(header.rate * (1, 2, 4)[header.version - 1])
+    fields = (0xE0 | (3, 2, 0)[header.version - 1] << 3 | 0b011, 0x90 | rate << 2, 0xC0 if header.mono else 0)
+    made = _parse(*fields)
+    assert made
+    start = bytes((0xFF, *fields)) + bytes(_side_info(header))
+    tag = b"Xing" + (1).to_bytes(4, "big") + (count + 1).to_bytes(4, "big")
+    return (start + tag).ljust(made.size, b"\0"), start.ljust(made.size, b"\0")
+
+
+def count_frames(file: BinaryIO) -> MpegFrames | None:
+    """Count the frames of an MP3 file.
+
+    Arguments
+    ---------
+    file : file
+        Open for reading bytes, with a file descriptor.
+
+    Returns
+    -------
+    MpegFrames or None
+        None where no frames are found whose size is known: a decoder may know better.
+
+    Raises
+    ------
+    DamagedError
+        When frames are missing that a Xing, Info or VBRI frame promised, when there is much between the frames that is
+        none, or when the sample rate or the number of channels changes on the way.
+
+    Example
+    -------
+    >>> import numpy as np, soundfile
+    >>> path = getfixture("tmp_path") / "a.mp3"
+    >>> soundfile.write(path, 0.1 * np.sin(np.arange(16000)), 16000)
+    >>> with open(path, "rb") as file:
+    ...     frames = count_frames(file)
+    >>> 16000 <= frames.total * frames.samples < 16000 + 4 * 576
+    True
+    """
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = position = _find_frame(data, skip_id3(file))
+        first = _header(data, position)
+        if not first:
+            return None
+        kind = first[:3], first.mono
+        count, promised, promises = 0, 0, 0
+        foreign = position - _skip_tags(file, data, 0)  # bytes between the frames that belong to no tag
+        spans: list[tuple[int, int]] = []
+        while header := _header(data, position):
+            if (header[:3], header.mono) != kind and _is_frame(data, position):
+                raise DamagedError("its sample rate or number of channels changes; split it where it was joined")
+            after = position + header.size
+            if after > len(data):  # the file ends within a frame
+                break
+            promise = _read_promise(data, position, header)
+            if promise is None:
+                count += 1
+            else:
+                promises += 1
+                promised += promise
+                spans.append((start, position))
+                start = after
+            position = after
+            if not _header(data, position):
+                spans.append((start, position))
+                after = _skip_tags(file, data, position)
+                start = position = _find_frame(data, after)
+                foreign += position - after if position < len(data) else 0
+        spans.append((start, position))
+    spans = [span for span in spans if span[0] < span[1]]
+    if foreign > min(FEW * first.size, (foreign + sum(end - start for start, end in spans)) // 10):
+        raise DamagedError(f"damaged; {foreign} bytes before or between its MPEG frames are no audio")
+    if promised > count + FEW * promises:
+        raise DamagedError(f"truncated; its header promises {promised} MPEG frames, {count} are there")
+    if first.layer != 3 or (promises == 1 and len(spans) == 1 and promised >= count):
+        return MpegFrames(count, first.samples, None)
+    return MpegFrames(count, first.samples, [*_make_promise(first, count), *spans])
+
+
+def _skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
+    """Give where what follows zeros and ID3v1, ID3v2 and APE tags begins."""
+    while True:
+        start = position
+        position = skip_id3(file, position)
+        if zeros := ZEROS.match(data, position):
+            position = zeros.end()
+        if data[position : position + 3] == b"TAG":
+            position += 128
+        if data[position : position + 8] == b"APETAGEX":
+            # a size that includes the footer but not the header; the footer alone says the same, after the fact
+            has_content = data[position + 23] & 0x20
+            position += 32 + (int.from_bytes(data[position + 12 : position + 16], "little") if has_content else 0)
+        if position == start:
+            return min(position, len(data))

@@ -1,0 +1,54 @@
+"""What a protocol says of a recording, from its header."""
+
+import os
+from typing import Any
+
+from antideepfake.audio.audio_file import open_audio
+from antideepfake.audio.headers import Header, read_header
+from antideepfake.errors import InputError
+
+
+def probe(path: str | os.PathLike) -> dict[str, Any]:
+    """Read an audio file's header, and whether its end is there.
+
+    Arguments
+    ---------
+    path : str or Path
+        As :func:`open_audio`.
+
+    Returns
+    -------
+    dict
+        The protocol's columns Duration (seconds, two decimals), SampleRate (Hz), AudioChannel, AudioEncoding and
+        AudioBitSample (0 for lossy codecs).
+
+    Raises
+    ------
+    InputError
+        As :func:`open_audio`; also when the last sample cannot be read.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, [0.0] * 8000, 16000)
+    >>> probe(path)
+    {'Duration': 0.5, 'SampleRate': 16000, 'AudioChannel': 1, 'AudioEncoding': 'PCM_S', 'AudioBitSample': 16}
+    """
+    frames, sample_rate, channels, encoding, bits = read_header(path) or _decode_end(path)
+    return {
+        # a file of a few samples is not of no length: a protocol's durations are above 0
+        "Duration": max(round(frames / sample_rate, 2), 0.01),
+        "SampleRate": sample_rate,
+        "AudioChannel": channels,
+        "AudioEncoding": encoding,
+        "AudioBitSample": bits,
+    }
+
+
+def _decode_end(path: str | os.PathLike) -> Header:
+    """Ask a decoder for what :func:`read_header` leaves open."""
+    with open_audio(path) as file:
+        frames = file.count_frames()
+        if file.parts and not any(len(block) for block in file.blocks(max(frames - 1 - file.tolerance, 0))):
+            raise InputError(f"{path}: damaged or truncated; its end cannot be read")
+        return Header(frames, file.samplerate, file.channels, file.encoding, file.bits)

@@ -1,0 +1,160 @@
+"""Perturbations of one kind and strength each, to see what a detector bears.
+
+A perturbation takes a waveform (float32, [time], 16 kHz, before it is normalized), a strength and a source of random
+numbers, and gives a waveform. Unlike augmentation nothing of it is left to chance but the noise itself.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torchaudio.functional import resample
+
+from antideepfake.audio.waveform import SAMPLE_RATE
+from antideepfake.augment.codecs import FORMATS, code
+
+FRAME = 320  # samples: 20 ms
+SILENCE_DB = 35.0  # below the loudest frame, a frame is not speech
+SHORTEST = 8000  # samples of what is left when speech is taken out: half a second
+
+
+def find_speech(waveform: torch.Tensor) -> torch.Tensor:
+    """Tell which samples belong to speech: frames of 20 ms within 35 dB of the loudest.
+
+    Example
+    -------
+    >>> waveform = torch.cat([torch.zeros(3200), torch.ones(3200), torch.zeros(3200)])
+    >>> find_speech(waveform).nonzero().flatten()[[0, -1]].tolist()
+    [3200, 6399]
+    """
+    padded = torch.nn.functional.pad(waveform, (0, -len(waveform) % FRAME))
+    power = padded.view(-1, FRAME).square().mean(1)
+    return (power > power.max() * 10 ** (-SILENCE_DB / 10)).repeat_interleave(FRAME)[: len(waveform)]
+
+
+def add_noise(
+    waveform: torch.Tensor, decibels: float, generator: np.random.Generator, slope: float = 0
+) -> torch.Tensor:
+    """Add noise at a signal-to-noise ratio, the signal being the frames of speech.
+
+    Arguments
+    ---------
+    waveform : torch.Tensor
+        Shape [time].
+    decibels : float
+        Ratio of powers.
+    generator : numpy.random.Generator
+        Of the noise.
+    slope : float
+        Of its spectrum: power falls with frequency to this power; 0 is white, 1 pink.
+    """
+    spectrum = np.fft.rfft(generator.standard_normal(len(waveform)))
+    spectrum /= np.maximum(np.arange(len(spectrum)), 1) ** (slope / 2)
+    noise = torch.from_numpy(np.fft.irfft(spectrum, len(waveform))).float()
+    signal = waveform[find_speech(waveform)].square().mean()
+    scale = torch.sqrt(signal / noise.square().mean() * 10 ** (-decibels / 10))
+    return waveform + scale * noise
+
+
+def add_pink_noise(waveform: torch.Tensor, decibels: float, generator: np.random.Generator) -> torch.Tensor:
+    """Add pink noise, see :func:`add_noise`."""
+    return add_noise(waveform, decibels, generator, slope=1)
+
+
+def reverberate(waveform: torch.Tensor, seconds: float, generator: np.random.Generator) -> torch.Tensor:
+    """Add the echo of a room: noise that dies away by 60 dB in ``seconds``, as loud as the direct sound.
+
+    After Polack's model of diffuse reverberation; the result is as long as the waveform.
+    """
+    times = torch.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tail = torch.from_numpy(generator.standard_normal(len(times))).float() * 10 ** (-3 * times / seconds)
+    response = torch.cat([torch.ones(1), tail / tail.norm()])
+    size = len(waveform) + len(response)
+    return torch.fft.irfft(torch.fft.rfft(waveform, size) * torch.fft.rfft(response, size), size)[: len(waveform)]
+
+
+def narrow(waveform: torch.Tensor, sample_rate: float, generator: np.random.Generator) -> torch.Tensor:
+    """Resample to ``sample_rate`` Hz and back: what lies above half of it is lost."""
+    return resample(resample(waveform, SAMPLE_RATE, int(sample_rate)), int(sample_rate), SAMPLE_RATE)[: len(waveform)]
+
+
+def change_level(waveform: torch.Tensor, decibels: float, generator: np.random.Generator) -> torch.Tensor:
+    """Make louder or quieter; a detector that normalizes must not notice."""
+    return waveform * 10 ** (decibels / 20)
+
+
+def clip(waveform: torch.Tensor, per_cent: float, generator: np.random.Generator) -> torch.Tensor:
+    """Cut the peaks, so that so many per cent of the samples are at the limit."""
+    limit = waveform.abs().quantile(1 - per_cent / 100) if len(waveform) < 2**24 else waveform.abs().max()
+    return waveform.clamp(-limit, limit)
+
+
+def change_speed(waveform: torch.Tensor, factor: float, generator: np.random.Generator) -> torch.Tensor:
+    """Play faster (above 1) or slower, pitch included."""
+    return resample(waveform, round(100 * factor), 100)
+
+
+def trim(waveform: torch.Tensor, strength: float, generator: np.random.Generator) -> torch.Tensor:
+    """Take away what comes before and after speech."""
+    speech = find_speech(waveform).nonzero().flatten()
+    return waveform[speech[0] : speech[-1] + 1]
+
+
+def keep_silence(waveform: torch.Tensor, strength: float, generator: np.random.Generator) -> torch.Tensor:
+    """Take speech away; what is left is repeated until it lasts half a second.
+
+    A recording without a pause gives its quietest twentieth.
+    """
+    rest = waveform[~find_speech(waveform)]
+    if len(rest) < FRAME:
+        frames = waveform[: max(len(waveform) // FRAME, 1) * FRAME].reshape(-1, min(FRAME, len(waveform)))
+        quiet = frames.square().mean(1).argsort()[: max(len(frames) // 20, 1)].sort().values
+        rest = frames[quiet].flatten()
+    if len(rest) < SHORTEST:
+        rest = rest.repeat(-(-SHORTEST // len(rest)))[:SHORTEST]
+    # digital silence would be refused, and noise of the last bit is what it amounts to
+    return rest + torch.from_numpy(generator.standard_normal(len(rest))).float() / 2**16
+
+
+class Perturbation(NamedTuple):
+    """A kind of perturbation.
+
+    Arguments
+    ---------
+    apply : callable
+        From waveform, strength and generator to a waveform.
+    strengths : tuple of float
+        From mild to harsh.
+    unit : str
+        Of a strength, and what it says.
+    """
+
+    apply: Callable[[torch.Tensor, float, np.random.Generator], torch.Tensor]
+    strengths: tuple[float, ...]
+    unit: str
+
+
+def _codec(name: str) -> Callable[[torch.Tensor, float, np.random.Generator], torch.Tensor]:
+    level = FORMATS[name].compression is not None
+    return lambda waveform, strength, generator: code(waveform, name, strength if level else None)
+
+
+COMPRESSION = "compression, 0 to 1"
+PERTURBATIONS = {
+    "white noise": Perturbation(add_noise, (30, 20, 10, 0), "signal-to-noise ratio, dB"),
+    "pink noise": Perturbation(add_pink_noise, (30, 20, 10, 0), "signal-to-noise ratio, dB"),
+    "reverberation": Perturbation(reverberate, (0.2, 0.5, 1.0), "RT60, s"),
+    "bandwidth": Perturbation(narrow, (12000, 8000, 4000), "sample rate, Hz"),
+    "mp3": Perturbation(_codec("mp3"), (0.0, 0.5, 0.95), COMPRESSION),
+    "vorbis": Perturbation(_codec("vorbis"), (0.0, 0.5, 0.95), COMPRESSION),
+    "opus": Perturbation(_codec("opus"), (0.75, 0.9, 0.99), COMPRESSION),
+    "a-law": Perturbation(_codec("a_law"), (64,), "kbit/s, 8 kHz"),
+    "g723": Perturbation(_codec("g723_24"), (24,), "kbit/s, 8 kHz"),
+    "gsm": Perturbation(_codec("gsm"), (13,), "kbit/s, 8 kHz"),
+    "level": Perturbation(change_level, (-10, -30), "dB"),
+    "clipping": Perturbation(clip, (0.1, 1, 10), "samples clipped, %"),
+    "speed": Perturbation(change_speed, (0.8, 0.9, 1.1, 1.25), "factor"),
+    "trimmed": Perturbation(trim, (1,), "silence before and after removed"),
+    "no speech": Perturbation(keep_silence, (1,), "speech removed"),
+}

@@ -1,0 +1,330 @@
+"""From published names to this project's: every tensor is used, or left out for a reason; anything else is an error."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from antideepfake.checkpoints.loading import Weights, read_weights
+from antideepfake.errors import InputError
+from antideepfake.lobes.self_supervised import DROPOUT, HuBERT, SelfSupervisedFrontEnd, Wav2Vec2, Wav2Vec2BERT, WavLM
+
+# Name as of the last part, and why a detector has no use for it.
+LEFT_OUT = {
+    r"mask_emb|masked_spec_embed": "stands for masked frames in pre-training",
+    r"quantizer\..*": "codebook of the targets in pre-training",
+    r"project_q\..*|project_hid\..*": "projects to the targets of pre-training",
+    r"final_proj\..*": "projects to the targets of pre-training",
+    r"label_embs_concat": "targets of pre-training",
+    r"lm_head\..*": "recognizes speech",
+    r"embedding_model\.back_end\..*": "back end of another detector",
+}
+# fairseq's names to those of transformers; the first that fits.
+FAIRSEQ = [
+    (r"feature_extractor\.conv_layers\.(\d+)\.0\.(.+)", r"feature_extractor.conv_layers.\1.conv.\2"),
+    (r"feature_extractor\.conv_layers\.(\d+)\.2\.(?:1\.)?(.+)", r"feature_extractor.conv_layers.\1.layer_norm.\2"),
+    (r"post_extract_proj\.(.+)", r"feature_projection.projection.\1"),
+    (r"layer_norm\.(.+)", r"feature_projection.layer_norm.\1"),
+    (r"encoder\.pos_conv\.0\.weight_g", r"encoder.pos_conv_embed.conv.parametrizations.weight.original0"),
+    (r"encoder\.pos_conv\.0\.weight_v", r"encoder.pos_conv_embed.conv.parametrizations.weight.original1"),
+    (r"encoder\.pos_conv\.0\.(.+)", r"encoder.pos_conv_embed.conv.\1"),
+    (r"encoder\.layers\.(\d+)\.self_attn\.grep_linear\.(.+)", r"encoder.layers.\1.attention.gru_rel_pos_linear.\2"),
+    (r"encoder\.layers\.(\d+)\.self_attn\.grep_a", r"encoder.layers.\1.attention.gru_rel_pos_const"),
+    (
+        r"encoder\.layers\.(\d+)\.self_attn\.relative_attention_bias\.(.+)",
+        r"encoder.layers.\1.attention.rel_attn_embed.\2",
+    ),
+    (r"encoder\.layers\.(\d+)\.self_attn\.(.+)", r"encoder.layers.\1.attention.\2"),
+    (r"encoder\.layers\.(\d+)\.self_attn_layer_norm\.(.+)", r"encoder.layers.\1.layer_norm.\2"),
+    (r"encoder\.layers\.(\d+)\.fc1\.(.+)", r"encoder.layers.\1.feed_forward.intermediate_dense.\2"),
+    (r"encoder\.layers\.(\d+)\.fc2\.(.+)", r"encoder.layers.\1.feed_forward.output_dense.\2"),
+    (r"(encoder\.layers\.\d+\.final_layer_norm\..+|encoder\.layer_norm\..+)", r"\1"),
+]
+# Names that transformers itself has changed.
+TRANSFORMERS = [
+    (r"encoder\.pos_conv_embed\.conv\.weight_g", r"encoder.pos_conv_embed.conv.parametrizations.weight.original0"),
+    (r"encoder\.pos_conv_embed\.conv\.weight_v", r"encoder.pos_conv_embed.conv.parametrizations.weight.original1"),
+    (r"((?:feature_extractor|feature_projection|encoder)\..+)", r"\1"),
+]
+KINDS: dict[str, type[SelfSupervisedFrontEnd]] = {
+    "wav2vec2": Wav2Vec2,
+    "hubert": HuBERT,
+    "wavlm": WavLM,
+    "wav2vec2-bert": Wav2Vec2BERT,
+}
+OWN_KINDS = {f"antideepfake.lobes.{kind.__name__}": kind for kind in KINDS.values()}
+# Of detectors of the released code, of transformers, and of this project's model folders.
+PREFIXES = ("m_ssl.model.", "wav2vec2.", "hubert.", "wavlm.", "wav2vec2_bert.", "embedding_model.front_end.model.")
+HEAD = re.compile(r"(?:proj_fc|classifier)\.(weight|bias)")
+# Attention heads of every size of wav2vec 2.0, XLS-R, MMS, HuBERT and WavLM that was published.
+PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published checkpoint, understood.
+
+    Arguments
+    ---------
+    kind : type
+        Which front end it is of.
+    settings : dict
+        Of the front end.
+    encoder : dict
+        Tensors of ``front_end.model``, by their names there.
+    classifier : dict
+        ``weight`` [2, size] and ``bias`` [2] of a detector, fake first; empty for an encoder alone.
+    left_out : dict
+        Names of tensors that are not used, and why.
+    provenance : str
+        Where it comes from.
+    """
+
+    kind: type[SelfSupervisedFrontEnd]
+    settings: dict[str, Any]
+    encoder: dict[str, torch.Tensor]
+    classifier: dict[str, torch.Tensor]
+    left_out: dict[str, str]
+    provenance: str
+
+    def build(self, all_layers: bool = False) -> SelfSupervisedFrontEnd:
+        """Build the front end with these weights, in float32."""
+        with torch.device("meta"):
+            front_end = self.kind(all_layers, **self.settings)
+        front_end.model.load_state_dict({name: value.float() for name, value in self.encoder.items()}, assign=True)
+        return front_end
+
+
+def read_checkpoint(source: str | os.PathLike, num_attention_heads: int | None = None) -> Checkpoint:
+    """Read a detector of the released code or of a model folder, or a self-supervised model of fairseq or transformers.
+
+    Arguments
+    ---------
+    source : str or Path
+        As :func:`antideepfake.checkpoints.read_weights`.
+    num_attention_heads : int, optional
+        What no tensor tells. Needed only for sizes that were never published, if the checkpoint does not say it.
+
+    Returns
+    -------
+    Checkpoint
+        Every tensor of the source is in ``encoder``, ``classifier`` or ``left_out``, and the architecture lacks none.
+
+    Raises
+    ------
+    InputError
+        As :func:`antideepfake.checkpoints.read_weights`; also when a tensor is missing, unknown or of the wrong shape,
+        or holds what is not a number: all names are listed.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> tiny = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> Wav2Vec2(**tiny).model.save_pretrained(folder)
+    >>> checkpoint = read_checkpoint(folder)
+    >>> checkpoint.kind.__name__, checkpoint.settings["num_hidden_layers"], checkpoint.left_out
+    ('Wav2Vec2', 2, {})
+    """
+    return understand(read_weights(source), num_attention_heads)
+
+
+def understand(weights: Weights, num_attention_heads: int | None = None) -> Checkpoint:
+    """Map the names of tensors, find out the architecture, and check that the two agree.
+
+    Arguments
+    ---------
+    weights : Weights
+        Tensors; on the meta device, too.
+    num_attention_heads : int, optional
+        As :func:`read_checkpoint`.
+
+    Returns
+    -------
+    Checkpoint
+        As :func:`read_checkpoint`.
+    """
+    is_fairseq = any("conv_layers.0.0.weight" in name for name in weights.state)
+    rules = FAIRSEQ if is_fairseq else TRANSFORMERS
+    originals: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    unknown: list[str] = []
+    for name in weights.state:
+        if HEAD.fullmatch(name):
+            continue
+        bare = name.removeprefix(next((prefix for prefix in PREFIXES if name.startswith(prefix)), ""))
+        reason = next((text for pattern, text in LEFT_OUT.items() if re.fullmatch(pattern, bare)), None)
+        ours = next((re.sub(old, new, bare) for old, new in rules if re.fullmatch(old, bare)), None)
+        if reason is not None:
+            left_out[name] = reason
+        elif ours is None or ours in originals:
+            unknown.append(name)
+        else:
+            originals[ours] = name
+    if not originals:
+        raise InputError(
+            f"{weights.source}: not a wav2vec 2.0, HuBERT, WavLM or w2v-BERT; its tensors are "
+            f"{', '.join(list(weights.state)[:4])} ..."
+        )
+    encoder = {ours: weights.state[name] for ours, name in originals.items()}
+    classifier = {head[1]: value for name, value in weights.state.items() if (head := HEAD.fullmatch(name))}
+    if is_fairseq:
+        kind, settings = _fairseq_architecture(weights, encoder, left_out, num_attention_heads)
+    else:
+        kind, settings = _transformers_architecture(weights)
+
+    try:
+        with torch.device("meta"):
+            expected = kind(**settings).model.state_dict()
+    except InputError as error:
+        raise InputError(f"{weights.source}: {error}") from None
+    if classifier:
+        expected["proj_fc.weight"], expected["proj_fc.bias"] = torch.empty(2, settings["hidden_size"]), torch.empty(2)
+    found = encoder | {f"proj_fc.{name}": value for name, value in classifier.items()}
+    problems = [f"unknown: {name}" for name in unknown]
+    problems += [f"unknown: {originals[name]}" for name in found if name not in expected]
+    problems += [f"missing: {name}" for name in expected if name not in found]
+    for name in found.keys() & expected.keys():
+        if found[name].shape != expected[name].shape:
+            shapes = f"{list(found[name].shape)} instead of {list(expected[name].shape)}"
+            problems.append(f"of shape {shapes}: {originals.get(name, name)}")
+    problems += [f"not a number: {name}" for name, value in weights.state.items() if not _is_finite(value)]
+    if problems:
+        raise InputError(f"{weights.source}: does not fit {kind.__name__}; " + "; ".join(problems))
+    return Checkpoint(kind, settings, encoder, classifier, left_out, weights.provenance)
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    return value.is_meta or not value.is_floating_point() or bool(torch.isfinite(value).all())
+
+
+def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFrontEnd], dict[str, Any]]:
+    own = weights.config.get("front_end")  # of a model folder of this project
+    settings = own if isinstance(own, dict) else weights.config
+    kind = KINDS.get(str(weights.config.get("model_type"))) or OWN_KINDS.get(str(settings.get("class")))
+    if kind is None:
+        raise InputError(
+            f"{weights.source}: has transformers' names, but no config.json beside it with a model_type of "
+            f"{', '.join(KINDS)}; give the folder that holds both"
+        )
+    return kind, {name: settings.get(name, value) for name, value in kind.defaults().items() if name not in DROPOUT}
+
+
+def _fairseq_architecture(
+    weights: Weights, encoder: dict[str, torch.Tensor], left_out: dict[str, str], num_attention_heads: int | None
+) -> tuple[type[SelfSupervisedFrontEnd], dict[str, Any]]:
+    """Read the architecture off the shapes; heads and the place of the norms follow what was published."""
+    conv = "feature_extractor.conv_layers"
+    convolutions = [
+        encoder[f"{conv}.{index}.conv.weight"].shape for index in range(7) if f"{conv}.{index}.conv.weight" in encoder
+    ]
+    layers = [int(found[1]) for name in encoder if (found := re.match(r"encoder\.layers\.(\d+)\.", name))]
+    position = encoder.get("encoder.pos_conv_embed.conv.parametrizations.weight.original1")
+    inner = encoder.get("encoder.layers.0.feed_forward.intermediate_dense.weight")
+    if position is None or inner is None or len(convolutions) != 7:
+        raise InputError(f"{weights.source}: incomplete; convolutions or the first layer are missing")
+    if [position.dim(), inner.dim(), *map(len, convolutions)] != [3, 2, *[3] * 7] or not position.numel():
+        raise InputError(f"{weights.source}: convolutions or the first layer are not of the shape of a wav2vec 2.0's")
+    size = position.shape[0]
+    layer_norm = f"{conv}.1.layer_norm.weight" in encoder
+    heads = num_attention_heads
+    if heads is None:
+        heads = weights.config.get("encoder_attention_heads") or PUBLISHED_HEADS.get(size)
+    if heads is None:
+        raise InputError(
+            f"{weights.source}: does not say its number of attention heads; give it with --num_attention_heads"
+        )
+    settings = {
+        "hidden_size": size,
+        "num_hidden_layers": max(layers) + 1,
+        "num_attention_heads": heads,
+        "intermediate_size": inner.shape[0],
+        "feat_extract_norm": "layer" if layer_norm else "group",
+        "do_stable_layer_norm": bool(weights.config.get("layer_norm_first", layer_norm)),
+        "conv_bias": f"{conv}.0.conv.bias" in encoder,
+        "conv_dim": [shape[0] for shape in convolutions],
+        "num_conv_pos_embeddings": position.shape[2],
+        "num_conv_pos_embedding_groups": size // position.shape[1],
+    }
+    if "encoder.layers.0.attention.gru_rel_pos_const" in encoder:
+        return WavLM, settings
+    return HuBERT if any("label_embs_concat" in name for name in left_out) else Wav2Vec2, settings
+
+
+def load_front_end(
+    source: str | os.PathLike, all_layers: bool = False, num_attention_heads: int | None = None
+) -> SelfSupervisedFrontEnd:
+    """Build a front end from published weights.
+
+    Arguments
+    ---------
+    source, num_attention_heads :
+        As :func:`read_checkpoint`: self-supervised model or detector, whose classifier is left aside.
+    all_layers : bool
+        As :class:`antideepfake.lobes.self_supervised.SelfSupervisedFrontEnd`.
+
+    Returns
+    -------
+    SelfSupervisedFrontEnd
+        In training mode, float32.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> tiny = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> Wav2Vec2(**tiny).model.save_pretrained(folder)
+    >>> load_front_end(folder)(torch.randn(1, 16000), torch.ones(1))[0].shape
+    torch.Size([1, 49, 16])
+    """
+    return read_checkpoint(source, num_attention_heads).build(all_layers)
+
+
+def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike) -> None:
+    """Give a front end published weights; its architecture must be theirs.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        Takes the weights.
+    source : str or Path
+        As :func:`load_front_end`.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_checkpoint`; also when the source is of another architecture: the settings that differ are told.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> tiny = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    >>> Wav2Vec2(**tiny).model.save_pretrained(folder)
+    >>> front_end = Wav2Vec2(**tiny, hidden_dropout=0.1)
+    >>> load_pretrained(front_end, folder)
+    """
+    checkpoint = read_checkpoint(source, front_end.architecture["num_attention_heads"])
+    extract_encoder(front_end, checkpoint, source)
+
+
+def extract_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, source: str | os.PathLike) -> None:
+    """Give a front end the encoder of a checkpoint; raise an ``InputError`` that says how the two differ, if they do.
+
+    Arguments
+    ---------
+    front_end : SelfSupervisedFrontEnd
+        Takes the weights.
+    checkpoint : Checkpoint
+        As :func:`read_checkpoint` gives.
+    source : str or Path
+        Of the checkpoint, for the message.
+    """
+    wanted = front_end.architecture
+    with torch.device("meta"):
+        found = checkpoint.kind(**checkpoint.settings).architecture
+    differing = [
+        f"{name} is {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value
+    ]
+    if differing:
+        raise InputError(f"{source}: of another architecture; {', '.join(differing)}")
+    front_end.model.load_state_dict(checkpoint.encoder)

@@ -1,0 +1,1 @@
+"""The command ``antideepfake``: one module a verb."""

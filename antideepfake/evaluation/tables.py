@@ -1,0 +1,301 @@
+"""Evaluations as tables: for a terminal, a paper, a spreadsheet."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from antideepfake.evaluation.evaluator import Evaluation, Group
+from antideepfake.metrics.bootstrap import Estimate
+
+MISSING = Estimate(np.nan, np.nan, np.nan)
+
+
+class Metric(NamedTuple):
+    """How a figure is called, what it says, and whether it is a share, shown in per cent."""
+
+    name: str
+    meaning: str
+    is_share: bool
+
+
+METRICS = {
+    "eer": Metric("EER", "where both error rates are equal", True),
+    "eer_threshold": Metric("threshold of the EER", "the score where they are equal", False),
+    "eer_interpolated": Metric("EER, interpolated", "the same, interpolated between points", True),
+    "roc_auc": Metric("ROC AUC", "probability that real scores above fake", False),
+    "accuracy": Metric("accuracy", "decisions that are right", True),
+    "precision": Metric("precision", "fraction of accepted utterances that are real", True),
+    "recall": Metric("recall", "real accepted as real", True),
+    "f1": Metric("F1", "harmonic mean of these two", True),
+    "fpr": Metric("FPR", "fake accepted as real", True),
+    "fnr": Metric("FNR", "real rejected as fake", True),
+    "min_dcf": Metric("minDCF", "cost at the best threshold; 1 = uninformative", False),
+    "act_dcf": Metric("actDCF", "cost at the threshold of a calibrated score", False),
+    "cllr": Metric("Cllr", "log-likelihood-ratio cost in bits; 1 = uninformative", False),
+    "min_cllr": Metric("min Cllr", "the same after the best calibration of these scores", False),
+    "min_t_dcf": Metric("min t-DCF", "cost in front of the speaker verification", False),
+}
+
+
+def format_number(name: str, value: float) -> str:
+    """Write a figure as people read it: shares in per cent.
+
+    Example
+    -------
+    >>> format_number("eer", 0.1234), format_number("roc_auc", 0.98765), format_number("fpr", float("nan"))
+    ('12.34', '0.988', '-')
+    """
+    if np.isnan(value):
+        return "-"
+    return f"{100 * value:.2f}" if METRICS[name].is_share else f"{value:.3f}"
+
+
+def overall_table(group: Group) -> pd.DataFrame:
+    """Lay out all figures of a group: name, value, 95 % interval and meaning."""
+    rows = []
+    for name, estimate in group.metrics.items():
+        metric = METRICS[name]
+        title = f"{metric.name} %" if metric.is_share else metric.name
+        rows.append([title, format_number(name, estimate.value), _interval(name, group), metric.meaning])
+    return pd.DataFrame(rows, columns=["figure", "value", "95 % interval", "meaning"])
+
+
+def group_table(groups: Sequence[Group], title: str) -> pd.DataFrame:
+    """Lay out some figures of several groups, a row each; ``title`` heads the column of their names."""
+    shown = ("eer", "roc_auc", "min_dcf", "fpr", "fnr")
+    heads = [METRICS[name].name + (" %" if METRICS[name].is_share else "") for name in shown]
+    rows = []
+    for group in groups:
+        eer, *others = (format_number(name, group.metrics.get(name, MISSING).value) for name in shown)
+        name = group.name + (" *" if group.note else "")
+        rows.append([name, f"{group.real}", f"{group.fake}", eer, _interval("eer", group), *others])
+    return pd.DataFrame(rows, columns=[title, "real", "fake", heads[0], "95 % interval", *heads[1:]])
+
+
+def system_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """Lay out some figures of several systems over all utterances, a row each."""
+    return group_table([replace(evaluation.overall, name=evaluation.name) for evaluation in evaluations], "system")
+
+
+def difference_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """Lay out how systems differ from the first on the utterances that they share."""
+    rows = []
+    for evaluation in evaluations[1:]:
+        for name, compared in evaluation.differences.items():
+            title = METRICS[name].name + (" %" if METRICS[name].is_share else "")
+            values = [format_number(name, value) for value in compared[:3]]
+            sign = "+" if compared.difference > 0 else ""
+            interval = f"{values[1]} to {values[2]}"
+            p_value = f"{compared.p_value:.3f}"
+            rows.append([evaluation.name, title, sign + values[0], interval, p_value, f"{evaluation.common}"])
+    heads = [f"minus {evaluations[0].name}", "figure", "difference", "95 % interval", "p", "utterances"]
+    return pd.DataFrame(rows, columns=heads)
+
+
+def _interval(name: str, group: Group) -> str:
+    estimate = group.metrics.get(name, MISSING)
+    if np.isnan(estimate.low):
+        return "-"
+    return f"{format_number(name, estimate.low)} - {format_number(name, estimate.high)}"
+
+
+MUCH_WORSE = 3  # an error at the threshold, as a multiple of the EER where the threshold was chosen
+
+
+def decisions(evaluation: Evaluation) -> str:
+    """Say what the decisions at the threshold get wrong.
+
+    Example
+    -------
+    >>> from antideepfake.evaluation.evaluator import Evaluator
+    >>> scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, 0.5], "Label": ["real", "fake"]})
+    >>> decisions(Evaluator(threshold=0.5).evaluate(scores, "small"))
+    'At the threshold of 0.500, 0.0 % of real recordings are called fake and 100.0 % of fake ones real.'
+    """
+    (first, kind, other), *second = _wrong(evaluation)
+    parts = [f"{100 * first:.1f} % of {kind} recordings are called {other}"]
+    parts += [f"{100 * error:.1f} % of {kind} ones {other}" for error, kind, other in second]
+    return f"At the threshold of {evaluation.threshold:.3f}, {' and '.join(parts)}."
+
+
+def decision_warning(evaluation: Evaluation) -> str:
+    """Warn where decisions err far more often than where the threshold was chosen; empty where they do not."""
+    chosen = evaluation.threshold_errors
+    if not chosen:
+        return ""
+    # no errors among few utterances are not an EER of 0
+    eer = max(chosen["eer"], 1 / max(min(chosen["real"], chosen["fake"]), 1))
+    worse = [
+        f"{kind} called {other}: {100 * error:.1f} %"
+        for error, kind, other in _wrong(evaluation)
+        if error > MUCH_WORSE * eer
+    ]
+    if not worse:
+        return ""
+    return (
+        f"WARNING: {', '.join(worse)}. The EER where the threshold was chosen was {100 * chosen['eer']:.1f} %. Do not "
+        "rely on these decisions; calibrate the model on recordings like these (tools/calibrate.py)."
+    )
+
+
+def _wrong(evaluation: Evaluation) -> list[tuple[float, str, str]]:
+    """Give the error rates at the threshold that are known: rate, class, decision."""
+    rates = evaluation.overall.metrics
+    known = [(rates["fnr"].value, "real", "fake"), (rates["fpr"].value, "fake", "real")]
+    return [row for row in known if not np.isnan(row[0])]
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """What to mind when reading the figures, a line each."""
+    of_groups = [(f"{column} {group.name}".strip(), group.note) for column, group in _all_groups(evaluation)]
+    return [*evaluation.remarks, *(f"{name}: {note}" for name, note in of_groups if note)]
+
+
+def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:
+    groups = [("", evaluation.overall)]
+    return groups + [(column, group) for column, members in evaluation.groups.items() for group in members]
+
+
+def format_text(table: pd.DataFrame) -> str:
+    """Lay out a table of strings for a terminal; the first column is shortened to 28 characters.
+
+    Example
+    -------
+    >>> print(format_text(pd.DataFrame([["all", "12.34"]], columns=["Attack", "EER %"])))
+    Attack  EER %
+    all     12.34
+    """
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    rows = [[shorten(row[0], 28), *row[1:]] for row in rows]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    words = [_is_text(table.iloc[:, place]) for place in range(len(widths))]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, words, strict=True)
+        line = "  ".join(cell.ljust(width) if is_text else cell.rjust(width) for cell, width, is_text in cells)
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def shorten(name: str, width: int) -> str:
+    """Take out the middle of a long name: names of files and systems often differ at their ends.
+
+    Example
+    -------
+    >>> shorten("results/seed_1/wav2vec2/scores_dev.csv", 20)
+    'result...res_dev.csv'
+    """
+    head = (width - 3) * 2 // 5
+    return name if len(name) <= width else f"{name[:head]}...{name[head + 3 - width :]}"
+
+
+def _is_text(column: pd.Series) -> bool:
+    """Whether a column has words and not numbers: it is set to the left."""
+    return any(character.isalpha() for cell in column for character in cell.replace(" to ", ""))
+
+
+def format_markdown(table: pd.DataFrame) -> str:
+    """Lay out a table of strings in Markdown.
+
+    Example
+    -------
+    >>> print(format_markdown(pd.DataFrame([["all", "12.34"]], columns=["Attack", "EER %"])))
+    | Attack | EER % |
+    |---|---|
+    | all | 12.34 |
+    """
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def format_latex(table: pd.DataFrame) -> str:
+    r"""Lay out a table of strings in LaTeX, for the package booktabs.
+
+    Example
+    -------
+    >>> print(format_latex(pd.DataFrame([["A_1", "12.34"]], columns=["Attack", "EER %"])))
+    \begin{tabular}{lr}
+    \toprule
+    Attack & EER \% \\
+    \midrule
+    A\_1 & 12.34 \\
+    \bottomrule
+    \end{tabular}
+    """
+    sides = "".join("l" if _is_text(table.iloc[:, place]) else "r" for place in range(table.shape[1]))
+    head, *rows = [
+        " & ".join(_escape_latex(cell) for cell in row) + r" \\"
+        for row in [list(table.columns), *table.to_numpy().tolist()]
+    ]
+    return "\n".join(
+        [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
+    )
+
+
+def _escape_latex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: f"\\{character}" for character in "&%$#_{}"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def flatten(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """Give all figures as numbers, for a spreadsheet: a row for each group of each system.
+
+    Names that a spreadsheet would take for a formula begin with an apostrophe.
+
+    Example
+    -------
+    >>> from antideepfake.evaluation.evaluator import Evaluator
+    >>> scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, -1.0], "Label": ["real", "fake"]})
+    >>> flatten([Evaluator().evaluate(scores, "=1+1")])["system"].tolist()
+    ["'=1+1"]
+    """
+    rows = []
+    for evaluation in evaluations:
+        for column, group in _all_groups(evaluation):
+            names = {"system": evaluation.name, "column": column, "group": group.name}
+            row: dict[str, Any] = {key: _escape_formula(name) for key, name in names.items()}
+            row |= {"real": group.real, "fake": group.fake, "note": _escape_formula(group.note)}
+            for name, (value, low, high) in group.metrics.items():
+                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _escape_formula(text: str) -> str:
+    # "-" alone stands for what is unknown
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and text != "-" else text
+
+
+def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
+    """Lay out evaluations for a terminal of 100 columns.
+
+    Example
+    -------
+    >>> from antideepfake.evaluation.evaluator import Evaluator
+    >>> scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, -1.0], "Label": ["real", "fake"]})
+    >>> print(format_evaluations([Evaluator().evaluate(scores, "small")]).splitlines()[0])
+    small: 1 real, 1 fake
+    """
+    parts = []
+    for evaluation in evaluations:
+        overall = evaluation.overall
+        parts.append(f"{evaluation.name}: {overall.real} real, {overall.fake} fake")
+        parts += [textwrap.fill(text, 100) for text in (decisions(evaluation), decision_warning(evaluation)) if text]
+        parts.append(format_text(overall_table(overall)))
+        decision = f"real: a score at or above {evaluation.threshold:.3f} ({evaluation.threshold_source})"
+        parts.append(textwrap.fill(decision, 100, subsequent_indent="  "))
+        parts += [
+            "\n" + format_text(group_table([overall, *groups], column)) for column, groups in evaluation.groups.items()
+        ]
+        parts += [textwrap.fill(f"* {note}", 100, subsequent_indent="  ") for note in notes(evaluation)]
+        parts.append("")
+    if len(evaluations) > 1:
+        parts.append(format_text(system_table(evaluations)))
+        parts.append("\n" + format_text(difference_table(evaluations)))
+    return "\n".join(parts).rstrip()

@@ -1,0 +1,36 @@
+"""Error rates, costs and their confidence intervals."""
+
+from antideepfake.metrics.bootstrap import Comparison, Estimate, compare_systems, estimate
+from antideepfake.metrics.costs import AsvScores, act_dcf, cllr, min_a_dcf, min_cllr, min_dcf, min_t_dcf
+from antideepfake.metrics.rates import (
+    Rates,
+    Trials,
+    decision_rates,
+    equal_error_rate,
+    error_rates,
+    roc_auc,
+    sort_trials,
+)
+from antideepfake.metrics.summary import compute_metrics
+
+__all__ = [
+    "AsvScores",
+    "Comparison",
+    "Estimate",
+    "Rates",
+    "Trials",
+    "act_dcf",
+    "cllr",
+    "compare_systems",
+    "compute_metrics",
+    "decision_rates",
+    "equal_error_rate",
+    "error_rates",
+    "estimate",
+    "min_a_dcf",
+    "min_cllr",
+    "min_dcf",
+    "min_t_dcf",
+    "roc_auc",
+    "sort_trials",
+]

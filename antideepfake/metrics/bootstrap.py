@@ -1,0 +1,351 @@
+"""How far chance in the choice of test utterances goes: the bootstrap, of one system or of two on the same utterances.
+
+Utterances of one speaker, or made of one recording, are not independent: where such clusters are known, whole clusters
+are drawn, and the intervals become as wide as they should be.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.sparse import csr_array
+from scipy.stats import beta, norm, t
+
+from antideepfake.metrics.rates import Array, Trials, sort_trials
+
+Measure = Callable[[Trials], Mapping[str, Array]]
+"""From trials with counts of shape [draws, scores] to figures of shape [draws]."""
+
+UNKNOWN = ("-", "", "nan")  # values of a column
+BINS = 2048
+"""Into so many bins of nearly equal scores utterances are put before they are drawn, if they are more.
+
+A draw then costs the same whatever their number, and rates are resolved to a twentieth of a per cent or better. Of two
+systems the pairs of bins count: each then has a quarter.
+"""
+
+
+class Estimate(NamedTuple):
+    """A figure and its bounds; these are not numbers where no draw had both classes."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """How a figure differs between two systems: second minus first, with its bounds and the two-sided p-value."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+class _Binned(NamedTuple):
+    """The bin of each utterance, and the mean score of each bin."""
+
+    bins: NDArray[np.intp]
+    scores: Array
+
+
+def estimate(
+    measure: Measure,
+    scores: Array,
+    is_real: NDArray[np.bool_],
+    rng: np.random.Generator,
+    thresholds: Sequence[float] = (),
+    clusters: NDArray | None = None,
+    n_resamples: int = 1000,
+    confidence_level: float = 0.95,
+) -> dict[str, Estimate]:
+    """Measure a system, with a bootstrap interval of every figure.
+
+    Arguments
+    ---------
+    measure : callable
+        The figures.
+    scores : array
+        Shape [utterances].
+    is_real : array of bool
+        Shape [utterances].
+    rng : numpy.random.Generator
+        Source of the draws.
+    thresholds : sequence of float
+        At which ``measure`` decides: no bin lies on both sides of one.
+    clusters : array, optional
+        What each utterance belongs to, as :func:`number_clusters` gives it; clusters are drawn with replacement, and
+        the interval is widened by Student's t for their number. Without them utterances are drawn, within each class.
+    n_resamples : int
+        1000 leave the bounds a noise of a few hundredths of the interval's width.
+    confidence_level : float
+        Share of the draws inside the interval.
+
+    Returns
+    -------
+    dict
+        Each figure, and the percentiles of its draws.
+
+    Example
+    -------
+    >>> from antideepfake.metrics.rates import roc_auc
+    >>> rng = np.random.default_rng(1)
+    >>> scores, is_real = np.concatenate([rng.normal(2, 1, 200), rng.normal(0, 1, 200)]), np.arange(400) < 200
+    >>> auc = estimate(lambda trials: {"auc": roc_auc(trials)}, scores, is_real, rng)["auc"]
+    >>> 0.85 < auc.low < auc.value < auc.high < 0.97
+    True
+    """
+    binned = _put_into_bins(scores, is_real, thresholds, BINS)
+    drawn = [measure(trials) for (trials,) in _draw([binned], is_real, rng, clusters, n_resamples)]
+    whole = measure(sort_trials(scores[is_real], scores[~is_real]))
+    shift = _error_of_bins(measure, whole, is_real, binned)
+    widening = 1.0 if clusters is None else _widen(clusters, is_real, confidence_level)
+    estimates = {}
+    for name, value in whole.items():
+        values = np.concatenate([metrics[name] for metrics in drawn]) + shift[name]
+        low, high = (value - widening * (value - bound) for bound in _percentiles(values, confidence_level))
+        estimates[name] = Estimate(float(value), float(low), float(high))
+    return estimates
+
+
+def compare_systems(
+    measure: Measure,
+    first: Array,
+    second: Array,
+    is_real: NDArray[np.bool_],
+    rng: np.random.Generator,
+    thresholds: Sequence[float] = (),
+    clusters: NDArray | None = None,
+    n_resamples: int = 1000,
+    confidence_level: float = 0.95,
+) -> dict[str, Comparison]:
+    """Paired bootstrap test of two systems: every draw takes the same utterances for both.
+
+    Arguments
+    ---------
+    measure, is_real, rng, thresholds, clusters, draws, level :
+        As :func:`estimate`.
+    first, second : array
+        Scores of each system, shape [utterances].
+
+    Returns
+    -------
+    dict
+        A comparison of each figure. The p-value is twice the share of draws in which the difference has not the sign
+        that it has at large, 1 at most and never below 2 / (draws + 1).
+
+    Example
+    -------
+    >>> from antideepfake.metrics.rates import roc_auc
+    >>> rng = np.random.default_rng(1)
+    >>> is_real = np.arange(400) < 200
+    >>> good, bad = (difference * is_real + rng.normal(0, 1, 400) for difference in (3.0, 1.0))
+    >>> auc = compare_systems(lambda trials: {"auc": roc_auc(trials)}, good, bad, is_real, rng)["auc"]
+    >>> auc.high < 0, auc.p_value < 0.01
+    (True, True)
+    """
+    systems = [_put_into_bins(scores, is_real, thresholds, BINS // 4) for scores in (first, second)]
+    drawn = [[measure(trials) for trials in pair] for pair in _draw(systems, is_real, rng, clusters, n_resamples)]
+    whole = [measure(sort_trials(scores[is_real], scores[~is_real])) for scores in (first, second)]
+    shifts = [_error_of_bins(measure, metrics, is_real, binned) for metrics, binned in zip(whole, systems, strict=True)]
+    widening = 1.0 if clusters is None else _widen(clusters, is_real, confidence_level)
+    comparisons = {}
+    for name in whole[0]:
+        values = np.concatenate([two[name] - one[name] for one, two in drawn]) + shifts[1][name] - shifts[0][name]
+        tail = min((values <= 0).sum(), (values >= 0).sum())
+        p_value = float(min(1.0, 2 * (tail + 1) / (len(values) + 1)))
+        difference = float(whole[1][name] - whole[0][name])
+        low, high = (difference - widening * (difference - bound) for bound in _percentiles(values, confidence_level))
+        comparisons[name] = Comparison(difference, low, high, p_value)
+    return comparisons
+
+
+def number_clusters(names: ArrayLike) -> NDArray[np.intp]:
+    """Number the values of a column; each unknown one, ``-`` or empty, is a cluster of its own.
+
+    Example
+    -------
+    >>> number_clusters(["ann", "-", "bob", "ann", "-"]).tolist()
+    [0, 2, 1, 0, 3]
+    """
+    seen: dict[str, int] = {}
+    texts = [str(name) for name in np.asarray(names, dtype=object)]
+    known = (seen.setdefault(text, len(seen)) if text not in UNKNOWN else -1 for text in texts)
+    numbers = np.fromiter(known, np.intp, len(texts))
+    unknown = numbers < 0
+    numbers[unknown] = len(seen) + np.arange(unknown.sum())
+    return numbers
+
+
+def count_clusters(clusters: NDArray, is_real: NDArray[np.bool_]) -> int:
+    """Count the clusters of the class that has fewer of them.
+
+    Example
+    -------
+    >>> count_clusters(np.array([0, 0, 1, 2]), np.array([True, True, False, False]))
+    1
+    """
+    return min(len(np.unique(clusters[kind])) for kind in (is_real, ~is_real))
+
+
+def _widen(clusters: NDArray, is_real: NDArray[np.bool_], confidence_level: float) -> float:
+    """Give the ratio of the interval of few clusters, by Student's t and unbiased variance, to that of many."""
+    count = max(count_clusters(clusters, is_real), 2)
+    upper = (1 + confidence_level) / 2
+    return float(t.ppf(upper, count - 1) / norm.ppf(upper) * np.sqrt(count / (count - 1)))
+
+
+def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float = 0.95) -> tuple[Array, Array]:
+    """Give the exact interval of a fraction (Clopper and Pearson 1934).
+
+    Arguments
+    ---------
+    hits, count : array of float
+        So many of how many independent utterances.
+    confidence_level : float
+        Confidence level.
+
+    Returns
+    -------
+    low, high : array
+        Bounds; not numbers where ``count`` is 0.
+
+    Example
+    -------
+    >>> [round(float(bound), 4) for bound in clopper_pearson(0, 50)]
+    [0.0, 0.0711]
+    """
+    hits, count = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(count, np.float64))
+    tail = (1 - confidence_level) / 2
+    low = np.where(hits <= 0, 0.0, beta.ppf(tail, np.maximum(hits, 1e-9), count - hits + 1))
+    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, np.maximum(count - hits, 1e-9)))
+    empty = count <= 0
+    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+
+
+def exact_fraction(hits: float, count: float, confidence_level: float = 0.95) -> Estimate:
+    """Give a fraction with its :func:`clopper_pearson` interval; not a number where ``count`` is 0.
+
+    Example
+    -------
+    >>> exact_fraction(0, 0).value, round(exact_fraction(50, 50).low, 4)
+    (nan, 0.9289)
+    """
+    low, high = clopper_pearson(hits, count, confidence_level)
+    return Estimate(hits / count if count else np.nan, float(low), float(high))
+
+
+def add_intervals(first: Estimate, second: Estimate, weights: tuple[float, float] = (1.0, 1.0)) -> tuple[float, float]:
+    """Give the interval of a weighted sum of two independent figures from theirs, square and add (Newcombe 1998).
+
+    Example
+    -------
+    >>> low, high = add_intervals(Estimate(0.5, 0.2, 0.9), Estimate(0.5, 0.1, 0.8))
+    >>> round(low, 2), round(high, 2)
+    (0.5, 1.5)
+    """
+    value = weights[0] * first.value + weights[1] * second.value
+    below = np.hypot(weights[0] * (first.value - first.low), weights[1] * (second.value - second.low))
+    above = np.hypot(weights[0] * (first.high - first.value), weights[1] * (second.high - second.value))
+    return float(value - below), float(value + above)
+
+
+def area_interval(area: float, real: int, fake: int, confidence_level: float = 0.95) -> tuple[float, float]:
+    """Give the interval of an area under the ROC curve that does not vanish at 1 (Newcombe 2006, method 5).
+
+    Example
+    -------
+    >>> [round(bound, 3) for bound in area_interval(1.0, 50, 50)]
+    [0.96, 1.0]
+    """
+    squared, others = norm.ppf((1 + confidence_level) / 2) ** 2, (real + fake) / 2 - 1
+
+    def gap(guess: float) -> float:
+        spread = 1 + others * (1 - guess) / (2 - guess) + others * guess / (1 + guess)
+        return float((guess - area) ** 2 - squared * guess * (1 - guess) * spread / (real * fake))
+
+    edge = 1e-12
+    low = brentq(gap, edge / 2, area - edge) if area > 2 * edge else 0.0
+    high = brentq(gap, area + edge, 1 - edge / 2) if area < 1 - 2 * edge else 1.0
+    return float(low), float(high)
+
+
+def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequence[float], bins: int) -> _Binned:
+    """Divide the utterances, sorted as the metrics sort them, into bins of one size, and at the thresholds."""
+    count = len(scores)
+    order = np.lexsort((~is_real, scores))
+    ascending = scores[order]
+    cuts = [np.arange(1, min(bins, count)) * count // min(bins, count)]
+    cuts += [np.searchsorted(ascending, thresholds)] if len(thresholds) else []
+    starts = np.unique(np.concatenate([[0], *cuts]))
+    starts = starts[starts < count]
+    sizes = np.diff(starts, append=count)
+    members = np.empty(count, dtype=np.intp)
+    members[order] = np.repeat(np.arange(len(starts)), sizes)
+    means = np.add.reduceat(ascending, starts) / sizes
+    # rounding must not move a mean across a threshold
+    return _Binned(members, np.clip(means, ascending[starts], ascending[starts + sizes - 1]))
+
+
+def _error_of_bins(
+    measure: Measure, whole: Mapping[str, Array], is_real: NDArray[np.bool_], binned: _Binned
+) -> dict[str, Array]:
+    """How far the bins alone move each figure; every draw is moved by nearly as much."""
+    real, fake = (np.bincount(binned.bins[kind], minlength=len(binned.scores)) for kind in (is_real, ~is_real))
+    coarse = measure(Trials(binned.scores, real.astype(float), fake.astype(float)))
+    return {name: whole[name] - coarse[name] for name in whole}
+
+
+def _draw(
+    systems: Sequence[_Binned],
+    is_real: NDArray[np.bool_],
+    rng: np.random.Generator,
+    clusters: NDArray | None,
+    n_resamples: int,
+) -> Iterator[list[Trials]]:
+    """Draw again and again, a batch at a time; the trials of each system have the same utterances."""
+    if clusters is None:
+        # Utterances of one class that share a bin in every system are alike: how many of them come is drawn at once.
+        key = is_real.astype(np.int64)
+        for system in systems:
+            key = key * len(system.scores) + system.bins
+        _, items, sizes = np.unique(key, return_index=True, return_counts=True)
+        units = np.arange(len(items))
+        strata = is_real[items]
+    else:
+        names, units = np.unique(clusters, return_inverse=True)
+        items, sizes = np.arange(len(is_real)), np.ones(len(names), dtype=np.int64)
+        strata = np.zeros(len(names), dtype=bool)
+    # from the units that are drawn to the utterances of each class in each bin
+    maps = [
+        [
+            csr_array(
+                (np.ones(kind.sum()), (units[kind], system.bins[items][kind])), shape=(len(sizes), len(system.scores))
+            )
+            for kind in (is_real[items], ~is_real[items])
+        ]
+        for system in systems
+    ]
+    at_once = max(1, 4_000_000 // max(len(sizes), *(len(system.scores) for system in systems)))  # some tens of MB
+    for start in range(0, n_resamples, at_once):
+        weights = np.empty((min(at_once, n_resamples - start), len(sizes)))
+        for stratum in np.unique(strata):
+            inside = strata == stratum
+            total = sizes[inside].sum()
+            weights[:, inside] = rng.multinomial(total, sizes[inside] / total, len(weights))
+        # clusters may bring utterances of one class alone: such a draw says nothing
+        complete = [(weights @ counts.sum(axis=1)) > 0 for counts in maps[0]]
+        weights = weights[complete[0] & complete[1]]
+        yield [
+            Trials(system.scores, *(weights @ counts for counts in pair))
+            for system, pair in zip(systems, maps, strict=True)
+        ]
+
+
+def _percentiles(values: Array, confidence_level: float) -> tuple[float, float]:
+    if not len(values):
+        return np.nan, np.nan
+    low, high = np.quantile(values, [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
+    return float(low), float(high)

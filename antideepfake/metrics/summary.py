@@ -1,0 +1,53 @@
+"""All metrics of a detector at once."""
+
+from antideepfake.metrics.costs import act_dcf, cllr, min_cllr, min_dcf
+from antideepfake.metrics.rates import (
+    Array,
+    Trials,
+    decision_rates,
+    equal_error_rate,
+    error_rates,
+    interpolated_equal_error_rate,
+    roc_auc,
+)
+
+
+def compute_metrics(trials: Trials, threshold: float, ratios: Array | None = None) -> dict[str, Array]:
+    """All that scores alone say of a detector.
+
+    Arguments
+    ---------
+    trials : Trials
+        With both classes.
+    threshold : float
+        Of the decision, on the difference of the logits.
+    ratios : array, optional
+        Log-likelihood ratios of the scores, in their order, for ``act_dcf`` and ``cllr``; without them the scores
+        themselves are taken for such.
+
+    Returns
+    -------
+    dict
+        ``eer``, ``eer_threshold``, ``eer_interpolated``, ``roc_auc``, those of :func:`decision_rates`, ``min_dcf``,
+        ``act_dcf``, ``cllr`` and ``min_cllr``.
+
+    Example
+    -------
+    >>> metrics = compute_metrics(sort_trials(real=[1.0, 2.0], fake=[-1.0, 1.5]), threshold=0.0)
+    >>> float(metrics["eer"]), float(metrics["accuracy"])
+    (0.5, 0.75)
+    """
+    rates = error_rates(trials)
+    eer, eer_threshold = equal_error_rate(rates)
+    calibrated = trials if ratios is None else trials._replace(scores=ratios)
+    return {
+        "eer": eer,
+        "eer_threshold": eer_threshold,
+        "eer_interpolated": interpolated_equal_error_rate(trials),
+        "roc_auc": roc_auc(trials),
+        **decision_rates(trials, threshold),
+        "min_dcf": min_dcf(rates),
+        "act_dcf": act_dcf(calibrated),
+        "cllr": cllr(calibrated),
+        "min_cllr": min_cllr(trials),
+    }

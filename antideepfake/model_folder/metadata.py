@@ -1,0 +1,171 @@
+"""What a model folder remembers of its detector, besides settings and weights."""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from antideepfake.errors import InputError
+from antideepfake.files import atomic_open
+from antideepfake.model_folder.calibration import Calibration, read_calibration
+from antideepfake.protocol.table import LABELS
+
+OLD_KEYS = {"licence": "license", "training_generators": "training_attacks"}  # of version 0.1
+
+
+@dataclass
+class ModelMetadata:
+    """What a model folder knows about its detector.
+
+    Arguments
+    ---------
+    threshold : float
+        A score (logit of real minus logit of fake) at or above it means real.
+    threshold_source : str
+        How the threshold was chosen.
+    threshold_errors : dict
+        Errors on the utterances that the threshold was chosen on: ``eer``, ``fnr`` and ``fpr`` as fractions, ``real``
+        and ``fake`` as numbers of utterances. Empty where they are unknown.
+    previous_threshold : dict
+        ``threshold``, ``threshold_source``, ``threshold_errors`` and ``calibration`` before the last calibration.
+    training_protocols : list of dict
+        Protocols of training and validation: ``name``, ``sha256`` of the file, ``corpora`` that are known to be in no
+        other training data, ``splits`` used, and number of training ``utterances``. Empty where they are unknown.
+    training_corpora : list of str
+        Corpora that the detector was trained on; it must not be tested on them.
+    training_attacks : list of str
+        Generators of the spoofed speech among them.
+    provenance : str
+        What made the folder, of what.
+    license : str
+        Of the weights.
+    classes : list of str
+        Names of the classes, by index.
+    calibration : dict, optional
+        From scores to log-likelihood ratios, as ``describe_calibration`` of
+        :mod:`antideepfake.model_folder.calibration` writes it.
+
+    Example
+    -------
+    >>> ModelMetadata(threshold=0.5, training_corpora=["MiniCorpus"]).classes
+    ['fake', 'real']
+    """
+
+    threshold: float = 0.0
+    threshold_source: str = "not calibrated: equal probabilities"
+    training_corpora: list[str] = field(default_factory=list)
+    training_attacks: list[str] = field(default_factory=list)
+    provenance: str = ""
+    license: str = ""
+    classes: list[str] = field(default_factory=lambda: list(LABELS))
+    calibration: dict[str, Any] | None = None
+    threshold_errors: dict[str, float] = field(default_factory=dict)
+    previous_threshold: dict[str, Any] = field(default_factory=dict)
+    training_protocols: list[dict[str, Any]] = field(default_factory=list)
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Take the values of a ``metadata.json``.
+
+        Raises
+        ------
+        InputError
+            When the file is not JSON, or a value has the wrong type.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            self.__init__(**rename_old_keys(values))  # type: ignore[misc]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}: not the metadata of a model folder ({error})") from None
+        self.check(path)
+
+    def check(self, path: str | os.PathLike) -> None:
+        """Check the type of every value.
+
+        Arguments
+        ---------
+        path : str or Path
+            The file that the values are from, for the message.
+
+        Raises
+        ------
+        InputError
+            At the first wrong value.
+
+        Example
+        -------
+        >>> ModelMetadata(threshold="high").check("metadata.json")
+        Traceback (most recent call last):
+        antideepfake.errors.InputError: metadata.json: the threshold is 'high'; it must be a finite number
+        """
+        self._require(path, "threshold", _is_number(self.threshold), "a finite number")
+        for name in ("threshold_source", "provenance", "license"):
+            self._require(path, name, isinstance(getattr(self, name), str), "text")
+        for name in ("training_corpora", "training_attacks"):
+            self._require(path, name, _is_texts(getattr(self, name)), "a list of texts")
+        self._require(path, "classes", self.classes == list(LABELS), f"{list(LABELS)}")
+        kinds = {"eer": 1, "fnr": 1, "fpr": 1, "real": math.inf, "fake": math.inf}  # the largest value of each
+        errors = self.threshold_errors
+        known = isinstance(errors, dict) and errors.keys() <= kinds.keys()
+        known = known and all(_is_number(value) and 0 <= value <= kinds[name] for name, value in errors.items())
+        known = known and len(errors) in (0, len(kinds))
+        self._require(path, "threshold_errors", known, "eer, fnr and fpr from 0 to 1, and counts of real and fake")
+        self._require(path, "previous_threshold", isinstance(self.previous_threshold, dict), "a JSON object")
+        protocols = self.training_protocols
+        known = isinstance(protocols, list) and all(map(_is_training_protocol, protocols))
+        self._require(path, "training_protocols", known, "a list of name, sha256, corpora, splits and utterances")
+        self._require(path, "calibration", isinstance(self.calibration, dict | None), "a JSON object or null")
+        try:
+            self.log_likelihood_ratio()
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    def _require(self, path: str | os.PathLike, name: str, is_right: bool, wanted: str) -> None:
+        if not is_right:
+            text = repr(getattr(self, name))
+            text = text if len(text) <= 60 else f"{text[:57]}..."
+            raise InputError(f"{path}: the {name} is {text}; it must be {wanted}")
+
+    def log_likelihood_ratio(self) -> Calibration | None:
+        """Give the calibration, if there is one: a function of scores."""
+        return read_calibration(self.calibration) if self.calibration else None
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a ``metadata.json``."""
+        with atomic_open(path) as file:
+            json.dump(asdict(self), file, indent=1, ensure_ascii=False)
+
+
+def rename_old_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """Give metadata that version 0.1 wrote the keys of today; others stay as they are.
+
+    Example
+    -------
+    >>> rename_old_keys({"licence": "MIT", "threshold": 0.0})
+    {'license': 'MIT', 'threshold': 0.0}
+    """
+    return {OLD_KEYS.get(key, key): value for key, value in values.items()}
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_training_protocol(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"name", "sha256", "corpora", "splits", "utterances"}
+        and isinstance(value["name"], str)
+        and isinstance(value["sha256"], str)
+        and _is_texts(value["corpora"])
+        and _is_texts(value["splits"])
+        and _is_number(value["utterances"])
+    )

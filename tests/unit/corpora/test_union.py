@@ -1,0 +1,208 @@
+"""The union: every row where the published lists have it, whatever the order of the command line."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antideepfake.corpora.registry import Corpus, read_corpora
+from antideepfake.corpora.union import STAGE, MergeReport, format_merge, list_outputs, merge_protocols
+from antideepfake.errors import InputError
+from antideepfake.files import lock_output
+from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
+
+CORPORA = {
+    "B": Corpus("B", "train", ("B-",), (), {"real": 2.0, "fake": 0}),
+    "A": Corpus("A", "train", ("A-",)),
+    "T": Corpus("T", "test", ("T-",)),
+    "N": Corpus("N", "none", ("N-",)),
+}
+ORDER = ["B", "A", "absent"]
+
+
+def write(path, rows):
+    """A protocol of pairs of identifier and Proportion, or of triples with the Label."""
+    fixed = dict(zip(COLUMNS, ["", "real", 3600.0, 16000, "", "-", "-", "-", 1, "PCM_S", 16, "EN"], strict=True))
+    labels = [row[2] if len(row) > 2 else "real" for row in rows]
+    values = [
+        {**fixed, "ID": row[0], "Proportion": row[1], "Label": label, "Path": f"$ROOT/{path.stem}/{row[0]}.wav"}
+        for row, label in zip(rows, labels, strict=True)
+    ]
+    write_protocol(pd.DataFrame(values, columns=COLUMNS), path)
+    return path
+
+
+def identifiers(path):
+    return read_protocol(path)["ID"].tolist()
+
+
+@pytest.fixture
+def protocols(tmp_path):
+    """Two corpora for training, one for testing, one of neither, one unknown."""
+    return [
+        write(tmp_path / "a.csv", [("A-1", "train"), ("A-2", "valid"), ("A-3", "test"), ("A-4", "-")]),
+        write(tmp_path / "b.csv", [("B-2", "-"), ("B-1", "valid"), ("B-3", "")]),
+        write(tmp_path / "t.csv", [("T-9", "train"), ("T-1", "valid")]),
+        write(tmp_path / "n.csv", [("N-1", "test")]),
+        write(tmp_path / "u.csv", [("mine-1", "test")]),
+    ]
+
+
+def test_rows_go_where_the_published_lists_have_them(tmp_path, protocols):
+    """Training would be on test corpora, or without the test splits that the paper trained on."""
+    report = merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
+    in_order = ["B-2", "B-3", "A-1", "A-3", "A-4", "N-1", "mine-1"]
+    shuffled = pd.Series(in_order).sample(frac=1, random_state=42).tolist()  # as the released code does
+    assert identifiers(tmp_path / "union" / "train.csv") == shuffled
+    assert identifiers(tmp_path / "union" / "valid.csv") == ["B-1", "A-2"]
+    assert identifiers(tmp_path / "union" / "test.csv") == ["T-9", "T-1"]
+    assert report.missing == ["absent"] and report.unlisted == ["N", "mine"]
+    assert list(report.counts) == ["B", "A", "N", "T", "mine"]
+    assert report.counts["A"] == {"train": {"real": [3, 10800.0]}, "valid": {"real": [1, 3600.0]}}
+    assert sorted(path.name for path in (tmp_path / "union").iterdir()) == [
+        "merge.report.json",
+        "test.csv",
+        "train.csv",
+        "valid.csv",
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".arrow"])
+def test_the_order_given_and_the_size_of_parts_change_nothing(tmp_path, protocols, monkeypatch, suffix):
+    """Two people with the same corpora would train on other batches."""
+    rng = np.random.default_rng(1)
+    many = [(f"B-x{number}", str(rng.choice(["train", "valid"]))) for number in range(50)]
+    protocols.append(write(tmp_path / "more.csv", many))
+    write_protocol(read_protocol(protocols[0]), tmp_path / "a.arrow")
+    merge_protocols(protocols, tmp_path / "one", CORPORA, ORDER, suffix=suffix, quiet=True)
+    for module in ("table", "merge"):
+        monkeypatch.setattr(f"antideepfake.protocol.{module}.PART", 3)
+    again = [tmp_path / "a.arrow", *protocols[:0:-1]]
+    merge_protocols(again, tmp_path / "two", CORPORA, ORDER, suffix=suffix, quiet=True)
+    for name in ("train", "valid", "test"):
+        first, second = (read_protocol(tmp_path / folder / f"{name}{suffix}") for folder in ("one", "two"))
+        assert first.to_dict("records") == second.to_dict("records")
+
+
+def test_other_seeds_shuffle_otherwise(tmp_path, protocols):
+    """The seed would be without effect."""
+    for seed in (1, 2):
+        merge_protocols(protocols, tmp_path / str(seed), CORPORA, ORDER, seed=seed, quiet=True)
+    first, second = (identifiers(tmp_path / str(seed) / "train.csv") for seed in (1, 2))
+    assert first != second and sorted(first) == sorted(second)
+
+
+def test_repeated_identifiers_are_kept_once(tmp_path, protocols):
+    """The released merge loses every copy within a file, and has none of its checks between files."""
+    protocols.append(write(tmp_path / "z.csv", [("A-1", "train"), ("A-9", "train"), ("B-1", "-")]))
+    report = merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
+    assert sorted(identifiers(tmp_path / "union" / "train.csv")).count("A-1") == 1
+    assert "A-9" in identifiers(tmp_path / "union" / "train.csv")
+    assert report.repeated == 2
+    told = json.loads((tmp_path / "union" / "merge.report.json").read_text())
+    assert told["repetitions"] == [
+        {"id": name, "kept": str(tmp_path / kept), "left_out": str(tmp_path / "z.csv")}
+        for name, kept in (("A-1", "a.csv"), ("B-1", "b.csv"))
+    ]
+    paths = read_protocol(tmp_path / "union" / "train.csv").set_index("ID")["Path"]
+    assert paths["A-1"] == "$ROOT/a/A-1.wav"
+
+
+def test_what_is_to_be_tested_on_is_never_trained_on(tmp_path, protocols):
+    """A test set given both ways would leak into training."""
+    test = write(tmp_path / "z.csv", [("A-1", "train"), ("N-5", "valid")])
+    report = merge_protocols([*protocols, test], tmp_path / "union", CORPORA, ORDER, test=[test], quiet=True)
+    assert "A-1" not in identifiers(tmp_path / "union" / "train.csv")
+    assert identifiers(tmp_path / "union" / "test.csv") == ["A-1", "N-5", "T-9", "T-1"]
+    assert report.repetitions[0]["kept"] == str(test) and report.repeated == 1
+
+
+def test_files_of_an_earlier_merge_go(tmp_path, protocols):
+    """A test set of another union would lie beside this one's training set."""
+    union = tmp_path / "union"
+    merge_protocols(protocols, union, CORPORA, ORDER, quiet=True)
+    merge_protocols(protocols[3:], union, CORPORA, ORDER, suffix=".arrow", quiet=True)
+    assert sorted(path.name for path in union.iterdir()) == ["merge.report.json", "train.arrow"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from(["real", "fake"])), min_size=1, max_size=30))
+def test_groups_weigh_the_same(scratch, kinds):
+    """A corpus of 50,000 hours would drown all others in spite of the balance that was asked for."""
+    path = write(scratch / "p.csv", [(f"{name}-{n}", "-", label) for n, (name, label) in enumerate(kinds)])
+    merge_protocols([path], scratch / "union", CORPORA, ORDER, balance=["corpus", "label"], quiet=True)
+    table = read_protocol(scratch / "union" / "train.csv")
+    totals = table["Weight"].groupby([table["ID"].str[0], table["Label"]]).sum()
+    np.testing.assert_allclose(totals, len(kinds) / len(set(kinds)))
+    assert np.isclose(table["Weight"].mean(), 1)
+
+
+def test_the_table_fits_the_terminal():
+    """Lines of the longest names would break on a terminal of 100 columns."""
+    recipes = read_corpora(Path(__file__).parents[3] / "recipes")
+    counts = {name: {"train": {"real": [9_999_999, 3.6e8], "fake": [1, 1.0]}} for name in recipes}
+    languages = {name: ["DE", "EN", "FR", "ZH"] for name in recipes} | {"MLS": ["DE", "EN", "ES", "FR", "IT"]}
+    lines = format_merge(MergeReport(counts, languages), recipes).splitlines()
+    assert max(map(len, lines)) <= 100
+    row = next(line.split() for line in lines if line.startswith("AIShell3"))
+    assert row == ["AIShell3", "10000000", "0", "0", "100000.00", "85.62", "0.00", "0.00", "DE", "EN", "FR", "ZH"]
+    assert next(line.split()[-1] for line in lines if line.startswith("MLS")) == "5"
+    assert lines[-1].split()[5] == "56371.27" and lines[-1].split()[-1] == "6"
+
+
+def test_repeated_ids_within_a_protocol_keep_the_first(tmp_path):
+    one = write(tmp_path / "a.csv", [("A-1", "train"), ("A-2", "train")])
+    lines = one.read_text().splitlines(keepends=True)
+    one.write_text("".join([*lines, lines[1].replace("A-1.wav", "again.wav"), lines[1].replace("A-1.wav", "more.wav")]))
+    report = merge_protocols([one], tmp_path / "union", CORPORA, ORDER, quiet=True)
+    table = read_protocol(tmp_path / "union" / "train.csv").set_index("ID")
+    assert sorted(table.index) == ["A-1", "A-2"] and table.loc["A-1", "Path"].endswith("A-1.wav")
+    assert report.repeated == 2
+    assert report.repetitions[0] == {"id": "A-1", "kept": str(one), "left_out": str(one)}
+    with pytest.raises(InputError, match="a second time"):
+        read_protocol(one)
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_killed_merge_leaves_a_sign_and_no_mixture(tmp_path, protocols, monkeypatch, step):
+    output = tmp_path / "union"
+    merge_protocols(protocols[:3], output, CORPORA, ORDER, quiet=True)
+    replace, moved = os.replace, []
+
+    def killed(source, target):
+        if Path(target).parent == output:
+            if len(moved) == step:
+                raise SystemExit
+            moved.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(SystemExit):
+        merge_protocols(protocols, output, CORPORA, ORDER, quiet=True)
+    assert not (output / "merge.report.json").exists()
+    assert sorted(moved) == sorted(path.name for path in output.iterdir() if path.name != STAGE)
+    assert list_outputs(output) == []
+    monkeypatch.undo()
+    merge_protocols(protocols, output, CORPORA, ORDER, quiet=True)
+    merge_protocols(protocols, tmp_path / "other", CORPORA, ORDER, quiet=True)
+    for path in sorted((tmp_path / "other").iterdir()):
+        assert (output / path.name).read_bytes() == path.read_bytes()
+    assert len(list_outputs(output)) == 3 and not (output / STAGE).exists()
+
+
+def test_a_failed_merge_leaves_the_old_union(tmp_path, protocols):
+    merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "union").iterdir()}
+    (tmp_path / "bad.csv").write_text("ID\n")
+    with pytest.raises(InputError):
+        merge_protocols([*protocols, tmp_path / "bad.csv"], tmp_path / "union", CORPORA, ORDER, quiet=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "union").iterdir()} == before
+
+
+def test_two_merges_into_one_folder_are_refused(tmp_path, protocols):
+    with lock_output(tmp_path / "union"), pytest.raises(InputError, match="another run is writing it"):
+        merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)

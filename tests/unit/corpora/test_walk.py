@@ -1,0 +1,149 @@
+"""Walking through a corpus's folders: in order, all of it, each file told by its place."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antideepfake.audio.probe import probe
+from antideepfake.corpora.walk import find_audio, walk_audio, walk_layout
+from antideepfake.errors import InputError
+
+NAME = st.text(st.sampled_from("aB-._ é"), min_size=1, max_size=6).map(lambda text: text.strip(". ") or "a")
+
+
+def test_find_audio_goes_deep_and_sorted(tmp_path):
+    """Files in sub-folders or with capital suffixes would be missed, or come in the order of the disk."""
+    for name in ("b/2.FLAC", "b/1.mp3", "a.wav", "c.txt", "d.Ogg", "e.opus"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.wav").mkdir()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_audio(tmp_path)]
+    assert found == ["a.wav", "b/1.mp3", "b/2.FLAC", "d.Ogg", "e.opus"]
+
+
+def test_find_audio_passes_over_hidden_files(tmp_path):
+    """A Mac leaves ._a.wav beside every a.wav on a foreign disk: half of the corpus would be reported as damaged."""
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "._a.wav").touch()
+    assert [path.name for path in find_audio(tmp_path)] == ["a.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("missing", "no such folder"), ("", "holds no audio"), ("a.txt", "no such")]
+)
+def test_find_audio_mistakes(tmp_path, name, said):
+    """A wrong folder would look like a corpus without files."""
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(InputError, match=said):
+        find_audio(tmp_path / name)
+
+
+@given(st.lists(st.lists(NAME, min_size=1, max_size=4), max_size=12))
+def test_the_order_is_that_of_whole_paths(tmp_path_factory, paths):
+    """Protocols of one corpus would differ between this library and others that sort whole paths."""
+    root = tmp_path_factory.mktemp("walk")
+    for parts in paths:
+        path = root.joinpath(*parts[:-1], f"{parts[-1]}.wav")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    expected = sorted(str(path) for path in root.rglob("*.wav"))
+    assert list(walk_audio(root)) == expected
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    """A corpus whose parts lie on several disks would be empty."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.wav").touch()
+    (tmp_path / "corpus").mkdir()
+    os.symlink(tmp_path / "disk", tmp_path / "corpus" / "part")
+    assert list(walk_audio(tmp_path / "corpus")) == [f"{tmp_path}/corpus/part/a.wav"]
+
+
+def test_whatever_looks_like_a_recording_is_found(tmp_path):
+    """Guards against passing over half of a folder that a phone left."""
+    names = ["a.m4a", "b.amr", "c.WebM", "d.aac", "e.3gp", "f.wma", "g.aiff", "h.au", "i.caf", "j.w64", "k.mp4"]
+    for name in [*names, "notes.txt", "picture.jpg", "scores.csv"]:
+        (tmp_path / name).touch()
+    assert [path.name for path in find_audio(tmp_path)] == names
+
+
+def test_a_layout_passes_over_what_a_corpus_was_decoded_from(tmp_path):
+    for name in ("a.wav", "a.m4a"):
+        (tmp_path / name).touch()
+    assert [row["Path"] for row in walk_layout(tmp_path, "{name}.wav", lambda name: {"ID": name})] == ["a.wav"]
+
+
+def test_links_to_folders_above_or_beside_give_every_file_once(tmp_path):
+    for name in ("a/x.wav", "b/y.wav", "z.wav", "b/.hidden/h.wav"):
+        (tmp_path / "l" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "l" / name).touch()
+    root = tmp_path / "l"
+    for link, target in {"a/up": "..", "a/b": "../b", "b/a": "../a", "a/self": "self", "b/h": ".hidden"}.items():
+        os.symlink(target, root / link)
+    os.symlink("loop.wav", root / "loop.wav")
+    found = [path.removeprefix(f"{root}/") for path in walk_audio(root)]
+    assert found == ["a/x.wav", "b/h/h.wav", "b/y.wav", "loop.wav", "z.wav"]
+    assert [path.removeprefix(f"{root}/") for path in walk_audio(root / "a")] == [
+        f"{root}/a/b/h/h.wav".removeprefix(f"{root}/"),
+        "a/b/y.wav",
+        "a/up/loop.wav",
+        "a/up/z.wav",
+        "a/x.wav",
+    ]
+
+
+def test_a_folder_that_may_not_be_read_comes_in_the_place_of_its_files(tmp_path, monkeypatch):
+    for name in ("a/x.wav", "b/y.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def refuse(folder):
+        if os.fspath(folder).rstrip("/").endswith("/a"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert list(walk_audio(tmp_path)) == [f"{tmp_path}/a/", f"{tmp_path}/b/y.wav"]
+    with pytest.raises(InputError, match=r"a/?: cannot be read: Permission denied"):
+        probe(f"{tmp_path}/a/")
+    rows = list(walk_layout(tmp_path, "{folder}/{name}.wav", lambda folder, name: {"ID": name}))
+    assert [row.get("Reason") for row in rows] == ["a folder that may not be read", None]
+
+
+def test_layout_tells_fields_and_refuses_the_rest(tmp_path):
+    """A folder level too many would move speaker and split by one, in silence."""
+    names = ["data/en/train/x+y.wav", "data/en/dev/z.wav", "data/en/train/more/x+y.wav", "data/en/train/x.wav", "b.wav"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def describe(language, split, system, name):
+        return {"ID": f"{language}-{split}-{system}-{name}", "Label": "fake"}
+
+    rows = list(walk_layout(tmp_path, "data/{language}/{split:train|test}/{system:[^/+]+}+{name}.wav", describe))
+    assert [row for row in rows if "Reason" not in row] == [
+        {"ID": "en-train-x-y", "Label": "fake", "Path": "data/en/train/x+y.wav"}
+    ]
+    refused = {row["Path"] for row in rows if "Reason" in row}
+    assert refused == {"data/en/dev/z.wav", "data/en/train/more/x+y.wav", "data/en/train/x.wav"}
+
+
+def test_what_describe_refuses_is_left_out_with_its_reason(tmp_path):
+    """One file of an unknown language would end the walk."""
+    (tmp_path / "xx.wav").touch()
+
+    def describe(name):
+        raise InputError(f"'{name}' is no language")
+
+    assert list(walk_layout(tmp_path, "{name}.wav", describe)) == [
+        {"ID": "xx", "Path": "xx.wav", "Reason": "'xx' is no language"}
+    ]
+
+
+def test_a_missing_folder_is_named_with_the_layout(tmp_path):
+    """A corpus unpacked one level too deep would look like an empty one."""
+    with pytest.raises(InputError, match=r"wavs: no such folder; .*wavs/\{name\}.wav"):
+        list(walk_layout(tmp_path, "wavs/{name}.wav", lambda name: {}))

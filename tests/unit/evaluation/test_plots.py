@@ -1,0 +1,69 @@
+"""Pictures of scores."""
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from antideepfake.evaluation.evaluator import Evaluator
+from antideepfake.evaluation.plots import figure_to_svg, plot_groups, plot_reliability, plot_scores, save_plot
+from antideepfake.metrics.rates import sort_trials
+
+
+@pytest.fixture
+def real_and_fake():
+    rng = np.random.default_rng(1)
+    return rng.normal(2, 1, 5000), rng.normal(0, 1, 5000)
+
+
+def test_curves_are_thinned_and_right(real_and_fake):
+    """A page would hold a point for each of a million scores, or a curve that misses the equal error rate."""
+    real, fake = real_and_fake
+    figure = plot_scores(real, {"fake": fake}, {"fake": sort_trials(real, fake)}, 1.0)
+    line = figure.axes[1].lines[1]
+    x, y = line.get_data()
+    assert 100 < len(x) < 3000
+    assert np.abs(x + 1).min() < 0.1 and np.abs(y[np.abs(x + 1).argmin()] + 1) < 0.15  # deviates of 15.9 %: -1
+    assert "EER 15." in line.get_label() or "EER 16." in line.get_label()
+
+
+def test_bars_hold_all_scores(real_and_fake):
+    """Scores far out would be missing from the picture."""
+    real, fake = real_and_fake
+    figure = plot_scores(np.append(real, 1e6), {"fake": fake}, {}, None)
+    assert "real (5001)" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    area = sum(bar.get_height() * bar.get_width() for bar in figure.axes[0].containers[0])
+    assert area == pytest.approx(1.0)
+
+
+def test_reliability_of_true_ratios_lies_on_the_diagonal(real_and_fake):
+    """A calibrated detector would look as if it were not."""
+    real, fake = real_and_fake
+    figure = plot_reliability({"true": (2 * real - 2, 2 * fake - 2)})  # unit normals two apart
+    points = figure.axes[0].collections[0].get_offsets()
+    assert np.abs(points[:, 0] - points[:, 1]).max() < 0.05
+
+
+def test_svg_stands_in_a_page(real_and_fake):
+    """A page would have black text on black, or pictures that take each other's parts."""
+    real, fake = real_and_fake
+    trials = sort_trials(real, fake)
+    first, second = (figure_to_svg(plot_scores(real, {"f": fake}, {"f": trials}, 0.0), name) for name in "ab")
+    ElementTree.fromstring(first)
+    assert "currentColor" in first and "#1b1c1d" not in first
+    names = [{part.split('"')[0] for part in svg.split('clipPath id="')[1:]} for svg in (first, second)]
+    assert names[0] and not names[0] & names[1]
+
+
+def test_groups_and_files(tmp_path, real_and_fake):
+    """A file would be missing, or a group without both classes break the picture."""
+    import pandas as pd
+
+    real, fake = real_and_fake
+    scores = pd.DataFrame({"ID": range(90), "Score": [*real[:30], *fake[:60]], "Label": ["real"] * 30 + ["fake"] * 60})
+    scores["Language"] = ["EN"] * 15 + ["FR"] * 45 + ["IT"] * 30
+    groups = Evaluator().evaluate(scores, "s", ["Language"]).groups["Language"]
+    figure = plot_groups(groups, "Language")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["FR"]
+    save_plot(figure, tmp_path / "groups.png")
+    assert (tmp_path / "groups.png").read_bytes().startswith(b"\x89PNG")

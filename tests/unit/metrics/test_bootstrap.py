@@ -1,0 +1,121 @@
+"""Bootstrap intervals and the paired test."""
+
+import numpy as np
+import pytest
+
+from antideepfake.metrics import bootstrap
+from antideepfake.metrics.bootstrap import compare_systems, estimate
+from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.metrics.summary import compute_metrics
+
+
+def metrics(trials):
+    return compute_metrics(trials, threshold=1.0)
+
+
+def make_scores(rng, count, distance=2.0):
+    is_real = np.arange(count) < count // 3
+    return rng.normal(0, 1, count) + distance * is_real, is_real
+
+
+def naive_interval(scores, is_real, rng, n_resamples):
+    """Draw utterances one by one."""
+    real, fake = scores[is_real], scores[~is_real]
+    rates = [
+        float(equal_error_rate(error_rates(sort_trials(rng.choice(real, len(real)), rng.choice(fake, len(fake)))))[0])
+        for _ in range(n_resamples)
+    ]
+    return np.quantile(rates, [0.025, 0.975])
+
+
+def test_interval_is_that_of_drawing_one_by_one():
+    """Drawing counts instead of utterances would give another distribution."""
+    rng = np.random.default_rng(1)
+    scores, is_real = make_scores(rng, 300)
+    low, high = naive_interval(scores, is_real, rng, 1500)
+    eer = estimate(metrics, scores, is_real, rng, n_resamples=1500)["eer"]
+    assert eer.low == pytest.approx(low, abs=0.01)
+    assert eer.high == pytest.approx(high, abs=0.01)
+
+
+def test_the_figure_itself_is_exact(monkeypatch):
+    """Sharing bins would move the figure that is printed, and not only its bounds a little."""
+    rng = np.random.default_rng(1)
+    scores, is_real = make_scores(rng, 600)
+    exact = compute_metrics(sort_trials(scores[is_real], scores[~is_real]), threshold=1.0)
+    fine = estimate(metrics, scores, is_real, np.random.default_rng(2), [1.0])
+    monkeypatch.setattr(bootstrap, "BINS", 100)
+    coarse = estimate(metrics, scores, is_real, np.random.default_rng(2), [1.0])
+    for name, (value, low, high) in coarse.items():
+        assert value == fine[name].value == exact[name]
+        width = fine[name].high - fine[name].low
+        assert abs(low - fine[name].low) < 0.2 * width + 1e-9, name
+        assert abs(high - fine[name].high) < 0.2 * width + 1e-9, name
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """Intervals too narrow would call chance a result."""
+    truth = 0.1586552539  # of two normal distributions two standard deviations apart: the normal integral at -1
+    rng = np.random.default_rng(3)
+    inside = 0
+    for _ in range(120):
+        scores, is_real = make_scores(rng, 240)
+        eer = estimate(metrics, scores, is_real, rng, n_resamples=300)["eer"]
+        inside += eer.low <= truth <= eer.high
+    assert 0.88 * 120 <= inside <= 120
+
+
+def test_clusters_widen_the_interval():
+    """Speakers of many utterances would count as many speakers."""
+    rng = np.random.default_rng(1)
+    speakers = np.repeat(np.arange(40), 50)
+    is_real = speakers % 2 == 0
+    scores = rng.normal(0, 1, 2000) + 3 * is_real + np.repeat(rng.normal(0, 1, 40), 50)
+    alone = estimate(metrics, scores, is_real, np.random.default_rng(1))["roc_auc"]
+    together = estimate(metrics, scores, is_real, np.random.default_rng(1), clusters=speakers)["roc_auc"]
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_a_cluster_of_one_class_alone():
+    """A draw without real speech would end in a division by zero, and the interval in nothing."""
+    scores, is_real = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True])
+    found = estimate(metrics, scores, is_real, np.random.default_rng(1), clusters=np.array(["a", "b", "c", "c"]))
+    assert all(np.isfinite(found["eer"]))
+
+
+def test_same_seed_same_interval():
+    """A report could not be made a second time."""
+    scores, is_real = make_scores(np.random.default_rng(1), 200)
+    first, second = (estimate(metrics, scores, is_real, np.random.default_rng(7))["eer"] for _ in range(2))
+    assert first == second
+
+
+def test_paired_test_sees_what_intervals_do_not():
+    """Two systems on the same trials would be compared as if on different ones."""
+    rng = np.random.default_rng(1)
+    scores, is_real = make_scores(rng, 600, 1.5)
+    better = scores + 0.25 * is_real + rng.normal(0, 0.1, 600)
+    first, second = (estimate(metrics, values, is_real, rng)["roc_auc"] for values in (scores, better))
+    assert first.high > second.low  # apart, chance could explain it
+    compared = compare_systems(metrics, scores, better, is_real, rng)["roc_auc"]
+    assert compared.low > 0 and compared.p_value < 0.05
+    assert compared.difference == pytest.approx(second.value - first.value)
+    backwards = compare_systems(metrics, better, scores, is_real, rng)["roc_auc"]
+    assert backwards.difference == pytest.approx(-compared.difference)
+
+
+def test_a_system_does_not_differ_from_itself():
+    """Chance in the draws would show as a difference."""
+    scores, is_real = make_scores(np.random.default_rng(1), 200)
+    same = compare_systems(metrics, scores, scores.copy(), is_real, np.random.default_rng(1))["eer"]
+    assert (same.difference, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_bins_keep_scores_at_the_threshold_on_the_accepted_side(monkeypatch):
+    """Guards against rounding of a bin's mean that moves its utterances across the threshold."""
+    monkeypatch.setattr(bootstrap, "BINS", 4)
+    threshold = 0.1
+    scores = np.concatenate([np.full(30, threshold), np.full(30, np.nextafter(threshold, 0)), [-1.0, 1.0]])
+    is_real = np.arange(62) % 2 == 0
+    binned = bootstrap._put_into_bins(scores, is_real, [threshold], 4)
+    assert ((binned.scores[binned.bins] >= threshold) == (scores >= threshold)).all()

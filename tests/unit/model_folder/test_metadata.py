@@ -1,0 +1,82 @@
+"""What a model folder remembers."""
+
+import json
+
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.model_folder.metadata import ModelMetadata
+
+
+def test_saved_and_loaded(tmp_path):
+    """A threshold or a calibration would be lost on the way through a file."""
+    calibration = {"method": "logistic", "weights": [2.0], "offset": 1.0}
+    metadata = ModelMetadata(threshold=0.25, training_corpora=["A"], calibration=calibration)
+    metadata.save(tmp_path / "metadata.json")
+    loaded = ModelMetadata()
+    loaded.load(tmp_path / "metadata.json")
+    assert loaded == metadata
+    assert loaded.log_likelihood_ratio()([0.5]).tolist() == [2.0]
+
+
+def test_a_folder_of_before_there_was_calibration(tmp_path):
+    """Model folders that are there already could not be loaded."""
+    (tmp_path / "metadata.json").write_text(json.dumps({"threshold": 1.5}))
+    metadata = ModelMetadata()
+    metadata.load(tmp_path / "metadata.json")
+    assert metadata.threshold == 1.5 and metadata.log_likelihood_ratio() is None
+
+
+def test_a_damaged_calibration_is_told_with_its_file(tmp_path):
+    """Nobody would know which file to mend."""
+    (tmp_path / "metadata.json").write_text(json.dumps({"calibration": {"method": "magic"}}))
+    with pytest.raises(InputError, match=r"metadata\.json: the calibration"):
+        ModelMetadata().load(tmp_path / "metadata.json")
+
+
+def test_errors_at_the_threshold_and_training_protocols_survive_the_file(tmp_path):
+    errors = {"eer": 0.03, "fnr": 0.02, "fpr": 0.04, "real": 50, "fake": 100}
+    protocols = [{"name": "mine.csv", "sha256": "0a", "corpora": ["A"], "splits": ["train"], "utterances": 300}]
+    metadata = ModelMetadata(threshold_errors=errors, training_protocols=protocols, previous_threshold={"threshold": 1})
+    metadata.save(tmp_path / "metadata.json")
+    loaded = ModelMetadata()
+    loaded.load(tmp_path / "metadata.json")
+    assert loaded == metadata
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", "high"),
+        ("threshold", True),
+        ("threshold", None),
+        ("threshold_source", 3),
+        ("provenance", None),
+        ("license", ["MIT"]),
+        ("training_corpora", "ASVspoof5"),
+        ("training_corpora", [1]),
+        ("training_attacks", {"a": 1}),
+        ("classes", ["real", "fake"]),
+        ("calibration", [1]),
+        ("calibration", {"method": "logistic", "weights": "2", "offset": 0}),
+        ("threshold_errors", {"eer": 0.1}),
+        ("threshold_errors", {"eer": 3, "fnr": 0.02, "fpr": 0.04, "real": 50, "fake": 100}),
+        ("threshold_errors", [0.1]),
+        ("previous_threshold", 1.0),
+        ("training_protocols", {"name": "a"}),
+        ("training_protocols", [{"name": "a", "sha256": 1, "corpora": [], "splits": [], "utterances": 3}]),
+    ],
+)
+def test_values_of_a_wrong_type_name_file_and_field(tmp_path, name, value):
+    path = tmp_path / "metadata.json"
+    path.write_text(json.dumps({name: value}))
+    with pytest.raises(InputError, match=rf"metadata\.json: the {name}"):
+        ModelMetadata().load(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"threshold": 1' + "0" * 400 + "}", "[1, 2]", '"text"', "3", "{"])
+def test_text_that_is_not_metadata_is_an_input_error(tmp_path, text):
+    path = tmp_path / "metadata.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"metadata\.json"):
+        ModelMetadata().load(path)
