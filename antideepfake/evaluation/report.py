@@ -57,7 +57,7 @@ def write_report(
     folder = Path(folder)
     evaluations = [system.evaluation for system in systems]
     with atomic_open(folder / "metrics.json") as file:
-        json.dump(_as_plain_data(systems, title, warnings), file, indent=1, ensure_ascii=False, allow_nan=False)
+        json.dump(describe_systems(systems, title, warnings), file, indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_path(folder / "metrics.csv") as temporary:
         tables.flatten(evaluations).to_csv(temporary, index=False)
     parts = _tables(evaluations)
@@ -178,7 +178,24 @@ def _limits(systems: Sequence[System]) -> list[str]:
     return limits
 
 
-def _as_plain_data(systems: Sequence[System], title: str, warnings: Sequence[str]) -> dict[str, Any]:
+def describe_systems(systems: Sequence[System], title: str, warnings: Sequence[str] = ()) -> dict[str, Any]:
+    """Describe an evaluation as plain data: what ``metrics.json`` holds.
+
+    Arguments
+    ---------
+    systems : sequence of System
+        One or several; the others are compared with the first.
+    title : str
+        What was evaluated.
+    warnings : sequence of str
+        What a reader must know before any metric.
+
+    Returns
+    -------
+    dict
+        Texts, lists and finite numbers; None for a number that is not finite.
+    """
+
     def metrics(group: Group) -> dict[str, Any]:
         values: dict[str, Any] = {name: _finite(estimate.value) for name, estimate in group.metrics.items()}
         intervals = {name: [_finite(low), _finite(high)] for name, (_, low, high) in group.metrics.items()}

@@ -203,7 +203,7 @@ def decision_warning(evaluation: Evaluation) -> str:
         return ""
     return (
         f"WARNING: {', '.join(worse)}. The EER where the threshold was chosen was {100 * chosen['eer']:.1f} %. Do not "
-        "rely on these decisions; calibrate the model on recordings like these (tools/calibrate.py)."
+        "rely on these decisions; calibrate the model on recordings like these (antideepfake calibrate)."
     )
 
 
@@ -215,9 +215,30 @@ def _wrong(evaluation: Evaluation) -> list[tuple[float, str, str]]:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """What to mind when reading the figures, a line each."""
-    of_groups = [(f"{column} {group.name}".strip(), group.note) for column, group in _all_groups(evaluation)]
-    return [*evaluation.remarks, *(f"{name}: {note}" for name, note in of_groups if note)]
+    """What to mind when reading the figures, a line each; a note that several groups of a column share is one line.
+
+    Example
+    -------
+    >>> from antideepfake.evaluation.evaluator import Evaluator
+    >>> scores = {"ID": list("abcd"), "Score": [0.0] * 4, "Label": ["real"] * 3 + ["fake"], "Speaker": list("xyzx")}
+    >>> notes(Evaluator().evaluate(pd.DataFrame(scores), "small", by=["Speaker"]))[-1]
+    'Speaker: 2 of 3 values have no fake: only what a threshold decides is known'
+    """
+    lines = [*evaluation.remarks]
+    for column, groups in {"": [evaluation.overall], **evaluation.groups}.items():
+        names: dict[str, list[str]] = {}
+        for group in groups:
+            names.setdefault(group.note, []).append(group.name)
+        for note, having in names.items():
+            if note and len(having) == 1:
+                lines.append(f"{column} {having[0]}: {note}".strip())
+            elif note:
+                lines.append(f"{column}: {len(having)} of {len(groups)} values{_link(note)}{note}")
+    return lines
+
+
+def _link(note: str) -> str:
+    return " have " if note.startswith("no ") else ": "
 
 
 def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:
