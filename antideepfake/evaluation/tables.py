@@ -10,8 +10,12 @@ import pandas as pd
 
 from antideepfake.evaluation.evaluator import Evaluation, Group
 from antideepfake.metrics.bootstrap import Estimate
+from antideepfake.metrics.costs import reliability
+from antideepfake.metrics.rates import Array
 
 MISSING = Estimate(np.nan, np.nan, np.nan)
+SIGNIFICANCE = 0.05  # p-value from which on no difference is claimed
+RELIABLE = 0.03  # mean absolute error of stated probabilities that still counts as right
 
 
 class Metric(NamedTuple):
@@ -94,6 +98,67 @@ def difference_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
             rows.append([evaluation.name, title, sign + values[0], interval, p_value, f"{evaluation.common}"])
     heads = [f"minus {evaluations[0].name}", "figure", "difference", "95 % interval", "p", "utterances"]
     return pd.DataFrame(rows, columns=heads)
+
+
+def comparisons(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Say in a sentence each how the EER of every further system differs from that of the first.
+
+    Example
+    -------
+    >>> from antideepfake.evaluation.evaluator import Evaluator
+    >>> labels = ["real"] * 20 + ["fake"] * 20
+    >>> scores = pd.DataFrame({"ID": range(40), "Score": np.arange(40.0)[::-1], "Label": labels})
+    >>> other = scores.assign(Score=np.roll(scores["Score"], 5))
+    >>> first, second = Evaluator().evaluate(scores, "A"), Evaluator().evaluate(other, "B")
+    >>> Evaluator().compare(scores, other, second)
+    >>> comparisons([first, second])[0].split(":")[0]
+    'The EER of B is higher than that of A (p = 0.01)'
+    """
+    sentences = []
+    for evaluation in evaluations[1:]:
+        if "eer" not in evaluation.differences:
+            continue
+        difference, low, high, p_value = evaluation.differences["eer"]
+        first = evaluations[0].name
+        p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+        if p_value >= SIGNIFICANCE:
+            verdict = f"no difference in EER between {evaluation.name} and {first} can be shown ({p})"
+        else:
+            verdict = (
+                f"the EER of {evaluation.name} is {'higher' if difference > 0 else 'lower'} than that of {first} ({p})"
+            )
+        points = f"{100 * difference:+.2f} percentage points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
+        sentences.append(f"{verdict[0].upper()}{verdict[1:]}: {points}, on {evaluation.common:,} common utterances.")
+    return sentences
+
+
+def reliability_answer(name: str, real: Array, fake: Array) -> str:
+    """Answer whether the stated probabilities of a system are right.
+
+    Arguments
+    ---------
+    name : str
+        Of the system.
+    real, fake : array of float
+        Log-likelihood ratios of bona fide and of spoofed utterances.
+
+    Example
+    -------
+    >>> reliability_answer("small", np.array([9.0, 9.0, 9.0, -9.0]), np.array([-9.0, -9.0, -9.0, 9.0]))
+    'small: no; a stated probability is off by 25.0 percentage points on average, and mostly too certain.'
+    """
+    stated, observed, weight = reliability(real, fake)
+    error = float(weight @ np.abs(stated - observed))
+    size = f"a stated probability is off by {100 * error:.1f} percentage points on average"
+    if error <= RELIABLE:
+        return f"{name}: yes; {size}."
+    certainty = float(weight @ (np.abs(stated - 0.5) - np.abs(observed - 0.5)))
+    bias = float(weight @ (stated - observed))
+    kinds = {"too certain": certainty, "not certain enough": -certainty, "too high": bias, "too low": -bias}
+    kind = max(kinds, key=lambda kind: kinds[kind])
+    return (
+        f"{name}: no; a stated probability is off by {100 * error:.1f} percentage points on average, and mostly {kind}."
+    )
 
 
 def _interval(name: str, group: Group) -> str:
@@ -317,6 +382,7 @@ def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
         parts += [textwrap.fill(f"* {note}", 100, subsequent_indent="  ") for note in notes(evaluation)]
         parts.append("")
     if len(evaluations) > 1:
+        parts = [textwrap.fill(sentence, 100) for sentence in comparisons(evaluations)] + ["", *parts]
         parts.append(format_text(system_table(evaluations)))
         parts.append("\n" + format_text(difference_table(evaluations)))
     return "\n".join(parts).rstrip()

@@ -76,7 +76,7 @@ class ModelMetadata:
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             self.__init__(**rename_old_keys(values))  # type: ignore[misc]
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: not the metadata of a model folder ({error})") from None
         self.check(path)
 

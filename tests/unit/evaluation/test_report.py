@@ -73,7 +73,7 @@ def test_page_stands_alone(folder):
     """A page that was sent to a colleague would lack its pictures, or tell the network that it was read."""
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert not page.links or all(link.startswith("#") for link in page.links)
-    assert page.tags.count("svg") == 3  # scores, by Attack, reliability
+    assert page.tags.count("svg") == 4  # scores, error trade-off, by Attack, reliability
     assert "script" not in page.tags
     assert "@import" not in page.text and "url(http" not in page.text
 
@@ -84,6 +84,16 @@ def test_page_says_what_it_must(folder):
     text = re.sub(r"\s+", " ", page.text)
     for words in ("WARNING: seen before", "c0ffee", "MiniCorpus", "antideepfake 0", "Command", "equal error rate"):
         assert words in text, words
+
+
+def test_a_comparison_comes_before_the_systems_and_limits_are_a_section(folder):
+    text = re.sub(r"\s+", " ", Page((folder / "report.html").read_text(encoding="utf-8")).text)
+    sentence = re.search(
+        r"(The EER of second is higher|No difference in EER between second and first can be shown).*?p ", text
+    )
+    assert sentence and sentence.start() < text.index("At the threshold of")
+    assert text.index("Limits") > text.index("At the threshold of")
+    assert "first: The model was trained on MiniCorpus. Expect more errors on data unlike these." in text
 
 
 def test_names_are_no_markup(folder):
