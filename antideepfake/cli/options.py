@@ -299,7 +299,7 @@ def print_table(table: "pd.DataFrame", form: str) -> None:
     else:
         from antideepfake.evaluation.tables import format_text
 
-        print(format_text(table.map(_as_text)))
+        print(format_text(table.map(_as_text), width=60))
 
 
 def _as_text(value: Any) -> str:

@@ -57,7 +57,7 @@ def test_a_released_detector_becomes_a_model_folder(convert, tmp_path):
 
 
 def test_an_unknown_detector_gets_no_corpora_and_no_license(convert, tmp_path):
-    status, out, err = convert(PARITY / "hubert.safetensors", tmp_path / "model", "--num_attention_heads", 4)
+    status, _, err = convert(PARITY / "hubert.safetensors", tmp_path / "model", "--num_attention_heads", 4)
     assert status == 0 and "--published" in err
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["training_corpora"] == [] and metadata["license"] == ""
@@ -76,7 +76,7 @@ def test_mistakes_take_one_line_and_status_2(convert, tmp_path):
         PARITY / "waves.safetensors": "not a wav2vec 2.0",
     }.items():
         heads = [] if "heads" in told else ["--num_attention_heads", 4]
-        status, out, err = convert(source, tmp_path / "model", *heads)
+        status, _, err = convert(source, tmp_path / "model", *heads)
         assert status == 2 and told in err and "Traceback" not in err
         assert len(err.splitlines()) == 1 and not (tmp_path / "model").exists()
 
@@ -117,17 +117,17 @@ def test_a_killed_conversion_goes_on(convert, tmp_path):
 def test_a_folder_with_other_files_is_kept(convert, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis.txt").touch()
-    status, out, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
+    status, _, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
     assert status == 2 and "model: already exists; choose another --output or pass --overwrite" in err
 
 
 def test_two_conversions_into_one_folder_are_refused(convert, tmp_path):
     with lock_output(tmp_path / "model"):
-        status, out, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
+        status, _, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
     assert status == 2 and "another run is writing it" in err
 
 
 @pytest.mark.parametrize("heads", [-4, 0, 5])
 def test_impossible_numbers_of_heads_are_refused(convert, tmp_path, heads):
-    status, out, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", heads)
+    status, _, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", heads)
     assert status == 2 and "num_attention_heads" in err and len(err.splitlines()) == 1

@@ -178,7 +178,7 @@ def test_fusion_is_better_than_its_parts(run, write, tmp_path):
     assert metrics["overall"]["cllr"] < 0.8
 
     shorter = write("short.csv", ids=range(50))
-    status, _, err = run("fuse", "--fit", paths[0], shorter, "--apply", *paths[2:], "--output", "fused.csv")
+    status, _, err = run("fuse", "--fit", paths[0], shorter, "--apply", *paths[2:], "--output", "new.csv")
     assert status == 2 and "short.csv: not of the same utterances" in err
 
 
