@@ -20,8 +20,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from antideepfake import __version__
+from antideepfake.audit.leakage import explain_overlap
 from antideepfake.evaluation import tables
-from antideepfake.evaluation.evaluator import Evaluation, Group, System
+from antideepfake.evaluation.evaluator import SEEN_ATTACK, Evaluation, Group, System
 from antideepfake.evaluation.plots import (
     Scores,
     figure_to_svg,
@@ -38,9 +39,7 @@ from antideepfake.metrics.rates import Trials, sort_trials
 RELIABILITY = "Are the stated probabilities right?"  # heading of the calibration plot
 
 
-def write_report(
-    folder: str | os.PathLike, systems: Sequence[System], title: str, warnings: Sequence[str] = ()
-) -> None:
+def write_report(folder: str | os.PathLike, systems: Sequence[System], title: str) -> None:
     """Write ``report.html``, ``metrics.json``, ``metrics.csv``, ``tables.md``, ``tables.tex`` and ``scores.png``.
 
     Arguments
@@ -51,13 +50,11 @@ def write_report(
         One or several; the others are compared with the first.
     title : str
         What was evaluated.
-    warnings : sequence of str
-        What a reader must know before any metric.
     """
     folder = Path(folder)
     evaluations = [system.evaluation for system in systems]
     with atomic_open(folder / "metrics.json") as file:
-        json.dump(describe_systems(systems, title, warnings), file, indent=1, ensure_ascii=False, allow_nan=False)
+        json.dump(describe_systems(systems, title), file, indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_path(folder / "metrics.csv") as temporary:
         tables.flatten(evaluations).to_csv(temporary, index=False)
     parts = _tables(evaluations)
@@ -75,7 +72,7 @@ def write_report(
     )
     page = environment.get_template("report.html").render(
         title=title,
-        warnings=warnings,
+        warnings=_warnings(systems),
         systems=systems,
         comparisons=tables.comparisons(evaluations),
         number=tables.format_number,
@@ -131,8 +128,8 @@ def _histograms_and_curves(systems: Sequence[System]) -> tuple[dict[str, Scores]
         name, threshold = system.evaluation.name, system.evaluation.threshold
         real, fake = _by_class(system.scores["Score"].to_numpy(), system)
         fakes = {"fake": fake}
-        if "Generators" in system.scores and len(systems) == 1:
-            kinds, scores = (system.scores[column].to_numpy() for column in ("Generators", "Score"))
+        if SEEN_ATTACK in system.scores and len(systems) == 1:
+            kinds, scores = (system.scores[column].to_numpy() for column in (SEEN_ATTACK, "Score"))
             is_fake = (system.scores["Label"] == "fake").to_numpy()
             fakes = {f"fake, {kind}": scores[is_fake & (kinds == kind)] for kind in np.unique(kinds[is_fake])}
             curves = {kind: sort_trials(real, values) for kind, values in fakes.items()}
@@ -178,7 +175,13 @@ def _limits(systems: Sequence[System]) -> list[str]:
     return limits
 
 
-def describe_systems(systems: Sequence[System], title: str, warnings: Sequence[str] = ()) -> dict[str, Any]:
+def _warnings(systems: Sequence[System]) -> list[str]:
+    """Give what a reader must know before any metric, a text for each system that has seen the test set."""
+    texts = [(system.evaluation.name, explain_overlap(system.overlap)) for system in systems if system.overlap]
+    return ["\n".join([f"{name}:", *sentences]) for name, sentences in texts]
+
+
+def describe_systems(systems: Sequence[System], title: str) -> dict[str, Any]:
     """Describe an evaluation as plain data: what ``metrics.json`` holds.
 
     Arguments
@@ -187,8 +190,6 @@ def describe_systems(systems: Sequence[System], title: str, warnings: Sequence[s
         One or several; the others are compared with the first.
     title : str
         What was evaluated.
-    warnings : sequence of str
-        What a reader must know before any metric.
 
     Returns
     -------
@@ -233,7 +234,7 @@ def describe_systems(systems: Sequence[System], title: str, warnings: Sequence[s
         "title": title,
         **describe(first),
         "compared": compared,
-        "warnings": list(warnings),
+        "warnings": _warnings(systems),
         "command": sys.argv,
         "date": date.today().isoformat(),
         "versions": _versions(),

@@ -36,7 +36,7 @@ class ModelMetadata:
     training_corpora : list of str
         Corpora that the detector was trained on; it must not be tested on them.
     training_attacks : list of str
-        Generators of the spoofed speech among them.
+        Spoofing systems of the training data (column Attack).
     provenance : str
         What made the folder, of what.
     license : str

@@ -23,7 +23,7 @@ def report(tmp_path):
     is_real = np.arange(200) % 2 == 0
     scores = pd.DataFrame({"ID": [f"u{n}" for n in range(200)], "Score": rng.normal(0, 1, 200) + 2 * is_real})
     scores["Label"] = np.where(is_real, "real", "fake")
-    write_report(tmp_path, [System(scores, Evaluator().evaluate(scores, "s"))], "Test set", ["WARNING"])
+    write_report(tmp_path, [System(scores, Evaluator().evaluate(scores, "s"))], "Test set")
     return tmp_path / "report.html"
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from antideepfake.audit.leakage import Overlap
 from antideepfake.evaluation.evaluator import Evaluator, System, group_by_seen_attacks
 from antideepfake.evaluation.report import write_report
 from antideepfake.model_folder.metadata import ModelMetadata
@@ -25,7 +27,7 @@ def make_system(name, seed, noise=1.0, by=("Attack",)):
             "Attack": np.where(is_real, "-", np.where(np.arange(90) < 45, "<b>bold</b>", "world")),
         }
     )
-    scores["Generators"] = group_by_seen_attacks(scores, ["world"])
+    scores["SeenAttack"] = group_by_seen_attacks(scores, ["world"])
     metadata = ModelMetadata(training_corpora=["MiniCorpus"], provenance="a test")
     record = ScoreProvenance("0a1b", "0.1", "2026-11-23", metadata)
     return System(scores, Evaluator().evaluate(scores, name, by), None, f"{name}.csv", "c0ffee", record)
@@ -52,7 +54,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     first, second = make_system("first", 1), make_system("second", 2, 2.0)
     Evaluator().compare(first.scores, second.scores, second.evaluation)
-    write_report(folder, [first, second], "Test <i>set</i>", ["WARNING: seen before"])
+    write_report(folder, [replace(first, overlap=Overlap(90, corpora=("MiniCorpus",))), second], "Test <i>set</i>")
     return folder
 
 
@@ -82,7 +84,7 @@ def test_page_says_what_it_must(folder):
     """A warning, a checksum, a version or the command would be missing."""
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     text = re.sub(r"\s+", " ", page.text)
-    for words in ("WARNING: seen before", "c0ffee", "MiniCorpus", "antideepfake 0", "Command", "equal error rate"):
+    for words in ("was trained on", "c0ffee", "MiniCorpus", "antideepfake 0", "Command", "equal error rate"):
         assert words in text, words
 
 
