@@ -69,7 +69,7 @@ def test_commands_are_valid(page):
     parser = make_parser()
     for line in commands(page):
         words = shlex.split(line)[1:]
-        if len(words) > 1 or words[0] == "--help":
+        if not all(re.fullmatch("[a-z-]+", word) for word in words):  # more than the name of a verb
             try:
                 parser.parse_args(words)
             except SystemExit as left:
