@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scores", help="score file of the embeddings, which names the speakers")
     options.add_cluster(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace the folder's out-of-distribution detector")
+    options.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

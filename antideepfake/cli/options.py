@@ -1,6 +1,7 @@
 """Options that several verbs share. Each has the same name, meaning and default wherever it appears."""
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -128,6 +129,11 @@ def add_output(parser: argparse.ArgumentParser, what: str, default: str | None =
     """Add ``--output``, the file or folder that the verb writes, and ``--overwrite``."""
     note = f" (default: {default})" if default else ""
     parser.add_argument("--output", default=default, required=required and default is None, help=f"{what}{note}")
+    add_overwrite(parser)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite``."""
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote")
 
 
@@ -293,13 +299,14 @@ def print_table(table: "pd.DataFrame", form: str) -> None:
     a,1
     """
     if form == "json":
-        print(table.to_json(orient="records", indent=1, force_ascii=False))
+        rows = json.loads(table.to_json(orient="records", double_precision=15))  # null where a number is unknown
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif form == "csv":
         print(table.to_csv(index=False), end="")
     else:
         from antideepfake.evaluation.tables import format_text
 
-        print(format_text(table.map(_as_text)))
+        print(format_text(table.map(_as_text), width=60))
 
 
 def _as_text(value: Any) -> str:

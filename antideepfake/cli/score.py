@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and print."""
     check_paths(args)
+    check_existing(args)
 
     from antideepfake.distributed import join_processes
     from antideepfake.files import lock_output
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         if rank == 0:
             for path in filter(None, (args.output, args.embeddings)):
                 locks.enter_context(lock_output(path))
-            check_existing(args)
+            check_existing(args)  # again: another run may have finished while the detector was loaded
         skipped = score_protocol(
             detector,
             table,

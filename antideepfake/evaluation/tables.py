@@ -246,8 +246,8 @@ def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:
     return groups + [(column, group) for column, members in evaluation.groups.items() for group in members]
 
 
-def format_text(table: pd.DataFrame) -> str:
-    """Lay out a table of strings for a terminal; the first column is shortened to 28 characters.
+def format_text(table: pd.DataFrame, width: int = 28) -> str:
+    """Lay out a table of strings for a terminal; the first column is shortened to ``width`` characters.
 
     Example
     -------
@@ -256,7 +256,7 @@ def format_text(table: pd.DataFrame) -> str:
     all     12.34
     """
     rows = [list(table.columns), *table.to_numpy().tolist()]
-    rows = [[shorten(row[0], 28), *row[1:]] for row in rows]
+    rows = [[shorten(row[0], width), *row[1:]] for row in rows]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     words = [_is_text(table.iloc[:, place]) for place in range(len(widths))]
     lines = []

@@ -204,7 +204,7 @@ def test_an_output_that_cannot_be_written_is_told(tmp_path, make_corpus, recipe,
 
 
 def test_no_workers_means_this_process(tmp_path, make_corpus, recipe, monkeypatch):
-    """0, which tools/score.py takes for `this process`, would end in a traceback here."""
+    """0, which antideepfake score takes for `this process`, would end in a traceback here."""
     make_corpus(tmp_path / "data")
     arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet", "--num_workers", "0")
     assert _run(recipe, monkeypatch, *arguments) == 0

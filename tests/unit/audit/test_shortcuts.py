@@ -1,7 +1,5 @@
 """Trivial properties are what their definitions say, and a corpus that one of them gives away is found out."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,6 @@ from antideepfake.corpora.build import build_protocol
 from antideepfake.protocol.table import read_protocol
 
 RATE = 16000
-TOOL = Path(__file__).parents[3] / "tools/check_shortcuts.py"
 values = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=20).map(np.array)
 
 
@@ -130,7 +127,7 @@ def make_corpus(folder: Path, rng: np.random.Generator, gain_of_fake: float = 1.
     return folder / "protocol.csv"
 
 
-def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator):
+def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator, command):
     protocol = make_corpus(tmp_path, rng, gain_of_fake=4.0)
     areas = measure_shortcuts(read_protocol(protocol), tmp_path, quiet=True)
     assert list(areas) == ["all", "train", "test"]  # there is no valid
@@ -138,22 +135,15 @@ def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator):
     assert "level" in find_shortcuts(areas)
     assert "duration" not in find_shortcuts(areas)
     assert "shortcut" in format_shortcuts(areas)
-    done = subprocess.run(
-        [sys.executable, TOOL, protocol, "--data_folder", tmp_path, "--quiet"], capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert "level" in done.stdout
-    assert "level" in done.stderr
-    assert done.stderr.count("\n") == 1
+    status, out, err = command("check", "shortcuts", protocol, "--data_folder", tmp_path, "--quiet")
+    assert status == 1
+    assert "level" in out and "level" in err and err.count("\n") == 1
 
 
-def test_matched_corpus_passes(tmp_path: Path, rng: np.random.Generator):
+def test_matched_corpus_passes(tmp_path: Path, rng: np.random.Generator, command):
     protocol = make_corpus(tmp_path, rng)
-    done = subprocess.run(
-        [sys.executable, TOOL, protocol, "--data_folder", tmp_path, "--quiet"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    status, out, err = command("check", "shortcuts", protocol, "--data_folder", tmp_path, "--quiet")
+    assert status == 0 and err == "" and "no shortcut" in out
 
 
 @pytest.mark.parametrize(("area", "found"), [(0.66, True), (0.64, False), (0.5, False), (0.36, False), (0.34, True)])

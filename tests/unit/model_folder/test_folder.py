@@ -67,7 +67,7 @@ def test_loading_leaves_the_folder_and_the_place_alone(model_folder, tmp_path, m
 
 
 def test_a_relative_folder_loads(model_folder, monkeypatch):
-    """`python tools/score.py results/small/model` would take the path for the name of a model on the hub."""
+    """`antideepfake score results/small/model` would take the path for the name of a model on the hub."""
     monkeypatch.chdir(model_folder.parent)
     assert load_detector("model").hparams.metadata.threshold == 0.25
 
