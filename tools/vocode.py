@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 from antideepfake.audio.waveform import read_audio
 from antideepfake.augment.vocoders import Vocoder, load_vocoder, resynthesize
+from antideepfake.cli.preparation import print_report
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.build import build_protocol
-from antideepfake.corpora.prepare import tell_report
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path, lock_output
 from antideepfake.protocol.table import read_protocol, resolve_path
@@ -174,7 +174,7 @@ def vocode(args: argparse.Namespace, table: pd.DataFrame, planned: dict[str, lis
                 bar.update()
         utterances += rows
     report = build_protocol(utterances, args.data_folder, args.output, args.num_workers, args.quiet)
-    return tell_report(report, args.output)
+    return print_report(report, args.output)
 
 
 if __name__ == "__main__":

@@ -175,7 +175,9 @@ def read_report(output: str | os.PathLike) -> BuildReport:
     """
     path = Path(f"{os.fspath(output)}.report.json")
     if not path.exists():
-        raise InputError(f"{output}: is there already, without a report of its making; --overwrite makes it anew")
+        raise InputError(
+            f"{output}: already exists without a report of how it was made; choose another --output or pass --overwrite"
+        )
     return BuildReport(**json.loads(path.read_text(encoding="utf-8")))
 
 
