@@ -24,6 +24,7 @@ from antideepfake.errors import InputError
 from antideepfake.inference.packing import can_pack, pack_linears
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.model_folder.calibration import Calibration
+from antideepfake.model_folder.decision import decide
 from antideepfake.model_folder.folder import build_modules, load_label_encoder, load_weights
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES, OLD_OOD_DETECTOR, OOD_DETECTOR
@@ -37,25 +38,25 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class FileScore:
-    """What the detector says of one recording.
+    """The result for one recording.
 
     Arguments
     ---------
     path : str
-        The file; for samples, ``item`` and their position.
+        The file; for samples, ``item`` and their index.
     logits : pair of float
-        Of fake and of real; not a number where the file could not be read.
+        Of fake and of real; NaN if the file could not be read.
     threshold : float
         Of the model folder.
     error : str
-        Why the file could not be read; empty when it could.
+        Why the file could not be read; empty if it was.
     calibration : callable, optional
-        Of the model folder: from scores to log-likelihood ratios.
+        Of the model folder: maps scores to log-likelihood ratios.
     is_ood : bool
-        Whether the recording is out of distribution (:mod:`antideepfake.model_folder.out_of_distribution`): do not
-        rely on the decision then.
+        Whether the recording is out of distribution (:mod:`antideepfake.model_folder.out_of_distribution`); the
+        decision is then ``unsure``.
     embedding : numpy.ndarray
-        What the classifier saw, shape [embedding_size], float32; empty where the file could not be read.
+        Input of the classifier, shape [embedding_size], float32; empty if the file could not be read.
     """
 
     path: str
@@ -73,19 +74,19 @@ class FileScore:
 
     @property
     def probability(self) -> float:
-        """P(real), in [0, 1], before anything else is known of the recording, so that real and fake are equally likely.
+        """P(real), in [0, 1], with equal prior probabilities of real and fake.
 
-        From the calibrated log-likelihood ratio; the softmax of the logits where the model folder has no calibration.
+        From the calibrated log-likelihood ratio; the softmax of the logits if the model folder has no calibration.
         """
         ratio = float(self.calibration([self.score])[0]) if self.calibration else self.score
         return 1 / (1 + exp(-min(max(ratio, -700.0), 700.0)))
 
     @property
     def decision(self) -> str:
-        """``real`` when the score is at or above the threshold, else ``fake``; empty for a file without a score."""
+        """``real``, ``fake`` or ``unsure``, see :func:`antideepfake.model_folder.decide`; empty without a score."""
         if self.error or not isfinite(self.score):
             return ""
-        return "real" if self.score >= self.threshold else "fake"
+        return decide(self.score, self.threshold, self.is_ood)
 
 
 class _Items(Dataset):

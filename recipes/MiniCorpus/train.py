@@ -15,6 +15,7 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from antideepfake.cli.program import run_program
+from antideepfake.model_folder.decision import decide
 from antideepfake.protocol.table import read_protocol, resolve_path, split_protocol
 from antideepfake.training.experiment import (
     begin_experiment,
@@ -38,7 +39,7 @@ def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
         utterance = test_set[test_set["Label"] == label].iloc[0]
         path = resolve_path(utterance["Path"], hparams["data_folder"])
         fake, real = classifier.classify_file(str(path))[0][0].tolist()
-        decision = "real" if real - fake >= classifier.hparams.metadata.threshold else "fake"
+        decision = decide(real - fake, classifier.hparams.metadata.threshold)
         print(f"{path.name}: {decision} (score {real - fake:.2f}); the truth is {label}")
 
 
