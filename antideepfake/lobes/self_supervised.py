@@ -221,8 +221,6 @@ class TimeConvolution(torch.nn.Module):
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
         self.in_channels, self.kernel_size, self.stride = conv.in_channels, conv.kernel_size[0], conv.stride[0]
-        self.product: torch.nn.Module | None = None
-        """Maps windows to frames in place of the weights, where inference has a faster way."""
 
     def matrix(self) -> torch.Tensor:
         """Give the weights as those of a linear layer, [out_channels, kernel_size x in_channels]."""
@@ -234,8 +232,6 @@ class TimeConvolution(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve ``x`` ([time, in_channels]) without padding to [frames, out_channels]."""
-        if self.product is not None:
-            return self.product(self.windows(x))
         return torch.nn.functional.linear(self.windows(x), self.matrix(), self.bias)
 
 
@@ -369,10 +365,26 @@ class HuBERT(ConvolutionalFrontEnd):
 
 
 class LayeredAttention(WavLMAttention):
-    """WavLM's attention by way of its linear layers; that of ``transformers`` takes their weights and passes them by.
+    """WavLM's attention, computed by calling its linear layers.
 
-    What stands in the place of a linear layer, with adapters or with packed weights, would have no effect there.
+    That of ``transformers`` reads their weights without calling them: LoRA adapters or packed weights in their place
+    would have no effect.
     """
+
+    @classmethod
+    def with_weights_of(cls, attention: WavLMAttention) -> "LayeredAttention":
+        """Build from an attention of ``transformers``, with its settings and its very weights."""
+        with torch.device("meta"):  # without memory, and without random numbers
+            own = cls(
+                attention.embed_dim,
+                attention.num_heads,
+                attention.dropout,
+                attention.num_buckets,
+                attention.max_distance,
+                hasattr(attention, "rel_attn_embed"),
+            )
+        own.load_state_dict(dict(attention.named_parameters()), assign=True)
+        return own
 
     def torch_multi_head_self_attention(  # type: ignore[override]
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, gated_position_bias: torch.Tensor
@@ -412,7 +424,7 @@ class WavLM(ConvolutionalFrontEnd):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         for layer in self.model.encoder.layers:
-            layer.attention.__class__ = LayeredAttention  # it has the same weights and settings
+            layer.attention = LayeredAttention.with_weights_of(layer.attention)
 
 
 class Wav2Vec2BERT(SelfSupervisedFrontEnd):
