@@ -8,6 +8,7 @@ The classes build random weights from the settings of an architecture. :func:`an
 gives them trained ones.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -79,9 +80,9 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         Of the architecture, as ``transformers`` names them; what is not given is at its default there. Dropout of
         every kind and the dropping of layers are off unless given; the masking of frames, which belongs to
         pre-training, is off.
-    pretrained : str, optional
-        Where trained weights of this architecture are published. Nothing is loaded: a YAML hands it on to
-        :func:`antideepfake.checkpoints.initialization.start_from`.
+    weights_source : str, optional
+        Where trained weights of this architecture are published. Nothing is loaded here: a training YAML passes it on
+        to :func:`antideepfake.checkpoints.start_from`.
 
     Raises
     ------
@@ -94,8 +95,13 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     receptive_field: int
     """Least number of samples that give a frame."""
 
-    def __init__(self, all_layers: bool = False, pretrained: str | None = None, **settings: Any) -> None:
+    def __init__(self, all_layers: bool = False, weights_source: str | None = None, **settings: Any) -> None:
         super().__init__()
+        if "pretrained" in settings:  # the name in version 0.1
+            message = "the setting 'pretrained' of a front end is now 'weights_source'; the old name will be removed"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            weights_source = settings.pop("pretrained")
+        self.weights_source = weights_source
         name, defaults = type(self).__name__, self.defaults()
         kinds = {key: list[int] if isinstance(value, list) else type(value) for key, value in defaults.items()}
         check_settings(name, settings | {"all_layers": all_layers}, kinds | {"all_layers": bool})
