@@ -1,5 +1,9 @@
-"""What the processes of a run, one or several, tell each other."""
+"""What the processes of a run, one or several, exchange."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from antideepfake.errors import InputError
@@ -7,7 +11,46 @@ from antideepfake.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-# torch is imported where it is needed: it takes seconds, and what evaluates score files does without.
+# torch is imported where it is needed: importing it takes seconds, and evaluating score files does without.
+
+
+@contextmanager
+def join_processes() -> Iterator[tuple[int, int]]:
+    """Join the processes that ``torchrun`` started, for work that needs no GPU to communicate.
+
+    Yields
+    ------
+    rank, world_size : int
+        The number of this process and how many there are; (0, 1) for a run without ``torchrun``.
+
+    Raises
+    ------
+    InputError
+        When RANK or WORLD_SIZE is set to something else than a whole number.
+
+    Example
+    -------
+    >>> with join_processes() as (rank, world_size):
+    ...     print(rank, world_size)
+    0 1
+    """
+    try:
+        rank, world_size = (int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1)))
+    except ValueError:
+        raise InputError(
+            "RANK and WORLD_SIZE must be whole numbers; torchrun sets them, otherwise unset them"
+        ) from None
+    if world_size == 1:
+        yield 0, 1
+        return
+    from torch import distributed
+
+    # The first process to finish waits for the last.
+    distributed.init_process_group("gloo", timeout=timedelta(days=30))
+    try:
+        yield rank, world_size
+    finally:
+        distributed.destroy_process_group()
 
 
 def rank_and_size() -> tuple[int, int]:

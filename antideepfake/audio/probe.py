@@ -29,6 +29,7 @@ def probe(path: str | os.PathLike) -> dict[str, Any]:
 
     Example
     -------
+    >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [0.0] * 8000, 16000)
     >>> probe(path)

@@ -267,29 +267,29 @@ def explain_overlap(overlap: Overlap) -> list[str]:
     Example
     -------
     >>> explain_overlap(Overlap(10, corpora=("DFADD",)))[0], explain_overlap(Overlap(10))
-    ('WARNING: the test set is not apart from the training data', [])
+    ('WARNING: the test set overlaps with the training data', [])
     """
     if not overlap:
         return []
-    paragraphs = ["WARNING: the test set is not apart from the training data"]
+    paragraphs = ["WARNING: the test set overlaps with the training data"]
     if overlap.utterances:
         paragraphs += [
             f"SEEN UTTERANCES: {len(overlap.utterances)} of {overlap.tested} test utterances were in the training "
-            f"data, such as {', '.join(overlap.utterances[:EXAMPLES])}. The figures on them are worthless: the "
-            "detector was told the answer."
+            f"data, such as {', '.join(overlap.utterances[:EXAMPLES])}. The results on them are worthless: the "
+            "detector has learned the answers."
         ]
     if overlap.recordings:
         pairs = ", ".join(f"{ours} (in training: {theirs})" for ours, theirs in overlap.recordings[:EXAMPLES])
         count = len({ours for ours, _ in overlap.recordings})
         paragraphs += [
             f"SEEN RECORDINGS: {count} of {overlap.tested} test utterances have the very samples of a training "
-            f"utterance, such as {pairs}. The figures on them are worthless."
+            f"utterance, such as {pairs}. The results on them are worthless."
         ]
     if overlap.corpora:
         paragraphs += [
-            f"SAME CORPUS: {', '.join(overlap.corpora)}. The training data had utterances of the same corpus. "
-            "Utterances, speakers, channel and generators may be known, and the figures too good: it is not known that "
-            "training left these utterances out."
+            f"SAME CORPUS: {', '.join(overlap.corpora)}. The training data had utterances of the same corpus, perhaps "
+            "these. Results on such a test set are optimistic: utterances, speakers, channels and spoofing systems "
+            "may be known to the detector."
         ]
     if overlap.sources:
         related = [_format_pair(*pair) for pair in overlap.sources[:PAIRS]]
@@ -297,9 +297,9 @@ def explain_overlap(overlap: Overlap) -> list[str]:
             related.append(f"and {len(overlap.sources) - PAIRS} more pairs")
         names = sorted({source for _, _, source in overlap.sources})
         paragraphs += [
-            "SAME SOURCE: a corpus of the test set and one of the training data hold speech of a third:",
+            "SAME SOURCE: a corpus of the test set and one of the training data share speech of a third corpus:",
             *(f"  {pair}" for pair in related),
-            f"The speakers and recordings of {', '.join(names)} may be known, and the figures too good.",
+            f"The detector may know speakers and recordings of {', '.join(names)}: results are optimistic.",
         ]
     return paragraphs
 
@@ -339,7 +339,7 @@ def format_overlap(overlap: Overlap) -> str:
     >>> format_overlap(Overlap(10))
     ''
     >>> print(format_overlap(Overlap(10, corpora=("DFADD",))).splitlines()[0][:52])
-    WARNING: the test set is not apart from the training
+    WARNING: the test set overlaps with the training dat
     """
     if not overlap:
         return ""

@@ -13,11 +13,10 @@ CODES = {"red": 31, "green": 32, "yellow": 33}  # ANSI
 
 
 def run_program(main: Callable[[], int]) -> None:
-    """Run a command-line program and leave with the status that all our programs share.
+    """Run a command-line program and exit with a status that means the same for every program.
 
-    0: done. 1: done, but something was skipped. 2: a mistake of the user's, a file that may not be
-    written or a full disk, told in one sentence.
-    130: interrupted; the same command goes on where it stopped.
+    0: done. 1: done, but something was skipped or found. 2: a user's mistake, a file that cannot be written or a full
+    disk, reported in one line. 130: interrupted; the same command continues where it stopped.
 
     Arguments
     ---------
@@ -38,10 +37,10 @@ def run_program(main: Callable[[], int]) -> None:
     try:
         status = main()
     except InputError as error:
-        # a data loader's worker hands an error on with its traceback before the sentence
+        # an error from a data loader's worker has the traceback in front of the message
         status = _fail(str(error).rsplit("InputError: ", 1)[-1])
-    except BrokenPipeError:  # who reads our output, such as head, wants no more of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it closes
+    except BrokenPipeError:  # the reader of our output, such as head, has exited
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at exit
         status = 0
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -51,36 +50,41 @@ def run_program(main: Callable[[], int]) -> None:
         else:
             raise
     except RuntimeError as error:
-        if "PytorchStreamWriter failed writing" not in str(error):  # torch.save's word for a full disk
+        if "PytorchStreamWriter failed writing" not in str(error):  # what torch.save raises on a full disk
             raise
         status = _fail(DISK_FULL)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
+        print("interrupted; run the same command again to continue", file=sys.stderr)
         status = 130
     sys.exit(status)
 
 
-def _fail(sentence: str) -> int:
-    print(paint("error:", "red", sys.stderr), " ".join(sentence.split()), file=sys.stderr)
+def _fail(message: str) -> int:
+    print_error(message)
     return 2
 
 
+def print_error(message: str) -> None:
+    """Print an error on standard error, in one line."""
+    print(paint("error:", "red", sys.stderr), " ".join(message.split()), file=sys.stderr)
+
+
 def paint(text: str, color: str, stream: IO[str]) -> str:
-    """Color a text where its stream is a terminal and the user does not object (https://no-color.org).
+    """Color a text if its stream is a terminal and the user does not object (https://no-color.org).
 
     Arguments
     ---------
     text : str
-        What is to be written.
+        Text to write.
     color : str
         A key of ``CODES``.
     stream : file
-        Where it is to be written.
+        Where the text goes.
 
     Returns
     -------
     str
-        The text, between codes of the terminal or as it is.
+        The text, with terminal codes or without.
 
     Example
     -------

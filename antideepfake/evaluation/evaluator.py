@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import entropy
 from tqdm import tqdm
 
+from antideepfake.audit.leakage import Overlap
 from antideepfake.errors import InputError
 from antideepfake.metrics.bootstrap import (
     Comparison,
@@ -44,6 +45,9 @@ FEW_CLUSTERS = 20
 
 REVERSED = 0.6
 """No detector has a higher EER on a whole test set by chance or by mistake, unless its scores are reversed."""
+
+SEEN_ATTACK = "SeenAttack"
+"""Column that :func:`group_by_seen_attacks` gives."""
 
 DURATIONS = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, np.inf)  # seconds
 
@@ -132,6 +136,10 @@ class System:
         Of its content.
     record : ScoreProvenance, optional
         What made it.
+    overlap : Overlap
+        What the test set shares with the training data of the model, as far as both are known.
+    left_out : tuple of str
+        A sentence for each kind of utterance that was left out.
     """
 
     scores: pd.DataFrame
@@ -140,6 +148,8 @@ class System:
     source: str = ""
     sha256: str = ""
     record: ScoreProvenance | None = None
+    overlap: Overlap = field(default_factory=lambda: Overlap(0))
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -439,14 +449,14 @@ def _duration_ranges(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
 
 
 def group_by_seen_attacks(scores: pd.DataFrame, seen: Collection[str]) -> pd.Series:
-    """Tell of each spoofed utterance whether its generator was there in training: a column to group by.
+    """Mark each spoofed utterance by whether training had its spoofing system: a column to group by.
 
     Arguments
     ---------
     scores : pandas.DataFrame
         With the columns Label and Attack.
     seen : collection of str
-        Generators of the training set.
+        Spoofing systems of the training set (column Attack).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Scores and evaluations as pictures."""
+"""Scores and evaluations as plots."""
 
 import io
 import os
@@ -11,97 +11,121 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.special import expit, ndtri
+from scipy.special import ndtri
 
 from antideepfake.evaluation.evaluator import Group
 from antideepfake.evaluation.tables import shorten
 from antideepfake.files import atomic_path
+from antideepfake.metrics.costs import reliability
 from antideepfake.metrics.rates import Array, Trials, equal_error_rate, error_rates
 
-COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # Okabe and Ito's, told apart by the color-blind
+COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # of Okabe and Ito, for color-blind readers
 CURVE_COLORS = COLORS[1:] + COLORS[:1]  # blue is real speech
-INK = "#1b1c1d"  # of text and axes: where a picture stands in a page, the page's own color takes its place
+INK = "#1b1c1d"  # of text and axes; in a page, the page's own text color replaces it
 STYLE: Any = {"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK}
 STYLE |= {"svg.fonttype": "none", "font.family": "sans-serif", "axes.spines.top": False, "axes.spines.right": False}
-RATES = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])  # marked on the axes of a DET
+Scores = tuple[Mapping[str, Array], float]
+"""Scores of groups of utterances by their names, such as real and fake, and the threshold of the decision."""
+
+RATES = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])  # ticks of a DET plot
 
 
-def plot_scores(
-    real: Array, fakes: Mapping[str, Array], curves: Mapping[str, Trials], threshold: float | None, title: str = ""
-) -> Figure:
-    """Draw the histogram of scores and detection error trade-offs, side by side.
+def plot_scores(systems: Mapping[str, Scores], curves: Mapping[str, Trials]) -> Figure:
+    """Plot the histograms of scores and the detection error trade-offs side by side, for a file.
 
     Arguments
     ---------
-    real : array
-        Scores of bona fide utterances.
-    fakes : mapping of str to array
-        Scores of groups of spoofed ones, by their names.
-    curves : mapping of str to Trials
-        What the curves are of, by its name.
-    threshold : float, optional
-        Of the decision, drawn as a line.
-    title : str
-        Above the picture.
+    systems, curves :
+        As :func:`plot_histograms` and :func:`plot_det`.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        _draw_histogram(left, {"real": real, **fakes}, threshold)
-        _draw_det(right, curves)
-        figure.suptitle(title)
+        figure = Figure(figsize=(10, 4.6), layout="constrained")
+        left, right = figure.subfigures(1, 2).tolist()  # type: ignore[union-attr]
+        _fill_histograms(left.subplots(len(systems), squeeze=False)[:, 0].tolist(), systems)
+        _fill_det(right.subplots(), curves)
     return figure
 
 
-def _draw_histogram(axes: Axes, groups: Mapping[str, Array], threshold: float | None) -> None:
-    groups = {name: values for name, values in groups.items() if len(values)}
-    everything = np.concatenate(list(groups.values()))
-    # some scores far out would leave the others one bar
-    low, high = np.quantile(everything, [0.001, 0.999])
-    bins: Any = np.histogram_bin_edges(np.clip(everything, low, high), 40)
-    for (name, values), color in zip(groups.items(), cycle(COLORS), strict=False):
-        values = np.clip(values, low, high)
-        axes.hist(values, bins, density=True, alpha=0.4, color=color, label=f"{name} ({len(values)})")
-        axes.hist(values, bins, density=True, histtype="step", color=color)
-    if threshold is not None:
+def plot_histograms(systems: Mapping[str, Scores]) -> Figure:
+    """Plot the histogram of the scores of each class, one panel a system.
+
+    Arguments
+    ---------
+    systems : mapping of str to Scores
+        Systems by their names.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5, 0.6 + 3.2 * len(systems)), layout="constrained")
+        _fill_histograms(figure.subplots(len(systems), squeeze=False)[:, 0].tolist(), systems)
+    return figure
+
+
+def plot_det(curves: Mapping[str, Trials]) -> Figure:
+    """Plot detection error trade-offs.
+
+    Arguments
+    ---------
+    curves : mapping of str to Trials
+        Scores of bona fide and spoofed utterances, by the name of the curve.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5, 4.4 + 0.22 * len(curves)), layout="constrained")
+        _fill_det(figure.subplots(), curves)
+    return figure
+
+
+def _fill_histograms(panels: Sequence[Axes], systems: Mapping[str, Scores]) -> None:
+    for axes, (name, (groups, threshold)) in zip(panels, systems.items(), strict=True):
+        groups = {group: values for group, values in groups.items() if len(values)}
+        everything = np.concatenate(list(groups.values()))
+        # a few extreme scores would leave the others one bar
+        low, high = np.quantile(everything, [0.001, 0.999])
+        bins: Any = np.histogram_bin_edges(np.clip(everything, low, high), 40)
+        for (group, values), color in zip(groups.items(), cycle(COLORS), strict=False):
+            values = np.clip(values, low, high)
+            axes.hist(values, bins, density=True, alpha=0.4, color=color, label=f"{group} ({len(values)})")
+            axes.hist(values, bins, density=True, histtype="step", color=color)
         axes.axvline(threshold, color=INK, linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
-    axes.set(xlabel="score (logit of real - logit of fake)", ylabel="density")
-    axes.set_ylim(top=1.35 * axes.get_ylim()[1])  # room for the legend
-    axes.legend(frameon=False)
+        axes.set(ylabel="density")
+        if len(systems) > 1:
+            axes.set_title(shorten(name, 40), loc="left", fontsize="medium", pad=38)
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize="small")
+    panels[-1].set_xlabel("score (logit of real - logit of fake)")
 
 
-def _draw_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
+def _fill_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
     limits = ndtri([0.001, 0.95])
     axes.plot(limits, limits, color="gray", linewidth=0.7, linestyle=":")
     for (name, trials), color in zip(curves.items(), cycle(CURVE_COLORS), strict=False):
         rates = error_rates(trials)
         eer, _ = equal_error_rate(rates)
         x, y = (ndtri(np.clip(rate, 1e-4, 1 - 1e-4)) for rate in (rates.false_acceptance, rates.false_rejection))
-        # points closer together than a hundredth of a unit cannot be told apart
+        # points closer together than a hundredth of a unit look the same
         grid = np.stack([np.round(100 * x), np.round(100 * y)])
         kept = np.append(True, np.diff(grid, axis=1).any(axis=0))
-        axes.plot(x[kept], y[kept], color=color, drawstyle="steps-post", label=f"{name}: EER {100 * eer:.2f} %")
+        label = f"{shorten(name, 40)}: EER {100 * eer:.2f} %"
+        axes.plot(x[kept], y[kept], color=color, drawstyle="steps-post", label=label)
     ticks = [f"{100 * rate:g}" for rate in RATES]
     axes.set(xlabel="fake accepted as real, %", ylabel="real rejected as fake, %", xlim=limits, ylim=limits)
     axes.set_xticks(ndtri(RATES), ticks)
     axes.set_yticks(ndtri(RATES), ticks)
     axes.set_aspect("equal")
     axes.grid(alpha=0.3)
-    if curves:
-        axes.legend(frameon=False)
+    if curves:  # below the axes, where no curve runs
+        axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small")
 
 
 def plot_groups(groups: Sequence[Group], title: str) -> Figure:
-    """Draw the equal error rate of each group with its interval, the highest on top; thirty at most."""
+    """Plot the equal error rate of each group with its interval, highest first; at most the thirty highest."""
     complete = [group for group in groups if group.is_complete]
     ranked = sorted(complete, key=lambda group: group.metrics["eer"].value)[-30:]
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10, 0.9 + 0.27 * max(len(ranked), 1)), layout="constrained")
+        figure = Figure(figsize=(6.5, 0.9 + 0.27 * max(len(ranked), 1)), layout="constrained")
         axes = figure.subplots()
-        for place, group in enumerate(ranked):
+        for position, group in enumerate(ranked):
             eer, low, high = group.metrics["eer"]
-            axes.plot([100 * low, 100 * high], [place, place], color=COLORS[0], linewidth=2, alpha=0.6)
-            axes.plot(100 * eer, place, "o", color=COLORS[0])
+            axes.plot([100 * low, 100 * high], [position, position], color=COLORS[0], linewidth=2, alpha=0.6)
+            axes.plot(100 * eer, position, "o", color=COLORS[0])
         names = [shorten(group.name, 40) for group in ranked]
         axes.set_yticks(range(len(ranked)), names)
         axes.set(xlabel=f"EER by {title}, %, with its 95 % interval", ylim=(-0.7, len(ranked) - 0.3))
@@ -111,45 +135,37 @@ def plot_groups(groups: Sequence[Group], title: str) -> Figure:
 
 
 def plot_reliability(ratios: Mapping[str, tuple[Array, Array]]) -> Figure:
-    """Draw the reliability diagram: of the utterances to which a system gives a probability, how many are real?
+    """Plot the reliability diagram: of the utterances to which a system gives a probability, how many are real?
 
     Arguments
     ---------
     ratios : mapping of str to pair of array
-        Log-likelihood ratios of bona fide and of spoofed utterances, by the system's name. Both classes weigh half, so
-        that the probabilities are those of equal priors.
+        Log-likelihood ratios of bona fide and of spoofed utterances, by the system's name.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 4.2), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="gray", linewidth=0.7, linestyle=":")
-        edges = np.linspace(0, 1, 11)
         for (name, (real, fake)), color in zip(ratios.items(), cycle(CURVE_COLORS), strict=False):
-            shares, sums = [], []
-            for values in (real, fake):
-                place = np.clip(np.searchsorted(edges, expit(values), side="right") - 1, 0, 9)
-                shares.append(np.bincount(place, minlength=10) / len(values))
-                sums.append(np.bincount(place, expit(values), minlength=10) / len(values))
-            weight = shares[0] + shares[1]
-            there = weight > 0
-            stated, true = (sums[0] + sums[1])[there] / weight[there], shares[0][there] / weight[there]
-            axes.plot(stated, true, color=color, linewidth=1)
-            axes.scatter(stated, true, s=10 + 150 * weight[there], color=color, label=name)
-        axes.set(xlabel="P(real) as stated", ylabel="share that is real", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+            stated, observed, weight = reliability(real, fake)
+            axes.plot(stated, observed, color=color, linewidth=1)
+            axes.scatter(stated, observed, s=10 + 300 * weight, color=color, label=shorten(name, 40))
+        axes.set(xlabel="stated P(real)", ylabel="fraction that is real", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         axes.set_aspect("equal")
-        axes.legend(frameon=False)
+        if len(ratios) > 1:
+            axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small")
     return figure
 
 
 def plot_drift(reference: Array, incoming: Array, dimensions: Sequence[int], distances: Array) -> Figure:
-    """Draw the histograms of some dimensions of a reference and of what came in, and the distances of all.
+    """Plot the histograms of some dimensions of reference and incoming embeddings, and the distances of all.
 
     Arguments
     ---------
     reference, incoming : array
         Shape [utterances, some dimensions].
     dimensions : sequence of int
-        Their numbers.
+        Their indices.
     distances : array
         Wasserstein-1 of all dimensions.
     """
@@ -161,8 +177,8 @@ def plot_drift(reference: Array, incoming: Array, dimensions: Sequence[int], dis
             bins: Any = np.histogram_bin_edges(np.clip(both, *np.quantile(both, [0.001, 0.999])), 30)
             for values, name, color in ((reference, "reference", COLORS[0]), (incoming, "incoming", COLORS[1])):
                 axes.hist(values[:, column], bins, density=True, alpha=0.45, color=color, label=name)
-            title = f"dimension {dimension}: moved {distances[dimension]:.2f}"
-            axes.set(yticks=[], title=title if len(distances) > 1 else f"score: moved {distances[0]:.2f}")
+            title = f"dimension {dimension}: distance {distances[dimension]:.2f}"
+            axes.set(yticks=[], title=title if len(distances) > 1 else f"score: distance {distances[0]:.2f}")
         panels[0].legend(frameon=False)
         if len(distances) > 1:
             panels[-1].plot(np.sort(distances)[::-1], color=COLORS[2])
@@ -171,14 +187,14 @@ def plot_drift(reference: Array, incoming: Array, dimensions: Sequence[int], dis
 
 
 def plot_robustness(rows: pd.DataFrame, units: Mapping[str, str]) -> Figure:
-    """Draw the equal error rate against the strength of each perturbation, with its interval and that of clean speech.
+    """Plot the equal error rate against the strength of each perturbation, with its interval and that of clean speech.
 
     Arguments
     ---------
     rows : pandas.DataFrame
         ``perturbation`` (the first is ``clean``), ``strength``, ``eer``, ``low`` and ``high``.
     units : mapping of str to str
-        What the strength of each perturbation is.
+        Unit of the strength of each perturbation.
     """
     clean = rows.iloc[0]
     columns = min(4, len(units))
@@ -189,11 +205,11 @@ def plot_robustness(rows: pd.DataFrame, units: Mapping[str, str]) -> Figure:
         panels = np.ravel(figure.subplots(lines, columns, sharey=True))
         for (name, unit), axes in zip(units.items(), panels, strict=False):
             group = rows[rows["perturbation"] == name]
-            places = np.arange(len(group))
+            positions = np.arange(len(group))
             axes.axhspan(100 * clean["low"], 100 * clean["high"], color="gray", alpha=0.25, linewidth=0)
             errors = 100 * np.abs(group[["low", "high"]].to_numpy().T - group["eer"].to_numpy())
-            axes.errorbar(places, 100 * group["eer"], errors, fmt="o-", color=COLORS[0], capsize=3, linewidth=1)
-            axes.set_xticks(places, [f"{strength:g}" for strength in group["strength"]])
+            axes.errorbar(positions, 100 * group["eer"], errors, fmt="o-", color=COLORS[0], capsize=3, linewidth=1)
+            axes.set_xticks(positions, [f"{strength:g}" for strength in group["strength"]])
             axes.set(title=name, xlabel=unit, xlim=(-0.5, len(group) - 0.5), ylim=(0, 1.05 * top))
             axes.grid(axis="y", alpha=0.3)
         for axes in panels[len(units) :]:
@@ -203,20 +219,20 @@ def plot_robustness(rows: pd.DataFrame, units: Mapping[str, str]) -> Figure:
 
 
 def save_plot(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a picture, PNG, PDF or SVG by its suffix, whole or not at all."""
+    """Write a plot as PNG, PDF or SVG, by its suffix; the file appears whole or not at all."""
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
 
 
 def figure_to_svg(figure: Figure, name: str) -> str:
-    """Give a picture as an SVG element that takes the color of the text around it.
+    """Convert a plot to an SVG element that takes the color of the text around it.
 
     Arguments
     ---------
     figure : matplotlib.figure.Figure
-        The picture.
+        The plot.
     name : str
-        What tells its parts from those of other pictures in one page.
+        Makes the identifiers of its elements differ from those of other plots in the page.
     """
     file = io.StringIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):

@@ -1,4 +1,4 @@
-"""The report of an evaluation: a folder with a page to read, tables to copy, and figures for other programs."""
+"""The report of an evaluation: a folder with a page to read, tables to copy, and metrics for other programs."""
 
 import json
 import math
@@ -17,45 +17,53 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from antideepfake import __version__
+from antideepfake.audit.leakage import explain_overlap
 from antideepfake.evaluation import tables
-from antideepfake.evaluation.evaluator import Evaluation, Group, System
-from antideepfake.evaluation.plots import figure_to_svg, plot_groups, plot_reliability, plot_scores, save_plot
+from antideepfake.evaluation.evaluator import SEEN_ATTACK, Evaluation, Group, System
+from antideepfake.evaluation.plots import (
+    Scores,
+    figure_to_svg,
+    plot_det,
+    plot_groups,
+    plot_histograms,
+    plot_reliability,
+    plot_scores,
+    save_plot,
+)
 from antideepfake.files import atomic_open, atomic_path
-from antideepfake.metrics.rates import sort_trials
+from antideepfake.metrics.rates import Trials, sort_trials
+
+RELIABILITY = "Are the stated probabilities right?"  # heading of the calibration plot
 
 
-def write_report(
-    folder: str | os.PathLike, systems: Sequence[System], title: str, warnings: Sequence[str] = ()
-) -> None:
+def write_report(folder: str | os.PathLike, systems: Sequence[System], title: str) -> None:
     """Write ``report.html``, ``metrics.json``, ``metrics.csv``, ``tables.md``, ``tables.tex`` and ``scores.png``.
 
     Arguments
     ---------
     folder : str or Path
-        Where to.
+        Created where it does not exist.
     systems : sequence of System
-        One or several; the others are held against the first.
+        One or several; the others are compared with the first.
     title : str
         What was evaluated.
-    warnings : sequence of str
-        What stands in front of all figures.
     """
     folder = Path(folder)
     evaluations = [system.evaluation for system in systems]
     with atomic_open(folder / "metrics.json") as file:
-        json.dump(_as_plain_data(systems, title, warnings), file, indent=1, ensure_ascii=False, allow_nan=False)
+        json.dump(describe_systems(systems, title), file, indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_path(folder / "metrics.csv") as temporary:
         tables.flatten(evaluations).to_csv(temporary, index=False)
     parts = _tables(evaluations)
     for name, layout, mark in (("tables.md", tables.format_markdown, "##"), ("tables.tex", tables.format_latex, "%")):
         with atomic_open(folder / name) as file:
             file.write("\n\n".join(f"{mark} {caption}\n\n{layout(table)}" for caption, table in parts) + "\n")
-    pictures = _pictures(systems)
-    for name, metric in pictures:
-        if name == "scores":
-            save_plot(metric, folder / "scores.png")
+    whole = [system for system in systems if system.evaluation.overall.is_complete]
+    if whole:
+        save_plot(plot_scores(*_histograms_and_curves(whole)), folder / "scores.png")
     environment = Environment(
         loader=PackageLoader("antideepfake.evaluation", "."),
         autoescape=True,
@@ -64,14 +72,18 @@ def write_report(
     )
     page = environment.get_template("report.html").render(
         title=title,
-        warnings=warnings,
+        warnings=_warnings(systems),
         systems=systems,
-        notes=list(dict.fromkeys(note for evaluation in evaluations for note in tables.notes(evaluation))),
+        comparisons=tables.comparisons(evaluations),
         number=tables.format_number,
         decisions=tables.decisions,
         decision_warning=tables.decision_warning,
+        plots=[(heading, Markup(figure_to_svg(figure, heading))) for heading, figure in _plots(systems)],
+        reliability=RELIABILITY,
+        reliability_answers=[tables.reliability_answer(system.evaluation.name, *_ratios(system)) for system in whole],
+        notes=list(dict.fromkeys(note for evaluation in evaluations for note in tables.notes(evaluation))),
+        limits=_limits(systems),
         tables=parts,
-        pictures=[(name, Markup(figure_to_svg(metric, name))) for name, metric in pictures],
         versions=_versions(),
         command=" ".join(map(shlex.quote, sys.argv)),
         today=date.today().isoformat(),
@@ -88,44 +100,103 @@ def _tables(evaluations: Sequence[Evaluation]) -> list[tuple[str, pd.DataFrame]]
         parts.append(("Differences", tables.difference_table(evaluations)))
     for evaluation in evaluations:
         of = f" of {evaluation.name}" if several else ""
-        parts.append((f"All figures{of}", tables.overall_table(evaluation.overall)))
+        parts.append((f"All metrics{of}", tables.overall_table(evaluation.overall)))
         for column, groups in evaluation.groups.items():
             parts.append((f"By {column}{of}", tables.group_table([evaluation.overall, *groups], column)))
     return [(caption, table) for caption, table in parts if len(table)]
 
 
-def _pictures(systems: Sequence[System]) -> list[tuple[str, Any]]:
-    """Draw what needs both classes."""
+def _plots(systems: Sequence[System]) -> list[tuple[str, Figure]]:
+    """Plot what needs both classes: pairs of a heading and a plot."""
     whole = [system for system in systems if system.evaluation.overall.is_complete]
     if not whole:
         return []
-    pictures = []
-    curves, ratios = {}, {}
-    for system in whole:
-        is_real = (system.scores["Label"] == "real").to_numpy()
-        values = system.scores["Score"].to_numpy()
-        curves[system.evaluation.name] = sort_trials(values[is_real], values[~is_real])
-        stated = system.calibration(values) if system.calibration else values
-        ratios[system.evaluation.name] = (stated[is_real], stated[~is_real])
-    first = whole[0]
-    is_real = (first.scores["Label"] == "real").to_numpy()
-    real, fake = (first.scores.loc[kind, "Score"].to_numpy() for kind in (is_real, ~is_real))
-    fakes = {"fake": fake}
-    if "Generators" in first.scores and len(whole) == 1:
-        kinds = first.scores["Generators"].to_numpy()
-        scores = first.scores["Score"].to_numpy()
-        fakes = {f"fake, {kind}": scores[kinds == kind] for kind in np.unique(kinds[~is_real])}
-        curves = {name: sort_trials(real, values) for name, values in fakes.items()}
-    name = first.evaluation.name if len(whole) > 1 else ""
-    pictures.append(("scores", plot_scores(real, fakes, curves, first.evaluation.threshold, name)))
-    for column, groups in first.evaluation.groups.items():
+    histograms, curves = _histograms_and_curves(whole)
+    plots = [("Scores", plot_histograms(histograms)), ("Error trade-off", plot_det(curves))]
+    for column, groups in whole[0].evaluation.groups.items():
         if sum(1 for group in groups if group.is_complete) > 1:
-            pictures.append((f"by {column}", plot_groups(groups, column)))
-    pictures.append(("reliability", plot_reliability(ratios)))
-    return pictures
+            plots.append((f"EER by {column}", plot_groups(groups, column)))
+    plots.append((RELIABILITY, plot_reliability({system.evaluation.name: _ratios(system) for system in whole})))
+    return plots
 
 
-def _as_plain_data(systems: Sequence[System], title: str, warnings: Sequence[str]) -> dict[str, Any]:
+def _histograms_and_curves(systems: Sequence[System]) -> tuple[dict[str, Scores], dict[str, Trials]]:
+    """Give what the histograms and the error trade-offs are of: the systems, or the kinds of attack of a single one."""
+    histograms: dict[str, Scores] = {}
+    curves = {}
+    for system in systems:
+        name, threshold = system.evaluation.name, system.evaluation.threshold
+        real, fake = _by_class(system.scores["Score"].to_numpy(), system)
+        fakes = {"fake": fake}
+        if SEEN_ATTACK in system.scores and len(systems) == 1:
+            kinds, scores = (system.scores[column].to_numpy() for column in (SEEN_ATTACK, "Score"))
+            is_fake = (system.scores["Label"] == "fake").to_numpy()
+            fakes = {f"fake, {kind}": scores[is_fake & (kinds == kind)] for kind in np.unique(kinds[is_fake])}
+            curves = {kind: sort_trials(real, values) for kind, values in fakes.items()}
+        else:
+            curves[name] = sort_trials(real, fake)
+        histograms[name] = {"real": real, **fakes}, threshold
+    return histograms, curves
+
+
+def _by_class(values: np.ndarray, system: System) -> tuple[np.ndarray, np.ndarray]:
+    is_real = (system.scores["Label"] == "real").to_numpy()
+    return values[is_real], values[~is_real]
+
+
+def _ratios(system: System) -> tuple[np.ndarray, np.ndarray]:
+    """Give the log-likelihood ratios of both classes; without a calibration the scores are taken for such."""
+    scores = system.scores["Score"].to_numpy()
+    return _by_class(system.calibration(scores) if system.calibration else scores, system)
+
+
+def _limits(systems: Sequence[System]) -> list[str]:
+    """Say what the results do not cover, a sentence each."""
+    limits = [
+        "An interval covers chance in the choice of these utterances. It does not cover other speakers, microphones, "
+        "languages or spoofing systems."
+    ]
+    for system in systems:
+        metadata = system.record.metadata if system.record else None
+        name = f"{system.evaluation.name}: " if len(systems) > 1 else ""
+        if metadata is None or not metadata.training_corpora:
+            limits.append(f"{name}The training data of the model are unknown, so leakage could not be checked.")
+        else:
+            corpora = ", ".join(metadata.training_corpora)
+            limits.append(f"{name}The model was trained on {corpora}. Expect more errors on data unlike these.")
+        if metadata and metadata.threshold_errors:
+            chosen = metadata.threshold_errors
+            limits.append(
+                f"{name}The threshold was chosen on {chosen['real']:,} real and {chosen['fake']:,} fake utterances, "
+                f"where the EER is {100 * chosen['eer']:.1f} %; on other recordings another threshold may be better."
+            )
+        if not system.calibration:
+            limits.append(f"{name}The scores are not calibrated: read them as a ranking, not as probabilities.")
+    return limits
+
+
+def _warnings(systems: Sequence[System]) -> list[str]:
+    """Give what a reader must know before any metric, a text for each system that has seen the test set."""
+    texts = [(system.evaluation.name, explain_overlap(system.overlap)) for system in systems if system.overlap]
+    return ["\n".join([f"{name}:", *sentences]) for name, sentences in texts]
+
+
+def describe_systems(systems: Sequence[System], title: str) -> dict[str, Any]:
+    """Describe an evaluation as plain data: what ``metrics.json`` holds.
+
+    Arguments
+    ---------
+    systems : sequence of System
+        One or several; the others are compared with the first.
+    title : str
+        What was evaluated.
+
+    Returns
+    -------
+    dict
+        Texts, lists and finite numbers; None for a number that is not finite.
+    """
+
     def metrics(group: Group) -> dict[str, Any]:
         values: dict[str, Any] = {name: _finite(estimate.value) for name, estimate in group.metrics.items()}
         intervals = {name: [_finite(low), _finite(high)] for name, (_, low, high) in group.metrics.items()}
@@ -163,7 +234,7 @@ def _as_plain_data(systems: Sequence[System], title: str, warnings: Sequence[str
         "title": title,
         **describe(first),
         "compared": compared,
-        "warnings": list(warnings),
+        "warnings": _warnings(systems),
         "command": sys.argv,
         "date": date.today().isoformat(),
         "versions": _versions(),

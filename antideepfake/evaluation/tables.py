@@ -10,8 +10,12 @@ import pandas as pd
 
 from antideepfake.evaluation.evaluator import Evaluation, Group
 from antideepfake.metrics.bootstrap import Estimate
+from antideepfake.metrics.costs import reliability
+from antideepfake.metrics.rates import Array
 
 MISSING = Estimate(np.nan, np.nan, np.nan)
+SIGNIFICANCE = 0.05  # p-value from which on no difference is claimed
+RELIABLE = 0.03  # mean absolute error of stated probabilities that still counts as right
 
 
 class Metric(NamedTuple):
@@ -96,6 +100,67 @@ def difference_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=heads)
 
 
+def comparisons(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Say in a sentence each how the EER of every further system differs from that of the first.
+
+    Example
+    -------
+    >>> from antideepfake.evaluation.evaluator import Evaluator
+    >>> labels = ["real"] * 20 + ["fake"] * 20
+    >>> scores = pd.DataFrame({"ID": range(40), "Score": np.arange(40.0)[::-1], "Label": labels})
+    >>> other = scores.assign(Score=np.roll(scores["Score"], 5))
+    >>> first, second = Evaluator().evaluate(scores, "A"), Evaluator().evaluate(other, "B")
+    >>> Evaluator().compare(scores, other, second)
+    >>> comparisons([first, second])[0].split(":")[0]
+    'The EER of B is higher than that of A (p = 0.01)'
+    """
+    sentences = []
+    for evaluation in evaluations[1:]:
+        if "eer" not in evaluation.differences:
+            continue
+        difference, low, high, p_value = evaluation.differences["eer"]
+        first = evaluations[0].name
+        p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+        if p_value >= SIGNIFICANCE:
+            verdict = f"no difference in EER between {evaluation.name} and {first} can be shown ({p})"
+        else:
+            verdict = (
+                f"the EER of {evaluation.name} is {'higher' if difference > 0 else 'lower'} than that of {first} ({p})"
+            )
+        points = f"{100 * difference:+.2f} percentage points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
+        sentences.append(f"{verdict[0].upper()}{verdict[1:]}: {points}, on {evaluation.common:,} common utterances.")
+    return sentences
+
+
+def reliability_answer(name: str, real: Array, fake: Array) -> str:
+    """Answer whether the stated probabilities of a system are right.
+
+    Arguments
+    ---------
+    name : str
+        Of the system.
+    real, fake : array of float
+        Log-likelihood ratios of bona fide and of spoofed utterances.
+
+    Example
+    -------
+    >>> reliability_answer("small", np.array([9.0, 9.0, 9.0, -9.0]), np.array([-9.0, -9.0, -9.0, 9.0]))
+    'small: no; a stated probability is off by 25.0 percentage points on average, and mostly too certain.'
+    """
+    stated, observed, weight = reliability(real, fake)
+    error = float(weight @ np.abs(stated - observed))
+    size = f"a stated probability is off by {100 * error:.1f} percentage points on average"
+    if error <= RELIABLE:
+        return f"{name}: yes; {size}."
+    certainty = float(weight @ (np.abs(stated - 0.5) - np.abs(observed - 0.5)))
+    bias = float(weight @ (stated - observed))
+    kinds = {"too certain": certainty, "not certain enough": -certainty, "too high": bias, "too low": -bias}
+    kind = max(kinds, key=lambda kind: kinds[kind])
+    return (
+        f"{name}: no; a stated probability is off by {100 * error:.1f} percentage points on average, and mostly {kind}."
+    )
+
+
 def _interval(name: str, group: Group) -> str:
     estimate = group.metrics.get(name, MISSING)
     if np.isnan(estimate.low):
@@ -138,7 +203,7 @@ def decision_warning(evaluation: Evaluation) -> str:
         return ""
     return (
         f"WARNING: {', '.join(worse)}. The EER where the threshold was chosen was {100 * chosen['eer']:.1f} %. Do not "
-        "rely on these decisions; calibrate the model on recordings like these (tools/calibrate.py)."
+        "rely on these decisions; calibrate the model on recordings like these (antideepfake calibrate)."
     )
 
 
@@ -150,9 +215,30 @@ def _wrong(evaluation: Evaluation) -> list[tuple[float, str, str]]:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """What to mind when reading the figures, a line each."""
-    of_groups = [(f"{column} {group.name}".strip(), group.note) for column, group in _all_groups(evaluation)]
-    return [*evaluation.remarks, *(f"{name}: {note}" for name, note in of_groups if note)]
+    """What to mind when reading the figures, a line each; a note that several groups of a column share is one line.
+
+    Example
+    -------
+    >>> from antideepfake.evaluation.evaluator import Evaluator
+    >>> scores = {"ID": list("abcd"), "Score": [0.0] * 4, "Label": ["real"] * 3 + ["fake"], "Speaker": list("xyzx")}
+    >>> notes(Evaluator().evaluate(pd.DataFrame(scores), "small", by=["Speaker"]))[-1]
+    'Speaker: 2 of 3 values have no fake: only what a threshold decides is known'
+    """
+    lines = [*evaluation.remarks]
+    for column, groups in {"": [evaluation.overall], **evaluation.groups}.items():
+        names: dict[str, list[str]] = {}
+        for group in groups:
+            names.setdefault(group.note, []).append(group.name)
+        for note, having in names.items():
+            if note and len(having) == 1:
+                lines.append(f"{column} {having[0]}: {note}".strip())
+            elif note:
+                lines.append(f"{column}: {len(having)} of {len(groups)} values{_link(note)}{note}")
+    return lines
+
+
+def _link(note: str) -> str:
+    return " have " if note.startswith("no ") else ": "
 
 
 def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:
@@ -296,6 +382,7 @@ def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
         parts += [textwrap.fill(f"* {note}", 100, subsequent_indent="  ") for note in notes(evaluation)]
         parts.append("")
     if len(evaluations) > 1:
+        parts = [textwrap.fill(sentence, 100) for sentence in comparisons(evaluations)] + ["", *parts]
         parts.append(format_text(system_table(evaluations)))
         parts.append("\n" + format_text(difference_table(evaluations)))
     return "\n".join(parts).rstrip()

@@ -342,7 +342,7 @@ def load_detector(
     elif trust_code:
         try:
             detector = Detector.from_hparams(source=str(folder), savedir=None, run_opts={"device": device})
-        except (YAMLError, KeyError, AttributeError) as error:
+        except (YAMLError, KeyError, AttributeError, ImportError, TypeError, ValueError) as error:
             raise InputError(f"{source}/hyperparams.yaml: not that of a model folder ({error})") from None
     else:
         raise InputError(

@@ -6,7 +6,9 @@ As in :mod:`antideepfake.metrics.rates`, trials with counts of shape [n_resample
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
+from scipy.special import expit
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.rates import (
@@ -225,3 +227,50 @@ def min_a_dcf(asv: AsvScores) -> float:
     miss, alarm, spoofed = P_TARGET * C_MISS, P_NONTARGET * C_FA, P_SPOOF * C_FA_SPOOF
     cost = miss * missed + alarm * alarms + spoofed * spoofs
     return float(cost.min() / min(miss, alarm + spoofed))
+
+
+class Reliability(NamedTuple):
+    """How often what is stated with a probability is true, by bins of the stated probability; shape [bins].
+
+    Empty bins are left out. Both classes weigh one half, so the probabilities are those of equal priors.
+    """
+
+    stated: Array
+    """Mean stated probability of being real."""
+    observed: Array
+    """Fraction that is real."""
+    weight: Array
+    """Fraction of all utterances; the sum is 1."""
+
+
+def reliability(real: ArrayLike, fake: ArrayLike, n_bins: int = 10) -> Reliability:
+    """Compare stated probabilities with observed fractions.
+
+    Arguments
+    ---------
+    real, fake : array of float
+        Natural log-likelihood ratios of bona fide and of spoofed utterances.
+    n_bins : int
+        Bins of equal width between probabilities of 0 and 1; ten, as usual for a reliability diagram.
+
+    Returns
+    -------
+    Reliability
+
+    Example
+    -------
+    >>> stated, observed, weight = reliability(real=[9.0, 9.0, 9.0, -9.0], fake=[-9.0, -9.0, -9.0, 9.0])
+    >>> observed.tolist(), weight.tolist()  # a detector that is certain, and wrong in one of four cases
+    ([0.25, 0.75], [0.5, 0.5])
+    """
+    edges = np.linspace(0, 1, n_bins + 1)
+    counts, sums = [], []
+    for ratios in (real, fake):
+        probability = expit(np.asarray(ratios, dtype=np.float64))
+        bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, n_bins - 1)
+        counts.append(np.bincount(bins, minlength=n_bins) / (2 * len(probability)))
+        sums.append(np.bincount(bins, probability, minlength=n_bins) / (2 * len(probability)))
+    weight = counts[0] + counts[1]
+    present = weight > 0
+    weight, stated, of_real = weight[present], (sums[0] + sums[1])[present], counts[0][present]
+    return Reliability(stated / weight, of_real / weight, weight)

@@ -33,6 +33,7 @@ def compute_metrics(trials: Trials, threshold: float, ratios: Array | None = Non
 
     Example
     -------
+    >>> from antideepfake.metrics.rates import sort_trials
     >>> metrics = compute_metrics(sort_trials(real=[1.0, 2.0], fake=[-1.0, 1.5]), threshold=0.0)
     >>> float(metrics["eer"]), float(metrics["accuracy"])
     (0.5, 0.75)

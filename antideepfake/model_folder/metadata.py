@@ -36,7 +36,7 @@ class ModelMetadata:
     training_corpora : list of str
         Corpora that the detector was trained on; it must not be tested on them.
     training_attacks : list of str
-        Generators of the spoofed speech among them.
+        Spoofing systems of the training data (column Attack).
     provenance : str
         What made the folder, of what.
     license : str
@@ -76,7 +76,7 @@ class ModelMetadata:
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             self.__init__(**rename_old_keys(values))  # type: ignore[misc]
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: not the metadata of a model folder ({error})") from None
         self.check(path)
 

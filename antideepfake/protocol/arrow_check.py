@@ -30,7 +30,7 @@ def find_fault(path: str, labels: list[str], numbers: list[str]) -> str:
     except Exception as error:  # pyarrow raises a dozen kinds
         return f": not a whole Arrow file ({' '.join(str(error).split())[:200]})"
     if not set(MARK.items()) <= set((table.schema.metadata or {}).items()):
-        return ": not written by tools/merge_protocols.py; give it the protocol as .csv"
+        return ": not written by antideepfake merge; give it the protocol as .csv"
     if len(set(table.column_names)) < len(table.column_names):
         return ": has two columns of one name; write it again from its .csv"
     for name, column in zip(table.column_names, table.columns, strict=True):

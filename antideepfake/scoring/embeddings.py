@@ -114,7 +114,7 @@ def read_embeddings(path: str | os.PathLike) -> Embeddings:
     try:
         table = pq.read_table(path, columns=["ID", "embedding"])
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; tools/score.py --embeddings writes one") from None
+        raise InputError(f"{path}: no such file; 'antideepfake score --embeddings' writes one") from None
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a file of embeddings ({' '.join(str(error).split())[:100]})") from None
     kind = table.schema.field("embedding").type if len(table.schema) == 2 else pa.null()

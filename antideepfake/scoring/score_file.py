@@ -226,6 +226,45 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     return table.assign(Score=logits[:, 1] - logits[:, 0], Label=labels).reset_index(drop=True)
 
 
+def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Read columns of some utterances from their score file.
+
+    Arguments
+    ---------
+    path : str or Path
+        The score file.
+    ids : sequence of str
+        Identifiers of the utterances.
+    columns : sequence of str
+        Names of columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns, rows in the order of ``ids``.
+
+    Raises
+    ------
+    InputError
+        When a column or an utterance is missing.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "scores.csv"
+    >>> with ScoreWriter(path, ["Speaker"]) as writer:
+    ...     writer.write(0, "a", (-1.5, 2.0), "real", {"Speaker": "ann"})
+    >>> _ = writer.merge(1)
+    >>> read_columns(path, ["a"], ["Speaker"])["Speaker"].tolist()
+    ['ann']
+    """
+    table = read_scores(path).set_index("ID")
+    if missing := [column for column in columns if column not in table]:
+        raise InputError(f"{path}: no column {', '.join(missing)}")
+    if unknown := [name for name in ids if name not in table.index]:
+        raise InputError(f"{path}: lacks {len(unknown)} of the utterances, such as '{unknown[0]}'")
+    return table.loc[list(ids), list(columns)].reset_index(drop=True)
+
+
 def _parse_pairs(pairs: pd.Series, path: str | os.PathLike) -> NDArray[np.float64]:
     """Read pairs of logits: all at once, and one by one only where that fails."""
     lines = ",".join(pairs.tolist()).replace("],[", "\n")

@@ -27,12 +27,15 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from antideepfake import __version__
+from antideepfake.audit.leakage import format_overlap
+from antideepfake.corpora.registry import read_corpora
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.dataio.datasets import SkippingDataset, UtteranceDataset, make_dataset
 from antideepfake.distributed import rank_and_size, wait_for_all
 from antideepfake.errors import InputError
-from antideepfake.evaluation.evaluator import Evaluator, System, group_by_seen_attacks
+from antideepfake.evaluation.evaluator import SEEN_ATTACK
 from antideepfake.evaluation.report import write_report
+from antideepfake.evaluation.systems import describe_test_set, evaluate_file
 from antideepfake.evaluation.tables import format_evaluations
 from antideepfake.files import atomic_open, sha256
 from antideepfake.inference.detector import load_detector
@@ -41,8 +44,7 @@ from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.license import combine_licenses, find_license
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.protocol.table import LABELS, WEIGHT
-from antideepfake.scoring.provenance import read_provenance
-from antideepfake.scoring.score_file import read_scores
+from antideepfake.resources import find_resource
 from antideepfake.scoring.scorer import score_protocol
 from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
@@ -395,18 +397,14 @@ def evaluate_model(
     )
     if rank > 0:
         return 0
-    path = folder / "scores.csv"
-    scores = read_scores(path)
-    by = ["Generators", "Attack"] if (scores["Attack"] != "-").any() else []
-    scores["Generators"] = group_by_seen_attacks(scores, metadata.training_attacks)
-    calibration = metadata.log_likelihood_ratio()
-    evaluator = Evaluator(
-        metadata.threshold, metadata.threshold_source, calibration, threshold_errors=metadata.threshold_errors
-    )
-    evaluation = evaluator.evaluate(scores, "test set", by)
-    print(format_evaluations([evaluation]))
-    system = System(scores, evaluation, calibration, str(path), sha256([path]), read_provenance(path))
-    write_report(folder / "report", [system], title or "Test set")
+    by = ["Attack"] if (test_set["Attack"] != "-").any() else []
+    by = [SEEN_ATTACK, *by] if by and metadata.training_attacks else by
+    corpora = read_corpora(find_resource("recipes"))
+    system = evaluate_file(folder / "scores.csv", "test set", corpora, by, metadata=metadata)
+    print(format_evaluations([system.evaluation]))
+    if system.overlap:
+        print(format_overlap(system.overlap), file=sys.stderr)
+    write_report(folder / "report", [system], title or describe_test_set(system, corpora))
     if skipped:
         print(f"{len(skipped)} files of the test set skipped; see {folder}/scores.csv.skipped.csv", file=sys.stderr)
     return len(skipped)

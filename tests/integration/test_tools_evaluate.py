@@ -83,7 +83,7 @@ def eer_line(out):
 def test_threshold_and_generators_come_with_the_scores(run, write):
     """The decision would be judged by a threshold that the model has not, unseen generators count as seen."""
     path = write("s.csv", threshold=1.25, threshold_source="as tried", training_attacks=["world"])
-    status, out, err = run("evaluate", path, "--by", "Attack,Generators", "--output", "r", "--quiet")
+    status, out, err = run("evaluate", path, "--by", "Attack,SeenAttack", "--output", "r", "--quiet")
     assert status == 0 and "a score at or above 1.250 (as tried)" in out and "seen in training" in out
     metrics = json.loads(Path("r/metrics.json").read_text())
     scores = read_scores(path)

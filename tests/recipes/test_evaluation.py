@@ -49,8 +49,8 @@ def test_published_figures_are_whole(program):
 
 
 def published_repositories():
-    tools = Path(__file__).parents[2] / "tools"
-    return yaml.safe_load((tools / "published_detectors.yaml").read_text())["names"]
+    library = Path(__file__).parents[2] / "antideepfake"
+    return yaml.safe_load((library / "model_folder" / "published_detectors.yaml").read_text())["names"]
 
 
 def test_prepared_scored_and_compared(run, make_tree, model_folder, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 LIBRARY = Path(__file__).parents[2] / "antideepfake"
 ORDER = [
     "deprecated",
+    "resources",
     "errors",
     "files",
     "seeds",

@@ -15,18 +15,17 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from antideepfake.audit.leakage import explain_overlap, find_overlap, format_overlap
+from antideepfake.audit.leakage import format_overlap
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.registry import read_corpora
 from antideepfake.errors import InputError
-from antideepfake.evaluation.evaluator import Evaluator, Group, System
+from antideepfake.evaluation.evaluator import Group
 from antideepfake.evaluation.report import write_report
+from antideepfake.evaluation.systems import describe_test_set, evaluate_file
 from antideepfake.evaluation.tables import format_markdown, format_text
-from antideepfake.files import atomic_open, sha256
+from antideepfake.files import atomic_open
 from antideepfake.inference.detector import load_detector
 from antideepfake.protocol.table import read_protocol
-from antideepfake.scoring.provenance import read_provenance
-from antideepfake.scoring.score_file import read_scores
 from antideepfake.scoring.scorer import score_protocol
 
 HERE = Path(__file__).resolve().parent
@@ -117,26 +116,16 @@ def main() -> int:
     for model, name in zip(args.models, names, strict=True):
         detector = load_detector(model, args.device, args.precision)
         metadata = detector.hparams.metadata
-        evaluator = Evaluator(
-            metadata.threshold,
-            metadata.threshold_source,
-            metadata.log_likelihood_ratio(),
-            threshold_errors=metadata.threshold_errors,
-        )
         results = {}
         for test_set, protocol in protocols.items():
             path = args.output / name / f"{test_set}.csv"
             if not path.exists():
                 how = (args.batch_seconds, args.num_workers, args.quiet)
                 skipped += len(score_protocol(detector, protocol, args.data_folder, path, *how))
-            scores = read_scores(path)
-            evaluation = evaluator.evaluate(scores, f"{name} on {test_set}", quiet=args.quiet)
-            results[test_set] = evaluation.overall
-            overlap = find_overlap(scores["ID"], metadata.training_corpora, corpora)
-            print(format_overlap(overlap), file=sys.stderr, end="\n" if overlap else "")
-            warnings = ["\n".join(explain_overlap(overlap))] if overlap else []
-            system = System(scores, evaluation, evaluator.calibration, str(path), sha256([path]), read_provenance(path))
-            write_report(args.output / name / test_set, [system], evaluation.name, warnings)
+            system = evaluate_file(path, f"{name} on {test_set}", corpora, metadata=metadata, quiet=args.quiet)
+            results[test_set] = system.evaluation.overall
+            print(format_overlap(system.overlap), file=sys.stderr, end="\n" if system.overlap else "")
+            write_report(args.output / name / test_set, [system], describe_test_set(system, corpora))
         table = compare(results, PUBLISHED.get(published_name(metadata.provenance)))
         parts.append((name, table))
         print(f"{name}\n{format_text(table)}\n")

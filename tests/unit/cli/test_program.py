@@ -72,7 +72,7 @@ def test_a_reader_that_wants_no_more(tmp_path):
     """`tools/evaluate.py scores.csv | head` would end in a traceback."""
     program = tmp_path / "program.py"
     program.write_text(
-        "from antideepfake.errors import run_program\n"
+        "from antideepfake.cli.program import run_program\n"
         "def main():\n    for number in range(10**5):\n        print('x' * 100)\n    return 0\n"
         "run_program(main)\n"
     )

@@ -80,8 +80,8 @@ def test_the_order_given_and_the_size_of_parts_change_nothing(tmp_path, protocol
     protocols.append(write(tmp_path / "more.csv", many))
     write_protocol(read_protocol(protocols[0]), tmp_path / "a.arrow")
     merge_protocols(protocols, tmp_path / "one", CORPORA, ORDER, suffix=suffix, quiet=True)
-    for module in ("table", "merge"):
-        monkeypatch.setattr(f"antideepfake.protocol.{module}.PART", 3)
+    for module in ("protocol.table", "corpora.union"):
+        monkeypatch.setattr(f"antideepfake.{module}.CHUNK_ROWS", 3)
     again = [tmp_path / "a.arrow", *protocols[:0:-1]]
     merge_protocols(again, tmp_path / "two", CORPORA, ORDER, suffix=suffix, quiet=True)
     for name in ("train", "valid", "test"):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from antideepfake.evaluation.evaluator import Evaluator
-from antideepfake.evaluation.plots import figure_to_svg, plot_groups, plot_reliability, plot_scores, save_plot
+from antideepfake.evaluation.plots import (
+    figure_to_svg,
+    plot_det,
+    plot_groups,
+    plot_histograms,
+    plot_reliability,
+    save_plot,
+)
 from antideepfake.metrics.rates import sort_trials
 
 
@@ -19,8 +26,8 @@ def real_and_fake():
 def test_curves_are_thinned_and_right(real_and_fake):
     """A page would hold a point for each of a million scores, or a curve that misses the equal error rate."""
     real, fake = real_and_fake
-    figure = plot_scores(real, {"fake": fake}, {"fake": sort_trials(real, fake)}, 1.0)
-    line = figure.axes[1].lines[1]
+    figure = plot_det({"fake": sort_trials(real, fake)})
+    line = figure.axes[0].lines[1]
     x, y = line.get_data()
     assert 100 < len(x) < 3000
     assert np.abs(x + 1).min() < 0.1 and np.abs(y[np.abs(x + 1).argmin()] + 1) < 0.15  # deviates of 15.9 %: -1
@@ -30,7 +37,7 @@ def test_curves_are_thinned_and_right(real_and_fake):
 def test_bars_hold_all_scores(real_and_fake):
     """Scores far out would be missing from the picture."""
     real, fake = real_and_fake
-    figure = plot_scores(np.append(real, 1e6), {"fake": fake}, {}, None)
+    figure = plot_histograms({"s": ({"real": np.append(real, 1e6), "fake": fake}, 1.0)})
     assert "real (5001)" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     area = sum(bar.get_height() * bar.get_width() for bar in figure.axes[0].containers[0])
     assert area == pytest.approx(1.0)
@@ -48,7 +55,7 @@ def test_svg_stands_in_a_page(real_and_fake):
     """A page would have black text on black, or pictures that take each other's parts."""
     real, fake = real_and_fake
     trials = sort_trials(real, fake)
-    first, second = (figure_to_svg(plot_scores(real, {"f": fake}, {"f": trials}, 0.0), name) for name in "ab")
+    first, second = (figure_to_svg(plot_det({"f": trials}), name) for name in "ab")
     ElementTree.fromstring(first)
     assert "currentColor" in first and "#1b1c1d" not in first
     names = [{part.split('"')[0] for part in svg.split('clipPath id="')[1:]} for svg in (first, second)]

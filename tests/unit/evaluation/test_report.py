@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from antideepfake.audit.leakage import Overlap
 from antideepfake.evaluation.evaluator import Evaluator, System, group_by_seen_attacks
 from antideepfake.evaluation.report import write_report
 from antideepfake.model_folder.metadata import ModelMetadata
@@ -25,7 +27,7 @@ def make_system(name, seed, noise=1.0, by=("Attack",)):
             "Attack": np.where(is_real, "-", np.where(np.arange(90) < 45, "<b>bold</b>", "world")),
         }
     )
-    scores["Generators"] = group_by_seen_attacks(scores, ["world"])
+    scores["SeenAttack"] = group_by_seen_attacks(scores, ["world"])
     metadata = ModelMetadata(training_corpora=["MiniCorpus"], provenance="a test")
     record = ScoreProvenance("0a1b", "0.1", "2026-11-23", metadata)
     return System(scores, Evaluator().evaluate(scores, name, by), None, f"{name}.csv", "c0ffee", record)
@@ -52,7 +54,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     first, second = make_system("first", 1), make_system("second", 2, 2.0)
     Evaluator().compare(first.scores, second.scores, second.evaluation)
-    write_report(folder, [first, second], "Test <i>set</i>", ["WARNING: seen before"])
+    write_report(folder, [replace(first, overlap=Overlap(90, corpora=("MiniCorpus",))), second], "Test <i>set</i>")
     return folder
 
 
@@ -73,7 +75,7 @@ def test_page_stands_alone(folder):
     """A page that was sent to a colleague would lack its pictures, or tell the network that it was read."""
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert not page.links or all(link.startswith("#") for link in page.links)
-    assert page.tags.count("svg") == 3  # scores, by Attack, reliability
+    assert page.tags.count("svg") == 4  # scores, error trade-off, by Attack, reliability
     assert "script" not in page.tags
     assert "@import" not in page.text and "url(http" not in page.text
 
@@ -82,8 +84,18 @@ def test_page_says_what_it_must(folder):
     """A warning, a checksum, a version or the command would be missing."""
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     text = re.sub(r"\s+", " ", page.text)
-    for words in ("WARNING: seen before", "c0ffee", "MiniCorpus", "antideepfake 0", "Command", "equal error rate"):
+    for words in ("was trained on", "c0ffee", "MiniCorpus", "antideepfake 0", "Command", "equal error rate"):
         assert words in text, words
+
+
+def test_a_comparison_comes_before_the_systems_and_limits_are_a_section(folder):
+    text = re.sub(r"\s+", " ", Page((folder / "report.html").read_text(encoding="utf-8")).text)
+    sentence = re.search(
+        r"(The EER of second is higher|No difference in EER between second and first can be shown).*?p ", text
+    )
+    assert sentence and sentence.start() < text.index("At the threshold of")
+    assert text.index("Limits") > text.index("At the threshold of")
+    assert "first: The model was trained on MiniCorpus. Expect more errors on data unlike these." in text
 
 
 def test_names_are_no_markup(folder):

@@ -42,7 +42,7 @@ def test_a_faulty_table_is_not_written(tmp_path):
 
 def test_parts_are_one_table(tmp_path, monkeypatch):
     """Rows at the seams of parts would be lost, or out of order."""
-    monkeypatch.setattr("antideepfake.protocol.table.PART", 3)
+    monkeypatch.setattr("antideepfake.protocol.table.CHUNK_ROWS", 3)
     table = make_table(10)
     for name in ("p.arrow", "p.csv"):
         write_chunks((table.iloc[start : start + 4] for start in range(0, 10, 4)), tmp_path / name)
@@ -54,7 +54,7 @@ def test_parts_are_one_table(tmp_path, monkeypatch):
 
 def test_faults_of_later_parts_have_their_line(tmp_path, monkeypatch):
     """The user would be sent to a line of the first part."""
-    monkeypatch.setattr("antideepfake.protocol.table.PART", 3)
+    monkeypatch.setattr("antideepfake.protocol.table.CHUNK_ROWS", 3)
     write_protocol(make_table(10), tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().replace("a-7,real", "a-7,wrong").splitlines(keepends=True)
     (tmp_path / "p.csv").write_text("".join([*lines[:2], "\n", *lines[2:], "\n\n\n\n"]))

@@ -1,0 +1,93 @@
+"""From a detector of the released code to a model folder."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from antideepfake.checkpoints.key_mapping import Checkpoint, read_checkpoint
+from antideepfake.errors import InputError
+from antideepfake.lobes.back_ends import MeanPooling
+from antideepfake.lobes.detector import UtteranceEncoder
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.published import PublishedDetector
+
+# The architecture of the released detectors; the front end names its own settings.
+DETECTOR = """
+front_end: !new:antideepfake.lobes.{kind}
+back_end: !new:antideepfake.lobes.MeanPooling
+classifier: !new:torch.nn.Linear
+  in_features: {size}
+  out_features: 2
+"""
+THRESHOLD_SOURCE = "equal probabilities, P(real) = 0.5, as published; not calibrated"
+
+
+def find_published(source: str, published: Mapping[str, PublishedDetector]) -> PublishedDetector | None:
+    """Tell by its name which published detector a file, folder or Hub id is; None when it is none.
+
+    Example
+    -------
+    >>> from antideepfake.model_folder.published import read_published_detectors
+    >>> find_published("nii-yamagishilab/mms-300m-anti-deepfake", read_published_detectors()).parameters
+    317
+    """
+    path = Path(source)
+    name = (path.stem if path.is_file() else path.name).lower().replace("_", "-")
+    return published.get(name)
+
+
+def convert_checkpoint(
+    source: str,
+    output: str | os.PathLike,
+    published: PublishedDetector | None = None,
+    num_attention_heads: int | None = None,
+    hub_id: str = "",
+) -> tuple[Checkpoint, ModelMetadata]:
+    """Write the model folder of a released detector.
+
+    Arguments
+    ---------
+    source : str
+        Checkpoint, folder that holds one, or Hub id.
+    output : str or Path
+        Model folder to write.
+    published : PublishedDetector, optional
+        Which published detector it is: the folder then names its corpora and license.
+    num_attention_heads : int, optional
+        Of an encoder whose size was never published.
+    hub_id : str
+        Where others will load the folder from, for its card; by default the folder itself.
+
+    Returns
+    -------
+    checkpoint : Checkpoint
+        What was read: every tensor is used, or left out for a reason.
+    metadata : ModelMetadata
+        What the folder records.
+
+    Raises
+    ------
+    InputError
+        When the checkpoint is not that of a detector, or a tensor is missing, unknown or of the wrong shape.
+    """
+    checkpoint = read_checkpoint(source, num_attention_heads)
+    if not checkpoint.classifier:
+        raise InputError(
+            f"{source}: a self-supervised model, not a detector: it has no classifier (proj_fc). To train one on it, "
+            "load it with antideepfake.checkpoints.load_pretrained"
+        )
+    metadata = ModelMetadata(0.0, THRESHOLD_SOURCE, provenance=f"converted from {checkpoint.provenance}")
+    if published:
+        metadata.training_corpora = list(published.corpora)
+        metadata.provenance = f"{published.id} ({published.paper}), {metadata.provenance}"
+        metadata.license = published.license
+    size = checkpoint.settings["hidden_size"]
+    classifier = torch.nn.Linear(size, 2)
+    classifier.load_state_dict(checkpoint.classifier)
+    modules = {"embedding_model": UtteranceEncoder(checkpoint.build(), MeanPooling()), "classifier": classifier}
+    settings = DETECTOR.format(kind=checkpoint.kind.__name__, size=size)
+    write_model_folder(output, settings, modules, metadata, hub_id or os.fspath(output))
+    return checkpoint, metadata

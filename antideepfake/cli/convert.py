@@ -1,0 +1,100 @@
+"""Convert a detector of the released AntiDeepfake code to a model folder.
+
+SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that holds one, or the id of a published detector on the
+Hugging Face Hub ('antideepfake models' lists them). Every tensor is used, or left out for a reason that is printed;
+anything else is an error.
+"""
+
+import argparse
+import os
+import sys
+import textwrap
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from antideepfake.cli import options
+from antideepfake.errors import InputError
+
+if TYPE_CHECKING:
+    from antideepfake.checkpoints.key_mapping import Checkpoint
+
+EXAMPLE = "convert nii-yamagishilab/mms-300m-anti-deepfake --output models/mms-300m"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    parser.add_argument("source", help="checkpoint, folder or Hub id")
+    options.add_output(parser, "model folder to write")
+    parser.add_argument(
+        "--published",
+        type=published_name,
+        metavar="NAME",
+        help="which published detector it is, if the name of the file does not say",
+    )
+    parser.add_argument(
+        "--num_attention_heads", type=options.positive_number, help="for an encoder whose size was never published"
+    )
+    parser.add_argument("--push", metavar="OWNER/NAME", help="upload the folder to a private Hub repository")
+
+
+def published_name(text: str) -> str:
+    """Check the name of a published detector; the list is read only when the option is given."""
+    from antideepfake.model_folder.published import read_published_detectors
+
+    names = read_published_detectors()
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"is '{text}' (choose from {', '.join(names)})")
+    return text
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, print, and upload if asked."""
+    from antideepfake.checkpoints.conversion import convert_checkpoint, find_published
+    from antideepfake.files import TEMPORARIES, lock_output
+    from antideepfake.model_folder.names import is_unfinished
+    from antideepfake.model_folder.published import read_published_detectors
+
+    output = Path(args.output)
+    detectors = read_published_detectors()
+    published = detectors[args.published] if args.published else find_published(args.source, detectors)
+    with lock_output(output):
+        if output.exists() and not output.is_dir():
+            raise InputError(f"{output}: a file; --output names a folder")
+        if not (output.is_dir() and is_unfinished(output)):
+            options.refuse_existing(output, args.overwrite)
+        checkpoint, metadata = convert_checkpoint(args.source, output, published, args.num_attention_heads, args.push)
+    print(format_report(checkpoint))
+    corpora = f"{len(metadata.training_corpora)} corpora" if metadata.training_corpora else "unknown corpora"
+    print(f"model folder: {output}; license: {metadata.license or 'unknown'}; trained on {corpora}")
+    if not published:
+        print(
+            f"{args.source}: not known as a published detector; if it is one, name it with --published", file=sys.stderr
+        )
+    if args.push:
+        import huggingface_hub
+
+        api = huggingface_hub.HfApi()
+        api.create_repo(args.push, private=True, exist_ok=True)
+        api.upload_folder(repo_id=args.push, folder_path=os.fspath(output), ignore_patterns=list(TEMPORARIES))
+        print(f"uploaded to {args.push}, private; make it public there once its card is complete")
+    else:
+        print(f"to use it: antideepfake score {output} recording.wav")
+    return 0
+
+
+def format_report(checkpoint: "Checkpoint") -> str:
+    """Account for every tensor."""
+    reasons = defaultdict(list)
+    for name, reason in checkpoint.left_out.items():
+        reasons[reason].append(name)
+    used = len(checkpoint.encoder) + len(checkpoint.classifier)
+    layers, size = checkpoint.settings["num_hidden_layers"], checkpoint.settings["hidden_size"]
+    lines = [
+        f"{checkpoint.kind.__name__}, {layers} layers of {size}",
+        f"{used + len(checkpoint.left_out)} tensors: {used} used, {len(checkpoint.left_out)} left out",
+    ]
+    for reason, names in reasons.items():
+        text = f"left out, {reason}: {', '.join(names)}"
+        lines.append(textwrap.fill(text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False))
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""Prepare a corpus: write its protocol.
+
+Runs recipes/CORPUS/<corpus>_prepare.py with the options that follow CORPUS;
+'antideepfake prepare CORPUS --help' describes the corpus, where to get it, and its options.
+"""
+
+import argparse
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+
+from antideepfake.resources import find_resource
+
+EXAMPLE = "prepare MiniCorpus --data_folder data --output data/MiniCorpus.csv"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the verb."""
+    names = sorted(list_corpora(), key=str.lower)
+    parser.add_argument("corpus", choices=names, metavar="CORPUS", help=", ".join(names))
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="options of the preparation")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the program of the corpus, as if it were called by its path."""
+    program = list_corpora()[args.corpus]
+    sys.argv = [f"antideepfake prepare {args.corpus}", *args.options]
+    sys.path.insert(0, str(program.parent))  # where a program's own modules are
+    runpy.run_path(str(program), run_name="__main__")
+    return 0  # the program itself exits with its status
+
+
+def list_corpora() -> dict[str, Path]:
+    """Give the preparation program of each corpus.
+
+    Returns
+    -------
+    dict
+        Name of the corpus -> path.
+
+    Example
+    -------
+    >>> list_corpora()["In-the-Wild"].name
+    'in_the_wild_prepare.py'
+    """
+    programs = {}
+    for entry in os.scandir(find_resource("recipes")):
+        path = Path(entry.path, re.sub("[^a-z0-9]", "_", entry.name.lower()) + "_prepare.py")
+        if path.is_file():
+            programs[entry.name] = path
+    return programs

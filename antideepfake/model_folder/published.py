@@ -1,0 +1,67 @@
+"""The published detectors: their names, front ends, training corpora and license."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from antideepfake.resources import find_resource
+
+LIST = Path(__file__).with_name("published_detectors.yaml")
+
+
+@dataclass(frozen=True)
+class PublishedDetector:
+    """A published detector.
+
+    Arguments
+    ---------
+    name : str
+        Without the owner.
+    owner : str
+        On the Hugging Face Hub.
+    front_end : str
+        File of ``hparams/front_ends``, without suffix.
+    parameters : int
+        In millions.
+    corpora : tuple of str
+        Those that it was trained on.
+    paper, license : str
+        Where it is described; terms of the weights.
+    """
+
+    name: str
+    owner: str
+    front_end: str
+    parameters: int
+    corpora: tuple[str, ...]
+    paper: str
+    license: str
+
+    @property
+    def id(self) -> str:
+        """On the Hugging Face Hub, ``owner/name``."""
+        return f"{self.owner}/{self.name}"
+
+
+def read_published_detectors() -> dict[str, PublishedDetector]:
+    """Read the published detectors.
+
+    Returns
+    -------
+    dict
+        Name -> detector.
+
+    Example
+    -------
+    >>> read_published_detectors()["mms-300m-anti-deepfake"].front_end
+    'mms_300m'
+    """
+    values = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    union = tuple(yaml.safe_load(find_resource("hparams/union.yaml").read_text(encoding="utf-8")))
+    return {
+        name: PublishedDetector(
+            name=name, owner=values["owner"], corpora=union, paper=values["paper"], license=values["license"], **facts
+        )
+        for name, facts in values["names"].items()
+    }

@@ -1,0 +1,69 @@
+"""Fusing the scores of several systems."""
+
+import os
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from antideepfake import __version__
+from antideepfake.errors import InputError
+from antideepfake.model_folder.calibration import Logistic, fit_logistic
+from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
+from antideepfake.scoring.score_file import ScoreWriter, read_scores
+
+THRESHOLD_SOURCE = "a log-likelihood ratio of 0: both classes equally probable"
+
+
+def fuse_scores(fit: Sequence[str], apply: Sequence[str], output: str | os.PathLike) -> Logistic:
+    """Fit a weighted sum of scores by logistic regression on a development set, and write the fused scores of another.
+
+    Arguments
+    ---------
+    fit, apply : sequence of str
+        Score files of the development set and of the test set, one a system, systems in the same order.
+    output : str or Path
+        Score file to write. Its scores are natural log-likelihood ratios: above 0 means rather real.
+
+    Returns
+    -------
+    Logistic
+        Weights and offset.
+
+    Raises
+    ------
+    InputError
+        When the score files of a set are not of the same utterances.
+    """
+    if len(fit) != len(apply):
+        raise InputError(f"{len(fit)} systems to fit and {len(apply)} to apply; give one file of each for both")
+    table, scores = _join_systems(fit)
+    is_real = (table["Label"] == "real").to_numpy()
+    fusion = fit_logistic(scores[is_real], scores[~is_real])
+
+    table, scores = _join_systems(apply)
+    columns = [column for column in table if column not in ("ID", "Score", "Label")]
+    with ScoreWriter(output, columns, "\0".join([*fit, *apply]).encode()) as writer:
+        for index, (row, ratio) in enumerate(zip(table.to_dict("records"), fusion(scores), strict=True)):
+            writer.write(index, row["ID"], (-ratio / 2, ratio / 2), row["Label"] or None, row)
+    writer.merge(len(table))
+    records = [record for path in apply if (record := read_provenance(path))]
+    corpora = sorted({corpus for record in records for corpus in record.metadata.training_corpora})
+    fused = ModelMetadata(0.0, THRESHOLD_SOURCE, corpora, provenance=f"fusion of {', '.join(apply)}")
+    ScoreProvenance("fusion", __version__, date.today().isoformat(), fused).save(output)
+    return fusion
+
+
+def _join_systems(paths: Sequence[str]) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Give the first file's table, and the scores of all, shape [utterances, systems], in its order."""
+    first, *others = (read_scores(path) for path in paths)
+    columns = [first["Score"].to_numpy()]
+    for path, table in zip(paths[1:], others, strict=True):
+        scores = table.drop_duplicates("ID").set_index("ID")["Score"].reindex(first["ID"])
+        if scores.isna().any() or len(table) != len(first):
+            raise InputError(f"{path}: not of the same utterances as {paths[0]}; score both with one protocol")
+        columns.append(scores.to_numpy())
+    return first, np.stack(columns, axis=1)
