@@ -33,7 +33,7 @@ def commands(page):
     lines = re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text)
     for line in lines:
         line = re.sub(r"^torchrun \S+ --module ", "", line.strip())
-        if line.startswith("antideepfake ") and not re.search(r"VERB|\.\.\.|…", line):
+        if line.startswith("antideepfake ") and not re.search(r"VERB|CORPUS|\.\.\.|…", line):
             yield line.partition("  #")[0]
 
 
