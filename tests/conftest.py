@@ -164,5 +164,5 @@ def tiny_front_end(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Wav2Vec2(**settings).model.save_pretrained(folder / "encoder")
     lines = [f"{name}: {value}\n" for name, value in settings.items()]
     path = folder / "tiny.yaml"
-    path.write_text(f"!new:antideepfake.lobes.Wav2Vec2\npretrained: {folder / 'encoder'}\n" + "".join(lines))
+    path.write_text(f"!new:antideepfake.lobes.Wav2Vec2\nweights_source: {folder / 'encoder'}\n" + "".join(lines))
     return path

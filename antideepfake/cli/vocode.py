@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         options.refuse_existing(args.output, args.overwrite)
 
     from antideepfake.augment.vocode import NEURAL, vocode_protocol
-    from antideepfake.corpora.prepare import tell_report
+    from antideepfake.cli.preparation import print_report
 
     is_neural = any(name.startswith(NEURAL) for name in args.vocoder)
     report = vocode_protocol(
@@ -54,4 +54,4 @@ def run(args: argparse.Namespace) -> int:
         args.overwrite,
         args.quiet,
     )
-    return tell_report(report, args.output)
+    return print_report(report, args.output)

@@ -21,9 +21,10 @@ from antideepfake.audio.audio_file import scale_integers
 from antideepfake.audio.waveform import SAMPLE_RATE, WaveformNormalizer, make_waveform, read_waveform
 from antideepfake.checkpoints.loading import fetch_folder
 from antideepfake.errors import InputError
-from antideepfake.inference.packing import can_pack, pack_linears
+from antideepfake.inference.packing import can_pack, copy_for_inference, share_weights
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.model_folder.calibration import Calibration
+from antideepfake.model_folder.decision import decide
 from antideepfake.model_folder.folder import build_modules, load_label_encoder, load_weights
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES, OLD_OOD_DETECTOR, OOD_DETECTOR
@@ -37,25 +38,25 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class FileScore:
-    """What the detector says of one recording.
+    """The result for one recording.
 
     Arguments
     ---------
     path : str
-        The file; for samples, ``item`` and their position.
+        The file; for samples, ``item`` and their index.
     logits : pair of float
-        Of fake and of real; not a number where the file could not be read.
+        Of fake and of real; NaN if the file could not be read.
     threshold : float
         Of the model folder.
     error : str
-        Why the file could not be read; empty when it could.
+        Why the file could not be read; empty if it was.
     calibration : callable, optional
-        Of the model folder: from scores to log-likelihood ratios.
+        Of the model folder: maps scores to log-likelihood ratios.
     is_ood : bool
-        Whether the recording is out of distribution (:mod:`antideepfake.model_folder.out_of_distribution`): do not
-        rely on the decision then.
+        Whether the recording is out of distribution (:mod:`antideepfake.model_folder.out_of_distribution`); the
+        decision is then ``unsure``.
     embedding : numpy.ndarray
-        What the classifier saw, shape [embedding_size], float32; empty where the file could not be read.
+        Input of the classifier, shape [embedding_size], float32; empty if the file could not be read.
     """
 
     path: str
@@ -73,19 +74,19 @@ class FileScore:
 
     @property
     def probability(self) -> float:
-        """P(real), in [0, 1], before anything else is known of the recording, so that real and fake are equally likely.
+        """P(real), in [0, 1], with equal prior probabilities of real and fake.
 
-        From the calibrated log-likelihood ratio; the softmax of the logits where the model folder has no calibration.
+        From the calibrated log-likelihood ratio; the softmax of the logits if the model folder has no calibration.
         """
         ratio = float(self.calibration([self.score])[0]) if self.calibration else self.score
         return 1 / (1 + exp(-min(max(ratio, -700.0), 700.0)))
 
     @property
     def decision(self) -> str:
-        """``real`` when the score is at or above the threshold, else ``fake``; empty for a file without a score."""
+        """``real``, ``fake`` or ``unsure``, see :func:`antideepfake.model_folder.decide`; empty without a score."""
         if self.error or not isfinite(self.score):
             return ""
-        return "real" if self.score >= self.threshold else "fake"
+        return decide(self.score, self.threshold, self.is_ood)
 
 
 class _Items(Dataset):
@@ -132,10 +133,10 @@ def _to_signal(samples: Any, name: str) -> torch.Tensor:
 
 
 class Detector(EncoderClassifier):
-    """SpeechBrain's ``EncoderClassifier`` with what it lacks: many recordings at once, and half precision.
+    """SpeechBrain's ``EncoderClassifier``, which also scores many recordings at once and in half precision.
 
-    :func:`load_detector` loads one. ``Detector.from_hparams(source=folder, savedir=...)`` does too, but as with every
-    SpeechBrain model, the folder's hyperparams.yaml can run code.
+    Load one with :func:`load_detector`. ``Detector.from_hparams(source=folder, savedir=...)`` works too but, as with
+    every SpeechBrain model, the folder's hyperparams.yaml can run code.
 
     Example
     -------
@@ -150,38 +151,58 @@ class Detector(EncoderClassifier):
     """
 
     ood_detector: OODDetector | None = None
+    _precision = "fp32"
+    _digest = ""
+    _copies: tuple[torch.nn.Module, ...] = ()  # in a tuple, as a module would become part of state_dict
 
     def prepare(self, precision: str = "fp32") -> None:
-        """Make ready for scoring much, once, after loading: set the precision and, on a CPU, pack the weights.
+        """Set the precision of :meth:`score_files`. Call it again after changing weights.
+
+        Scoring computes with a copy of the front end, made at the first score: in this precision and, on a CPU, with
+        packed weights. ``mods`` stay as they were loaded, for ``encode_batch``, ``state_dict`` and export. The weights
+        of a model folder are mapped from its file, so the operating system can free their memory while the copy is
+        used.
 
         Arguments
         ---------
         precision : str
             ``fp32`` or ``bf16``. In bfloat16 a self-supervised front end computes all but the first convolution;
-            pooling and classifier stay in float32, as do front ends of other kinds, which have little to gain. On a
-            CPU that emulates bfloat16, many times slower than float32, everything is in float32, with a warning.
+            pooling, classifier and front ends of other kinds stay in float32. A CPU without bfloat16 arithmetic uses
+            float32, with a warning, since emulation is many times slower.
+
+        Raises
+        ------
+        InputError
+            When the precision is unknown.
         """
         if precision not in PRECISIONS:
-            raise InputError(f"the precision '{precision}' is unknown; it is {' or '.join(PRECISIONS)}")
+            raise InputError(f"the precision '{precision}' is unknown; use {' or '.join(PRECISIONS)}")
         if precision == "bf16" and self.device_type == "cpu" and not can_pack(torch.bfloat16):
             logger.warning("this processor has no bfloat16 arithmetic, and emulating it is slow: using float32 instead")
             precision = "fp32"
-        front_end = self.mods["embedding_model"].front_end
-        self._digest = f"{self.weights_digest()} {precision}"
-        if isinstance(front_end, SelfSupervisedFrontEnd):
-            front_end.to(PRECISIONS[precision])
-            if self.device_type == "cpu":
-                pack_linears(front_end)
+        self._precision, self._digest, self._copies = precision, "", ()
+
+    def _scoring_encoder(self) -> torch.nn.Module:
+        """Give the embedding model that scores, made at the first call."""
+        if not self._copies:
+            encoder: Any = self.mods["embedding_model"]
+            dtype, on_cpu = PRECISIONS[self._precision], self.device_type == "cpu"
+            if isinstance(encoder.front_end, SelfSupervisedFrontEnd) and (on_cpu or dtype != torch.float32):
+                front_end = copy_for_inference(encoder.front_end, dtype, pack=on_cpu)
+                encoder = share_weights(encoder)
+                encoder.front_end = front_end
+            self._copies = (encoder,)
+        return self._copies[0]
 
     def weights_digest(self) -> str:
-        """A short text that is the same for the same weights in the same precision, and for others another."""
-        if hasattr(self, "_digest"):
-            return self._digest
-        digest = hashlib.blake2b(digest_size=8)
-        for name, value in self.mods.state_dict().items():
-            digest.update(name.encode())
-            digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
+        """Give a short text that identifies the weights and the precision of scoring."""
+        if not self._digest:
+            digest = hashlib.blake2b(digest_size=8)
+            for name, value in self.mods.state_dict().items():
+                digest.update(name.encode())
+                digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
+            self._digest = f"{digest.hexdigest()} {self._precision}"
+        return self._digest
 
     @torch.inference_mode()
     def score_files(
@@ -256,7 +277,7 @@ class Detector(EncoderClassifier):
     ) -> Iterator[tuple[int, FileScore]]:
         padded = torch.nn.utils.rnn.pad_sequence([waveform for _, waveform in batch], batch_first=True)
         lengths = torch.tensor([len(waveform) / padded.shape[1] for _, waveform in batch])
-        embeddings = self.encode_batch(padded, lengths)
+        embeddings = self._scoring_encoder()(padded.to(self.device), lengths.to(self.device))
         logits = self.mods["classifier"](embeddings).float().tolist()
         threshold, calibration = self.hparams.metadata.threshold, self.hparams.metadata.log_likelihood_ratio()
         vectors = embeddings.float().cpu().numpy()

@@ -1,17 +1,21 @@
-"""Faster products on a CPU."""
+"""Copies of modules for fast inference on a CPU; the originals stay as they are."""
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
 
 import torch
 from transformers.activations import GELUActivation
 
 from antideepfake.lobes.self_supervised import TimeConvolution
 
+Module = TypeVar("Module", bound=torch.nn.Module)
+
 
 class PackedLinear(torch.nn.Module):
-    """A linear layer whose weights lie in memory as oneDNN wants them; for inference.
+    """A linear layer whose weights are stored in oneDNN's own memory layout; for inference.
 
-    It is what ``torch.compile`` makes of a linear layer, without a compiler; ``Linear`` sorts them anew at every call.
+    This is what ``torch.compile`` turns a linear layer into, without a compiler. ``torch.nn.Linear`` converts its
+    weights to that layout at every call.
 
     Arguments
     ---------
@@ -20,7 +24,7 @@ class PackedLinear(torch.nn.Module):
     bias : torch.Tensor, optional
         Shape [out_features].
     activation : str
-        ``gelu`` to apply that to the result, or ``none``.
+        ``gelu`` to apply a GELU to the result, or ``none``.
 
     Example
     -------
@@ -41,48 +45,114 @@ class PackedLinear(torch.nn.Module):
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation, [], "none")
 
 
+class PackedTimeConvolution(torch.nn.Module):
+    """A :class:`antideepfake.lobes.self_supervised.TimeConvolution` with packed weights; for inference.
+
+    Arguments
+    ---------
+    convolution : TimeConvolution
+        The original, which stays as it is.
+    dtype : torch.dtype
+        float32 or bfloat16.
+    activation : str
+        As for :class:`PackedLinear`.
+
+    Example
+    -------
+    >>> convolution = TimeConvolution(torch.nn.Conv1d(3, 4, kernel_size=2))
+    >>> x = torch.randn(10, 3)
+    >>> torch.allclose(PackedTimeConvolution(convolution, torch.float32)(x), convolution(x), atol=1e-6)
+    True
+    """
+
+    def __init__(self, convolution: TimeConvolution, dtype: torch.dtype, activation: str = "none") -> None:
+        super().__init__()
+        self.windows = convolution.windows
+        bias = None if convolution.bias is None else convolution.bias.to(dtype)
+        self.product = PackedLinear(convolution.matrix().to(dtype), bias, activation)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve ``x`` ([time, in_channels]) without padding to [frames, out_channels]."""
+        return self.product(self.windows(x))
+
+
 def can_pack(dtype: torch.dtype) -> bool:
-    """Tell whether this processor and this build of torch have what :class:`PackedLinear` needs."""
+    """Whether this processor and this build of torch support :class:`PackedLinear`."""
     operators = torch.ops.mkldnn
     if not (torch.backends.mkldnn.is_available() and hasattr(operators, "_linear_pointwise")):
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and operators._is_mkldnn_bf16_supported())
 
 
-def pack_linears(module: torch.nn.Module) -> None:
-    """Replace the linear layers and the convolutions over time within a module, in place; for inference on a CPU.
-
-    Where :func:`can_pack` says no, everything stays as it is.
+def copy_for_inference(module: Module, dtype: torch.dtype = torch.float32, pack: bool = True) -> Module:
+    """Copy a module for inference: in another precision, with packed linear layers and convolutions over time.
 
     Arguments
     ---------
     module : torch.nn.Module
-        All of its weights are of one type.
+        The original, which stays as it is. The copy shares every tensor that it neither packs nor converts.
+    dtype : torch.dtype
+        Precision of the copy: float32 or bfloat16.
+    pack : bool
+        Pack where :func:`can_pack` allows it; the module is then on the CPU.
+
+    Returns
+    -------
+    torch.nn.Module
+        For inference only: its ``state_dict`` lacks the packed weights.
 
     Example
     -------
     >>> module = torch.nn.Sequential(torch.nn.Linear(6, 4))
-    >>> pack_linears(module)
-    >>> type(module[0]).__name__
-    'PackedLinear'
+    >>> fast = copy_for_inference(module)
+    >>> type(fast[0]).__name__, type(module[0]).__name__
+    ('PackedLinear', 'Linear')
     """
-    if not can_pack(next(module.parameters()).dtype):
-        return
+    fast = share_weights(module)
+    if pack and can_pack(dtype):
+        _pack_layers(fast, dtype)
+    for part in fast.modules():  # new tensors: a conversion in place would change the original
+        for name, weight in part.named_parameters(recurse=False):
+            setattr(part, name, torch.nn.Parameter(weight.detach().to(dtype), requires_grad=False))
+        for name, buffer in part.named_buffers(recurse=False):
+            setattr(part, name, buffer.to(dtype) if buffer.is_floating_point() else buffer)
+    return fast
+
+
+def share_weights(module: Module) -> Module:
+    """Copy the structure of a module, so that layers can be replaced; the tensors are those of the original.
+
+    Example
+    -------
+    >>> linear = torch.nn.Linear(6, 4)
+    >>> share_weights(linear).weight is linear.weight
+    True
+    """
+    tensors = (*module.parameters(), *module.buffers())
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors})
+
+
+def _pack_layers(module: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Replace the layers of a copy, one after another: converted weights are never all in memory twice."""
     for name, child in list(module.named_modules()):
         parent: Any = module.get_submodule(name.rpartition(".")[0])
+        packed: torch.nn.Module
         if type(child) is torch.nn.Linear:
             activation = "none"
             if child is getattr(parent, "intermediate_dense", None):
-                activation = _take_gelu(parent, "intermediate_act_fn")
-            setattr(parent, name.rpartition(".")[2], PackedLinear(child.weight, child.bias, activation))
-        elif isinstance(child, TimeConvolution) and child.in_channels > 1:  # over the waveform there is nothing to gain
-            activation = "none" if hasattr(parent, "layer_norm") else _take_gelu(parent, "activation")
-            child.product = PackedLinear(child.matrix(), child.bias, activation)
-            del child.weight
+                activation = _fuse_gelu(parent, "intermediate_act_fn")
+            bias = None if child.bias is None else child.bias.to(dtype)
+            packed = PackedLinear(child.weight.to(dtype), bias, activation)
+        elif isinstance(child, TimeConvolution) and child.in_channels > 1:  # the first one reads the float32 waveform
+            activation = "none" if hasattr(parent, "layer_norm") else _fuse_gelu(parent, "activation")
+            packed = PackedTimeConvolution(child, dtype, activation)
+        else:
+            continue
+        setattr(parent, name.rpartition(".")[2], packed)
 
 
-def _take_gelu(parent: torch.nn.Module, name: str) -> str:
-    """Leave the activation that follows a layer to the layer, if it is a GELU."""
+def _fuse_gelu(parent: torch.nn.Module, name: str) -> str:
+    """Replace the activation that follows a layer by nothing if it is a GELU, which the packed layer then applies."""
     if not isinstance(getattr(parent, name), GELUActivation):
         return "none"
     setattr(parent, name, torch.nn.Identity())

@@ -8,6 +8,7 @@ The classes build random weights from the settings of an architecture. :func:`an
 gives them trained ones.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -79,9 +80,9 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         Of the architecture, as ``transformers`` names them; what is not given is at its default there. Dropout of
         every kind and the dropping of layers are off unless given; the masking of frames, which belongs to
         pre-training, is off.
-    pretrained : str, optional
-        Where trained weights of this architecture are published. Nothing is loaded: a YAML hands it on to
-        :func:`antideepfake.checkpoints.initialization.start_from`.
+    weights_source : str, optional
+        Where trained weights of this architecture are published. Nothing is loaded here: a training YAML passes it on
+        to :func:`antideepfake.checkpoints.start_from`.
 
     Raises
     ------
@@ -94,8 +95,13 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     receptive_field: int
     """Least number of samples that give a frame."""
 
-    def __init__(self, all_layers: bool = False, pretrained: str | None = None, **settings: Any) -> None:
+    def __init__(self, all_layers: bool = False, weights_source: str | None = None, **settings: Any) -> None:
         super().__init__()
+        if "pretrained" in settings:  # the name in version 0.1
+            message = "the setting 'pretrained' of a front end is now 'weights_source'; the old name will be removed"
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            weights_source = settings.pop("pretrained")
+        self.weights_source = weights_source
         name, defaults = type(self).__name__, self.defaults()
         kinds = {key: list[int] if isinstance(value, list) else type(value) for key, value in defaults.items()}
         check_settings(name, settings | {"all_layers": all_layers}, kinds | {"all_layers": bool})
@@ -221,8 +227,6 @@ class TimeConvolution(torch.nn.Module):
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
         self.in_channels, self.kernel_size, self.stride = conv.in_channels, conv.kernel_size[0], conv.stride[0]
-        self.product: torch.nn.Module | None = None
-        """Maps windows to frames in place of the weights, where inference has a faster way."""
 
     def matrix(self) -> torch.Tensor:
         """Give the weights as those of a linear layer, [out_channels, kernel_size x in_channels]."""
@@ -234,8 +238,6 @@ class TimeConvolution(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve ``x`` ([time, in_channels]) without padding to [frames, out_channels]."""
-        if self.product is not None:
-            return self.product(self.windows(x))
         return torch.nn.functional.linear(self.windows(x), self.matrix(), self.bias)
 
 
@@ -369,10 +371,26 @@ class HuBERT(ConvolutionalFrontEnd):
 
 
 class LayeredAttention(WavLMAttention):
-    """WavLM's attention by way of its linear layers; that of ``transformers`` takes their weights and passes them by.
+    """WavLM's attention, computed by calling its linear layers.
 
-    What stands in the place of a linear layer, with adapters or with packed weights, would have no effect there.
+    That of ``transformers`` reads their weights without calling them: LoRA adapters or packed weights in their place
+    would have no effect.
     """
+
+    @classmethod
+    def with_weights_of(cls, attention: WavLMAttention) -> "LayeredAttention":
+        """Build from an attention of ``transformers``, with its settings and its very weights."""
+        with torch.device("meta"):  # without memory, and without random numbers
+            own = cls(
+                attention.embed_dim,
+                attention.num_heads,
+                attention.dropout,
+                attention.num_buckets,
+                attention.max_distance,
+                hasattr(attention, "rel_attn_embed"),
+            )
+        own.load_state_dict(dict(attention.named_parameters()), assign=True)
+        return own
 
     def torch_multi_head_self_attention(  # type: ignore[override]
         self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, gated_position_bias: torch.Tensor
@@ -412,7 +430,7 @@ class WavLM(ConvolutionalFrontEnd):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         for layer in self.model.encoder.layers:
-            layer.attention.__class__ = LayeredAttention  # it has the same weights and settings
+            layer.attention = LayeredAttention.with_weights_of(layer.attention)
 
 
 class Wav2Vec2BERT(SelfSupervisedFrontEnd):

@@ -10,6 +10,7 @@ from antideepfake.model_folder.calibration import (
     threshold_for,
 )
 from antideepfake.model_folder.card import write_model_card
+from antideepfake.model_folder.decision import decide
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES, is_unfinished
 from antideepfake.model_folder.out_of_distribution import OODDetector, fit_ood_detector, read_ood_detector
@@ -22,6 +23,7 @@ __all__ = [
     "Logistic",
     "ModelMetadata",
     "OODDetector",
+    "decide",
     "fit_isotonic",
     "fit_logistic",
     "fit_ood_detector",

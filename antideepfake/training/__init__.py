@@ -21,10 +21,12 @@ from antideepfake.training.experiment import (
 from antideepfake.training.hparams import HyperParameters, build_front_end, load_hparams
 from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
 from antideepfake.training.policy_brain import PolicyBrain
+from antideepfake.training.settings import ExperimentSettings, load_experiment
 
 __all__ = [
     "AtomicCheckpointer",
     "DetectorBrain",
+    "ExperimentSettings",
     "HyperParameters",
     "PolicyBrain",
     "adapt",
@@ -38,6 +40,7 @@ __all__ = [
     "fit_detector",
     "freeze_layers",
     "is_finished",
+    "load_experiment",
     "load_hparams",
     "merge_lora",
     "parameter_groups",

@@ -5,8 +5,9 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
+from speechbrain.utils.run_opts import RunOptions
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -31,6 +33,7 @@ from antideepfake.lobes.detector import compute_logits
 from antideepfake.metrics.rates import decision_rates, equal_error_rate, error_rates, sort_trials
 from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
+from antideepfake.training.checkpointer import AtomicCheckpointer
 
 logger = get_logger(__name__)
 
@@ -55,7 +58,18 @@ class DetectorBrain(Brain):
     the hyper-parameter ``skip_limit`` (100 unless given) end the training.
     """
 
-    HPARAMS_NEEDED = ("modules", "loss", "lr", "lr_schedule", "layer_decay", "valid_interval", "patience", "seed")
+    HPARAMS_NEEDED = (
+        "modules",
+        "loss",
+        "lr",
+        "lr_schedule",
+        "layer_decay",
+        "max_steps",
+        "number_of_epochs",
+        "valid_interval",
+        "patience",
+        "seed",
+    )
     KEPT = (
         "step",
         "avg_train_loss",
@@ -69,11 +83,6 @@ class DetectorBrain(Brain):
     )
     """What of itself the Brain keeps in a checkpoint."""
 
-    train_batches: PlannedBatches
-    """Set before ``fit``, as are the next two."""
-    valid_batches: PlannedBatches
-    last_step: int
-    """Optimiser steps after which training ends."""
     batch_seed: int
     """For all that is drawn for the present training batch."""
     eer: float
@@ -82,10 +91,21 @@ class DetectorBrain(Brain):
     threshold_errors: dict[str, float]
     """Errors at the threshold on the validation set, as :class:`antideepfake.model_folder.ModelMetadata` has them."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if self.checkpointer is None:
-            raise ValueError("a checkpointer is needed: what has been trained is found in its checkpoints")
+    def __init__(
+        self,
+        modules: Mapping[str, torch.nn.Module],
+        opt_class: Callable[..., torch.optim.Optimizer],
+        hparams: Mapping[str, Any],
+        run_opts: RunOptions | Mapping[str, Any],
+        checkpointer: AtomicCheckpointer,
+        train_batches: PlannedBatches,
+        valid_batches: PlannedBatches,
+    ) -> None:
+        super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
+        self.train_batches, self.valid_batches = train_batches, valid_batches
+        steps = ceil(self.hparams.number_of_epochs * len(train_batches.plan) / self.step_batches)
+        self.last_step = min(self.hparams.max_steps, steps)
+        """Number of optimizer steps after which training ends."""
         if isinstance(self.hparams.loss, torch.nn.Module):
             self.hparams.loss.to(self.device)  # weights of classes
         self.mask_padding = getattr(self.hparams, "mask_padding", True)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from math import ceil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from antideepfake import __version__
 from antideepfake.audit.leakage import format_overlap
 from antideepfake.corpora.registry import read_corpora
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
-from antideepfake.dataio.datasets import SkippingDataset, make_dataset
+from antideepfake.dataio.datasets import SkippingDataset, UtteranceDataset, make_dataset
 from antideepfake.distributed import rank_and_size, wait_for_all
 from antideepfake.errors import InputError
 from antideepfake.evaluation.evaluator import SEEN_ATTACK
@@ -48,7 +48,9 @@ from antideepfake.resources import find_resource
 from antideepfake.scoring.scorer import score_protocol
 from antideepfake.training.adaptation import merge_lora
 from antideepfake.training.brain import DetectorBrain
-from antideepfake.training.hparams import HyperParameters, load_hparams
+from antideepfake.training.checkpointer import AtomicCheckpointer
+from antideepfake.training.hparams import HyperParameters
+from antideepfake.training.settings import bind_keys, load_experiment
 
 logger = get_logger(__name__)
 
@@ -81,7 +83,7 @@ def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]
     if not torch.cuda.is_available():
         given = run_opts.overridden_args | {"distributed_backend"}
         run_opts = replace(run_opts, distributed_backend="gloo", overridden_args=given)
-    hparams = load_hparams(hparams_file, overrides, ("output_folder",))
+    hparams = load_experiment(hparams_file, overrides)
     sb.utils.distributed.ddp_init_group(run_opts)
     if distributed.is_initialized():
         atexit.register(distributed.destroy_process_group)
@@ -172,54 +174,27 @@ def fit_detector(
     """
     for name, table in (("training", train_set), ("validation", valid_set)):
         if set(table["Label"].unique()) != set(LABELS):
-            raise InputError(f"the {name} set needs real and fake utterances; it has {len(table)} rows, see Proportion")
-    for key in DetectorBrain.HPARAMS_NEEDED:
-        hparams[key]  # told now if it is missing
+            raise InputError(
+                f"the {name} set has {len(table)} utterances; it needs both real and fake ones (see the columns Label "
+                "and Proportion of the protocol)"
+            )
     if if_main_process():
         _record_run(hparams)
-    seed, num_workers = hparams["seed"], hparams["num_workers"]
-    try:
-        brain = hparams["brain_class"](
-            hparams["modules"], hparams["opt_class"], hparams, run_opts, checkpointer=hparams["checkpointer"]
-        )
-    except ValueError as error:  # SpeechBrain's, of fp16
-        raise InputError(f"{hparams.file}: {error}") from None
-    rank, size = rank_and_size()
-    if brain.precision == "bf16" and brain.device_type == "cpu" and not can_pack(torch.bfloat16):
-        logger.warning("this processor has no bfloat16 arithmetic; emulating it is slower than --precision fp32")
     _warn_of_sample_rates(train_set)
-
-    min_samples = hparams["front_end"].receptive_field
-    crop = hparams["crop"]
-    train_data = make_dataset(train_set, hparams["data_folder"], min_samples, crop, hparams["augmentation"], seed)
-    lengths = np.minimum(train_set["Duration"].to_numpy(), crop.max_seconds if crop else np.inf)
-    weights = train_set[WEIGHT].to_numpy() if WEIGHT in train_set else None
-    plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed, weights)
-    brain.train_batches = PlannedBatches(plan, rank, size)
-    brain.last_step = min(hparams["max_steps"], ceil(hparams["number_of_epochs"] * len(plan) / brain.step_batches))
-    warm_up = getattr(hparams["lr_schedule"], "n_warmup_steps", 0)
-    if warm_up > brain.last_step:
-        logger.warning(
-            f"the learning rate warms up over {warm_up} steps, but training ends after {brain.last_step}: it reaches "
-            f"{brain.last_step / warm_up:.0%} of lr; lower --n_warmup_steps"
-        )
-
-    as_training = () if hparams.get("clean_validation", True) else (crop, hparams["augmentation"], seed)
-    valid_data = make_dataset(valid_set, hparams["data_folder"], min_samples, *as_training)
-    valid_plan = BatchPlan(valid_set["Duration"].to_numpy(), hparams["valid_batch_seconds"], 50, seed)
-    brain.valid_batches = PlannedBatches(valid_plan, rank, size)
+    train_data, train_batches, valid_data, valid_batches = _load_data(hparams, train_set, valid_set)
+    brain = _build_brain(hparams, run_opts, train_batches, valid_batches)
 
     loaders: list[DataLoader] = [
         DataLoader(
-            SkippingDataset(data, is_training, min_samples),
+            SkippingDataset(data, is_training, hparams["front_end"].receptive_field),
             batch_sampler=batches,
-            num_workers=num_workers,
+            num_workers=hparams["num_workers"],
             collate_fn=PaddedBatch,
             worker_init_fn=_leave_ctrl_c_to_the_parent,
         )
         for data, batches, is_training in (
-            (train_data, brain.train_batches, True),
-            (valid_data, brain.valid_batches, False),
+            (train_data, train_batches, True),
+            (valid_data, valid_batches, False),
         )
     ]
     try:
@@ -231,6 +206,56 @@ def fit_detector(
         count = len(brain.skipped_utterances)
         print(f"skipped utterances: {count}; see {hparams['output_folder']}/skipped.csv", file=sys.stderr)
     brain.load_best()
+    return brain
+
+
+def _load_data(
+    hparams: HyperParameters, train_set: pd.DataFrame, valid_set: pd.DataFrame
+) -> tuple[UtteranceDataset, PlannedBatches, UtteranceDataset, PlannedBatches]:
+    """Give the utterances and the batches of training, then those of validation."""
+    seed, crop = hparams["seed"], hparams["crop"]
+    rank, size = rank_and_size()
+    data_folder, min_samples = hparams["data_folder"], hparams["front_end"].receptive_field
+    as_training = (crop, hparams["augmentation"], seed)
+    train_data = make_dataset(train_set, data_folder, min_samples, *as_training)
+    lengths = np.minimum(train_set["Duration"].to_numpy(), crop.max_seconds if crop else np.inf)
+    weights = train_set[WEIGHT].to_numpy() if WEIGHT in train_set else None
+    train_plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed, weights)
+    unchanged = () if hparams["clean_validation"] else as_training
+    valid_data = make_dataset(valid_set, data_folder, min_samples, *unchanged)
+    valid_plan = BatchPlan(valid_set["Duration"].to_numpy(), hparams["valid_batch_seconds"], 50, seed)
+    return train_data, PlannedBatches(train_plan, rank, size), valid_data, PlannedBatches(valid_plan, rank, size)
+
+
+def _build_brain(
+    hparams: HyperParameters, run_opts: RunOptions, train_batches: PlannedBatches, valid_batches: PlannedBatches
+) -> DetectorBrain:
+    """Build the Brain with its optimizer class, learning-rate schedule and checkpointer."""
+    if isinstance(hparams["lr_schedule"], type | partial):  # !name:, not yet an object
+        hparams["lr_schedule"] = bind_keys(hparams["lr_schedule"], hparams)()
+    checkpointer = AtomicCheckpointer(
+        Path(hparams["output_folder"], "checkpoints"), {**hparams["modules"], "lr_schedule": hparams["lr_schedule"]}
+    )
+    try:
+        brain = bind_keys(hparams["brain_class"], hparams)(
+            modules=hparams["modules"],
+            opt_class=bind_keys(hparams["opt_class"], hparams),
+            hparams=hparams,
+            run_opts=run_opts,
+            checkpointer=checkpointer,
+            train_batches=train_batches,
+            valid_batches=valid_batches,
+        )
+    except ValueError as error:  # SpeechBrain's, of a precision that the device does not support
+        raise InputError(f"{hparams.file}: {error}") from None
+    if brain.precision == "bf16" and brain.device_type == "cpu" and not can_pack(torch.bfloat16):
+        logger.warning("this processor has no bfloat16 arithmetic; emulating it is slower than --precision fp32")
+    warm_up = getattr(hparams["lr_schedule"], "n_warmup_steps", 0)
+    if warm_up > brain.last_step:
+        logger.warning(
+            f"the learning rate warms up over {warm_up} steps, but training ends after {brain.last_step}: it reaches "
+            f"{brain.last_step / warm_up:.0%} of lr; lower --n_warmup_steps"
+        )
     return brain
 
 

@@ -1,7 +1,8 @@
-"""Reading the YAML of an experiment."""
+"""Read HyperPyYAML files; say what is wrong with them, and where."""
 
+import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -10,21 +11,24 @@ from typing import Any
 import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from ruamel.yaml.error import YAMLError
+from speechbrain.utils.seed import seed_everything
 
 from antideepfake.errors import InputError
 
 
 class HyperParameters(dict[str, Any]):
-    """What a YAML says; a key that is not there is the user's mistake, told in one sentence.
+    """The keys and values of a YAML.
 
     Arguments
     ---------
     values : dict
         Keys and values.
     file : str or Path
-        The YAML, for the message.
+        The YAML, for messages.
     settings : str
-        The YAML as text, includes, overrides and references resolved.
+        The YAML as text, with includes, overrides and references resolved.
+    given : sequence of str
+        Keys that were given on the command line.
 
     Example
     -------
@@ -33,26 +37,45 @@ class HyperParameters(dict[str, Any]):
     antideepfake.errors.InputError: train.yaml: the key 'seed' is missing; add it
     """
 
-    def __init__(self, values: dict[str, Any], file: str | os.PathLike, settings: str = "") -> None:
+    def __init__(
+        self, values: dict[str, Any], file: str | os.PathLike, settings: str = "", given: Sequence[str] = ()
+    ) -> None:
         super().__init__(values)
         self.file = file
         self.settings = settings
+        self.given = given
 
     def __missing__(self, key: str) -> Any:
         raise InputError(f"{self.file}: the key '{key}' is missing; add it")
 
+    def where(self, key: str) -> str:
+        """Say where the value of a key comes from, for messages: ``train.yaml:12: key`` or ``--key``."""
+        if key in self.given:
+            return f"--{key}"
+        line = key_lines(Path(self.file).read_text(encoding="utf-8")).get(key)
+        return f"{self.file}:{line}: {key}" if line else f"{self.file}: {key}"
 
-def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[str] = ()) -> HyperParameters:
-    """Read a YAML of hyper-parameters.
+
+def key_lines(text: str) -> dict[str, int]:
+    """Find the lines of the top-level keys of a YAML, counted from 1.
+
+    Example
+    -------
+    >>> key_lines("# comment\\nseed: 1\\nlr: 2")
+    {'seed': 2, 'lr': 3}
+    """
+    return {key: node.start_mark.line + 1 for key, node in _top_level(text).items()}
+
+
+def load_hparams(file: str | os.PathLike, overrides: str = "") -> HyperParameters:
+    """Read a YAML of hyperparameters. A key ``seed`` seeds all random number generators before anything is built.
 
     Arguments
     ---------
     file : str or Path
-        In SpeechBrain's HyperPyYAML. As such it can run code: read files that you trust.
+        In SpeechBrain's HyperPyYAML. It can run code: read only files that you trust.
     overrides : str
-        Keys and values from the command line, as ``speechbrain.parse_arguments`` gives them.
-    needed : iterable of str
-        Keys that must be there.
+        Keys and values from the command line, as ``speechbrain.parse_arguments`` returns them.
 
     Returns
     -------
@@ -62,7 +85,8 @@ def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[
     Raises
     ------
     InputError
-        When the file is missing or malformed, lacks a key, or one that must be given on the command line was not.
+        When the file is missing or malformed, or an override is unknown or missing. The message names the line where
+        it can.
 
     Example
     -------
@@ -73,44 +97,65 @@ def load_hparams(file: str | os.PathLike, overrides: str = "", needed: Iterable[
     (10, 'seconds: 10\\n')
     """
     try:
-        with open(file, encoding="utf-8") as stream:
-            settings = resolve_references(stream, overrides, overrides_must_match=True).getvalue()
-        _check_numbers(file, settings, overrides)
+        text = Path(file).read_text(encoding="utf-8")
+        given = list(_top_level(overrides))
+        _check_overrides(file, text, given)
+        with open(file, encoding="utf-8") as stream:  # a stream, whose name is where relative includes start
+            settings = resolve_references(stream, overrides).getvalue()
+        _check_numbers(file, text, settings, given)
+        seed = _top_level(settings).get("seed")
+        if seed is not None and _is_number(seed.value):
+            seed_everything(int(float(seed.value)))
         values = load_hyperpyyaml(StringIO(settings))
     except FileNotFoundError as error:
-        raise InputError(
-            f"{error.filename}: no such file" + (f"; {file} includes it" if error.filename != str(file) else "")
-        ) from None
+        included = f"; {file} includes it" if error.filename != str(file) else ""
+        raise InputError(f"{error.filename}: no such file{included}") from None
     except (YAMLError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: not well-formed YAML. {' '.join(str(error).split())}") from None
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or error
+        where = f"{file}:{mark.line + 1}" if mark else file
+        raise InputError(f"{where}: not well-formed YAML: {' '.join(str(problem).split())}") from None
     except IsADirectoryError:
         raise InputError(f"{file}: a folder, not a YAML file") from None
     except (ImportError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: {error}") from None
     except KeyError as error:
-        if "Override" in str(error):  # hyperpyyaml's "Override 'key' not found in: [...]"
-            key = str(error).split("'")[1]
-            raise InputError(f"{file}: has no key '{key}'; nothing of that name can be given") from None
-        raise InputError(f"{file}: the key {error} is missing, though another refers to it") from None
+        raise InputError(f"{file}: the key {error} is missing, but another key refers to it; add it") from None
     except InputError:
         raise
-    except AttributeError:  # hyperpyyaml's, of a document that is no mapping
-        raise InputError(f"{file}: holds no keys; a YAML of an experiment is lines of key: value") from None
     except (ValueError, TypeError) as error:
         if "PLACEHOLDER" not in str(error):
             raise InputError(f"{file}: {error}") from error
+        # a placeholder of an included file, for which hyperpyyaml has no error of its own
         key = str(error).split("'")[1]
-        where = "in the YAML, below the line that includes it" if "[" in key else f"on the command line: --{key} VALUE"
-        raise InputError(f"{file}: {key} has no value; give it {where}") from None
-    hparams = HyperParameters(values, file, settings)
-    for key in needed:
-        hparams[key]
-    return hparams
+        raise InputError(f"{file}: {key} has no value; set it below the line that includes the file") from None
+    return HyperParameters(values, file, settings, given)
 
 
-def _check_numbers(file: str | os.PathLike, settings: str, overrides: str) -> None:
-    """Refuse a text in place of a number: --lr abc."""
-    own, given, resolved = (_scalars(text) for text in (Path(file).read_text(encoding="utf-8"), overrides, settings))
+def _top_level(text: str) -> dict[str, yaml.Node]:
+    """Give the top-level keys of a YAML and the nodes of their values."""
+    root = yaml.compose(text)
+    return {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+
+
+def _check_overrides(file: str | os.PathLike, text: str, given: Sequence[str]) -> None:
+    """Refuse options that the YAML has no key for, and keys that need an option which is not given."""
+    nodes = _top_level(text)
+    if not nodes:
+        raise InputError(f"{file}: has no keys; the YAML of an experiment has lines of the form 'key: value'")
+    for key in given:
+        if key not in nodes:
+            similar = difflib.get_close_matches(key, nodes, 1)
+            hint = f"; did you mean --{similar[0]}?" if similar else "; use one of its keys"
+            raise InputError(f"--{key}: {file} has no key '{key}'{hint}")
+    for key, node in nodes.items():
+        if node.tag == "!PLACEHOLDER" and key not in given:
+            raise InputError(f"{file}:{node.start_mark.line + 1}: {key} has no value; pass --{key} VALUE")
+
+
+def _check_numbers(file: str | os.PathLike, text: str, settings: str, given: Sequence[str]) -> None:
+    """Refuse text in place of a number: --lr abc."""
+    own, resolved = (_scalars(yaml_text) for yaml_text in (text, settings))
     for key in given:
         value = resolved.get(key, "")
         if _is_number(own.get(key, "")) and not (_is_number(value) or value in ("null", "~", "")):
@@ -118,26 +163,24 @@ def _check_numbers(file: str | os.PathLike, settings: str, overrides: str) -> No
 
 
 def _scalars(text: str) -> dict[str, str]:
-    """Give the top-level keys of a YAML and their values as text; empty for what is more than a text."""
-    root = yaml.compose(text)
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    return {key.value: node.value if isinstance(node, yaml.ScalarNode) else "[...]" for key, node in pairs}
+    """Give the top-level keys of a YAML and their values as text; ``[...]`` for lists and mappings."""
+    return {key: node.value if isinstance(node, yaml.ScalarNode) else "[...]" for key, node in _top_level(text).items()}
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: Any) -> bool:
     try:
         return isfinite(float(text))
-    except ValueError:
+    except (ValueError, TypeError):
         return False
 
 
 def build_front_end(file: str | os.PathLike) -> Any:
-    """Build the front end of a YAML that holds nothing else, as those of ``hparams/front_ends``.
+    """Build the front end of a YAML that holds nothing else, like those of ``hparams/front_ends``.
 
     Arguments
     ---------
     file : str or Path
-        As for :func:`load_hparams`, it can run code.
+        As for :func:`load_hparams`: it can run code.
 
     Returns
     -------

@@ -24,7 +24,7 @@ class PolicyBrain(DetectorBrain):
         As :class:`DetectorBrain`.
     samples, beta, clip :
         ``n_samples``, ``beta`` and ``clip`` of :func:`antideepfake.training.policy_loss`.
-    refresh : int, optional
+    policy_refresh : int, optional
         Optimizer steps after which the old policy is copied from the detector again; the paper has 1000. Without it,
         the simplified form, there is no old policy.
     sample_from_old : bool
@@ -37,15 +37,15 @@ class PolicyBrain(DetectorBrain):
         samples: int = 64,
         beta: float = 0.04,
         clip: float = 0.2,
-        refresh: int | None = None,
+        policy_refresh: int | None = None,
         sample_from_old: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
-        self.samples, self.beta, self.clip, self.refresh = samples, beta, clip, refresh
+        self.samples, self.beta, self.clip, self.policy_refresh = samples, beta, clip, policy_refresh
         self.sample_from_old = sample_from_old
         self.reference = self._copy()
-        self.old_policy = self._copy() if refresh else None
+        self.old_policy = self._copy() if policy_refresh else None
         if self.old_policy is not None:
             self.checkpointer.add_recoverable("old_policy", self.old_policy)
 
@@ -55,7 +55,7 @@ class PolicyBrain(DetectorBrain):
     def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
         """Also copy the detector to the old policy when a refresh is due."""
         super().on_fit_batch_start(batch, should_step)
-        if self.old_policy is not None and self.optimizer_step % self.refresh == 0:
+        if self.old_policy is not None and self.optimizer_step % self.policy_refresh == 0:
             self.old_policy.load_state_dict(torch.nn.ModuleDict(self.hparams.modules).state_dict())
 
     def compute_objectives(self, predictions: torch.Tensor, batch: PaddedBatch, stage: Stage) -> torch.Tensor:

@@ -18,13 +18,12 @@ Identifiers tell neither seen from unseen nor one method from another: of two fi
 what differs.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "CFAD/{version}/{subset:(train|dev|test)[^/]*}/{label:fake|real}{condition:[^/]*}/{method}/{name}.wav"
@@ -44,19 +43,8 @@ def describe(version: str, subset: str, label: str, condition: str, method: str,
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_cfad = partial(prepare_corpus, list_utterances, corpus_folder="CFAD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_cfad(**vars(args)), args.output)
-
+prepare_cfad = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="CFAD")
+main = partial(run_preparation, prepare_cfad, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

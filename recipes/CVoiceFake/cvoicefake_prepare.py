@@ -15,12 +15,11 @@ CVoiceFake/CVoiceFake_Large/{EN,FR,DE,IT,CN}/
 Identifiers of Mandarin have CN, as in the published protocols; the column Language has ZH, as for other corpora.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "CVoiceFake_Large/{language}/{method}/{name}.mp3"
@@ -37,19 +36,10 @@ def describe(language: str, method: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_cvoicefake = partial(prepare_corpus, list_utterances, corpus_folder="CVoiceFake")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_cvoicefake(**vars(args)), args.output)
-
+prepare_cvoicefake = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="CVoiceFake"
+)
+main = partial(run_preparation, prepare_cvoicefake, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

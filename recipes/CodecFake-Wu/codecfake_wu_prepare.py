@@ -18,21 +18,23 @@ folder and --corpus_folder.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.build import BuildReport
 from antideepfake.corpora.lists import translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
+
+if TYPE_CHECKING:
+    from antideepfake.corpora.build import BuildReport
 
 LAYOUT = "processed/{codec:[^/+]+}+{name}.{suffix:wav|flac}"
 COLUMNS = ["audio", "label", "speaker_id", "codec_name"]
@@ -58,6 +60,9 @@ def extract_audio(corpus: Path, quiet: bool = False) -> None:
     InputError
         When a file is damaged or of another form, or a row's label or name is unknown; names the file and the row.
     """
+    import pyarrow as pa  # slow to import; --help does without
+    import pyarrow.parquet as pq
+
     for path in sorted((corpus / "data").glob("*.parquet")):
         try:
             file = pq.ParquetFile(path)
@@ -102,17 +107,18 @@ def describe(codec: str, name: str, suffix: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their names."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-def prepare_codecfake_wu(data_folder: str | os.PathLike, output: str | os.PathLike, **options: Any) -> BuildReport:
+def prepare_codecfake_wu(
+    data_folder: str | os.PathLike,
+    output: str | os.PathLike,
+    corpus_folder: str | os.PathLike = "CodecFake",
+    quiet: bool = False,
+    **options: Any,
+) -> "BuildReport":
     """Write the audio of Parquet files, if there are any, and the protocol.
 
     Arguments
     ---------
-    data_folder, output, **options
+    data_folder, output, corpus_folder, quiet, **options
         As of :func:`antideepfake.corpora.prepare.prepare_corpus`.
 
     Returns
@@ -120,16 +126,18 @@ def prepare_codecfake_wu(data_folder: str | os.PathLike, output: str | os.PathLi
     BuildReport
         What was written and what was left out.
     """
-    options = {"corpus_folder": "CodecFake", **options}
-    extract_audio(Path(data_folder, options["corpus_folder"]), options.get("quiet", False))
-    return prepare_corpus(list_utterances, data_folder, output, **options)
+    extract_audio(Path(data_folder, corpus_folder), quiet)
+    return prepare_corpus(
+        lambda corpus: walk_layout(corpus, LAYOUT, describe),
+        data_folder,
+        output,
+        corpus_folder,
+        quiet=quiet,
+        **options,
+    )
 
 
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_codecfake_wu(**vars(args)), args.output)
-
+main = partial(run_preparation, prepare_codecfake_wu, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -20,9 +20,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {"train": {"real": 105821, "fake": 634926}, "valid": {"real": 13228, "fake": 79368}}
 SPLITS = {"train": "train", "dev": "valid", "C7": "test"}
@@ -47,13 +48,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_codecfake_xie = partial(prepare_corpus, list_utterances, corpus_folder="Codecfake")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_codecfake_xie(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_codecfake_xie, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 FOLDER = "petrichorwq-DECRO-dataset-6fc9884"
 PUBLISHED = {
@@ -53,13 +54,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_decro = partial(prepare_corpus, list_utterances, corpus_folder="DECRO")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_decro(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_decro, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

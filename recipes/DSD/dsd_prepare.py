@@ -18,9 +18,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_csv, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 COLUMNS = {
     "file": "Utterence name (file name)",
@@ -54,15 +55,7 @@ def list_utterances(corpus: Path, protocol_file: str | None = None) -> Iterator[
 
 
 prepare_dsd = partial(prepare_corpus, list_utterances, corpus_folder="DSD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    parser = prepare_parser(__doc__)
-    parser.add_argument("--protocol_file", help="the list, where it is not in the corpus's folder")
-    args = parser.parse_args()
-    return tell_report(prepare_dsd(**vars(args)), args.output)
-
+main = partial(run_preparation, prepare_dsd, __doc__, protocol_file="the list, if it is not in the corpus's folder")
 
 if __name__ == "__main__":
     run_program(main)

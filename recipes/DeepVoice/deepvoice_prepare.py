@@ -22,21 +22,22 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import soundfile
 from tqdm import tqdm
 
-from antideepfake.audio.audio_file import open_audio
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.build import BuildReport
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
+
+if TYPE_CHECKING:
+    from antideepfake.corpora.build import BuildReport
 
 PUBLISHED = {"-": {"real": 810, "fake": 5783}}
 LINE = re.compile(r"Audio:\s*((.+)_seg_\d+)[,\s]+start at:\s*(-?\d+)[,\s]+end at:\s*(\d+)")
@@ -86,6 +87,11 @@ def cut_segments(corpus: Path, segments: list[tuple[str, str, int, int]], quiet:
     quiet : bool
         Show no progress bar.
     """
+    import numpy as np  # slow to import, as are the next; --help does without
+    import soundfile
+
+    from antideepfake.audio.audio_file import open_audio
+
     missing = [segment for segment in segments if not _segment_path(corpus, segment[0]).exists()]
     progress = tqdm(total=len(missing), desc="cutting segments", unit="file", disable=quiet or not missing)
     for recording, members in groupby(sorted(missing, key=lambda segment: segment[1]), key=lambda segment: segment[1]):
@@ -132,39 +138,41 @@ def list_utterances(corpus: Path, protocol_file: str | None = None) -> Iterator[
 
 
 def prepare_deepvoice(
-    data_folder: str | os.PathLike, output: str | os.PathLike, protocol_file: str | None = None, **options: Any
-) -> BuildReport:
+    data_folder: str | os.PathLike,
+    output: str | os.PathLike,
+    protocol_file: str | None = None,
+    corpus_folder: str | os.PathLike = "DeepVoice",
+    quiet: bool = False,
+    **options: Any,
+) -> "BuildReport":
     """Cut the segments that are not there yet, and write the protocol.
 
     Arguments
     ---------
-    data_folder, output : str or Path
+    data_folder, output, corpus_folder, quiet, **options
         As of :func:`antideepfake.corpora.prepare.prepare_corpus`.
     protocol_file : str, optional
         The list of segments.
-    **options
-        The others of :func:`antideepfake.corpora.prepare.prepare_corpus`.
 
     Returns
     -------
     BuildReport
         What was written and what was left out.
     """
-    options = {"corpus_folder": "DeepVoice", **options}
     if protocol_file:
-        corpus = Path(data_folder, options["corpus_folder"])
-        cut_segments(corpus, read_segments(protocol_file), options.get("quiet", False))
-        options["protocol_file"] = protocol_file
-    return prepare_corpus(list_utterances, data_folder, output, **options)
+        cut_segments(Path(data_folder, corpus_folder), read_segments(protocol_file), quiet)
+    return prepare_corpus(
+        list_utterances, data_folder, output, corpus_folder, quiet=quiet, protocol_file=protocol_file, **options
+    )
 
 
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    parser = prepare_parser(__doc__)
-    parser.add_argument("--protocol_file", help="the published list of segments, DeepVoice_seg_log.txt")
-    args = parser.parse_args()
-    return tell_report(prepare_deepvoice(**vars(args)), args.output, PUBLISHED)
-
+main = partial(
+    run_preparation,
+    prepare_deepvoice,
+    __doc__,
+    published=PUBLISHED,
+    protocol_file="the published list of segments, DeepVoice_seg_log.txt",
+)
 
 if __name__ == "__main__":
     run_program(main)

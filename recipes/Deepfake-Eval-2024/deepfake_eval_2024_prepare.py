@@ -19,13 +19,14 @@ has their segments of 4 s. Both want deepfake_eval_2024_segment.py to be run fir
 cannot read and cuts the segments.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import make_parser, print_report
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_csv, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import AUDIO_SUFFIXES
 from antideepfake.errors import InputError
 
@@ -87,12 +88,12 @@ def _whole(corpus: Path, recording: Mapping[str, str]) -> Mapping[str, str]:
 prepare_deepfake_eval_2024 = partial(prepare_corpus, list_utterances, corpus_folder="Deepfake-Eval-2024")
 
 
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    parser = prepare_parser(__doc__)
-    parser.add_argument("--duration", type=int, help="of the segments, in seconds; whole recordings when not given")
-    args = parser.parse_args()
-    return tell_report(prepare_deepfake_eval_2024(**vars(args)), args.output)
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Prepare whole recordings or segments from the command line."""
+    parser = make_parser(__doc__, prog)
+    parser.add_argument("--duration", type=int, help="length of the segments in s (default: whole recordings)")
+    args = parser.parse_args(argv)
+    return print_report(prepare_deepfake_eval_2024(**vars(args)), args.output)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ DiffSSD/generated_speech/
 Real speech beside generated_speech is not used.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "generated_speech/{system}/{folder:([^/]*speaker[^/]*/)?}{name}.wav"
@@ -38,19 +37,8 @@ def describe(system: str, folder: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_diffssd = partial(prepare_corpus, list_utterances, corpus_folder="DiffSSD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_diffssd(**vars(args)), args.output)
-
+prepare_diffssd = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="DiffSSD")
+main = partial(run_preparation, prepare_diffssd, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -13,12 +13,11 @@ FLEURS/fleurs-r/data/ceb_ph/audio/{train,dev,test}/10587240206760547719.wav ...
 It lies in the folder of FLEURS, beside it.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "fleurs-r/data/{folder}/audio/{split:train|dev|test}/{name}.wav"
@@ -37,19 +36,8 @@ def describe(folder: str, split: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_fleurs_r = partial(prepare_corpus, list_utterances, corpus_folder="FLEURS")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_fleurs_r(**vars(args)), args.output)
-
+prepare_fleurs_r = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="FLEURS")
+main = partial(run_preparation, prepare_fleurs_r, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -14,12 +14,13 @@ FakeOrReal/for-{original,norm}/{training,validation,testing}/{fake,real}/file166
 balanced between classes and voices' sexes. The folders for-2seconds and for-rerecorded are not used.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import make_parser, print_report
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {
@@ -44,12 +45,12 @@ def list_utterances(corpus: Path, version: str = "original") -> Iterator[Mapping
 prepare_fakeorreal = partial(prepare_corpus, list_utterances, corpus_folder="FakeOrReal")
 
 
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    parser = prepare_parser(__doc__)
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Prepare one version from the command line."""
+    parser = make_parser(__doc__, prog)
     parser.add_argument("--version", choices=PREFIXES, default="original", help="which of the two (default: original)")
-    args = parser.parse_args()
-    return tell_report(prepare_fakeorreal(**vars(args)), args.output, PUBLISHED[args.version])
+    args = parser.parse_args(argv)
+    return print_report(prepare_fakeorreal(**vars(args)), args.output, PUBLISHED[args.version])
 
 
 if __name__ == "__main__":

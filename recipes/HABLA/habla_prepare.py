@@ -16,12 +16,11 @@ HABLA/FinalDataset_16khz/
 Identifiers do not tell one system from another: of two files with one identifier, the second gets what differs.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "FinalDataset_16khz/{system}/{country}/{speaker}/{name}.wav"
@@ -39,19 +38,8 @@ def describe(system: str, country: str, speaker: str, name: str) -> dict[str, st
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_habla = partial(prepare_corpus, list_utterances, corpus_folder="HABLA")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_habla(**vars(args)), args.output)
-
+prepare_habla = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="HABLA")
+main = partial(run_preparation, prepare_habla, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -19,9 +19,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {"-": {"all": 76228 + 64388}}
 
@@ -46,13 +47,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_llamapartialspoof = partial(prepare_corpus, list_utterances, corpus_folder="LlamaPartialSpoof")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_llamapartialspoof(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_llamapartialspoof, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -15,6 +15,7 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
 from antideepfake.cli.program import run_program
+from antideepfake.model_folder.decision import decide
 from antideepfake.protocol.table import read_protocol, resolve_path, split_protocol
 from antideepfake.training.experiment import (
     begin_experiment,
@@ -38,13 +39,13 @@ def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
         utterance = test_set[test_set["Label"] == label].iloc[0]
         path = resolve_path(utterance["Path"], hparams["data_folder"])
         fake, real = classifier.classify_file(str(path))[0][0].tolist()
-        decision = "real" if real - fake >= classifier.hparams.metadata.threshold else "fake"
+        decision = decide(real - fake, classifier.hparams.metadata.threshold)
         print(f"{path.name}: {decision} (score {real - fake:.2f}); the truth is {label}")
 
 
-def keep_generators(table: pd.DataFrame, generators: list[str] | None) -> pd.DataFrame:
-    """Leave out generated speech of other generators."""
-    return table if generators is None else table[(table["Label"] == "real") | table["Attack"].isin(generators)]
+def keep_attacks(table: pd.DataFrame, attacks: list[str] | None) -> pd.DataFrame:
+    """Keep bona fide speech, and spoofed speech of the given attacks."""
+    return table if attacks is None else table[(table["Label"] == "real") | table["Attack"].isin(attacks)]
 
 
 def main() -> int:
@@ -54,7 +55,7 @@ def main() -> int:
         return 0
     run_on_main(prepare_minicorpus, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
     train_set, valid_set, test_set = split_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
-    train_set, valid_set = (keep_generators(table, hparams["generators"]) for table in (train_set, valid_set))
+    train_set, valid_set = (keep_attacks(table, hparams["attacks"]) for table in (train_set, valid_set))
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)

@@ -14,12 +14,11 @@ Published identifiers number the files that happened to be there; these here nam
 stay the same when a file is added.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "main/blizzard/blizzard_wavs_and_scores_{year}_release_version_{version}/{submission}/{name:.+}.wav"
@@ -33,19 +32,10 @@ def describe(year: str, version: str, submission: str, name: str) -> dict[str, s
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_voicemos = partial(prepare_corpus, list_utterances, corpus_folder="VoiceMOS")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_voicemos(**vars(args)), args.output)
-
+prepare_voicemos = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="VoiceMOS"
+)
+main = partial(run_preparation, prepare_voicemos, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

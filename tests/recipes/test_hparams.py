@@ -22,7 +22,7 @@ def test_the_seed_reaches_the_first_weights(path, tmp_path, tiny_front_end):
     def weights(seed):
         torch.rand(seed)  # whatever was drawn before
         overrides = f"data_folder: {tmp_path}\noutput_folder: {tmp_path}\nseed: {seed}\nstart_from: null"
-        if "pretrained" in path.read_text() or "nii-yamagishilab" in path.read_text():
+        if "weights_source" in path.read_text() or "nii-yamagishilab" in path.read_text():
             overrides += f"\nfront_end: !include:{tiny_front_end}"
         hparams = load_hparams(path, overrides)
         return torch.cat([weight.flatten() for weight in torch.nn.ModuleDict(hparams["modules"]).parameters()])
@@ -38,11 +38,11 @@ def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
         return
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        f"front_end: !include:{path}\npretrained: !ref <front_end[pretrained]>\nsize: !ref <front_end[hidden_size]>\n"
+        f"front_end: !include:{path}\nsource: !ref <front_end[weights_source]>\nsize: !ref <front_end[hidden_size]>\n"
     )
     with torch.device("meta"):
         hparams = load_hparams(recipe)
-    assert re.fullmatch(r"(facebook|microsoft)/[\w.-]+", hparams["pretrained"])
+    assert re.fullmatch(r"(facebook|microsoft)/[\w.-]+", hparams["source"])
     assert hparams["size"] == hparams["front_end"].model.config.hidden_size
 
 

@@ -16,7 +16,8 @@ from antideepfake.errors import InputError
 from antideepfake.inference.detector import FileScore, load_detector
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.metadata import ModelMetadata
-from antideepfake.model_folder.out_of_distribution import fit_ood_detector
+from antideepfake.model_folder.names import OOD_DETECTOR
+from antideepfake.model_folder.out_of_distribution import OODDetector, fit_ood_detector
 from antideepfake.training.hparams import load_hparams
 
 
@@ -154,8 +155,20 @@ def test_decision_and_probability(logits, threshold, decision, probability):
     """A decision would fall on the wrong side, or a sure detector overflow."""
     result = FileScore("a.wav", logits, threshold)
     assert result.decision == decision
+    assert FileScore("a.wav", logits, threshold, is_ood=True).decision == "unsure"
     assert result.probability == pytest.approx(probability, abs=1e-5)
     assert result.score == logits[1] - logits[0]
+
+
+@pytest.mark.parametrize(("limit", "decisions"), [(0.0, {"unsure"}), (1e6, {"real", "fake"})])
+def test_out_of_distribution_recordings_are_unsure(model_folder, files, tmp_path, limit, decisions):
+    shutil.copytree(model_folder, tmp_path / "model")
+    size = load_detector(model_folder).mods["classifier"].in_features
+    whiten = np.eye(size, dtype=np.float32)
+    OODDetector(np.zeros(size, np.float32), whiten, limit).save(tmp_path / "model" / OOD_DETECTOR)
+    results = list(load_detector(tmp_path / "model").score_files(files))
+    assert {result.decision for result in results} <= decisions
+    assert all(result.is_ood == (result.decision == "unsure") for result in results)
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
@@ -289,9 +302,30 @@ def test_packed_weights_score_as_speechbrain_does(self_supervised, files):
         np.testing.assert_allclose(result.logits, logits[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_detector_that_has_scored_can_be_written_again(self_supervised, files, tmp_path, bfloat16, precision):
+    """Guards against scoring that changes the layers or weights of what was loaded."""
+    plain = EncoderClassifier.from_hparams(source=str(self_supervised), savedir=None)
+    detector = load_detector(self_supervised, precision=precision)
+    kinds = [type(module) for module in detector.mods.modules()]
+    scores = [result.score for result in detector.score_files(files)]
+
+    assert [type(module) for module in detector.mods.modules()] == kinds
+    state, expected = detector.state_dict(), plain.state_dict()
+    assert list(state) == list(expected)
+    assert all(value.dtype == expected[name].dtype and value.equal(expected[name]) for name, value in state.items())
+    waveform = read_waveform(files[-1])
+    torch.testing.assert_close(detector.encode_batch(waveform), plain.encode_batch(waveform))
+
+    settings = (self_supervised / "hyperparams.yaml").read_text()
+    write_model_folder(tmp_path / "again", settings, detector.mods, detector.hparams.metadata)
+    again = load_detector(tmp_path / "again", precision=precision)
+    assert [result.score for result in again.score_files(files)] == scores
+
+
 def test_an_unknown_precision_is_told(self_supervised):
     """A slip would be taken for float32."""
-    with pytest.raises(InputError, match="'fp8' is unknown; it is fp32 or bf16"):
+    with pytest.raises(InputError, match="'fp8' is unknown; use fp32 or bf16"):
         load_detector(self_supervised, precision="fp8")
 
 
@@ -358,14 +392,14 @@ def test_a_single_path_is_scored(detector, tmp_path, write_audio):
 
 
 def test_a_score_that_is_not_finite_is_an_error(detector, monkeypatch):
-    encode = detector.encode_batch
+    pool = detector.mods["embedding_model"].back_end.forward
 
-    def spoil(waveforms, lengths):
-        embeddings = encode(waveforms, lengths)
+    def spoil(frames, lengths):
+        embeddings = pool(frames, lengths)
         embeddings[0] = float("nan")
         return embeddings
 
-    monkeypatch.setattr(detector, "encode_batch", spoil)
+    monkeypatch.setattr(detector.mods["embedding_model"].back_end, "forward", spoil)
     items = [(0.1 * np.random.default_rng(1).standard_normal(size), 16000) for size in (8000, 16000)]
     bad, good = detector.score_files(items)
     assert "not a finite number" in bad.error and bad.decision == "" and np.isnan(bad.score)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from antideepfake.inference import packing
-from antideepfake.inference.packing import PackedLinear, can_pack, pack_linears
+from antideepfake.inference.packing import PackedLinear, can_pack, copy_for_inference
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
@@ -20,9 +20,9 @@ def test_packed_front_ends_give_the_same(kind, all_layers, more):
     front_end = kind(all_layers, **TINY, **more).eval()
     batch, lengths = torch.randn(3, 8000), torch.tensor([1.0, 0.7, 0.3])
     expected, _ = front_end(batch, lengths)
-    pack_linears(front_end)
-    assert any(isinstance(module, PackedLinear) for module in front_end.modules())
-    found, _ = front_end(batch, lengths)
+    fast = copy_for_inference(front_end)
+    assert any(isinstance(module, PackedLinear) for module in fast.modules())
+    found, _ = fast(batch, lengths)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -47,14 +47,31 @@ def test_where_it_cannot_everything_stays(why, monkeypatch):
         monkeypatch.setattr(packing.torch.ops, "mkldnn", object())
     else:
         module.double()
-    pack_linears(module)
-    assert type(module[0]) is torch.nn.Linear
+    assert type(copy_for_inference(module, next(module.parameters()).dtype)[0]) is torch.nn.Linear
 
 
-def test_memory_of_the_old_weights_is_given_back():
-    """A model of 2 billion weights would be there twice."""
+@pytest.mark.parametrize("kind", [Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_the_original_stays_as_it_is(kind, dtype):
+    front_end = kind(**TINY).eval()
+    waveform = torch.randn(1, 8000)
+    kinds = [type(module) for module in front_end.modules()]
+    before = {name: (id(value), value.clone()) for name, value in front_end.named_parameters()}
+    expected, _ = front_end(waveform, torch.ones(1))
+    copy_for_inference(front_end, dtype)
+    assert [type(module) for module in front_end.modules()] == kinds
+    after = dict(front_end.named_parameters())
+    assert list(after) == list(before)
+    assert all(id(after[name]) == identity and after[name].equal(value) for name, (identity, value) in before.items())
+    torch.testing.assert_close(front_end(waveform, torch.ones(1))[0], expected, rtol=0, atol=0)
+
+
+def test_weights_that_are_not_packed_are_shared():
+    """Guards against a second copy of what need not be copied."""
     front_end = Wav2Vec2(**TINY).eval()
-    before = sum(weight.numel() for weight in front_end.parameters())
+    originals = {name: value.data_ptr() for name, value in front_end.named_parameters()}
+    shared = {name: value.data_ptr() for name, value in copy_for_inference(front_end).named_parameters()}
+    assert shared.items() <= originals.items()
     if can_pack(torch.float32):
-        pack_linears(front_end)
-        assert sum(weight.numel() for weight in front_end.parameters()) < 0.5 * before
+        assert len(shared) < len(originals)

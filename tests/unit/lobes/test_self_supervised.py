@@ -193,6 +193,13 @@ def test_an_unknown_setting_is_told(name):
         Wav2Vec2(**TINY, **{name: 5})
 
 
+@pytest.mark.parametrize("key", ["weights_source", "pretrained"])
+def test_the_source_of_weights_is_kept_and_not_loaded(key, recwarn):
+    front_end = Wav2Vec2(**{key: "facebook/nothing", "num_hidden_layers": 1})
+    assert front_end.weights_source == "facebook/nothing" and front_end.settings == {"num_hidden_layers": 1}
+    assert any("is now 'weights_source'" in str(item.message) for item in recwarn) == (key == "pretrained")
+
+
 def test_batch_norm_over_padding_is_refused():
     """The one structure of transformers in which padding would leak."""
     with pytest.raises(InputError, match="batch normalization"):
