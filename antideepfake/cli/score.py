@@ -15,7 +15,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from glob import escape
 from pathlib import Path
@@ -107,15 +107,11 @@ def check_existing(args: argparse.Namespace) -> None:
             options.refuse_existing(path, args.overwrite, "--embeddings")
 
 
-def decide(scores: Iterable[tuple[str, float, bool]], threshold: float) -> Iterator[tuple[str, float, str]]:
-    """Give the name, score and decision of each recording."""
-    for name, score, is_ood in scores:
-        yield name, score, "unsure" if is_ood else "real" if score >= threshold else "fake"
-
-
 def print_scores(scores: Iterable[tuple[str, float, bool]], threshold: float, form: str) -> None:
     """Print all scores for programs, or the first ones and their counts for people."""
-    decisions = decide(scores, threshold)
+    from antideepfake.model_folder import decide
+
+    decisions = ((name, score, decide(score, threshold, is_ood)) for name, score, is_ood in scores)
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["file", "score", "decision"])

@@ -39,10 +39,6 @@ from antideepfake.protocol.table import format_counts, read_protocol
 
 logger = logging.getLogger("minicorpus")
 
-EXAMPLE = """\
-example:
-  python recipes/MiniCorpus/minicorpus_prepare.py --data_folder data --output data/MiniCorpus.csv
-"""
 BATCH = 40  # clips that go through an engine and the codec together
 
 
@@ -327,10 +323,14 @@ def _measure_once(protocol: pd.DataFrame, data_folder: str, overwrite: bool, qui
     return areas
 
 
-def main() -> int:
-    """Parse the command line, make the corpus, say what it holds, check it for shortcuts."""
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Parse the command line, make the corpus, print what it holds, check it for shortcuts."""
+    program = prog or "python recipes/MiniCorpus/minicorpus_prepare.py"
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLE
+        prog,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"example:\n  {program} --data_folder data --output data/MiniCorpus.csv",
     )
     parser.add_argument("--data_folder", required=True, help="gets the folder MiniCorpus (about 1 GB)")
     parser.add_argument("--output", required=True, help="the protocol to write")
@@ -338,7 +338,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1234, help="another seed makes another corpus (default: 1234)")
     parser.add_argument("--overwrite", action="store_true", help="make again the clips that are there")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING if args.quiet else logging.INFO)
     left_out = prepare_minicorpus(
         args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet

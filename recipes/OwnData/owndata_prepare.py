@@ -18,7 +18,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -148,12 +148,13 @@ def prepare_owndata(
     )
 
 
-def main() -> int:
-    """Parse the command line."""
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Prepare a corpus from the command line."""
     parser = argparse.ArgumentParser(
+        prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python owndata_prepare.py --data_folder my_data --output my_data/OwnData.csv",
+        epilog=f"example:\n  {prog or 'python owndata_prepare.py'} --data_folder my_data --output my_data/OwnData.csv",
     )
     parser.add_argument("--data_folder", required=True, help="holds real/ and fake/")
     parser.add_argument("--output", required=True, help="the protocol to write")
@@ -162,7 +163,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1234, help="of the split (default: 1234)")
     parser.add_argument("--overwrite", action="store_true", help="make the protocol anew")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     report = prepare_owndata(**vars(args))
     print(format_counts(read_protocol(args.output)))
     if report.left_out:

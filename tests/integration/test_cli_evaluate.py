@@ -269,6 +269,17 @@ def test_calibration_keeps_the_old_threshold_and_says_what_the_new_one_errs(run,
     assert "must" not in out
 
 
+def test_every_calibration_keeps_the_one_before(run, write, model):
+    development = write("dev.csv", distance=3.0, provenance="one model")
+    first = read_metadata(model)
+    assert run("calibrate", model, development)[0] == 0
+    second = read_metadata(model)
+    assert run("calibrate", model, development, "--fnr", 0.2)[0] == 0
+    kept = read_metadata(model).previous_threshold
+    assert kept["threshold"] == second.threshold and kept["threshold_source"] == second.threshold_source
+    assert kept["previous_threshold"]["threshold"] == first.threshold == 0.25
+
+
 @pytest.mark.parametrize(
     ("share", "status", "said"), [(0.01, 2, "cannot support"), (0.1, 0, "hardly support"), (0.2, 0, "")]
 )

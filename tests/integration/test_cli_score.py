@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from antideepfake.cli.main import main
-from antideepfake.cli.score import decide, format_scores
+from antideepfake.cli.score import print_scores
 from antideepfake.files import lock_output
 from antideepfake.inference.detector import load_detector
 from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
@@ -346,9 +346,9 @@ def test_precision_and_trust_reach_the_detector(model_folder, data, run, tmp_pat
     assert run(folder, data, "--overwrite", "--trust_code", "--quiet") == 0
 
 
-def test_the_table_calls_a_score_at_the_threshold_real():
-    scores = decide([("a", 0.5, False), ("b", 0.49, False)], 0.5)
-    lines = format_scores(scores, 0.5).splitlines()
+def test_the_table_calls_a_score_at_the_threshold_real(capsys):
+    print_scores([("a", 0.5, False), ("b", 0.49, False)], 0.5, "table")
+    lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["real", "fake"]
     assert lines[-1] == "2 scored: 1 real, 1 fake (score at or above 0.50: real)"
 

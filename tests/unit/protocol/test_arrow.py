@@ -99,7 +99,7 @@ def test_a_table_of_another_program_is_refused(tmp_path):
     table = pa.Table.from_pandas(make_table(2))
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
-    with pytest.raises(InputError, match="not written by tools/merge_protocols"):
+    with pytest.raises(InputError, match="not written by antideepfake merge"):
         read_protocol(path)
 
 
