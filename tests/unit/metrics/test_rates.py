@@ -196,3 +196,27 @@ def test_a_score_at_the_threshold_counts_as_real(real, fake):
     for threshold, missed, passed in zip(*(values[distinct] for values in rates), strict=True):
         decided = decision_rates(trials, threshold)
         assert (decided["fnr"], decided["fpr"]) == (pytest.approx(missed), pytest.approx(passed))
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "area"),
+    [
+        ([2, 3], [0, 1], 1.0),
+        ([0, 1], [2, 3], 0.0),
+        ([1, 1], [1, 1, 1], 0.5),
+        ([1, 3], [2], 0.5),
+        ([1, 2], [1, 0], 0.875),  # of four pairs, three are won and one is a tie
+        ([0, 0, 1], [0, 1], (2 * 0.5 + 1 + 0.5) / 6),
+    ],
+)
+def test_area_by_hand(real, fake, area):
+    assert roc_auc(sort_trials(real, fake)) == pytest.approx(area)
+
+
+@given(SCORES.map(np.array), SCORES.map(np.array))
+def test_area_is_the_share_of_won_pairs(real, fake):
+    difference = real[:, None] - fake[None]
+    won = np.mean((difference > 0) + 0.5 * (difference == 0))
+    assert roc_auc(sort_trials(real, fake)) == pytest.approx(won)
+    assert roc_auc(sort_trials(fake, real)) == pytest.approx(1 - won)
+    assert roc_auc(sort_trials(3 * real + 1, 3 * fake + 1)) == pytest.approx(won)

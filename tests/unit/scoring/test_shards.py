@@ -21,7 +21,7 @@ def test_rows_come_out_in_the_order_of_their_places(scratch, rows, random):
         with Shards(scratch / "a.csv", "run", rank) as parts:
             parts.write(place, [text, "x"])
     parts = Shards(scratch / "a.csv", "run")
-    assert sorted(parts.places()) == list(range(len(rows)))
+    assert sorted(parts.indices()) == list(range(len(rows)))
     parts.merge(["a, b", "c"])
     parts.remove()
     with open(scratch / "a.csv", newline="", encoding="utf-8") as file:
@@ -36,7 +36,7 @@ def test_a_torn_line_does_not_count(tmp_path):
             for place in (rank, 10 + rank):
                 parts.write(place, ["text"])
         os.truncate(parts.own, parts.own.stat().st_size - 3)
-    assert sorted(parts.places()) == [0, 1]
+    assert sorted(parts.indices()) == [0, 1]
     with Shards(tmp_path / "a.csv", "run") as parts:  # of the other process, nobody cuts the torn line
         parts.write(10, ["new"])
     parts.merge(["Text"])
