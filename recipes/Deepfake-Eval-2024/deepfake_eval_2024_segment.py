@@ -4,8 +4,8 @@
     segments/4s/<recording>/1.flac, 2.flac, ...
 
 Segments do not overlap; the last one may be shorter. Channels are averaged, the sampling rate is kept, samples have 16
-bits. Each recording is decoded once for all durations. Files that libsndfile cannot read, such as m4a, are first decoded
-by ffmpeg to converted/<recording>.flac. Nothing is overwritten, and finished recordings are skipped: after an
+bits. Each recording is decoded once for all durations. Files that libsndfile cannot read, such as m4a, are first
+decoded by ffmpeg to converted/<recording>.flac. Nothing is overwritten, and finished recordings are skipped: after an
 interruption, run the same command again to continue.
 """
 
