@@ -191,7 +191,7 @@ def test_fusion_is_better_than_its_parts(run, write, tmp_path):
         ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances come a second time, such as 'a'"),
     ],
 )
-def test_what_is_amiss_is_told_in_a_sentence(run, tmp_path, text, message):
+def test_mistakes_are_reported_in_one_sentence(run, tmp_path, text, message):
     (tmp_path / "s.csv").write_text(text)
     status, _, err = run("evaluate", "s.csv", "--quiet")
     assert status == 2 and message in err and err.count("\n") == 1
