@@ -11,7 +11,7 @@ test/some_tts/broken.wav,ann,some_tts,test
 """
 
 
-def test_rows(prepare, reasons):
+def test_rows_follow_the_corpus(prepare, reasons):
     """Guards against FIXME the mistake that is easiest to make with this corpus."""
     rows, report = prepare("FIXME_Corpus", [f"{FOLDER}/{name}" for name in AUDIO], {f"{FOLDER}/meta.csv": LIST})
     assert sorted(rows) == [

@@ -1,7 +1,7 @@
-"""Is there anything trivial that tells real from generated speech?
+"""Shortcuts: properties without any speech content that separate the classes of a corpus.
 
-A detector learns the easiest thing that separates its classes. Where generated clips are shorter, louder or wider in
-band than recordings, it learns that, scores well on the same corpus and fails everywhere else.
+A detector learns the easiest thing that separates its classes. Where spoofed utterances are shorter, louder or wider in
+band than bona fide ones, it learns that, scores well on the same corpus and fails everywhere else.
 """
 
 import os
@@ -12,9 +12,10 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 from scipy import signal
-from scipy.stats import rankdata
 from tqdm import tqdm
 
+from antideepfake.audio.speech import find_speech_frames
+from antideepfake.metrics.rates import roc_auc, sort_trials
 from antideepfake.protocol.table import SPLITS, resolve_path
 
 LIMIT = 0.65
@@ -25,7 +26,7 @@ FLOOR = 1e-12  # power of digital silence: -120 dB
 
 
 def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[str, float]:
-    """Measure what says nothing of how a clip was made.
+    """Measure properties that say nothing about how an utterance was made.
 
     Arguments
     ---------
@@ -51,7 +52,7 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
     samples = np.asarray(samples, dtype=np.float64)
     samples = samples.mean(1) if samples.ndim == 2 else samples
     frame = max(round(FRAME_SECONDS * sample_rate), 1)
-    # a clip shorter than a frame is one frame
+    # an utterance shorter than a frame is one frame
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame) if len(samples) >= frame else samples[None]
     powers = 10 * np.log10(np.mean(frames**2, axis=1) + FLOOR)
     window = min(round(0.032 * sample_rate), len(samples))
@@ -61,36 +62,14 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
         "level": float(10 * np.log10(np.mean(samples**2) + FLOOR)),
         "bandwidth": float(frequencies[np.flatnonzero(spectrum >= spectrum.max() * 1e-6)[-1]]),
         "noise floor": float(np.percentile(powers, 5)),
-        "leading silence": float(np.argmax(powers > powers.max() - 35)) * FRAME_SECONDS,
+        "leading silence": float(np.argmax(find_speech_frames(frames.ravel(), frames.shape[1]))) * FRAME_SECONDS,
         "peak": float(np.abs(samples).max()),
         "DC": float(samples.mean()),
     }
 
 
-def area_under_curve(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
-    """Probability that a real clip's value exceeds a fake one's, ties counted half: the area under the ROC curve.
-
-    Arguments
-    ---------
-    real, fake : array of float
-        Values of each class.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0.5 where the value says nothing.
-
-    Example
-    -------
-    >>> area_under_curve(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
-    0.875
-    """
-    ranks = rankdata(np.concatenate([real, fake]))
-    return float((ranks[: len(real)].sum() - len(real) * (len(real) + 1) / 2) / (len(real) * len(fake)))
-
-
 def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False) -> pd.DataFrame:
-    """Tell how well each trivial property alone separates the classes of a corpus.
+    """Measure how well each trivial property alone separates the classes of a corpus.
 
     Arguments
     ---------
@@ -107,14 +86,14 @@ def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, qu
         AUC of each property (rows), over the whole corpus (column ``all``) and in each split that has both classes.
     """
     paths = [resolve_path(path, data_folder) for path in protocol["Path"]]
-    progress = tqdm(paths, desc="measuring clips", unit="file", disable=quiet)
+    progress = tqdm(paths, desc="measuring utterances", unit="file", disable=quiet)
     properties = pd.DataFrame([_measure_file(path) for path in progress])
     is_real = (protocol["Label"] == "real").to_numpy()
     splits = {"all": np.ones(len(protocol), dtype=bool)}
     splits |= {split: (protocol["Proportion"] == split).to_numpy() for split in SPLITS}
     areas = {
         split: {
-            name: area_under_curve(values[inside & is_real], values[inside & ~is_real])
+            name: float(roc_auc(sort_trials(values[inside & is_real], values[inside & ~is_real])))
             for name, values in ((column, properties[column].to_numpy()) for column in properties)
         }
         for split, inside in splits.items()

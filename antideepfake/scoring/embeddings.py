@@ -57,21 +57,21 @@ class EmbeddingWriter:
         self.path = Path(path)
         if self.path.suffix != SUFFIX:
             raise InputError(f"{path}: embeddings go to a file whose name ends in {SUFFIX}")
-        self._parts = Shards(path, run, rank)
+        self._shards = Shards(path, run, rank)
 
     def __enter__(self) -> "EmbeddingWriter":
-        self._parts.__enter__()
+        self._shards.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._parts.__exit__(kind, error, trace)
+        self._shards.__exit__(kind, error, trace)
 
     def write(self, place: int, utterance: str, embedding: NDArray[np.float32]) -> None:
         """Append the embedding, shape [dimensions], of the utterance at ``place``; it outlives this process."""
         # the identifier may hold a comma, what stands before the first one may not
-        self._parts.write(place, [f"{b64encode(embedding.astype('<f4').tobytes()).decode()} {utterance}"])
+        self._shards.write(place, [f"{b64encode(embedding.astype('<f4').tobytes()).decode()} {utterance}"])
 
     def merge(self, count: int) -> None:
         """Write the file, ``count`` rows in the order of their places; what was gathered for it stays."""
@@ -88,14 +88,14 @@ class EmbeddingWriter:
                 chunk = list(islice(rows, CHUNK))
 
     def _read(self, count: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        for line in self._parts.rows(count):
+        for line in self._shards.rows(count):
             [text] = next(csv.reader([line.decode()]))
             code, _, utterance = text.partition(" ")
             yield utterance, np.frombuffer(b64decode(code), "<f4")
 
     def remove(self) -> None:
         """Delete what was gathered."""
-        self._parts.remove()
+        self._shards.remove()
 
 
 def read_embeddings(path: str | os.PathLike) -> Embeddings:

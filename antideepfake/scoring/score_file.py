@@ -91,7 +91,7 @@ class ScoreWriter:
             Shape [count].
         """
         done = np.zeros(count, bool)
-        for place in self._scored.places():
+        for place in self._scored.indices():
             done[place] = True
         return done
 

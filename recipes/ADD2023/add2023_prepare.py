@@ -1,19 +1,19 @@
 #!/usr/bin/env python
-"""ADD 2023, track 1.2, second round: speech, real and made to fool detectors. A test set.
+"""ADD 2023, track 1.2, second round: bona fide speech, and speech spoofed to fool detectors. A test set.
 
 Yi, Tao, Fu et al.: ADD 2023: the Second Audio Deepfake Detection Challenge. IJCAI 2023 Workshop on Deepfake Audio
 Detection and Analysis.
 
 source      http://addchallenge.cn/downloadADD2023
-license     as its page says
-languages   not told
-hours       not told
+license     see its page
+languages   unknown
+hours       unknown
 
 ADD2023/Track1.2/testR2/
   label.txt
   wav/ADD2023_T1.2R2_E_00000003.wav ...
 
-Identifiers end in .wav, as in the published protocols.
+IDs end in .wav, as in the published protocols.
 """
 
 from functools import partial

@@ -13,7 +13,7 @@ ASVspoof2019-LA/LA/
   ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{train.trn,dev.trl,eval.trl}.txt
   ASVspoof2019_LA_{train,dev,eval}/flac/LA_T_1000137.flac ...
 
-The folders dev and eval also hold enrolment speech for speaker verification, which is in none of the lists and is
+The folders dev and eval also contain enrollment speech for speaker verification, which is in none of the lists and is
 reported.
 """
 
@@ -36,7 +36,7 @@ SPLITS = {"T": "train", "D": "valid", "E": "test"}
 
 
 def describe(speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose key reads LA_T_..., LA_D_... or LA_E_..."""
+    """Describe a line of a list whose key reads LA_T_..., LA_D_... or LA_E_..."""
     subset = key[3:4]
     return {
         "ID": f"ASV19LA-{key}",

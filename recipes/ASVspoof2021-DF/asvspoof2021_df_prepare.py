@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""ASVspoof 2021, deepfake: generated speech of two evaluation campaigns through media codecs. A test set.
+"""ASVspoof 2021, deepfake: spoofed speech of two evaluation campaigns, passed through media codecs. A test set.
 
 Liu, Wang, Sahidullah et al.: ASVspoof 2021: Towards Spoofed and Deepfake Speech Detection in the Wild. IEEE/ACM
 Transactions on Audio, Speech and Language Processing 31, 2023.
@@ -10,7 +10,7 @@ languages   English
 hours       20.7 real, 487.0 fake
 
 ASVspoof2021-DF/
-  keys/DF/CM/trial_metadata.txt         or ASVspoof2021-DF.txt, or any file that --protocol_file names
+  keys/DF/CM/trial_metadata.txt         or ASVspoof2021-DF.txt, or the value of --protocol_file
   ASVspoof2021_DF_eval/flac/DF_E_2000011.flac ...
 """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""ASVspoof 2021, logical access: the attacks of ASVspoof 2019 through telephone codecs. A test set.
+"""ASVspoof 2021, logical access: the attacks of ASVspoof 2019, passed through telephone codecs. A test set.
 
 Liu, Wang, Sahidullah et al.: ASVspoof 2021: Towards Spoofed and Deepfake Speech Detection in the Wild. IEEE/ACM
 Transactions on Audio, Speech and Language Processing 31, 2023.
@@ -10,7 +10,7 @@ languages   English
 hours       16.4 real, 116.1 fake
 
 ASVspoof2021-LA/
-  keys/LA/CM/trial_metadata.txt         or ASVspoof2021-LA.txt, or any file that --protocol_file names
+  keys/LA/CM/trial_metadata.txt         or ASVspoof2021-LA.txt, or the value of --protocol_file
   ASVspoof2021_LA_eval/flac/LA_E_9332881.flac ...
 """
 

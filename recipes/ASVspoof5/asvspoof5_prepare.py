@@ -15,7 +15,7 @@ ASVspoof5/
   ASVspoof5_dev/flac_D/D_0000000001.flac ...
   ASVspoof5_eval/flac_E_eval/E_0000000000.flac ...
 
-The folders dev and eval also hold speech for track 2, which is in none of these lists and is reported.
+The folders dev and eval also contain speech for track 2, which is in none of these lists and is reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ SPLITS = {"T": "train", "D": "valid", "E": "test"}
 
 
 def describe(speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose key reads T_..., D_... or E_..."""
+    """Describe a line of a list whose key reads T_..., D_... or E_..."""
     subset = key[:1]
     return {
         "ID": f"ASV5-{attack}-{key}",
@@ -51,7 +51,7 @@ def describe(speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
 
 
 def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the trials in the order of the three lists, which have blanks between their columns and no header."""
+    """List the trials in the order of the three lists, which have no header and whose columns blanks separate."""
     for subset in ("dev.track_1", "eval.track_1", "train"):
         yield from read_list(corpus / f"ASVspoof5.{subset}.tsv", "speaker key - - - - - attack label", describe)
 

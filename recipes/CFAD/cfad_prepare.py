@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""CFAD: Mandarin of several corpora, and twelve ways of generating it, each clean, with noise and through codecs.
+"""CFAD: Mandarin speech and twelve generation methods; clean, with noise and passed through codecs.
 
 Ma, Yi, Wang, Yan, Tao, Wang, Wang, Fu: CFAD: A Chinese dataset for fake audio detection. Speech Communication
 164, 2024.
@@ -14,8 +14,8 @@ CFAD/CFAD/{clean,codec,noisy}_version/
     fake_clean/<method>/SSB09660003_lpcnet.wav ...
     real_clean/<source>/BAC009S0724W0121.wav ...
 
-Identifiers tell neither seen from unseen nor one method from another: of two files with one identifier, the second gets
-what differs.
+IDs do not distinguish seen from unseen, nor one method from another: of two files with one ID, the second gets a
+suffix.
 """
 
 from functools import partial

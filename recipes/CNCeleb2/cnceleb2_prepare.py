@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""CN-Celeb2: Mandarin of 2,000 celebrities in eleven genres, from the web.
+"""CN-Celeb2: Mandarin speech of 2,000 celebrities in eleven genres, from the web.
 
 Li, Liu, Kang, Fan, Cui, Cai, Vipperla, Zheng, Wang: CN-Celeb: Multi-genre speaker recognition. Speech Communication
 137, 2022.

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""CVoiceFake (large): Common Voice in five languages, and the same through several vocoders.
+"""CVoiceFake (large): Common Voice in five languages, and the same utterances resynthesized by vocoders.
 
 Li, Li, Zheng, Yan, Ji, Xu: SafeEar: Content Privacy-Preserving Audio Deepfake Detection. ACM CCS 2024.
 
 source      https://safeearweb.github.io/Project
-license     as its page says
+license     see its page
 languages   English, French, German, Italian, Mandarin
 hours       315.1 real, 1561.2 fake
 
@@ -12,7 +12,7 @@ CVoiceFake/CVoiceFake_Large/{EN,FR,DE,IT,CN}/
   Bonafide/common_voice_en_36752138.mp3 ...
   vctk_parallel_wavegan.v1_generated/common_voice_en_36752138_Gen.mp3 ...
 
-Identifiers of Mandarin have CN, as in the published protocols; the column Language has ZH, as for other corpora.
+IDs of Mandarin utterances have CN, as in the published protocols; the column Language has ZH, as for other corpora.
 """
 
 from functools import partial

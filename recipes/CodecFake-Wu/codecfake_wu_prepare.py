@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""CodecFake of Wu et al.: VCTK through neural codecs.
+"""CodecFake of Wu et al.: VCTK, resynthesized by neural codecs.
 
 Wu, Tseng, Lee: CodecFake: Enhancing Anti-Spoofing Models Against Deepfake Audios from Codec-Based Speech Synthesis
 Systems. Interspeech 2024.
@@ -13,8 +13,8 @@ CodecFake/
   processed/encodec_24khz+p272_103.wav ...
   data/train-00000-of-00200.parquet ...      as on the Hugging Face Hub; their audio is written to processed/
 
-Not to be confused with Codecfake-Xie; on a disk that does not tell upper from lower case, one of the two wants another
-folder and --corpus_folder.
+Not to be confused with Codecfake-Xie; on a case-insensitive disk, one of the two needs another folder and
+--corpus_folder.
 """
 
 import os
@@ -39,26 +39,26 @@ if TYPE_CHECKING:
 LAYOUT = "processed/{codec:[^/+]+}+{name}.{suffix:wav|flac}"
 COLUMNS = ["audio", "label", "speaker_id", "codec_name"]
 LABELS = {"fake": "fake", "spoof": "fake", "real": "real", "bonafide": "real"}
-CHUNK = 64  # rows held at once
+CHUNK = 64  # rows in memory at once
 
 
 def extract_audio(corpus: Path, quiet: bool = False) -> None:
     """Write the audio of Parquet files to ``processed/``, under the names of the other distribution.
 
-    Fake rows only: the corpus is fake speech, and the real recordings are those of VCTK. Files that exist are kept, so
-    that an interrupted run goes on.
+    Fake rows only: the bona fide recordings are those of VCTK. Existing files are kept, so that an interrupted run
+    resumes.
 
     Arguments
     ---------
     corpus : Path
-        Holds ``data/*.parquet``.
+        The corpus's folder, with ``data/*.parquet``.
     quiet : bool
         Show no progress bar.
 
     Raises
     ------
     InputError
-        When a file is damaged or of another form, or a row's label or name is unknown; names the file and the row.
+        When a file is damaged or has other columns, or a row's label or name is unknown.
     """
     import pyarrow as pa  # slow to import; --help does without
     import pyarrow.parquet as pq
@@ -78,16 +78,16 @@ def extract_audio(corpus: Path, quiet: bool = False) -> None:
             raise InputError(f"{path}: not a Parquet file with {', '.join(COLUMNS)} ({reason})") from None
 
 
-def _extract_row(values: Mapping[str, Any], corpus: Path, place: str) -> None:
+def _extract_row(values: Mapping[str, Any], corpus: Path, where: str) -> None:
     audio, codec = values["audio"] or {}, str(values["codec_name"])
     name = str(audio.get("path") or "").replace("\\", "/").rpartition("/")[2]
     if not isinstance(audio.get("bytes"), bytes) or not name or "/" in codec or codec.startswith("."):
-        raise InputError(f"{place}: no audio, no name of its file, or no codec ('{codec}')")
+        raise InputError(f"{where}: no audio, no file name, or no codec ('{codec}')")
     try:
         if translate(str(values["label"]), LABELS) == "real":
             return
     except InputError as error:
-        raise InputError(f"{place}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
     stem = os.path.splitext(name)[0].removeprefix(f"{codec}+")
     suffix = ".flac" if audio["bytes"].startswith(b"fLaC") else ".wav"
     target = corpus / "processed" / f"{codec}+{stem}{suffix}"
@@ -97,7 +97,7 @@ def _extract_row(values: Mapping[str, Any], corpus: Path, place: str) -> None:
 
 
 def describe(codec: str, name: str, suffix: str) -> dict[str, str]:
-    """Describe a file, whose name begins with that of the codec, then that of the speaker."""
+    """Describe a file, whose name begins with the codec and the speaker."""
     return {
         "ID": f"CodecF-{codec}+{name}",
         "Label": "fake",
@@ -114,7 +114,7 @@ def prepare_codecfake_wu(
     quiet: bool = False,
     **options: Any,
 ) -> "BuildReport":
-    """Write the audio of Parquet files, if there are any, and the protocol.
+    """Write the audio of Parquet files, if any, and the protocol.
 
     Arguments
     ---------

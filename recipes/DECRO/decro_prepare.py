@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""DECRO: speech of several corpora, and the same ways of generating it, in English and in Mandarin.
+"""DECRO: English and Mandarin speech from several corpora, and the output of the same generation methods.
 
 Ba, Wen, Cheng, Wang, Lin, Lu, Liu: Transferring Audio Deepfake Detection Capability across Languages. WWW 2023.
 
 source      https://zenodo.org/records/7603208
-license     as its page says
+license     see its page
 languages   English, Mandarin
 hours       35.2 real, 102.4 fake
 
@@ -33,7 +33,7 @@ LANGUAGES = {"ch": "ZH", "en": "EN"}
 
 
 def describe(subset: str, speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose attack is the source corpus for real speech."""
+    """Describe a line of a list, where the attack of bona fide speech is its source corpus."""
     language, _, split = subset.partition("_")
     return {
         "ID": f"DECRO-{SPLITS[split]}-{LANGUAGES[language]}-{key}",

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""DFADD: VCTK, and five diffusion and flow-matching text-to-speech systems that speak in its voices.
+"""DFADD: VCTK, and its voices cloned by five diffusion and flow-matching text-to-speech systems.
 
 Du, Lin, Chiu et al.: DFADD: The Diffusion and Flow-Matching Based Audio Deepfake Dataset. SLT 2024.
 
 source      https://github.com/isjwdu/DFADD
-license     as its page says
+license     see its page
 languages   English
 hours       41.6 real, 66.0 fake
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env python
-"""DSD: speech of several corpora and of its authors, and what text-to-speech and voice conversion made of it.
+"""DSD: speech from several corpora and its authors, spoofed by text-to-speech and voice conversion.
 
 Doan, Dinh-Xuan, Ryu, Kim, Lee, Hong, Jung: Trident of Poseidon: A Generalized Approach for Detecting Deepfake Voices.
 ACM CCS 2024.
 
 source      https://zenodo.org/records/13788455
-license     as its page says
+license     see its page
 languages   English, Japanese, Korean
 hours       101.0 real, 60.2 fake
 
 DSD/
-  DSD_corpus_v1.csv                     or any file that --protocol_file names
+  DSD_corpus_v1.csv                     or the value of --protocol_file
   12MWKH0048_000026.wav ...
 """
 

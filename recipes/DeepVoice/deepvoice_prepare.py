@@ -4,18 +4,17 @@
 Bird, Lotfi: Real-time Detection of AI-Generated Speech for DeepFake Voice Conversion. arXiv 2308.12734, 2023.
 
 source      https://www.kaggle.com/datasets/birdy654/deep-voice-deepfake-voice-recognition
-license     as its page says
+license     see its page
 languages   English
-hours       not told
+hours       unknown
 
 DeepVoice/
-  KAGGLE/AUDIO/{FAKE,REAL}/biden-to-taylor.wav ...              the 64 recordings, minutes long
-  AUDIO_SEGMENTS/{FAKE,REAL}/biden-to-taylor_seg_62.wav ...     made here
+  KAGGLE/AUDIO/{FAKE,REAL}/biden-to-taylor.wav ...              the 64 recordings of several minutes
+  AUDIO_SEGMENTS/{FAKE,REAL}/biden-to-taylor_seg_62.wav ...     written here
 
---protocol_file names the published list of segments, DeepVoice_seg_log.txt, whose lines read "Audio:
-biden-to-taylor_seg_62, start at: 123, end at: 456", in samples. Segments that are not there yet are cut, at the
-recording's own rate, with all its channels, as 16-bit wav. Without it, the segments that are there are taken as they
-are.
+--protocol_file is the published list of segments, DeepVoice_seg_log.txt, with lines such as "Audio:
+biden-to-taylor_seg_62, start at: 123, end at: 456", in samples. Missing segments are cut at the recording's rate, with
+all its channels, as 16-bit wav. Without the list, the protocol has the existing segments.
 """
 
 import os
@@ -60,30 +59,32 @@ def read_segments(path: str | os.PathLike) -> list[tuple[str, str, int, int]]:
     Raises
     ------
     InputError
-        When there is no such file, or no segment in it.
+        When the file does not exist or lists no segment.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; --protocol_file names the list of segments") from None
+        raise InputError(f"{path}: {error.strerror}; pass the list of segments as --protocol_file") from None
     segments = []
     for name, recording, start, end in LINE.findall(text):
         folder = "FAKE" if "-to-" in recording else "REAL"
         segments.append((f"{folder}/{name}", f"{folder}/{recording}", int(start), int(end)))
     if not segments:
-        raise InputError(f"{path}: holds no segment; its lines read 'Audio: NAME_seg_1, start at: 0, end at: 80000'")
+        raise InputError(
+            f"{path}: lists no segment; its lines must read 'Audio: NAME_seg_1, start at: 0, end at: 80000'"
+        )
     return segments
 
 
 def cut_segments(corpus: Path, segments: list[tuple[str, str, int, int]], quiet: bool = False) -> None:
-    """Cut the segments that are not there yet; tell of recordings that cannot be read.
+    """Cut the missing segments; warn about recordings that cannot be read.
 
     Arguments
     ---------
     corpus : Path
-        Holds the recordings below ``KAGGLE/AUDIO``, and gets the segments below ``AUDIO_SEGMENTS``.
+        The corpus's folder, with the recordings below ``KAGGLE/AUDIO``; segments go below ``AUDIO_SEGMENTS``.
     segments : list
-        As :func:`read_segments` gives.
+        As :func:`read_segments` returns.
     quiet : bool
         Show no progress bar.
     """
@@ -98,17 +99,17 @@ def cut_segments(corpus: Path, segments: list[tuple[str, str, int, int]], quiet:
         try:
             with open_audio(corpus / f"KAGGLE/AUDIO/{recording}.wav") as file:
                 rate = file.samplerate
-                blocks = [(block * 32768).clip(-32768, 32767).astype(np.int16) for block in file.blocks()]
+                chunks = [(block * 32768).clip(-32768, 32767).astype(np.int16) for block in file.blocks()]
         except InputError as error:
             print(f"warning: {error}; its segments are left out", file=sys.stderr)
             continue
-        samples = np.concatenate(blocks)
+        samples = np.concatenate(chunks)
         for name, _, start, end in members:
             progress.update()
-            part = samples[max(start, 0) : end]
-            if len(part):
+            segment = samples[max(start, 0) : end]
+            if len(segment):
                 with atomic_path(_segment_path(corpus, name)) as temporary:
-                    soundfile.write(temporary, part, rate, "PCM_16", format="WAV")
+                    soundfile.write(temporary, segment, rate, "PCM_16", format="WAV")
     progress.close()
 
 
@@ -128,7 +129,7 @@ def describe(folder: str, name: str) -> dict[str, str]:
 
 
 def list_utterances(corpus: Path, protocol_file: str | None = None) -> Iterator[Mapping[str, str]]:
-    """List the segments of the list, or all that are there, sorted by path."""
+    """List the segments of the list, or all existing ones, sorted by path."""
     if protocol_file is None:
         yield from walk_layout(corpus, LAYOUT, describe)
         return
@@ -145,7 +146,7 @@ def prepare_deepvoice(
     quiet: bool = False,
     **options: Any,
 ) -> "BuildReport":
-    """Cut the segments that are not there yet, and write the protocol.
+    """Cut the missing segments and write the protocol.
 
     Arguments
     ---------

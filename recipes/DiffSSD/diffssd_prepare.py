@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""DiffSSD: English by ten diffusion-based and commercial text-to-speech systems.
+"""DiffSSD: English speech of ten diffusion-based and commercial text-to-speech systems.
 
 Bhagtani, Yadav, Bestagini, Delp: DiffSSD: A Diffusion-Based Dataset for Speech Forensics. arXiv 2409.13049, 2024.
 
 source      https://huggingface.co/datasets/purdueviperlab/diffssd
-license     as its page says
+license     see its page
 languages   English
 hours       139.7 fake
 
@@ -12,7 +12,7 @@ DiffSSD/generated_speech/
   grad_tts/sentence_1.wav ...
   your_tts/speaker_1487/sentence_449.wav ...
 
-Real speech beside generated_speech is not used.
+The bona fide speech next to generated_speech is not used.
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ LAYOUT = "generated_speech/{system}/{folder:([^/]*speaker[^/]*/)?}{name}.wav"
 
 
 def describe(system: str, folder: str, name: str) -> dict[str, str]:
-    """Describe a file, which has the folder of a speaker or none."""
+    """Describe a file, with or without a speaker's folder."""
     speaker = folder.rstrip("/") or "-"
     return {
         "ID": f"DiffSSD-{system}-{speaker}-EN-{name}",

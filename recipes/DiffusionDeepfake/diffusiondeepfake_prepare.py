@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Diffuse or Confuse: the texts of LJSpeech, spoken by systems of which most use diffusion.
+"""Diffuse or Confuse: the texts of LJSpeech, synthesized by systems most of which use diffusion.
 
 Firc, Malinka, Hanáček: Diffuse or Confuse: A Diffusion Deepfake Speech Dataset. BIOSIG 2024.
 
-source      https://arxiv.org/abs/2410.06796 names it
-license     as its page says
+source      named in https://arxiv.org/abs/2410.06796
+license     see its page
 languages   English
 hours       231.7 fake
 
@@ -22,7 +22,7 @@ LAYOUT = "{system}/{name}.wav"
 
 
 def describe(system: str, name: str) -> dict[str, str]:
-    """Describe a file. The speaker is the book, as of LJSpeech: LJ044."""
+    """Describe a file. The speaker is the book, as in LJSpeech: LJ044."""
     return {
         "ID": f"DiffFake-{system}-{name}",
         "Label": "fake",

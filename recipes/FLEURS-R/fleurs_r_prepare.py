@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""FLEURS-R: FLEURS, restored by a neural vocoder. All of it counts as fake.
+"""FLEURS-R: FLEURS, restored by a neural vocoder; all of it labeled fake.
 
 Ma, Koizumi, Karita et al.: FLEURS-R: A Restored Multilingual Speech Corpus for Generation Tasks. Interspeech 2024.
 
@@ -10,7 +10,7 @@ hours       1238.8 fake
 
 FLEURS/fleurs-r/data/ceb_ph/audio/{train,dev,test}/10587240206760547719.wav ...
 
-It lies in the folder of FLEURS, beside it.
+It is in the folder of FLEURS.
 """
 
 from functools import partial
@@ -25,7 +25,7 @@ SPLITS = {"train": "train", "dev": "valid", "test": "test"}
 
 
 def describe(folder: str, split: str, name: str) -> dict[str, str]:
-    """Describe a file. Its folder is language_region, yue_hant_hk or cmn_hans_cn, which identifiers call CN."""
+    """Describe a file. Its folder is language_region, such as yue_hant_hk; cmn_hans_cn is CN in IDs."""
     language = folder.rpartition("_")[0].upper()
     is_mandarin = folder == "cmn_hans_cn"
     return {

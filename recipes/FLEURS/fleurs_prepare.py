@@ -24,7 +24,7 @@ SPLITS = {"train": "train", "dev": "valid", "test": "test"}
 
 
 def describe(folder: str, split: str, name: str) -> dict[str, str]:
-    """Describe a file. Its folder is language_region, yue_hant_hk or cmn_hans_cn, which identifiers call CN."""
+    """Describe a file. Its folder is language_region, such as yue_hant_hk; cmn_hans_cn is CN in IDs."""
     language = folder.rpartition("_")[0].upper()
     is_mandarin = folder == "cmn_hans_cn"
     return {

@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""FakeOrReal (FoR): recordings of several corpora and the web, and text-to-speech systems of 2019.
+"""FakeOrReal (FoR): recordings from several corpora and the web, and text-to-speech systems of 2019.
 
 Reimao, Tzerpos: FoR: A Dataset for Synthetic Speech Detection. SpeD 2019.
 
 source      https://bil.eecs.yorku.ca/datasets
-license     as its page says
+license     see its page
 languages   English
-hours       not told
+hours       unknown
 
 FakeOrReal/for-{original,norm}/{training,validation,testing}/{fake,real}/file16643.wav or .mp3 ...
 
---version original is the speech as it was gathered; norm is the same at one rate, volume and number of channels,
-balanced between classes and voices' sexes. The folders for-2seconds and for-rerecorded are not used.
+--version original is the speech as collected; norm is normalized in sampling rate, volume and channels, and balanced
+in class and gender. The folders for-2seconds and for-rerecorded are not used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ SPLITS = {"training": "train", "validation": "valid", "testing": "test"}
 
 
 def describe(prefix: str, subset: str, label: str, name: str, suffix: str) -> dict[str, str]:
-    """Describe a file by its folders. A file1.wav beside file1.mp3 becomes FoR-...-file1-wav."""
+    """Describe a file by its folders. With a file1.mp3 next to it, the ID of file1.wav gets the suffix -wav."""
     return {"ID": f"{prefix}-{subset}-{label}-{name}", "Label": label, "Proportion": SPLITS[subset], "Language": "EN"}
 
 
@@ -48,7 +48,9 @@ prepare_fakeorreal = partial(prepare_corpus, list_utterances, corpus_folder="Fak
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Prepare one version from the command line."""
     parser = make_parser(__doc__, prog)
-    parser.add_argument("--version", choices=PREFIXES, default="original", help="which of the two (default: original)")
+    parser.add_argument(
+        "--version", choices=PREFIXES, default="original", help="version of the corpus (default: original)"
+    )
     args = parser.parse_args(argv)
     return print_report(prepare_fakeorreal(**vars(args)), args.output, PUBLISHED[args.version])
 

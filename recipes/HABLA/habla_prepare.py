@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""HABLA: Spanish of five countries of Latin America, recorded by volunteers, and several ways of generating it.
+"""HABLA: Spanish from five countries of Latin America, recorded by volunteers, and spoofed by several systems.
 
 Tamayo Flórez, Manrique, Pereira Nunes: HABLA: A Dataset of Latin American Spanish Accents for Voice Anti-spoofing.
 Interspeech 2023.
 
 source      https://zenodo.org/records/7370805
-license     as its page says
+license     see its page
 languages   Spanish
 hours       35.6 real, 87.8 fake
 
@@ -13,7 +13,7 @@ HABLA/FinalDataset_16khz/
   Real/<country>/<speaker>/clf_07508_00799857148.wav ...
   {CycleGAN,Diff, ...}/<country>-<country>/<speaker>-<speaker>/vem_02484_00993837010-arm_01523_020267.wav ...
 
-Identifiers do not tell one system from another: of two files with one identifier, the second gets what differs.
+IDs do not distinguish the systems: of two files with one ID, the second gets a suffix.
 """
 
 from functools import partial
@@ -27,7 +27,7 @@ LAYOUT = "FinalDataset_16khz/{system}/{country}/{speaker}/{name}.wav"
 
 
 def describe(system: str, country: str, speaker: str, name: str) -> dict[str, str]:
-    """Describe a file. The speaker of converted speech is a pair, from whom to whom."""
+    """Describe a file. The speaker of converted speech is a pair: source and target."""
     label = "real" if "Real" in system else "fake"
     return {
         "ID": f"HABLA-{label}-{name}",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""In-the-Wild: clips of 58 politicians and other celebrities, real and generated, found on the web.
+"""In-the-Wild: bona fide and spoofed clips of 58 politicians and other celebrities, found on the web.
 
 Müller, Czempin, Dieckmann, Froghyar, Böttinger: Does Audio Deepfake Detection Generalize? Interspeech 2022.
 

@@ -10,7 +10,7 @@ hours       23.9 real
 
 LJSpeech/LJSpeech-1.1/wavs/LJ018-0006.wav ...
 
-The column Speaker has the book, LJ018, as in the published protocols.
+The column Speaker contains the book, LJ018, as in the published protocols.
 """
 
 from functools import partial

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""LibriTTS-R: LibriTTS, restored by a neural vocoder. All of it counts as fake.
+"""LibriTTS-R: LibriTTS, restored by a neural vocoder; all of it labeled fake.
 
 Koizumi, Zen, Karita et al.: LibriTTS-R: A Restored Multi-Speaker Text-to-Speech Corpus. Interspeech 2023.
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""LibriTTS-Vocoded: LibriTTS, analysed and synthesized again by several neural vocoders.
+"""LibriTTS-Vocoded: LibriTTS, analyzed and resynthesized by several neural vocoders.
 
 Ge, Wang, Liu, Yamagishi: Post-training for Deepfake Speech Detection. ASRU 2025.
 
-source      not published: made from LibriTTS by its authors' notebook
+source      not distributed; made from LibriTTS, see README.md
 license     that of LibriTTS, CC BY 4.0
 languages   English
 hours       2345.1 fake

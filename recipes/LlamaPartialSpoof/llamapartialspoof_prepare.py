@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""LlamaPartialSpoof: LibriTTS, and six voice-cloning systems that speak all or a part of a sentence.
+"""LlamaPartialSpoof: LibriTTS, and sentences spoken in whole or in part by six voice-cloning systems.
 
 Luong, Li, Zhang, Lee, Chng: LlamaPartialSpoof: An LLM-Driven Fake Speech Dataset Simulating Disinformation Generation.
 ICASSP 2025. arXiv 2409.14743.
 
 source      https://zenodo.org/records/14214149
-license     as its page says
+license     see its page
 languages   English
 hours       130 in all
 
@@ -28,7 +28,7 @@ PUBLISHED = {"-": {"all": 76228 + 64388}}
 
 
 def describe(part: str, key: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose key reads <system>_<speaker>_<chapter>_<paragraph>_<sentence>."""
+    """Describe a line of a list whose key reads <system>_<speaker>_<chapter>_<paragraph>_<sentence>."""
     system, _, rest = key.partition("_")
     return {
         "ID": f"LlamaPartialSpoof-{key}",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""MLAAD, version 5: texts of M-AILABS, spoken by text-to-speech models in 38 languages.
+"""MLAAD, version 5: texts of M-AILABS, synthesized by text-to-speech models in 38 languages.
 
 Müller, Kawa, Choong et al.: MLAAD: The Multi-Language Audio Anti-Spoofing Dataset. IJCNN 2024.
 
@@ -10,7 +10,7 @@ hours       378.0 fake
 
 MLAAD_v5/fake/ga/tts_models_multilingual_multi-dataset_bark/silent_bullet_09_f000284.wav ...
 
-Another version is prepared with --corpus_folder.
+For another version, pass --corpus_folder.
 """
 
 from functools import partial
@@ -24,7 +24,7 @@ LAYOUT = "fake/{folder}/{model}/{name}.wav"
 
 
 def describe(folder: str, model: str, name: str) -> dict[str, str]:
-    """Describe a file. Its folder is a language, as zh-cn, which is ZH."""
+    """Describe a file. Its folder is a language; zh-cn is ZH."""
     folder = "ZH" if "zh-cn" in folder else folder
     return {"ID": f"MLAAD-{folder}-{model}-{name}", "Label": "fake", "Attack": model, "Language": folder.upper()}
 

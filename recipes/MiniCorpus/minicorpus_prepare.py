@@ -1,8 +1,8 @@
-"""Make MiniCorpus, a corpus that needs no download site: recorded and generated speech, with its protocol.
+"""Make MiniCorpus, recorded and synthesized speech that needs no download site, and its protocol.
 
-The recordings and most of the engines come from Debian packages, the others from Python packages. Everything passes
-through one channel, so that the class cannot be told from level, bandwidth, length or format. README.md beside this
-file tells more.
+The recordings and most of the engines come from Debian packages, the others from Python packages. All speech passes
+through one channel, so that level, bandwidth, length and format do not reveal the class. See README.md for
+details.
 """
 
 import argparse
@@ -324,7 +324,7 @@ def _measure_once(protocol: pd.DataFrame, data_folder: str, overwrite: bool, qui
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
-    """Parse the command line, make the corpus, print what it holds, check it for shortcuts."""
+    """Make the corpus from the command line, print its content, check it for shortcuts."""
     program = prog or "python recipes/MiniCorpus/minicorpus_prepare.py"
     parser = argparse.ArgumentParser(
         prog,
@@ -332,11 +332,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"example:\n  {program} --data_folder data --output data/MiniCorpus.csv",
     )
-    parser.add_argument("--data_folder", required=True, help="gets the folder MiniCorpus (about 1 GB)")
+    parser.add_argument("--data_folder", required=True, help="folder to write MiniCorpus to (about 1 GB)")
     parser.add_argument("--output", required=True, help="the protocol to write")
     parser.add_argument("--num_workers", type=int, default=2, help="processes that make clips (default: 2)")
     parser.add_argument("--seed", type=int, default=1234, help="another seed makes another corpus (default: 1234)")
-    parser.add_argument("--overwrite", action="store_true", help="make again the clips that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing clips")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING if args.quiet else logging.INFO)

@@ -6,7 +6,7 @@ Processing 6, 2025.
 
 source      https://huggingface.co/datasets/jungjee/spoofceleb
 license     CC BY 4.0
-languages   several, not told for each file
+languages   several, not given per file
 hours       173.0 real, 1916.2 fake
 
 SpoofCeleb/spoofceleb/
@@ -27,7 +27,7 @@ SPLITS = {"development": "valid", "evaluation": "test", "train": "train"}
 
 
 def describe(subset: str, file: str, speaker: str, attack: str) -> dict[str, str]:
-    """Describe a line of a list, whose attack a00 is real speech."""
+    """Describe a line of a list, where the attack a00 is bona fide speech."""
     return {
         "ID": f"SpoofCeleb-{file.removesuffix('.flac')}",
         "Label": "real" if attack == "a00" else "fake",

@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""VoiceMOS: what was sent to the Blizzard Challenges, whose letter A is natural speech.
+"""VoiceMOS: submissions to the Blizzard Challenges, where the letter A is natural speech.
 
 Huang, Cooper, Tsao, Wang, Toda, Yamagishi: The VoiceMOS Challenge 2022. Interspeech 2022.
 
 source      https://www.cstr.ed.ac.uk/projects/blizzard, the archives of each year
-license     as each year's archive says
-languages   several, not told for each file
-hours       448.4 fake, as published: without the natural speech
+license     see each year's archive
+languages   several, not given per file
+hours       448.4 fake, without the natural speech
 
 VoiceMOS/main/blizzard/blizzard_wavs_and_scores_2008_release_version_1/A/.../news_2008_0095.wav ...
 
-Published identifiers number the files that happened to be there; these here name year, letter and file instead, and
-stay the same when a file is added.
+Published IDs number the files of one particular copy; the IDs here consist of year, letter and file name, and stay the
+same when a file is added.
 """
 
 from functools import partial
@@ -25,7 +25,7 @@ LAYOUT = "main/blizzard/blizzard_wavs_and_scores_{year}_release_version_{version
 
 
 def describe(year: str, version: str, submission: str, name: str) -> dict[str, str]:
-    """Describe a file, which stands at any depth below the letter of its system."""
+    """Describe a file, at any depth below the letter of its system."""
     return {
         "ID": f"VoiceMOS-{year}-{submission}-{name.replace('/', '-')}",
         "Label": "real" if submission == "A" else "fake",

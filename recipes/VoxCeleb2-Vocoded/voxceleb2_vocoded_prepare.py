@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""VoxCeleb2-Vocoded: VoxCeleb2, analysed and synthesized again by several neural vocoders.
+"""VoxCeleb2-Vocoded: VoxCeleb2, analyzed and resynthesized by several neural vocoders.
 
 Ge, Wang, Liu, Yamagishi: Post-training for Deepfake Speech Detection. ASRU 2025.
 
-source      not published: made from VoxCeleb2 by its authors' notebook
+source      not distributed; made from VoxCeleb2, see README.md
 license     that of VoxCeleb2, CC BY 4.0
-languages   several, not told for each file
+languages   several, not given per file
 hours       4721.5 fake
 
 VoxCeleb2-Vocoded/{hifigan, ...}/dev/aac/id04972/f9crVjbT1Eg/00255.wav ...

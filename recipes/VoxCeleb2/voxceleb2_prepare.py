@@ -5,12 +5,12 @@ Chung, Nagrani, Zisserman: VoxCeleb2: Deep Speaker Recognition. Interspeech 2018
 
 source      https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html
 license     CC BY 4.0
-languages   several, not told for each file
+languages   several, not given per file
 hours       1179.6 real
 
 VoxCeleb2/dev/aac/id00082/lXxPuqI6Yac/00146.wav ...
 
-The corpus comes as m4a. Each file is to be decoded to a wav beside it first; README.md tells how.
+The corpus is distributed as m4a. First decode each file to a wav in the same folder; see README.md.
 """
 
 from functools import partial

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""WaveFake: LJSpeech and JSUT through vocoders, and a text-to-speech system.
+"""WaveFake: LJSpeech and JSUT, resynthesized by vocoders, and a text-to-speech system.
 
 Frank, Schönherr: WaveFake: A Data Set to Facilitate Audio Deepfake Detection. NeurIPS Datasets and Benchmarks 2021.
 
@@ -23,7 +23,7 @@ LAYOUT = "generated_audio/{system}/{name}.wav"
 
 
 def describe(system: str, name: str) -> dict[str, str]:
-    """Describe a file, whose folder names the corpus that was spoken from."""
+    """Describe a file, whose folder names its source corpus."""
     if "jsut" not in system and "ljspeech" not in system:
         raise InputError("its folder names neither ljspeech nor jsut")
     return {

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""WildSVDD: singing, real and generated, found on the web, as it is and with the accompaniment taken away.
+"""WildSVDD: bona fide and spoofed singing from the web, with accompaniment and as separated vocals.
 
 Zhang, Zang, Shi, Yamamoto, Toda, Duan: SVDD 2024: The Inaugural Singing Voice Deepfake Detection Challenge. SLT 2024.
 
-source      https://challenge.singfake.org; a list of links, to be downloaded and cut with its authors' programs
-license     as its page says
-languages   not told for each file
-hours       not told
+source      https://challenge.singfake.org; a list of links; download and cut with its authors' programs
+license     see its page
+languages   unknown
+hours       unknown
 
 WildSVDD/WildSVDD_Data_Sep2024_Processed/{train,test_A,test_B}/{mixture,vocals}/bonafide_Salibi_1.flac ...
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""A small part of ASVspoof 2019, logical access, to try programs on.
+"""A small part of ASVspoof 2019, logical access, for trying out programs.
 
 Wang, Yamagishi, Todisco et al.: ASVspoof 2019: A large-scale public database of synthesized, converted and replayed
 speech. Computer Speech & Language 64, 2020.

@@ -56,7 +56,7 @@ def test_existing_segments_are_kept_and_need_no_list(recordings, prepare):
     assert prepare("DeepVoice", [])[0] == ROWS
 
 
-@pytest.mark.parametrize(("text", "said"), [("nothing\n", "holds no segment"), (None, "--protocol_file names")])
+@pytest.mark.parametrize(("text", "said"), [("nothing\n", "lists no segment"), (None, "as --protocol_file")])
 def test_a_wrong_list_is_refused(recordings, prepare, text, said):
     """Guards against an empty corpus."""
     if text:

@@ -1,5 +1,6 @@
 """What applies to every recipe that prepares a corpus, and to its script."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,6 +37,24 @@ def test_help_describes_the_corpus_and_ends_with_an_example(name, load_recipe, m
         "example:",
         f"  python {module.__name__}.py --data_folder data --output protocol.csv",
     ]
+
+
+def test_help_loads_no_slow_library():
+    """Guards against seconds of waiting for ``--help``."""
+    scripts = [str(path) for path in sorted(RECIPES.glob("*/*_prepare.py")) if path.parent.name in NAMES]
+    code = (
+        "import runpy, sys\n"
+        f"for script in {scripts}:\n"
+        "    sys.argv = [script, '--help']\n"
+        "    try:\n"
+        "        runpy.run_path(script, run_name='__main__')\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "print(*{'numpy', 'pandas', 'pyarrow', 'scipy', 'soundfile', 'torch'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.split()) == (0, [])
+    assert done.stdout.count("example:") == len(scripts)
 
 
 @pytest.mark.parametrize("name", NAMES)

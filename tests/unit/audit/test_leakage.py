@@ -23,7 +23,6 @@ CORPORA = read_corpora(Path(__file__).parents[3] / "recipes")
 
 
 def test_identifiers_corpora_and_sources_are_found():
-    """A detector would be tested on what it was trained on, and nobody be told."""
     overlap = find_overlap(
         ["DFADD-a-1", "DFADD-a-2", "ItW-0"], ["DFADD", "ASVspoof2019-LA", "MLS"], CORPORA, ["DFADD-a-2", "MLS-EN-1"]
     )
@@ -43,19 +42,16 @@ def test_identifiers_corpora_and_sources_are_found():
     ],
 )
 def test_sources_of_sources(test_id, training, sources):
-    """Speech of VCTK would pass for new because it came by way of another corpus."""
     assert list(find_overlap([test_id], training, CORPORA).sources) == sources
 
 
 def test_nothing_shared_is_nothing_said():
-    """Every evaluation would begin with a warning that nobody reads any more."""
     overlap = find_overlap(["ItW-1", "mine-2"], ["MLS", "yours"], CORPORA, ["MLS-1", "yours-2"])
     assert not overlap and format_overlap(overlap) == ""
     assert not find_overlap([], ["MLS"], CORPORA)
 
 
 def test_the_warning_is_a_frame_of_ascii():
-    """The warning would be overlooked, or garbled by a terminal or a log."""
     union = [name for name, corpus in CORPORA.items() if corpus.use == "train"]
     ids = ["ASV19LA-LA_T_1", "ItW-\N{SNOWMAN}", "Codecf-" + "x" * 300]
     text = format_overlap(find_overlap(ids, [*union, "In-the-Wild"], CORPORA, ids[1:]))
@@ -77,7 +73,6 @@ def _write(root, name, samples, rate=16000):
 
 
 def test_the_same_recording_under_another_name_and_format(tmp_path, rng, capsys):
-    """A renamed or re-packed copy of a training file would be counted as a success of the detector."""
     one, two, three = rng.uniform(-0.9, 0.9, (3, 16000))
     other_bit = one.copy()
     other_bit[-1] += 2 / 32768
@@ -103,7 +98,6 @@ def test_the_same_recording_under_another_name_and_format(tmp_path, rng, capsys)
 
 
 def test_a_long_file_is_hashed_whole(tmp_path, rng, monkeypatch):
-    """Files would be the same that begin alike."""
     monkeypatch.setattr(importlib.import_module("antideepfake.audio.audio_file"), "BLOCK", 1000)
     samples = rng.uniform(-0.9, 0.9, 3500)
     _write(tmp_path, "a.wav", samples)
@@ -114,7 +108,6 @@ def test_a_long_file_is_hashed_whole(tmp_path, rng, monkeypatch):
 
 
 def test_damaged_files_are_told(tmp_path):
-    """A damaged file would end the search with a traceback."""
     (tmp_path / "a.flac").write_bytes(b"fLaC" + bytes(100))
     with pytest.raises(InputError, match=r"a\.flac: cannot be read"):
         hash_recording(tmp_path / "a.flac")

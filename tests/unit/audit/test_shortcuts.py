@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.audit.shortcuts import (
-    area_under_curve,
     find_shortcuts,
     format_shortcuts,
     measure_properties,
@@ -20,7 +19,6 @@ from antideepfake.corpora.build import build_protocol
 from antideepfake.protocol.table import read_protocol
 
 RATE = 16000
-values = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=20).map(np.array)
 
 
 def tone(seconds: float, amplitude: float = 0.5, frequency: float = 1000) -> np.ndarray:
@@ -88,30 +86,6 @@ def test_silence_has_properties():
 def test_channels_are_averaged():
     stereo = np.stack([tone(1), -tone(1) + 0.2], axis=1)
     assert measure_properties(stereo, RATE)["peak"] == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize(
-    ("real", "fake", "area"),
-    [
-        ([2, 3], [0, 1], 1.0),
-        ([0, 1], [2, 3], 0.0),
-        ([1, 1], [1, 1, 1], 0.5),
-        ([1, 3], [2], 0.5),
-        ([1, 2], [1, 0], 0.875),  # of four pairs, three are won and one is a tie
-        ([0, 0, 1], [0, 1], (2 * 0.5 + 1 + 0.5) / 6),
-    ],
-)
-def test_area_by_hand(real: list[float], fake: list[float], area: float):
-    assert area_under_curve(np.array(real, float), np.array(fake, float)) == pytest.approx(area)
-
-
-@given(values, values)
-def test_area_is_the_share_of_won_pairs(real: np.ndarray, fake: np.ndarray):
-    difference = real[:, None] - fake[None]
-    won = np.mean((difference > 0) + 0.5 * (difference == 0))
-    assert area_under_curve(real, fake) == pytest.approx(won)
-    assert area_under_curve(fake, real) == pytest.approx(1 - won)
-    assert area_under_curve(3 * real + 1, 3 * fake + 1) == pytest.approx(won)
 
 
 def make_corpus(folder: Path, rng: np.random.Generator, gain_of_fake: float = 1.0) -> Path:

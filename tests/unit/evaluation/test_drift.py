@@ -14,7 +14,6 @@ VALUES = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=30)
 
 @given(reference=VALUES.filter(lambda values: len(set(values)) > 1), incoming=VALUES)
 def test_distances_are_those_of_scipy(reference, incoming):
-    """Ties or unequal numbers of utterances would give other distances."""
     drift = measure_drift(np.array(reference), np.array(incoming), np.random.default_rng(1), permutations=1)
     scale = np.std(reference)
     expected = wasserstein_distance(reference, incoming) / scale
@@ -24,7 +23,6 @@ def test_distances_are_those_of_scipy(reference, incoming):
 
 @pytest.mark.parametrize("shift", [0.5, 1.0])
 def test_a_shift_of_a_normal_distribution(shift):
-    """The divergence would not be that of the distributions: s^2 / 2 for a shift of s standard deviations."""
     rng = np.random.default_rng(1)
     drift = measure_drift(rng.normal(3, 2, 20_000), rng.normal(3 + 2 * shift, 2, 20_000), rng, permutations=1)
     assert drift.kullback_leibler[0] == pytest.approx(shift**2 / 2, rel=0.05)
@@ -32,7 +30,6 @@ def test_a_shift_of_a_normal_distribution(shift):
 
 
 def test_what_did_not_move_does_not_seem_to():
-    """Equal values, as of dimensions that are switched off, would count as a drift."""
     rng = np.random.default_rng(1)
     reference = np.column_stack([rng.normal(0, 1, 500), np.zeros(500), np.maximum(rng.normal(-1, 1, 500), 0)])
     drift = measure_drift(reference, rng.permutation(reference), rng)
@@ -42,7 +39,6 @@ def test_what_did_not_move_does_not_seem_to():
 
 
 def test_chance_is_called_chance_and_a_drift_a_drift():
-    """Every month would be alarming, or none."""
     rng = np.random.default_rng(1)
     p_values = [
         measure_drift(rng.standard_normal((60, 5)), rng.standard_normal((40, 5)), rng, 10, 99).p_value
@@ -54,7 +50,6 @@ def test_chance_is_called_chance_and_a_drift_a_drift():
 
 
 def test_many_dimensions_and_seeds():
-    """Blocks of dimensions would be mixed up, or a second run tell another p-value."""
     data = np.random.default_rng(1)
     reference, incoming = data.standard_normal((50, 150)), data.standard_normal((40, 150))
     whole = measure_drift(reference, incoming, np.random.default_rng(2))
@@ -75,7 +70,6 @@ def test_many_dimensions_and_seeds():
     ],
 )
 def test_what_cannot_be_compared(reference, incoming, message):
-    """A distance would come of nothing."""
     with pytest.raises(InputError, match=message):
         measure_drift(reference, incoming, np.random.default_rng(1))
 

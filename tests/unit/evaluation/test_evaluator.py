@@ -40,7 +40,6 @@ def eer(scores):
 
 
 def test_generators_are_held_against_all_real_speech(scores):
-    """An attack has no real speech of its own: its error rate would be unknown."""
     evaluation = Evaluator().evaluate(scores, "s", ["Attack"])
     far, near = evaluation.groups["Attack"]
     assert [(group.name, group.real, group.fake) for group in (far, near)] == [("far", 200, 100), ("near", 200, 100)]
@@ -49,21 +48,18 @@ def test_generators_are_held_against_all_real_speech(scores):
 
 
 def test_other_columns_divide_both_classes(scores):
-    """The French figure would be of English recordings."""
     english, french = Evaluator().evaluate(scores, "s", ["Language"]).groups["Language"]
     assert (english.real, english.fake, french.real, french.fake) == (50, 50, 150, 150)
     assert french.metrics["eer"].value == eer(scores[scores["Language"] == "FR"])
 
 
 def test_durations_are_divided_into_ranges(scores):
-    """Every hundredth of a second would be a group."""
     groups = Evaluator().evaluate(scores, "s", ["Duration"]).groups["Duration"]
     assert [group.name for group in groups] == ["0 to 2 s", "2 to 4 s", "4 to 8 s", "8 to 16 s", "16 to 32 s"]
     assert sum(group.real + group.fake for group in groups) == len(scores)
 
 
 def test_a_class_that_is_absent(scores):
-    """A corpus of generated speech alone could not be looked at, or an error rate be made up for it."""
     overall = Evaluator(threshold=1.0).evaluate(scores[scores["Label"] == "fake"], "s").overall
     assert "eer" not in overall.metrics and "no real" in overall.note
     assert overall.metrics["fpr"].value == pytest.approx((scores.loc[scores["Label"] == "fake", "Score"] >= 1).mean())
@@ -170,7 +166,6 @@ def test_intervals_of_few_speakers_hold_the_truth():
 
 
 def test_calibration_enters_the_costs_alone(scores):
-    """Error rates would move with the calibration, or Cllr not."""
     is_real = scores["Label"] == "real"
     calibration = fit_logistic(scores.loc[is_real, "Score"], scores.loc[~is_real, "Score"])
     plain, calibrated = (
@@ -183,7 +178,6 @@ def test_calibration_enters_the_costs_alone(scores):
 
 
 def test_verification_adds_its_cost(scores):
-    """The t-DCF would be missing, or there where nobody asked."""
     asv = AsvScores(np.array([1.0, 2.0, 3.0]), np.array([-2.0, -1.0]), np.array([2.0, 2.5]))
     assert Evaluator(asv=asv).evaluate(scores, "s").overall.metrics["min_t_dcf"].value > 0
     assert "min_t_dcf" not in Evaluator().evaluate(scores, "s").overall.metrics
@@ -201,13 +195,11 @@ def test_verification_adds_its_cost(scores):
     ],
 )
 def test_what_cannot_be_evaluated_is_told(scores, change, message):
-    """A figure would come of scores that are none, or of one utterance counted twice."""
     with pytest.raises(InputError, match=message):
         Evaluator().evaluate(change(scores), "s", ["Attack"])
 
 
 def test_systems_are_compared_on_what_they_share(scores):
-    """Systems would be compared by utterances that one of them has not scored."""
     worse = scores.assign(Score=scores["Score"] + np.random.default_rng(2).normal(0, 3, len(scores)))
     evaluation = Evaluator().evaluate(worse, "worse")
     Evaluator().compare(scores.head(300), worse.tail(250).sample(frac=1, random_state=1), evaluation)
@@ -220,7 +212,6 @@ def test_systems_are_compared_on_what_they_share(scores):
 
 
 def test_nothing_in_common(scores):
-    """Two test sets would end in a division by zero."""
     evaluation = Evaluator().evaluate(scores, "s")
     Evaluator().compare(scores.assign(ID="x" + scores["ID"]), scores, evaluation)
     assert evaluation.common == 0 and not evaluation.differences

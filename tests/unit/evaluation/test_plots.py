@@ -24,7 +24,6 @@ def real_and_fake():
 
 
 def test_curves_are_thinned_and_right(real_and_fake):
-    """A page would hold a point for each of a million scores, or a curve that misses the equal error rate."""
     real, fake = real_and_fake
     figure = plot_det({"fake": sort_trials(real, fake)})
     line = figure.axes[0].lines[1]
@@ -35,7 +34,6 @@ def test_curves_are_thinned_and_right(real_and_fake):
 
 
 def test_bars_hold_all_scores(real_and_fake):
-    """Scores far out would be missing from the picture."""
     real, fake = real_and_fake
     figure = plot_histograms({"s": ({"real": np.append(real, 1e6), "fake": fake}, 1.0)})
     assert "real (5001)" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
@@ -44,7 +42,6 @@ def test_bars_hold_all_scores(real_and_fake):
 
 
 def test_reliability_of_true_ratios_lies_on_the_diagonal(real_and_fake):
-    """A calibrated detector would look as if it were not."""
     real, fake = real_and_fake
     figure = plot_reliability({"true": (2 * real - 2, 2 * fake - 2)})  # unit normals two apart
     points = figure.axes[0].collections[0].get_offsets()
@@ -52,7 +49,6 @@ def test_reliability_of_true_ratios_lies_on_the_diagonal(real_and_fake):
 
 
 def test_svg_stands_in_a_page(real_and_fake):
-    """A page would have black text on black, or pictures that take each other's parts."""
     real, fake = real_and_fake
     trials = sort_trials(real, fake)
     first, second = (figure_to_svg(plot_det({"f": trials}), name) for name in "ab")
@@ -63,7 +59,6 @@ def test_svg_stands_in_a_page(real_and_fake):
 
 
 def test_groups_and_files(tmp_path, real_and_fake):
-    """A file would be missing, or a group without both classes break the picture."""
     import pandas as pd
 
     real, fake = real_and_fake

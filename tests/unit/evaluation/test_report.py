@@ -59,7 +59,6 @@ def folder(tmp_path_factory):
 
 
 def test_metrics_are_fractions_with_intervals(folder):
-    """Programs that read the report would find no figure, or one in per cent."""
     metrics = json.loads((folder / "metrics.json").read_text())
     assert 0 < metrics["overall"]["eer"] < 0.5
     for name in ("eer", "eer_threshold", "roc_auc", "accuracy", "precision", "recall", "f1", "fpr", "fnr", "min_dcf"):
@@ -72,7 +71,6 @@ def test_metrics_are_fractions_with_intervals(folder):
 
 
 def test_page_stands_alone(folder):
-    """A page that was sent to a colleague would lack its pictures, or tell the network that it was read."""
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert not page.links or all(link.startswith("#") for link in page.links)
     assert page.tags.count("svg") == 4  # scores, error trade-off, by Attack, reliability
@@ -81,7 +79,6 @@ def test_page_stands_alone(folder):
 
 
 def test_page_says_what_it_must(folder):
-    """A warning, a checksum, a version or the command would be missing."""
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     text = re.sub(r"\s+", " ", page.text)
     for words in ("was trained on", "c0ffee", "MiniCorpus", "antideepfake 0", "Command", "equal error rate"):
@@ -99,14 +96,12 @@ def test_a_comparison_comes_before_the_systems_and_limits_are_a_section(folder):
 
 
 def test_names_are_no_markup(folder):
-    """A file or a generator could put a script into the page."""
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "i" not in page.tags and "<i>set</i>" in page.text
     assert "<b>bold</b>" in page.text and page.text.count("<b>bold</b>") >= 2
 
 
 def test_tables_for_papers(folder):
-    """A paper could not take the figures over."""
     assert "| system | real | fake |" in (folder / "tables.md").read_text()
     assert r"\begin{tabular}" in (folder / "tables.tex").read_text()
     assert len(pd.read_csv(folder / "metrics.csv")) == 6
@@ -114,7 +109,6 @@ def test_tables_for_papers(folder):
 
 
 def test_one_class_alone(tmp_path):
-    """A corpus of generated speech would have no report."""
     system = make_system("s", 1)
     scores = system.scores[system.scores["Label"] == "fake"]
     write_report(tmp_path, [System(scores, Evaluator().evaluate(scores, "s"))], "Fake alone")

@@ -34,7 +34,6 @@ def evaluation():
 
 
 def test_terminal_fits_and_says_what_is_there(evaluation):
-    """Lines would wrap in a terminal, or a figure, a threshold or a warning not be told."""
     text = format_evaluations([evaluation])
     assert max(map(len, text.splitlines())) <= 100
     assert text.startswith("small: 40 real, 80 fake")
@@ -46,21 +45,18 @@ def test_terminal_fits_and_says_what_is_there(evaluation):
 
 
 def test_every_figure_has_a_name_and_a_meaning(evaluation):
-    """A new figure would end in an error when it is printed."""
     table = overall_table(evaluation.overall)
     assert len(table) == len(evaluation.overall.metrics)
     assert (table["meaning"].str.len() > 10).all()
 
 
 def test_shares_are_in_per_cent_and_others_not(evaluation):
-    """0.1 would be read as a tenth of a per cent."""
     rows = overall_table(evaluation.overall).set_index("figure")["value"]
     assert float(rows["accuracy %"]) == pytest.approx(100 * evaluation.overall.metrics["accuracy"].value, abs=0.005)
     assert float(rows["ROC AUC"]) == pytest.approx(evaluation.overall.metrics["roc_auc"].value, abs=0.0005)
 
 
 def test_names_of_groups_do_not_break_a_table(evaluation):
-    """A generator with an ampersand would break the paper, one with a bar the README."""
     table = pd.DataFrame([["a_&|%$#{}~^\\", "1"]], columns=["Attack", "EER %"])
     assert r"a\_\&|\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{} & 1 \\" in format_latex(table)
     assert format_markdown(table).splitlines()[2].count(" | ") == 1
@@ -68,7 +64,6 @@ def test_names_of_groups_do_not_break_a_table(evaluation):
 
 
 def test_numbers_for_a_spreadsheet_are_exact(evaluation):
-    """A spreadsheet would hold what was rounded for people."""
     table = flatten([evaluation])
     assert table["group"].tolist() == ["all", "a_&|%", "b" * 60]
     assert table["eer"][0] == evaluation.overall.metrics["eer"].value

@@ -261,7 +261,7 @@ def test_pieces_give_the_whole(name, piece, monkeypatch):
 
 
 @torch.inference_mode()
-def test_quiet_parts_do_not_upset_the_folded_normalisation():
+def test_quiet_parts_do_not_upset_the_folded_normalization():
     """The variance, a form in the covariance of windows, would be off where a filter sees next to nothing."""
     front_end = _build("wav2vec 2.0, group norm")
     model = front_end.model_class(front_end.model.config).eval()

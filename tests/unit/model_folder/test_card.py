@@ -8,7 +8,6 @@ from antideepfake.model_folder.metadata import ModelMetadata
 
 
 def test_card_says_what_the_folder_knows(tmp_path):
-    """A repository on the hub would hide its license, or what the model must not be tested on."""
     metadata = ModelMetadata(
         1.25, "chosen by hand", ["ASVspoof5", "MLS"], provenance="x.ckpt (SHA-256 abc)", license="CC-BY-NC-SA-4.0"
     )
@@ -30,7 +29,6 @@ def test_card_says_what_the_folder_knows(tmp_path):
 
 
 def test_card_of_an_unknown_model_says_so(tmp_path):
-    """A card would claim a license that nobody gave."""
     write_model_card(tmp_path, "x", ModelMetadata())
     card = (tmp_path / "README.md").read_text()
     assert yaml.safe_load(card.split("---")[1])["license"] == "other"

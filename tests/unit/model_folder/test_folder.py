@@ -31,7 +31,6 @@ def spoilt(tmp_path, model_folder):
 
 
 def test_round_trip_through_speechbrain(tmp_path, model_folder, write_audio):
-    """SpeechBrain's own interface would give other logits, or another decision, than the detector of this project."""
     paths = [write_audio(tmp_path / f"{n}.wav", rate=rate) for n, rate in enumerate((16000, 44100, 8000))]
     classifier = EncoderClassifier.from_hparams(source=str(model_folder), savedir=str(tmp_path / "saved"))
     for path, ours in zip(paths, load_detector(model_folder).score_files(paths), strict=True):
@@ -42,7 +41,6 @@ def test_round_trip_through_speechbrain(tmp_path, model_folder, write_audio):
 
 
 def test_weights_come_back_as_they_were(model_folder, make_modules):
-    """Batch-norm statistics or a bias would be lost on the way, and scores change."""
     expected, found = make_modules(), load_detector(model_folder).mods
     for name, module in expected.items():
         state = found[name].state_dict()
@@ -52,13 +50,11 @@ def test_weights_come_back_as_they_were(model_folder, make_modules):
 
 
 def test_what_is_known_of_the_model_comes_back(model_folder):
-    """Decisions would fall at another threshold than the one that was chosen."""
     metadata = load_detector(model_folder).hparams.metadata
     assert metadata == ModelMetadata(threshold=0.25, training_corpora=["Mini"], training_attacks=["world"])
 
 
 def test_loading_leaves_the_folder_and_the_place_alone(model_folder, tmp_path, monkeypatch):
-    """A folder on a read-only disk could not be loaded; links would be strewn over the user's folder."""
     monkeypatch.chdir(tmp_path)
     before = sorted(os.listdir(model_folder))
     load_detector(model_folder)
@@ -67,19 +63,16 @@ def test_loading_leaves_the_folder_and_the_place_alone(model_folder, tmp_path, m
 
 
 def test_a_relative_folder_loads(model_folder, monkeypatch):
-    """`antideepfake score results/small/model` would take the path for the name of a model on the hub."""
     monkeypatch.chdir(model_folder.parent)
     assert load_detector("model").hparams.metadata.threshold == 0.25
 
 
 def test_a_moved_folder_loads(tmp_path, spoilt):
-    """A folder that was given to someone else would look for its files where it was made."""
     shutil.move(spoilt, tmp_path / "elsewhere")
     assert load_detector(tmp_path / "elsewhere").hparams.metadata.threshold == 0.25
 
 
 def test_the_trainings_other_keys_stay_out(tmp_path, make_modules, detector_yaml):
-    """A model folder would hold the trainer's paths, or need its data to load."""
     yaml = f"data_folder: /home/me/secret\nsize: 40\n{detector_yaml}".replace(
         "n_features: 40", "n_features: !ref <size>"
     )
@@ -91,7 +84,6 @@ def test_the_trainings_other_keys_stay_out(tmp_path, make_modules, detector_yaml
 
 
 def test_settings_without_a_module_are_told(tmp_path, make_modules, detector_yaml):
-    """A folder that cannot be loaded would be written at the end of a training of days."""
     with pytest.raises(InputError, match="names no classifier"):
         write_model_folder(tmp_path / "m", detector_yaml.split("classifier")[0], make_modules(), ModelMetadata())
     assert not (tmp_path / "m").exists()
@@ -103,7 +95,6 @@ NAMES = ["config.json", "model.safetensors", "label_encoder.txt", "metadata.json
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fault", ["missing", "empty", "half"])
 def test_a_file_that_is_missing_or_torn_is_told(spoilt, name, fault):
-    """An incomplete download would load silently, or end in a traceback of a library."""
     path = spoilt / name
     if name == "hyperparams.yaml":
         (spoilt / "config.json").unlink()
@@ -134,7 +125,6 @@ def _change_weights(folder, change):
     ],
 )
 def test_weights_of_another_model_are_told_by_name(spoilt, change, tensor):
-    """Part of a model would stay at its random beginning."""
     _change_weights(spoilt, change)
     with pytest.raises(InputError) as told:
         load_detector(spoilt)
@@ -142,7 +132,6 @@ def test_weights_of_another_model_are_told_by_name(spoilt, change, tensor):
 
 
 def test_weights_that_are_no_numbers_are_told(spoilt):
-    """A training that diverged would give a detector that calls everything fake: NaN lies above no threshold."""
     _change_weights(spoilt, lambda weights: weights["classifier.bias"].fill_(float("nan")))
     with pytest.raises(InputError, match=r"classifier\.bias"):
         load_detector(spoilt)
@@ -160,7 +149,6 @@ def test_weights_that_are_no_numbers_are_told(spoilt):
     ],
 )
 def test_wrong_metadata_is_told(spoilt, change):
-    """Real and fake would be swapped, or decisions fall at no threshold."""
     path = spoilt / "metadata.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError, match=r"metadata\.json"):
@@ -168,7 +156,6 @@ def test_wrong_metadata_is_told(spoilt, change):
 
 
 def test_wrong_classes_in_the_label_encoder_are_told(spoilt):
-    """SpeechBrain's classify_file would call real speech fake, against the metadata of the same folder."""
     path = spoilt / "label_encoder.txt"
     path.write_text(path.read_text().replace("fake", "?").replace("real", "fake").replace("?", "real"))
     with pytest.raises(InputError, match=r"label_encoder\.txt"):
@@ -177,7 +164,6 @@ def test_wrong_classes_in_the_label_encoder_are_told(spoilt):
 
 @pytest.mark.parametrize("name", ["", "nothing_there", "model.safetensors"])
 def test_what_is_no_model_folder_is_told(spoilt, name):
-    """A wrong path would be looked for on the hub."""
     (spoilt / "hyperparams.yaml").unlink()
     (spoilt / "config.json").unlink()
     with pytest.raises(InputError, match="not a model folder"):
@@ -185,8 +171,6 @@ def test_what_is_no_model_folder_is_told(spoilt, name):
 
 
 def test_pickles_are_not_opened(tmp_path, spoilt):
-    """A model folder from a stranger could run code through its weights."""
-
     class Bomb:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "ran"),))
@@ -198,7 +182,6 @@ def test_pickles_are_not_opened(tmp_path, spoilt):
 
 
 def test_full_disk_leaves_no_finished_folder(tmp_path, make_modules, detector_yaml, monkeypatch):
-    """A folder without weights would look finished."""
     calls = []
 
     def full(descriptor):
@@ -215,7 +198,6 @@ def test_full_disk_leaves_no_finished_folder(tmp_path, make_modules, detector_ya
 
 
 def test_a_folder_is_never_half_new(tmp_path, make_modules, detector_yaml, monkeypatch):
-    """Written over an older one and interrupted, a folder would pair new weights with the old threshold."""
     write_model_folder(tmp_path / "m", detector_yaml, make_modules(1), ModelMetadata(threshold=1.0))
     monkeypatch.setattr(json, "dump", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
@@ -229,7 +211,6 @@ def test_a_folder_is_never_half_new(tmp_path, make_modules, detector_yaml, monke
 
 
 def test_loading_runs_no_code_of_the_folder(tmp_path, spoilt):
-    """A model folder from a stranger could run anything through its hyperparams.yaml."""
     bomb = f"x: !apply:os.mkdir [{tmp_path / 'ran'}]\n"
     (spoilt / "hyperparams.yaml").write_text(bomb + (spoilt / "hyperparams.yaml").read_text())
     load_detector(spoilt)
@@ -245,7 +226,6 @@ def test_loading_runs_no_code_of_the_folder(tmp_path, spoilt):
     "name", ["os.system", "torch.load", "antideepfake.lobes.compute_logits", "antideepfake.errors.run_program", "", 5]
 )
 def test_a_config_names_lobes_only(spoilt, name):
-    """The route that cannot run code could."""
     config = json.loads((spoilt / "config.json").read_text())
     config["back_end"] = {"class": name}
     (spoilt / "config.json").write_text(json.dumps(config))
@@ -254,7 +234,6 @@ def test_a_config_names_lobes_only(spoilt, name):
 
 
 def test_plain_data_is_enough(spoilt, model_folder):
-    """config.json and safetensors would be an ornament beside hyperparams.yaml."""
     (spoilt / "hyperparams.yaml").unlink()
     samples = [(np.random.default_rng(1).standard_normal(8000), 16000)]
     (found,), (expected,) = (load_detector(folder).score_files(samples) for folder in (spoilt, model_folder))
@@ -325,14 +304,12 @@ def test_a_folder_whose_writing_was_killed_is_unfinished(tmp_path, make_modules,
 
 
 def test_numbers_in_a_config_are_numbers(tmp_path, make_modules, detector_yaml):
-    """YAML's 1e-3 would become a text, which fails when the folder is loaded."""
     own = detector_yaml.replace("embedding_size: 16", "embedding_size: 16\n    dropout: 1e-3")
     write_model_folder(tmp_path / "m", own, make_modules(), ModelMetadata())
     assert json.loads((tmp_path / "m" / "config.json").read_text())["back_end"]["dropout"] == 0.001
 
 
 def test_a_padded_batch_through_speechbrain(model_folder, tmp_path):
-    """EncoderClassifier alone would let padding in: it gives its features no lengths."""
     classifier = EncoderClassifier.from_hparams(source=str(model_folder), savedir=str(tmp_path / "saved"))
     waveforms = [torch.randn(8000), torch.randn(3000)]
     batch = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
@@ -342,7 +319,6 @@ def test_a_padded_batch_through_speechbrain(model_folder, tmp_path):
 
 
 def test_a_front_end_loaded_from_elsewhere_is_written_out(tmp_path):
-    """A model folder would need the hub, or a file of its trainer's, to load."""
     source = Wav2Vec2(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, conv_bias=True)
     source.model.save_pretrained(tmp_path / "source")
     (tmp_path / "train.yaml").write_text(
@@ -370,7 +346,6 @@ classifier: !new:torch.nn.Linear
 
 
 def test_others_can_read_all_of_a_folder(model_folder):
-    """A model on a shared disk could be loaded by nobody but its maker."""
     modes = {path.name: path.stat().st_mode for path in model_folder.iterdir()}
     assert len(set(modes.values())) == 1, modes
 

@@ -8,8 +8,7 @@ from antideepfake.errors import InputError
 from antideepfake.model_folder.out_of_distribution import fit_ood_detector, read_ood_detector
 
 
-def test_as_many_are_far_as_wanted():
-    """The detector would abstain from everything, or from nothing."""
+def test_the_wanted_fraction_is_out_of_distribution():
     rng = np.random.default_rng(1)
     mix = rng.standard_normal((8, 8))
     ood_detector = fit_ood_detector(rng.standard_normal((2000, 8)) @ mix, share=0.05)
@@ -20,14 +19,12 @@ def test_as_many_are_far_as_wanted():
 
 
 def test_narrow_directions_count():
-    """A small step across would be as usual as a large one along."""
     rng = np.random.default_rng(1)
     ood_detector = fit_ood_detector(rng.standard_normal((1000, 2)) * [100, 0.1])
     assert ood_detector.is_ood(np.array([[150.0, 0.0], [0.0, 50.0]])).tolist() == [False, True]
 
 
 def test_fewer_utterances_than_dimensions():
-    """An inverse of what has none would make everything far."""
     rng = np.random.default_rng(1)
     ood_detector = fit_ood_detector(rng.standard_normal((60, 200)), share=0.1)
     assert ood_detector.is_ood(rng.standard_normal((500, 200))).mean() == pytest.approx(0.1, abs=0.12)
@@ -35,7 +32,6 @@ def test_fewer_utterances_than_dimensions():
 
 
 def test_shrinkage_is_that_of_ledoit_and_wolf():
-    """The covariance would be shrunk by another amount than the formula's, worked out plainly here."""
     rng = np.random.default_rng(1)
     values = rng.standard_normal((40, 5)) * [1, 2, 3, 4, 5]
     centered = values - values.mean(0)
@@ -49,7 +45,6 @@ def test_shrinkage_is_that_of_ledoit_and_wolf():
 
 
 def test_saved_and_read_again(tmp_path):
-    """A model folder would abstain by another limit than was fitted; one without the file not load."""
     ood_detector = fit_ood_detector(np.random.default_rng(1).standard_normal((50, 3)))
     ood_detector.save(tmp_path / "t.safetensors")
     again = read_ood_detector(tmp_path / "t.safetensors")
@@ -58,7 +53,6 @@ def test_saved_and_read_again(tmp_path):
 
 
 def test_damaged_files_and_wrong_wishes(tmp_path):
-    """The detector would fail later, with words of other libraries."""
     path = tmp_path / "t.safetensors"
     path.write_bytes(b"no tensors")
     with pytest.raises(InputError, match="fit it again or delete it"):

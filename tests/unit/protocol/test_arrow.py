@@ -19,7 +19,6 @@ def make_table(count, prefix="a-"):
 
 @pytest.mark.parametrize("suffix", [".csv", ".arrow"])
 def test_both_formats_hold_the_same(tmp_path, suffix):
-    """Training on a large union would differ from training on the same rows in a CSV file."""
     table = make_table(7).assign(Note='é,"', Weight=0.5)
     write_protocol(table, tmp_path / f"p{suffix}")
     read = read_protocol(tmp_path / f"p{suffix}")
@@ -28,20 +27,17 @@ def test_both_formats_hold_the_same(tmp_path, suffix):
 
 
 def test_numbers_that_came_as_text_are_numbers(tmp_path):
-    """Durations would be texts in the Arrow file, and training end in a traceback."""
     write_protocol(make_table(2).astype(str), tmp_path / "p.arrow")
     assert read_protocol(tmp_path / "p.arrow").to_dict("records") == make_table(2).to_dict("records")
 
 
 def test_a_faulty_table_is_not_written(tmp_path):
-    """What is trusted when read must have been checked when written."""
     with pytest.raises(InputError, match="a second time"):
         write_protocol(pd.concat([make_table(2)] * 2), tmp_path / "p.arrow")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_parts_are_one_table(tmp_path, monkeypatch):
-    """Rows at the seams of parts would be lost, or out of order."""
     monkeypatch.setattr("antideepfake.protocol.table.CHUNK_ROWS", 3)
     table = make_table(10)
     for name in ("p.arrow", "p.csv"):
@@ -53,7 +49,6 @@ def test_parts_are_one_table(tmp_path, monkeypatch):
 
 
 def test_faults_of_later_parts_have_their_line(tmp_path, monkeypatch):
-    """The user would be sent to a line of the first part."""
     monkeypatch.setattr("antideepfake.protocol.table.CHUNK_ROWS", 3)
     write_protocol(make_table(10), tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().replace("a-7,real", "a-7,wrong").splitlines(keepends=True)
@@ -65,7 +60,6 @@ def test_faults_of_later_parts_have_their_line(tmp_path, monkeypatch):
 
 
 def test_opening_reads_nothing(tmp_path):
-    """Every process of a training on ten million files would need gigabytes."""
     write_protocol(make_table(20_000), tmp_path / "p.arrow")
     before = pa.total_allocated_bytes()
     table = read_protocol(tmp_path / "p.arrow")
@@ -84,7 +78,6 @@ def test_opening_reads_nothing(tmp_path):
     ],
 )
 def test_what_is_no_arrow_file_is_told(tmp_path, spoil, said):
-    """A copy that broke off would end in a traceback."""
     path = tmp_path / "p.arrow"
     write_protocol(make_table(5), path)
     spoil(path)
@@ -94,7 +87,6 @@ def test_what_is_no_arrow_file_is_told(tmp_path, spoil, said):
 
 
 def test_a_table_of_another_program_is_refused(tmp_path):
-    """Unchecked rows would be trusted: labels other than real and fake, identifiers that repeat."""
     path = tmp_path / "p.arrow"
     table = pa.Table.from_pandas(make_table(2))
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:

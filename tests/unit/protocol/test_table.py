@@ -46,7 +46,6 @@ NAMES = st.lists(TEXT.filter(str.strip), min_size=1, max_size=5, unique=True)
 @example(["NA", "null", "1e5", "007"], None)
 @example(['a"b', "a,b", "$ROOT"], None)
 def test_round_trip(scratch, names, data):
-    """Names with commas, quotes, leading zeros or the letters NA would come back as something else."""
     fixed = dict(zip(COLUMNS, ["", "real", 1.5, 16000, "NA", "001", "nan", "test", 1, "", 16, "None"], strict=True))
     rows = [{"ID": name, **(data.draw(ROW) if data else {**fixed, "ID": name})} for name in names]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -55,7 +54,6 @@ def test_round_trip(scratch, names, data):
 
 
 def test_written_order_and_further_columns(tmp_path):
-    """The released code reads columns by their place; further columns must not come between."""
     row = dict(zip(COLUMNS, LINE.split(","), strict=True))
     table = pd.DataFrame([{"Extra": "x", **dict(reversed(row.items()))}])
     write_protocol(table, tmp_path / "p.csv")
@@ -87,7 +85,6 @@ def test_written_order_and_further_columns(tmp_path):
     ],
 )
 def test_every_fault_has_its_sentence(tmp_path, text, said):
-    """The user would be left with a traceback, or without the line to mend."""
     path = tmp_path / "p.csv"
     path.write_text(text)
     with pytest.raises(InputError) as told:
@@ -98,7 +95,6 @@ def test_every_fault_has_its_sentence(tmp_path, text, said):
 
 
 def test_too_many_fields_are_told_as_such(tmp_path):
-    """Pandas takes a first column too many for row names: the user is told that the Label is '1.5'."""
     path = tmp_path / "p.csv"
     path.write_text(f"{HEADER}\n{LINE},\n")
     with pytest.raises(InputError) as told:
@@ -108,7 +104,6 @@ def test_too_many_fields_are_told_as_such(tmp_path):
 
 @pytest.mark.parametrize(("text", "line"), [(f"{HEADER}\n\n{LINE}\n", 3), (f'{HEADER}\n{LINE}\n"b\nc"{LINE[1:]}\n', 3)])
 def test_line_numbers_are_those_of_an_editor(tmp_path, text, line):
-    """Blank lines would send the user to the wrong line."""
     path = tmp_path / "p.csv"
     path.write_text(text.replace("\na,real", "\na,wrong"))
     with pytest.raises(InputError, match=f"line {line}:"):
@@ -116,28 +111,24 @@ def test_line_numbers_are_those_of_an_editor(tmp_path, text, line):
 
 
 def test_whole_numbers_written_as_floats_are_read(tmp_path):
-    """A table that went through pandas with a gap in it has 16000.0; the check lets it pass, so reading must too."""
     (tmp_path / "p.csv").write_text(f"{HEADER}\n{LINE.replace('16000', '16000.0')}\n")
     assert read_protocol(tmp_path / "p.csv")["SampleRate"].tolist() == [16000]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", b"\xff\xfea\x00b", "é".encode("latin-1")])
 def test_other_encodings_are_told(tmp_path, content):
-    """A protocol from an old spreadsheet would end in a UnicodeDecodeError."""
     (tmp_path / "p.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"p\.csv: not a CSV file|p\.csv, line 1: no column ID"):
         read_protocol(tmp_path / "p.csv")
 
 
 def test_byte_order_mark_and_windows_lines(tmp_path):
-    """A protocol saved by a spreadsheet would lack the column ID."""
     (tmp_path / "p.csv").write_bytes(f"\ufeff{HEADER}\r\n{LINE}\r\n".encode())
     assert read_protocol(tmp_path / "p.csv")[["ID", "Language"]].values.tolist() == [["a", "EN"]]
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "folder"])
 def test_missing_file_and_folder(tmp_path, name):
-    """A wrong path would end in a traceback."""
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError) as told:
         read_protocol(tmp_path / name)
@@ -145,7 +136,6 @@ def test_missing_file_and_folder(tmp_path, name):
 
 
 def test_a_faulty_table_is_not_written(tmp_path):
-    """A bad protocol would replace the good one of an earlier run."""
     path = tmp_path / "p.csv"
     path.write_text("old")
     table = pd.DataFrame([LINE.replace("real", "genuine").split(",")], columns=COLUMNS)
@@ -166,7 +156,6 @@ PARTS = st.lists(
 
 @given(PARTS, st.sampled_from(["/data", "/data/", "/", "data"]))
 def test_root_round_trip(parts, folder):
-    """A protocol would name files that are not there."""
     from pathlib import Path
 
     path = Path(folder, *parts).absolute()
@@ -176,14 +165,12 @@ def test_root_round_trip(parts, folder):
 
 
 def test_paths_outside_of_the_data_folder_stay():
-    """A file elsewhere, or in a folder whose name begins alike, would be looked for below the data folder."""
     assert relative_path("/data2/a.wav", "/data") == "/data2/a.wav"
     assert resolve_path("/data2/a.wav", "/data").as_posix() == "/data2/a.wav"
     assert resolve_path("$ROOTED/a.wav", "/data").as_posix() == "$ROOTED/a.wav"
 
 
 def test_counts_are_those_of_the_table():
-    """The user would be told of other amounts than were written."""
     rows = [("test", "real", 1800.0)] * 2 + [("train", "fake", 36.0)] * 3 + [("extra", "real", 3600.0)]
     lines = format_counts(pd.DataFrame(rows, columns=["Proportion", "Label", "Duration"])).splitlines()[1:]
     assert [line.split() for line in lines] == [
@@ -195,7 +182,6 @@ def test_counts_are_those_of_the_table():
 
 @pytest.mark.parametrize("missing", [(split, label) for split in SPLITS for label in LABELS])
 def test_a_split_without_a_label_is_told(missing):
-    """Training would end in a traceback hours later, where the error rate needs both classes."""
     rows = [pair for split in SPLITS for label in LABELS if (pair := (split, label)) != missing]
     with pytest.raises(InputError, match=f"p.csv: no {missing[1]} utterance has the Proportion {missing[0]}"):
         split_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")

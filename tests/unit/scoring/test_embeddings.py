@@ -11,7 +11,6 @@ from antideepfake.scoring.embeddings import EmbeddingWriter, read_embeddings
 
 
 def test_several_processes_and_a_kill(tmp_path):
-    """Rows would stand at other utterances' places, or a torn row end the merge."""
     path, rows = tmp_path / "e.parquet", np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32)
     for rank, places in enumerate([(0, 3, 6), (5, 1)]):
         with EmbeddingWriter(path, "run", rank) as writer:
@@ -31,7 +30,6 @@ def test_several_processes_and_a_kill(tmp_path):
 
 
 def test_rows_that_are_missing(tmp_path):
-    """Embeddings would be taken for those of other utterances than they are."""
     with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
         writer.write(0, "u", np.ones(3, np.float32))
     with pytest.raises(InputError, match="1 of 2 rows"):
@@ -40,7 +38,6 @@ def test_rows_that_are_missing(tmp_path):
 
 
 def test_what_is_no_file_of_embeddings(tmp_path):
-    """A table of something else would be compared, or another library's words come."""
     with pytest.raises(InputError, match="whose name ends in"):
         EmbeddingWriter(tmp_path / "e.csv", "run")
     with pytest.raises(InputError, match="no such file"):
@@ -55,7 +52,6 @@ def test_what_is_no_file_of_embeddings(tmp_path):
 
 
 def test_more_rows_than_are_held_at_a_time(tmp_path, monkeypatch):
-    """The first part of the rows alone would be written; or none where nothing could be read."""
     monkeypatch.setattr(embeddings, "CHUNK", 2)
     with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
         for place in range(5):

@@ -13,7 +13,6 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n
 
 @given(st.lists(st.tuples(st.integers(0, 3), TEXT), max_size=12), st.randoms())
 def test_rows_come_out_in_the_order_of_their_places(scratch, rows, random):
-    """Rows would be lost, repeated or out of order when processes share them."""
     places = list(range(len(rows)))
     random.shuffle(places)
     for place in places:
@@ -21,7 +20,7 @@ def test_rows_come_out_in_the_order_of_their_places(scratch, rows, random):
         with Shards(scratch / "a.csv", "run", rank) as parts:
             parts.write(place, [text, "x"])
     parts = Shards(scratch / "a.csv", "run")
-    assert sorted(parts.places()) == list(range(len(rows)))
+    assert sorted(parts.indices()) == list(range(len(rows)))
     parts.merge(["a, b", "c"])
     parts.remove()
     with open(scratch / "a.csv", newline="", encoding="utf-8") as file:
@@ -30,13 +29,12 @@ def test_rows_come_out_in_the_order_of_their_places(scratch, rows, random):
 
 
 def test_a_torn_line_does_not_count(tmp_path):
-    """A line torn by a kill would be merged, or be glued to the next."""
     for rank in range(2):
         with Shards(tmp_path / "a.csv", "run", rank) as parts:
             for place in (rank, 10 + rank):
                 parts.write(place, ["text"])
         os.truncate(parts.own, parts.own.stat().st_size - 3)
-    assert sorted(parts.places()) == [0, 1]
+    assert sorted(parts.indices()) == [0, 1]
     with Shards(tmp_path / "a.csv", "run") as parts:  # of the other process, nobody cuts the torn line
         parts.write(10, ["new"])
     parts.merge(["Text"])
@@ -44,7 +42,6 @@ def test_a_torn_line_does_not_count(tmp_path):
 
 
 def test_parts_of_other_files_and_runs_are_left_alone(tmp_path):
-    """Runs side by side would take or delete each other's rows; an output named with * those of all."""
     for name, run in (("a.csv", "one"), ("a.csv", "two"), ("b.csv", "one"), ("[*].csv", "one")):
         with Shards(tmp_path / name, run) as parts:
             parts.write(0, [name])
@@ -54,7 +51,6 @@ def test_parts_of_other_files_and_runs_are_left_alone(tmp_path):
 
 
 def test_names_that_are_not_utf8(tmp_path):
-    """A file name from an old system would end the run."""
     with Shards(tmp_path / "a.csv", "run") as parts:
         parts.write(0, ["caf\udce9"])
     parts.merge(["Name"])

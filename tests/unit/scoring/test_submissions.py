@@ -18,7 +18,6 @@ from antideepfake.scoring.submissions import FORMS, find_utterances, read_submis
     ],
 )
 def test_lines_are_those_that_the_evaluation_wants(tmp_path, form, text):
-    """A submission would be refused, or rounded so that scores tie."""
     paths = ["$ROOT/A/E_1.flac", "$ROOT/A/E_2.flac"]
     scores = pd.DataFrame({"ID": ["A-E_1", "A-E_2"], "Score": [-1.25, 0.1234567891], "Path": paths})
     write_submission(scores, tmp_path / "s", form)
@@ -29,7 +28,6 @@ def test_lines_are_those_that_the_evaluation_wants(tmp_path, form, text):
 
 @given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
 def test_scores_come_back_to_the_last_digit(tmp_path_factory, values):
-    """Ranks, and with them error rates, would change on the way."""
     path = tmp_path_factory.mktemp("s") / "s"
     scores = pd.DataFrame({"ID": [f"u{number}" for number in range(len(values))], "Score": values})
     for form in FORMS[:2]:
@@ -38,7 +36,6 @@ def test_scores_come_back_to_the_last_digit(tmp_path_factory, values):
 
 
 def test_names_that_a_form_cannot_hold(tmp_path):
-    """Two utterances would become one, or a line have three words."""
     scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, 2.0], "Path": ["$ROOT/x/1.wav", "$ROOT/y/1.wav"]})
     with pytest.raises(InputError, match="two utterances have the name '1'"):
         write_submission(scores, tmp_path / "s", "asvspoof5")
@@ -50,7 +47,6 @@ def test_names_that_a_form_cannot_hold(tmp_path):
 
 
 def test_a_line_that_is_none(tmp_path):
-    """A file of another form would be read as scores."""
     (tmp_path / "s").write_text("E_1 1.5\nE_2 high\n")
     with pytest.raises(InputError, match="line 2: 'E_2 high'"):
         read_submission(tmp_path / "s")
