@@ -1,4 +1,4 @@
-"""Let a model folder answer 'unsure' for out-of-distribution recordings.
+"""Let a model folder answer 'unsure' out of distribution.
 
 EMBEDDINGS are those of speech like the training data, best the validation set: several hundred real and fake utterances
 or more, written by 'antideepfake score --embeddings' with this model. Afterwards the decision on a recording that lies

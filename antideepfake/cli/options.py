@@ -1,7 +1,6 @@
 """Options that several verbs share. Each has the same name, meaning and default wherever it appears."""
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -260,7 +259,7 @@ def choose_device(device: str | None, quiet: bool = False) -> str:
 
         has_mps = torch.backends.mps.is_available()
         device = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-        if not quiet:
+        if not quiet and os.environ.get("RANK", "0") == "0":
             print(f"device: {device}", file=sys.stderr)
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else device
 
@@ -299,6 +298,8 @@ def print_table(table: "pd.DataFrame", form: str) -> None:
     a,1
     """
     if form == "json":
+        import json
+
         rows = json.loads(table.to_json(orient="records", double_precision=15))  # null where a number is unknown
         print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif form == "csv":

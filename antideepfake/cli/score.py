@@ -1,4 +1,4 @@
-"""Score recordings: how likely is each to be bona fide speech?
+"""Score recordings: how likely is each bona fide?
 
 MODEL is a model folder or its id on the Hugging Face Hub. INPUT is an audio file, a folder (searched at any depth) or a
 protocol (.csv, .arrow). Prints a table and writes the score file; run again after an interruption, it continues where
@@ -10,8 +10,6 @@ An interrupted run may continue with another number of processes.
 """
 
 import argparse
-import csv
-import json
 import os
 import sys
 from collections import Counter
@@ -109,6 +107,9 @@ def check_existing(args: argparse.Namespace) -> None:
 
 def print_scores(scores: Iterable[tuple[str, float, bool]], threshold: float, form: str) -> None:
     """Print all scores for programs, or the first ones and their counts for people."""
+    import csv
+    import json
+
     from antideepfake.model_folder import decide
 
     decisions = ((name, score, decide(score, threshold, is_ood)) for name, score, is_ood in scores)
