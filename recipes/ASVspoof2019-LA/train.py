@@ -16,7 +16,6 @@ from antideepfake.cli.program import run_program
 from antideepfake.protocol.table import read_protocol, split_protocol
 from antideepfake.training.experiment import (
     begin_experiment,
-    evaluate_model,
     export_model,
     finish_experiment,
     fit_detector,
@@ -41,16 +40,7 @@ def main() -> int:
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
-    skipped = evaluate_model(
-        hparams["model_folder"],
-        test_set,
-        hparams["data_folder"],
-        hparams["output_folder"],
-        "ASVspoof2019-LA",
-        brain.device,
-    )
-    finish_experiment(brain, hparams)
-    return 1 if skipped else 0
+    return finish_experiment(brain, hparams, test_set, "ASVspoof2019-LA")
 
 
 if __name__ == "__main__":

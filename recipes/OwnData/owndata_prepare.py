@@ -59,7 +59,9 @@ def find_utterances(data_folder: Path, name: str = "OwnData") -> list[dict[str, 
         raise InputError(f"--name is '{name}'; use letters, digits, '_', '.' and '-'")
     data_folder = data_folder.absolute()
     if not data_folder.is_dir():
-        raise InputError(f"{data_folder}: no such folder; --data_folder names the one that holds real/ and fake/")
+        raise InputError(
+            f"{data_folder}: no such folder; pass the folder that contains real/ and fake/ as --data_folder"
+        )
     files = {label: _find_files(data_folder, label) for label in FOLDERS}
     speakers = {folders[0] for path in files["real"] if (folders := _folders(path, data_folder))}
     rows = [row for label in files for row in _rows(label, files[label], speakers, data_folder)]
@@ -139,7 +141,7 @@ def prepare_owndata(
             return assign_splits(table["Label"], groups, np.random.default_rng(seed))
         except InputError:
             print(
-                "warning: too few speaker folders to divide by them; the training and the test set share speakers",
+                "warning: too few speaker folders for a split by speaker; training and test set share speakers",
                 file=sys.stderr,
             )
             return assign_splits(table["Label"], table["ID"], np.random.default_rng(seed))

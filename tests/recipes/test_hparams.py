@@ -8,6 +8,7 @@ import torch
 
 from antideepfake.model_folder.license import combine_licenses, find_license, find_spdx
 from antideepfake.training.hparams import load_hparams
+from antideepfake.training.settings import load_experiment
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 FRONT_ENDS = Path(__file__).parents[2] / "hparams" / "front_ends"
@@ -24,7 +25,7 @@ def test_the_seed_reaches_the_first_weights(path, tmp_path, tiny_front_end):
         overrides = f"data_folder: {tmp_path}\noutput_folder: {tmp_path}\nseed: {seed}\nstart_from: null"
         if "weights_source" in path.read_text() or "nii-yamagishilab" in path.read_text():
             overrides += f"\nfront_end: !include:{tiny_front_end}"
-        hparams = load_hparams(path, overrides)
+        hparams = load_experiment(path, overrides)
         return torch.cat([weight.flatten() for weight in torch.nn.ModuleDict(hparams["modules"]).parameters()])
 
     first, again, other = weights(1), weights(1), weights(2)

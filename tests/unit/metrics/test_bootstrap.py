@@ -19,7 +19,7 @@ def make_scores(rng, count, distance=2.0):
 
 
 def naive_interval(scores, is_real, rng, n_resamples):
-    """Draw utterances one by one."""
+    """Resample utterances one by one."""
     real, fake = scores[is_real], scores[~is_real]
     rates = [
         float(equal_error_rate(error_rates(sort_trials(rng.choice(real, len(real)), rng.choice(fake, len(fake)))))[0])
@@ -28,7 +28,7 @@ def naive_interval(scores, is_real, rng, n_resamples):
     return np.quantile(rates, [0.025, 0.975])
 
 
-def test_interval_is_that_of_drawing_one_by_one():
+def test_interval_matches_naive_resampling():
     rng = np.random.default_rng(1)
     scores, is_real = make_scores(rng, 300)
     low, high = naive_interval(scores, is_real, rng, 1500)
@@ -37,7 +37,7 @@ def test_interval_is_that_of_drawing_one_by_one():
     assert eer.high == pytest.approx(high, abs=0.01)
 
 
-def test_the_figure_itself_is_exact(monkeypatch):
+def test_bins_leave_the_value_exact_and_the_interval_close(monkeypatch):
     rng = np.random.default_rng(1)
     scores, is_real = make_scores(rng, 600)
     exact = compute_metrics(sort_trials(scores[is_real], scores[~is_real]), threshold=1.0)
@@ -51,7 +51,7 @@ def test_the_figure_itself_is_exact(monkeypatch):
         assert abs(high - fine[name].high) < 0.2 * width + 1e-9, name
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_cover_the_truth_at_the_confidence_level():
     truth = 0.1586552539  # of two normal distributions two standard deviations apart: the normal integral at -1
     rng = np.random.default_rng(3)
     inside = 0
@@ -72,7 +72,7 @@ def test_clusters_widen_the_interval():
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
-def test_a_cluster_of_one_class_alone():
+def test_interval_is_finite_with_clusters_of_a_single_class():
     scores, is_real = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True])
     found = estimate(metrics, scores, is_real, np.random.default_rng(1), clusters=np.array(["a", "b", "c", "c"]))
     assert all(np.isfinite(found["eer"]))
@@ -84,7 +84,7 @@ def test_same_seed_same_interval():
     assert first == second
 
 
-def test_paired_test_sees_what_intervals_do_not():
+def test_paired_test_is_more_sensitive_than_intervals():
     rng = np.random.default_rng(1)
     scores, is_real = make_scores(rng, 600, 1.5)
     better = scores + 0.25 * is_real + rng.normal(0, 0.1, 600)

@@ -68,24 +68,23 @@ def fit(tmp_path, make_modules):
             "lr": lr,
             "lr_schedule": _constant(lr),
             "layer_decay": 1.0,
+            "max_steps": steps,
+            "number_of_epochs": 1000,
             "valid_interval": 4,
             "patience": None,
             "output_folder": str(tmp_path / folder),
             "seed": 1,
             **more,
         }
-        checkpointer = AtomicCheckpointer(tmp_path / folder / "checkpoints", dict(modules))
         brain = kind(
             modules,
             lambda weights: torch.optim.SGD(weights, lr) if more.get("plain") else torch.optim.Adam(weights, lr),
             hparams,
             {"noprogressbar": True, "max_grad_norm": 100, **dict(run_opts)},
-            checkpointer=checkpointer,
+            AtomicCheckpointer(tmp_path / folder / "checkpoints", dict(modules)),
+            PlannedBatches(BatchPlan([0.25] * len(train), batch_seconds, 1, 1)),
+            PlannedBatches(BatchPlan([0.25] * len(valid), 2.0, 1, 1)),
         )
-        seconds = [0.25] * len(train)
-        brain.train_batches = PlannedBatches(BatchPlan(seconds, batch_seconds, 1, 1))
-        brain.valid_batches = PlannedBatches(BatchPlan([0.25] * len(valid), 2.0, 1, 1))
-        brain.last_step = steps
         loaders = [
             DataLoader(data, batch_sampler=batches, collate_fn=PaddedBatch)
             for data, batches in ((train, brain.train_batches), (valid, brain.valid_batches))
@@ -337,10 +336,13 @@ def test_audio_heard_is_counted_without_padding(fit):
     assert brain.seconds == pytest.approx(2 * heard, rel=1e-5)  # 8 clips of 0.25 s are two batches of a second
 
 
-def test_a_checkpointer_is_needed(make_modules):
-    """Without one there would be nothing to evaluate, said only after days of training."""
-    with pytest.raises(ValueError, match="checkpointer"):
-        DetectorBrain(make_modules(), hparams={"loss": None})
+@pytest.mark.parametrize(
+    ("max_steps", "epochs", "accumulated", "last_step"), [(3, 10, 1, 3), (100, 2, 1, 8), (100, 2, 3, 3)]
+)
+def test_training_ends_at_the_first_of_two_limits(fit, max_steps, epochs, accumulated, last_step):
+    run_opts = {"grad_accumulation_factor": accumulated}  # an epoch has 4 batches
+    brain = fit(steps=max_steps, number_of_epochs=epochs, run_opts=run_opts)
+    assert brain.last_step == brain.optimizer_step == last_step
 
 
 def test_padding_is_masked_unless_asked_otherwise(fit):

@@ -28,7 +28,7 @@ from antideepfake.protocol.table import read_protocol, write_protocol
 from antideepfake.scoring.score_file import read_scores
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.experiment import evaluate_model, export_model, finish_experiment, fit_detector, is_finished
-from antideepfake.training.hparams import load_hparams
+from antideepfake.training.settings import load_experiment
 
 TRAINING_YAML = """
 data_folder: !PLACEHOLDER
@@ -36,11 +36,20 @@ output_folder: !PLACEHOLDER
 model_folder: !ref <output_folder>/model
 protocol: !ref <data_folder>/p.csv
 seed: 1
-__set_seed: !apply:speechbrain.utils.seed.seed_everything [!ref <seed>]
 corpora: [Tiny]
 start_corpora: [Before]
 license: CC BY 4.0
+start_from: null
 dropout: 0.3
+DETECTOR
+brain_class: !name:antideepfake.training.DetectorBrain
+loss: !new:torch.nn.CrossEntropyLoss
+opt_class: !name:torch.optim.AdamW
+lr_schedule: !name:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule
+lr: 0.003
+n_warmup_steps: 2
+total_steps: !ref <max_steps>
+decay_factor: 0.1
 max_steps: 8
 number_of_epochs: 100
 valid_interval: 3
@@ -52,31 +61,8 @@ num_buckets: 2
 num_workers: 0
 grad_accumulation_factor: 2
 ckpt_interval_steps: 0
+crop: !new:antideepfake.dataio.RandomCrop {min_seconds: 0.2, max_seconds: 0.3}
 augmentation: null
-crop: !new:antideepfake.dataio.RandomCrop
-    min_seconds: 0.2
-    max_seconds: 0.3
-brain_class: !name:antideepfake.training.DetectorBrain
-loss: !new:torch.nn.CrossEntropyLoss
-lr: 0.003
-layer_decay: 1.0
-opt_class: !name:torch.optim.AdamW
-    lr: !ref <lr>
-lr_schedule: !new:speechbrain.nnet.schedulers.WarmAndExpDecayLRSchedule
-    lr: 0.003
-    n_warmup_steps: 2
-    total_steps: !ref <max_steps>
-    decay_factor: 0.1
-DETECTOR
-modules:
-    embedding_model: !ref <embedding_model>
-    classifier: !ref <classifier>
-checkpointer: !new:antideepfake.training.AtomicCheckpointer
-    checkpoints_dir: !ref <output_folder>/checkpoints
-    recoverables:
-        embedding_model: !ref <embedding_model>
-        classifier: !ref <classifier>
-        lr_schedule: !ref <lr_schedule>
 """
 
 
@@ -98,16 +84,22 @@ def corpus(tmp_path_factory, make_corpus):
     return folder
 
 
+def _parts(detector_yaml):
+    """Front end, back end and classifier of a detector's YAML; the dropout is a key of its own."""
+    before, _, after = detector_yaml.partition("embedding_model:")
+    back_end = before.replace("embedding_size: 16", "embedding_size: 16\n    dropout: !ref <dropout>")
+    return back_end + after[after.index("classifier:") :]
+
+
 @pytest.fixture
 def start(corpus, tmp_path, detector_yaml):
     """Read the YAML as a new process would; gives hparams and the three sets."""
 
     def read(overrides="", output="run"):
         path = tmp_path / "train.yaml"
-        layers = detector_yaml.replace("embedding_size: 16", "embedding_size: 16\n    dropout: !ref <dropout>")
-        path.write_text(TRAINING_YAML.replace("DETECTOR", layers))
+        path.write_text(TRAINING_YAML.replace("DETECTOR", _parts(detector_yaml)))
         given = f"data_folder: {corpus}\noutput_folder: {tmp_path / output}\n{overrides}"
-        hparams = load_hparams(path, given, DetectorBrain.HPARAMS_NEEDED)
+        hparams = load_experiment(path, given)
         table = read_protocol(corpus / "p.csv")
         return hparams, *(table[table["Proportion"] == split] for split in ("train", "valid", "test"))
 
@@ -469,9 +461,9 @@ def test_a_signal_saves_a_checkpoint(start, tmp_path, monkeypatch, number, worke
 def test_a_set_without_a_class_is_told(start):
     """A protocol without training utterances would end in a traceback; one without fakes, in a useless detector."""
     hparams, train_set, valid_set, _ = start()
-    with pytest.raises(InputError, match="the training set needs real and fake"):
+    with pytest.raises(InputError, match="the training set has 0 utterances; it needs both"):
         fit_detector(hparams, RUN, train_set[:0], valid_set)
-    with pytest.raises(InputError, match="the validation set needs real and fake"):
+    with pytest.raises(InputError, match="the validation set has 3 utterances; it needs both"):
         fit_detector(hparams, RUN, train_set, valid_set[valid_set["Label"] == "real"])
 
 

@@ -11,11 +11,12 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
 @pytest.mark.parametrize(
     ("text", "overrides", "said"),
     [
-        ("data_folder: !PLACEHOLDER", "", "data_folder has no value; give it on the command line: --data_folder VALUE"),
-        ("a:\n    b: !PLACEHOLDER", "", "a[b] has no value; give it in the YAML, below the line that includes it"),
-        ("a: 1", "epochs: 2", "epochs"),
-        ("a: [1\nb: 2", "", "not well-formed YAML"),
-        ("a:\n\t- 1", "", "not well-formed YAML"),
+        ("data_folder: !PLACEHOLDER", "", "train.yaml:1: data_folder has no value; pass --data_folder VALUE"),
+        ("a:\n    b: !PLACEHOLDER", "", "a[b] has no value; set it below the line that includes the file"),
+        ("a: 1", "epochs: 2", "--epochs: "),
+        ("epoch: 1", "epochs: 2", "did you mean --epoch?"),
+        ("a: [1\nb: 2", "", "train.yaml:2: not well-formed YAML"),
+        ("a:\n\t- 1", "", "train.yaml:2: not well-formed YAML"),
         ("a: 1\na: 2", "", 'duplicate key "a"'),
         ("a: !include:other.yaml", "", "other.yaml: no such file; "),
         ("a: !ref <nothing>", "", "nothing"),
@@ -66,16 +67,28 @@ def test_other_encodings_are_told(tmp_path):
         load_hparams(tmp_path / "train.yaml")
 
 
-def test_missing_keys_are_told_at_once_and_on_use(tmp_path):
-    """A key that is needed at the end of training would be missed only then."""
-    path = tmp_path / "train.yaml"
-    path.write_text("seed: 1")
-    with pytest.raises(InputError, match=r"train\.yaml: the key 'loss' is missing"):
-        load_hparams(path, needed=["seed", "loss"])
-    hparams = load_hparams(path)
-    with pytest.raises(InputError, match="'lr' is missing"):
+def test_a_missing_key_is_told_on_use(tmp_path):
+    (tmp_path / "train.yaml").write_text("seed: 1")
+    hparams = load_hparams(tmp_path / "train.yaml")
+    with pytest.raises(InputError, match=r"train\.yaml: the key 'lr' is missing"):
         hparams["lr"]
     assert hparams.get("lr") is None and "lr" not in hparams
+
+
+def test_the_seed_is_set_before_anything_is_built(tmp_path):
+    (tmp_path / "train.yaml").write_text("layer: !new:torch.nn.Linear [2, 2]\nseed: 1")
+
+    def weights(overrides=""):
+        return load_hparams(tmp_path / "train.yaml", overrides)["layer"].weight
+
+    assert weights().equal(weights()) and not weights().equal(weights("seed: 2"))
+
+
+def test_a_value_is_located_in_the_yaml_or_on_the_command_line(tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text("# comment\nseed: 1\nlr: 2\n")
+    hparams = load_hparams(path, "lr: 3")
+    assert hparams.where("seed") == f"{path}:2: seed" and hparams.where("lr") == "--lr"
 
 
 def test_settings_are_the_yaml_that_was_used(tmp_path):

@@ -37,6 +37,8 @@ def make_brain(tmp_path, make_modules):
             "lr": lr,
             "lr_schedule": _constant,
             "layer_decay": 1.0,
+            "max_steps": steps,
+            "number_of_epochs": 1000,
             "valid_interval": interval,
             "patience": None,
             "output_folder": str(tmp_path / folder),
@@ -47,11 +49,10 @@ def make_brain(tmp_path, make_modules):
             torch.optim.SGD,
             hparams,
             {"noprogressbar": True, "ckpt_interval_steps": 1, "device": "cpu"},
-            checkpointer=AtomicCheckpointer(tmp_path / folder / "checkpoints", dict(modules)),
+            AtomicCheckpointer(tmp_path / folder / "checkpoints", dict(modules)),
+            *(PlannedBatches(BatchPlan([1.0] * 16, 8.0, 1, 1)) for _ in range(2)),
             **policy,
         )
-        brain.train_batches, brain.valid_batches = (PlannedBatches(BatchPlan([1.0] * 16, 8.0, 1, 1)) for _ in range(2))
-        brain.last_step = steps
         loaders = [
             DataLoader(_dataset(), batch_sampler=batches, collate_fn=PaddedBatch)
             for batches in (brain.train_batches, brain.valid_batches)
@@ -102,7 +103,7 @@ def test_the_policy_that_is_sampled_from_is_renewed_in_time(make_brain, refresh)
             if self.old_policy is not None:
                 seen.append(torch.equal(_flat(self.old_policy), _flat(self.hparams.modules)))
 
-    brain, loaders = make_brain(kind=Watched, steps=5, interval=5, refresh=refresh)
+    brain, loaders = make_brain(kind=Watched, steps=5, interval=5, policy_refresh=refresh)
     _fit(brain, loaders)
     assert seen == ([] if refresh is None else [True, False, True, False, True])
 
@@ -110,7 +111,7 @@ def test_the_policy_that_is_sampled_from_is_renewed_in_time(make_brain, refresh)
 @pytest.mark.parametrize("refresh", [None, 3])
 def test_a_resumed_run_is_the_same_to_the_last_bit(make_brain, refresh):
     """Samples would be drawn anew, or from another policy, after a kill."""
-    whole = _fit(*make_brain("whole", 7, 7, refresh=refresh))
+    whole = _fit(*make_brain("whole", 7, 7, policy_refresh=refresh))
 
     class Dying(PolicyBrain):
         def on_fit_batch_start(self, batch, should_step):
@@ -119,7 +120,7 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(make_brain, refresh):
             super().on_fit_batch_start(batch, should_step)
 
     with pytest.raises(KeyboardInterrupt):
-        _fit(*make_brain("parts", 7, 7, kind=Dying, refresh=refresh))
-    resumed = _fit(*make_brain("parts", 7, 7, refresh=refresh))
+        _fit(*make_brain("parts", 7, 7, kind=Dying, policy_refresh=refresh))
+    resumed = _fit(*make_brain("parts", 7, 7, policy_refresh=refresh))
     assert torch.equal(_flat(whole.hparams.modules), _flat(resumed.hparams.modules))
     assert whole.history == resumed.history
