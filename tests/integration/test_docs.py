@@ -32,7 +32,7 @@ def commands(page):
     text = page.read_text().replace("\\\n", " ")
     lines = re.findall(r"^    (.+)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text)
     for line in lines:
-        line = re.sub(r"^torchrun \S+ --module ", "", line.strip())
+        line = re.sub(r"^torchrun \S+ -m ", "", line.strip())
         if line.startswith("antideepfake ") and not re.search(r"VERB|CORPUS|\.\.\.|…", line):
             yield line.partition("  #")[0]
 
