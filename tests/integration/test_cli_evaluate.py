@@ -187,8 +187,8 @@ def test_fusion_is_better_than_its_parts(run, write, tmp_path):
     [
         ("ID,Score\na,1\n", "no column Label"),
         ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', "line 3: the Score is 'oops'"),
-        ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite numbers, the first that of 'a'"),
-        ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances come a second time, such as 'a'"),
+        ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite, such as that of 'a'"),
+        ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances are repeated, such as 'a'"),
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(run, tmp_path, text, message):
@@ -212,7 +212,7 @@ def test_names_that_fit_several_utterances_are_refused(run, tmp_path, protocol):
     assert status == 0 and out.startswith("paths: 60 real, 60 fake") and eer_line(out).split()[2] == "0.00"
     Path("twice.txt").write_text("\n".join([lines[0], *lines]))
     status, _, err = run("evaluate", "twice.txt", "--protocol", "same.csv", "--quiet")
-    assert status == 2 and "1 utterances occur twice, such as 'u0'" in err and err.count("\n") == 1
+    assert status == 2 and "1 utterances are repeated, such as 'u0'" in err and err.count("\n") == 1
 
 
 def test_labels_of_a_four_column_file_are_enough(run, tmp_path, protocol):
@@ -324,7 +324,7 @@ def test_the_warning_begins_above_three_times_the_validation_error(run, tmp_path
 def test_files_without_a_common_utterance_cannot_be_compared(run, write):
     first, second = write("a.csv", ids=range(60)), write("b.csv", ids=range(60, 120))
     status, out, err = run("evaluate", first, second, "--quiet")
-    assert status == 2 and out == "" and "have no utterance in common; evaluate each by itself" in err
+    assert status == 2 and out == "" and "have no utterance in common; evaluate them separately" in err
 
 
 def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
