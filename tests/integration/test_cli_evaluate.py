@@ -136,7 +136,7 @@ def test_verification_scores(run, write, tmp_path):
     assert status == 0 and "min t-DCF" in out and "a-DCF of the speaker verification by itself: " in out
     (tmp_path / "asv.csv").write_text("Key,Score\nfriend,1\n")
     status, _, err = run("evaluate", write("s.csv"), "--asv_scores", "asv.csv", "--quiet")
-    assert status == 2 and "asv.csv, line 2: Key is target, nontarget or spoof" in err
+    assert status == 2 and "asv.csv:2: Key must be target, nontarget or spoof" in err
 
 
 def test_calibration_is_remembered_and_used(run, write, tmp_path):
@@ -179,14 +179,14 @@ def test_fusion_is_better_than_its_parts(run, write, tmp_path):
 
     shorter = write("short.csv", ids=range(50))
     status, _, err = run("fuse", "--fit", paths[0], shorter, "--apply", *paths[2:], "--output", "new.csv")
-    assert status == 2 and "short.csv: not of the same utterances" in err
+    assert status == 2 and "short.csv: has other utterances" in err
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("ID,Score\na,1\n", "no column Label"),
-        ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', "line 3: the Score is 'oops'"),
+        ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', ":3: the Score is 'oops'"),
         ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite, such as that of 'a'"),
         ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances are repeated, such as 'a'"),
     ],
@@ -205,7 +205,7 @@ def test_names_that_fit_several_utterances_are_refused(run, tmp_path, protocol):
     names = [f"{n:04}" for n in range(60)]
     Path("stems.txt").write_text("\n".join(f"{name} 1.5" for name in names))
     status, out, err = run("evaluate", "stems.txt", "--protocol", "same.csv", "--quiet")
-    assert status == 2 and out == "" and "'0000' fits several utterances" in err and err.count("\n") == 1
+    assert status == 2 and out == "" and "'0000' matches several utterances" in err and err.count("\n") == 1
     lines = [f"{label}/{name}.wav {score}" for label, score in (("real", 1), ("fake", -1)) for name in names]
     Path("paths.txt").write_text("\n".join(lines))
     status, out, _ = run("evaluate", "paths.txt", "--protocol", "same.csv", "--quiet")
