@@ -335,7 +335,9 @@ def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
     path = write("s.csv", training_corpora=["mine"], training_protocols=[trained | {"utterances": 300}])
     path.write_text(path.read_text().replace("\nu", "\nmine-u"))
     status, out, err = run("evaluate", path, "--protocol", "mine.csv", "--quiet", "--output", "r")
-    assert status == 0 and "WARNING" not in err and "* mine: the training data had other splits of this corpus" in out
+    assert (
+        status == 0 and "WARNING" not in err and "* mine: the training data include other splits of this corpus" in out
+    )
     assert json.loads(Path("r/metrics.json").read_text())["warnings"] == []
     assert "other splits of this corpus" in Path("r/report.html").read_text()
     assert "SAME CORPUS: mine" in run("evaluate", path, "--quiet")[2]  # of which split is unknown
