@@ -1,7 +1,7 @@
-"""Shortcuts: properties without any speech content that separate the classes of a corpus.
+"""Shortcuts: properties without speech content that separate the classes of a corpus.
 
-A detector learns the easiest thing that separates its classes. Where spoofed utterances are shorter, louder or wider in
-band than bona fide ones, it learns that, scores well on the same corpus and fails everywhere else.
+A detector learns the simplest property that separates its classes. If spoofed utterances are shorter, louder or have a
+wider band than bona fide ones, it may learn only this: it then has few errors on the same corpus and many on others.
 """
 
 import os
@@ -19,28 +19,28 @@ from antideepfake.metrics.rates import roc_auc, sort_trials
 from antideepfake.protocol.table import SPLITS, resolve_path
 
 LIMIT = 0.65
-"""Largest AUC, and one minus the smallest, that a property may have."""
+"""A property with an AUC above this limit, or below one minus this limit, is a shortcut."""
 
-FRAME_SECONDS = 0.01
+FRAME_SECONDS = 0.01  # length of a frame, in seconds
 FLOOR = 1e-12  # power of digital silence: -120 dB
 
 
 def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[str, float]:
-    """Measure properties that say nothing about how an utterance was made.
+    """Measure properties of a recording that do not depend on how the speech was made.
 
     Arguments
     ---------
     samples : array
-        As stored, in [-1, 1]; shape [time] or [time, channels], of which the mean is taken.
+        Samples in [-1, 1], shape [time] or [time, channels]; channels are averaged.
     sample_rate : int
-        Hz.
+        Sample rate in Hz.
 
     Returns
     -------
     dict
         ``duration`` (s); ``level`` (power, dB of full scale); ``bandwidth`` (Hz: the highest frequency within 60 dB of
-        the strongest, from an averaged spectrum of 32 ms windows); ``noise floor`` (dB of full scale: power of the 5 %
-        quietest 10 ms frames); ``leading silence`` (s, until a frame comes within 35 dB of the loudest); ``peak``
+        the strongest, in the mean spectrum of 32 ms windows); ``noise floor`` (dB of full scale: 5th percentile of
+        the power of 10 ms frames); ``leading silence`` (s, until the first frame within 35 dB of the loudest); ``peak``
         (largest absolute sample); ``DC`` (mean of the samples).
 
     Example
@@ -52,7 +52,7 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
     samples = np.asarray(samples, dtype=np.float64)
     samples = samples.mean(1) if samples.ndim == 2 else samples
     frame = max(round(FRAME_SECONDS * sample_rate), 1)
-    # an utterance shorter than a frame is one frame
+    # An utterance shorter than a frame is one frame.
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame) if len(samples) >= frame else samples[None]
     powers = 10 * np.log10(np.mean(frames**2, axis=1) + FLOOR)
     window = min(round(0.032 * sample_rate), len(samples))
@@ -69,14 +69,14 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
 
 
 def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False) -> pd.DataFrame:
-    """Measure how well each trivial property alone separates the classes of a corpus.
+    """Measure how well each property alone separates the classes of a corpus.
 
     Arguments
     ---------
     protocol : pandas.DataFrame
-        The corpus.
+        Protocol of the corpus.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
     quiet : bool
         Show no progress bar.
 
@@ -103,17 +103,17 @@ def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, qu
 
 
 def find_shortcuts(areas: pd.DataFrame) -> list[str]:
-    """Name the properties that separate the classes of the whole corpus too well.
+    """Return the properties that separate the classes of the whole corpus too well.
 
     Arguments
     ---------
     areas : pandas.DataFrame
-        As :func:`measure_shortcuts` gives.
+        AUC of each property, as :func:`measure_shortcuts` returns them.
 
     Returns
     -------
     list of str
-        Those whose AUC lies above ``LIMIT`` or below ``1 - LIMIT``.
+        Properties with an AUC above ``LIMIT`` or below ``1 - LIMIT``.
 
     Example
     -------
@@ -125,17 +125,17 @@ def find_shortcuts(areas: pd.DataFrame) -> list[str]:
 
 
 def format_shortcuts(areas: pd.DataFrame) -> str:
-    """Lay out :func:`measure_shortcuts` for a terminal.
+    """Format the result of :func:`measure_shortcuts` for a terminal.
 
     Arguments
     ---------
     areas : pandas.DataFrame
-        As :func:`measure_shortcuts` gives.
+        AUC of each property, as :func:`measure_shortcuts` returns them.
 
     Returns
     -------
     str
-        A line a property.
+        One line per property.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""A CSV file that several processes write, each a shard of its own, until the shards are merged."""
+"""A CSV file that several processes write: each appends to its own shard, and the shards are merged at the end."""
 
 import csv
 import os
@@ -16,20 +16,21 @@ from antideepfake.files import atomic_open
 
 
 class Shards:
-    """Rows of a CSV file, each with its index, in files that outlive their processes until they are merged.
+    """Shards of a CSV file, which remain on disk until they are merged.
 
-    A process appends to ``<path>.<run>.<rank>.part``, one line a row, with the index of the row in front. All shards
-    of a run count, whoever wrote them: the next run may have more processes or fewer. An incomplete last line, which a
-    killed process may leave, does not.
+    A process appends to ``<path>.<run>.<rank>.part``, one line per row, with the index of the row in front. All shards
+    of a run are read, so that a resumed run may have more or fewer processes. An incomplete last line, which a killed
+    process may leave, is ignored.
 
     Arguments
     ---------
     path : str or Path
         The CSV file.
     run : str
-        Distinguishes the shards of this run from those of others; within a run, an index always means the same row.
+        Identifies the run; its shards are separate from those of other runs. Within a run, an index always means the
+        same row.
     rank : int
-        Which of the processes this is.
+        Index of this process.
 
     Example
     -------
@@ -55,7 +56,7 @@ class Shards:
         self.own.parent.mkdir(parents=True, exist_ok=True)
         if self.own.exists():
             os.truncate(self.own, sum(len(line) for _, line in _whole_lines(self.own)))
-        # Line-buffered: a complete line survives this process.
+        # Line-buffered, so that complete lines are on disk if the process is killed.
         self._file = open(self.own, "a", buffering=1, encoding="utf-8", errors="backslashreplace", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         return self
@@ -72,41 +73,41 @@ class Shards:
         Arguments
         ---------
         index : int
-            Of the row in the CSV file.
+            Index of the row in the CSV file.
         row : iterable of str
-            Its values, without line ends.
+            Values of the row, without line breaks.
         """
         self._writer.writerow([index, *row])
 
     def files(self) -> list[Path]:
-        """Give the existing shards."""
+        """Return the existing shards."""
         return sorted(self.path.parent.glob(self._pattern))
 
     def indices(self) -> Iterator[int]:
-        """Give the indices of the rows in all shards, in no order."""
+        """Yield the indices of the rows in all shards, in no particular order."""
         for shard in self.files():
             for _, line in _whole_lines(shard):
                 yield _index(line)
 
     def merge(self, header: Sequence[str], count: int | None = None) -> int:
-        """Write the CSV file, rows in the order of their indices; the shards stay.
+        """Write the CSV file, with rows in the order of their indices; the shards remain.
 
         Arguments
         ---------
         header : list of str
             Names of the columns.
         count : int, optional
-            How many rows there must be.
+            Expected number of rows.
 
         Returns
         -------
         int
-            How many rows there are.
+            Number of rows.
 
         Raises
         ------
         InputError
-            When there are fewer or more; an existing file stays as it was.
+            If the number of rows differs from ``count``; an existing file is not changed.
         """
         with atomic_open(self.path, newline="") as merged:
             csv.writer(merged, lineterminator="\n").writerow(header)
@@ -117,14 +118,19 @@ class Shards:
         return rows
 
     def rows(self, count: int | None = None) -> Iterator[bytes]:
-        """Give all rows in the order of their indices: lines of CSV, without the index.
+        """Yield all rows in the order of their indices, as lines of CSV without the index.
 
         Arguments
         ---------
         count : int, optional
-            How many rows there must be.
+            Expected number of rows.
+
+        Raises
+        ------
+        InputError
+            If the number of rows differs from ``count``.
         """
-        # Keep where each line begins, not the lines: 24 bytes a row.
+        # Keep the offsets of the lines instead of the lines: 24 bytes per row.
         indices, numbers, offsets = array("q"), array("q"), array("q")
         shards = self.files()
         for number, shard in enumerate(shards):
@@ -135,7 +141,7 @@ class Shards:
         found, first = np.unique(np.asarray(indices), return_index=True)
         if count not in (None, len(found)):
             raise InputError(
-                f"{self.path}: {len(found)} of {count} rows were written; run this command again, one at a time"
+                f"{self.path}: {len(found)} of {count} rows were written; run the command again, once at a time"
             )
         with ExitStack() as stack:
             files = [stack.enter_context(open(shard, "rb")) for shard in shards]
@@ -151,7 +157,7 @@ class Shards:
 
 
 def _whole_lines(shard: Path) -> Iterator[tuple[int, bytes]]:
-    """Give the byte offset and text of every complete line."""
+    """Yield the byte offset and text of every complete line."""
     offset = 0
     with open(shard, "rb") as file:
         for line in file:

@@ -138,7 +138,7 @@ def test_verification_scores(run, write, tmp_path):
     assert status == 0 and "min t-DCF" in out and "a-DCF of the speaker verification by itself: " in out
     (tmp_path / "asv.csv").write_text("Key,Score\nfriend,1\n")
     status, _, err = run("evaluate", write("s.csv"), "--asv_scores", "asv.csv", "--quiet")
-    assert status == 2 and "asv.csv, line 2: Key is target, nontarget or spoof" in err
+    assert status == 2 and "asv.csv:2: Key must be target, nontarget or spoof" in err
 
 
 def test_calibration_is_remembered_and_used(run, write, tmp_path):
@@ -181,16 +181,16 @@ def test_fusion_is_better_than_its_parts(run, write, tmp_path):
 
     shorter = write("short.csv", ids=range(50))
     status, _, err = run("fuse", "--fit", paths[0], shorter, "--apply", *paths[2:], "--output", "new.csv")
-    assert status == 2 and "short.csv: not of the same utterances" in err
+    assert status == 2 and "short.csv: has other utterances" in err
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("ID,Score\na,1\n", "no column Label"),
-        ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', "line 3: the Score is 'oops'"),
-        ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite numbers, the first that of 'a'"),
-        ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances come a second time, such as 'a'"),
+        ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', ":3: the Score is 'oops'"),
+        ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite, such as that of 'a'"),
+        ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances are repeated, such as 'a'"),
     ],
 )
 def test_mistakes_are_reported_in_one_sentence(run, tmp_path, text, message):
@@ -207,14 +207,14 @@ def test_names_that_fit_several_utterances_are_refused(run, tmp_path, protocol):
     names = [f"{n:04}" for n in range(60)]
     Path("stems.txt").write_text("\n".join(f"{name} 1.5" for name in names))
     status, out, err = run("evaluate", "stems.txt", "--protocol", "same.csv", "--quiet")
-    assert status == 2 and out == "" and "'0000' fits several utterances" in err and err.count("\n") == 1
+    assert status == 2 and out == "" and "'0000' matches several utterances" in err and err.count("\n") == 1
     lines = [f"{label}/{name}.wav {score}" for label, score in (("real", 1), ("fake", -1)) for name in names]
     Path("paths.txt").write_text("\n".join(lines))
     status, out, _ = run("evaluate", "paths.txt", "--protocol", "same.csv", "--quiet")
     assert status == 0 and out.startswith("paths: 60 real, 60 fake") and eer_line(out).split()[2] == "0.00"
     Path("twice.txt").write_text("\n".join([lines[0], *lines]))
     status, _, err = run("evaluate", "twice.txt", "--protocol", "same.csv", "--quiet")
-    assert status == 2 and "1 utterances occur twice, such as 'u0'" in err and err.count("\n") == 1
+    assert status == 2 and "1 utterances are repeated, such as 'u0'" in err and err.count("\n") == 1
 
 
 def test_labels_of_a_four_column_file_are_enough(run, tmp_path, protocol):
@@ -337,7 +337,7 @@ def test_the_warning_begins_above_three_times_the_validation_error(run, tmp_path
 def test_files_without_a_common_utterance_cannot_be_compared(run, write):
     first, second = write("a.csv", ids=range(60)), write("b.csv", ids=range(60, 120))
     status, out, err = run("evaluate", first, second, "--quiet")
-    assert status == 2 and out == "" and "have no utterance in common; evaluate each by itself" in err
+    assert status == 2 and out == "" and "have no utterance in common; evaluate them separately" in err
 
 
 def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
@@ -348,7 +348,9 @@ def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
     path = write("s.csv", training_corpora=["mine"], training_protocols=[trained | {"utterances": 300}])
     path.write_text(path.read_text().replace("\nu", "\nmine-u"))
     status, out, err = run("evaluate", path, "--protocol", "mine.csv", "--quiet", "--output", "r")
-    assert status == 0 and "WARNING" not in err and "* mine: the training data had other splits of this corpus" in out
+    assert (
+        status == 0 and "WARNING" not in err and "* mine: the training data include other splits of this corpus" in out
+    )
     assert json.loads(Path("r/metrics.json").read_text())["warnings"] == []
     assert "other splits of this corpus" in Path("r/report.html").read_text()
     assert "SAME CORPUS: mine" in run("evaluate", path, "--quiet")[2]  # of which split is unknown

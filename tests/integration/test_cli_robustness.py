@@ -57,7 +57,7 @@ def test_an_interrupted_run_keeps_finished_score_files(run, arguments, tmp_path)
     assert run(*arguments)[1] == before
     (tmp_path / "out" / "robustness.csv").unlink()
     status, _, err = run(*arguments, "--limit", "20")
-    assert status == 2 and "of another model, seed or choice of utterances" in err
+    assert status == 2 and "with another model, seed or choice of utterances" in err
 
 
 def test_a_sample_keeps_the_proportion_of_the_labels(arguments):

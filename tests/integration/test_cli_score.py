@@ -105,7 +105,7 @@ def test_a_line_end_in_a_name_is_refused_before_the_work(run, model_folder, data
     (data / "a.flac").rename(data / "a\nb.flac")
     assert run(model_folder, data, "--quiet") == 2
     told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "a line end in a name" in told
+    assert told.count("\n") == 1 and "the name contains a line break" in told
     assert not list(Path().iterdir())
 
 

@@ -29,7 +29,7 @@ def test_several_processes_and_a_kill(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["e.parquet"]
 
 
-def test_rows_that_are_missing(tmp_path):
+def test_missing_rows_are_an_error(tmp_path):
     with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
         writer.write(0, "u", np.ones(3, np.float32))
     with pytest.raises(InputError, match="1 of 2 rows"):
@@ -37,8 +37,8 @@ def test_rows_that_are_missing(tmp_path):
     assert not (tmp_path / "e.parquet").exists()
 
 
-def test_what_is_no_file_of_embeddings(tmp_path):
-    with pytest.raises(InputError, match="whose name ends in"):
+def test_other_files_are_errors(tmp_path):
+    with pytest.raises(InputError, match="a name for the embeddings that ends in"):
         EmbeddingWriter(tmp_path / "e.csv", "run")
     with pytest.raises(InputError, match="no such file"):
         read_embeddings(tmp_path / "e.parquet")
@@ -51,7 +51,7 @@ def test_what_is_no_file_of_embeddings(tmp_path):
             read_embeddings(tmp_path / "e.parquet")
 
 
-def test_more_rows_than_are_held_at_a_time(tmp_path, monkeypatch):
+def test_more_rows_than_one_chunk(tmp_path, monkeypatch):
     monkeypatch.setattr(embeddings, "CHUNK", 2)
     with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
         for place in range(5):

@@ -19,7 +19,7 @@ def test_none_and_damaged(tmp_path):
     assert read_provenance(tmp_path / "scores.csv") is None
     for text in ("{", "{}", '{"metadata": {"color": 1}}', "[]"):
         (tmp_path / "scores.csv.json").write_text(text)
-        with pytest.raises(InputError, match=r"scores\.csv\.json: not the record"):
+        with pytest.raises(InputError, match=r"scores\.csv\.json: not the provenance"):
             read_provenance(tmp_path / "scores.csv")
 
 
@@ -45,7 +45,7 @@ GOOD = {"weights": "0a", "version": "0.1", "date": "2026-11-23", "metadata": {}}
 )
 def test_values_of_a_wrong_type_are_an_input_error(tmp_path, values):
     (tmp_path / "scores.csv.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"scores\.csv\.json: not the record of a score file .*; delete it"):
+    with pytest.raises(InputError, match=r"scores\.csv\.json: not the provenance of a score file .*; delete it"):
         read_provenance(tmp_path / "scores.csv")
 
 
