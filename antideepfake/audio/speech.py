@@ -1,25 +1,26 @@
-"""Speech activity: which frames of a recording are speech, by their power."""
+"""Detect speech activity from the power of frames."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-RANGE_DB = 35.0  # a frame is speech where its power is within this range of the loudest frame's
+RANGE_DB = 35.0  # a frame counts as speech if its power is within this many dB of the loudest frame
 
 
 def find_speech_frames(samples: NDArray[np.floating], frame: int) -> NDArray[np.bool_]:
-    """Find the frames of speech in a recording with a quiet background.
+    """Find the speech frames of a recording with a quiet background.
 
     Arguments
     ---------
     samples : array
         Shape [time].
     frame : int
-        Samples of a frame, such as 10 ms.
+        Frame length in samples, such as 160 for 10 ms at 16 kHz.
 
     Returns
     -------
     array of bool
-        Shape [frames]; samples after the last whole frame belong to none. All false where everything is silent.
+        Shape [frames]; True for speech. Samples after the last complete frame are ignored. All False for a silent
+        recording.
 
     Example
     -------

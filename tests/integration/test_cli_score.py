@@ -378,7 +378,7 @@ def test_a_score_that_is_not_finite_is_neither_written_nor_counted(run, model_fo
     assert run(model_folder, tmp_path / "a") == 1
     out, err = capsys.readouterr()
     assert "1 scored" in out and "nan" not in out
-    assert "huge.wav: holds samples beyond" in err
+    assert "huge.wav: contains samples above" in err
     assert "huge" not in Path("scores.csv").read_text()
 
 

@@ -177,7 +177,7 @@ def test_a_flac_file_written_as_a_stream_is_read_to_its_end(tmp_path, write_audi
 
 @pytest.mark.parametrize("total", [1, 4096, 200_000, (1 << 36) - 1])
 def test_a_wrong_total_in_a_flac_file_is_refused(tmp_path, write_audio, total):
-    """Guards against memory for what a header promises, and against half of a recording taken for the whole."""
+    """Guards against memory for what a header declares, and against accepting half of a recording as the whole."""
     path = write_audio(tmp_path / "a.flac", 0.1 * np.random.default_rng(1).standard_normal(30_000))
     content = bytearray(path.read_bytes())
     content[21:26] = (int.from_bytes(content[21:26], "big") >> 36 << 36 | total).to_bytes(5, "big")
@@ -194,7 +194,7 @@ def test_a_sample_rate_of_no_recording_is_refused(tmp_path, write_audio, rate):
     content[24:28] = rate.to_bytes(4, "little")
     path.write_bytes(content)
     for reader in (read_waveform, probe):
-        with pytest.raises(InputError, match=f"its header says {rate} Hz"):
+        with pytest.raises(InputError, match=f"its header declares {rate} Hz"):
             reader(path)
 
 
@@ -361,7 +361,7 @@ def test_samples_that_are_no_numbers_are_told(tmp_path, write_audio, value, rate
     signal = np.random.default_rng(1).standard_normal(rate)
     signal[100] = value
     path = write_audio(tmp_path / "a.wav", signal, rate, subtype="FLOAT")
-    with pytest.raises(InputError, match="not numbers"):
+    with pytest.raises(InputError, match="not finite numbers"):
         read_waveform(path)
 
 
@@ -371,13 +371,13 @@ def test_the_receptive_field_is_the_least(tmp_path, write_audio, samples, enough
     if enough:
         assert len(read_waveform(path, min_samples=400)) == 400
     else:
-        with pytest.raises(InputError, match=r"too short; 399 samples .* at least 400"):
+        with pytest.raises(InputError, match=r"too short; it has 399 samples .* at least 400"):
             read_waveform(path, min_samples=400)
 
 
 def test_reading_beyond_the_end_is_told(tmp_path, write_audio):
     path = write_audio(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.1, 0.1, 8000))
-    with pytest.raises(InputError, match=r"holds no sample after 3\.00 s"):
+    with pytest.raises(InputError, match=r"contains no samples after 3\.00 s"):
         read_waveform(path, start=3.0, duration=1.0)
 
 
@@ -405,9 +405,9 @@ def test_sound_in_one_channel_of_many_is_kept(channels):
     [
         (torch.zeros(16_000), "silent"),
         (torch.full((16_000, 2), 0.3), "silent"),
-        (torch.full((16_000,), float("nan")), "not numbers"),
-        (1e30 * torch.randn(16_000), "beyond 1e"),
-        (torch.randn(1, 16_000), r"shape \[1, 16000\]; the shape is \[time\] or \[time, channels\]"),
+        (torch.full((16_000,), float("nan")), "not finite numbers"),
+        (1e30 * torch.randn(16_000), "above 1e"),
+        (torch.randn(1, 16_000), r"shape \[1, 16000\]; use \[time\] or \[time, channels\]"),
         (torch.randn(2, 16_000), r"shape \[2, 16000\]"),
     ],
 )

@@ -117,7 +117,7 @@ def test_a_wrong_label_names_its_line_and_writes_nothing(tmp_path, write_audio, 
     rows = [{"ID": f"{n}", "Label": label, "Path": f"{n}.wav"} for n, label in enumerate(labels)]
     for row in rows:
         write_audio(tmp_path / row["Path"])
-    with pytest.raises(InputError, match="line 5: the Label is 'spoof'"):
+    with pytest.raises(InputError, match=":5: label 'spoof' is unknown"):
         build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
     assert {path.suffix for path in tmp_path.iterdir()} == {".wav"}
 

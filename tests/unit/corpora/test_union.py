@@ -160,7 +160,7 @@ def test_repeated_ids_within_a_protocol_keep_the_first(tmp_path):
     assert sorted(table.index) == ["A-1", "A-2"] and table.loc["A-1", "Path"].endswith("A-1.wav")
     assert report.repeated == 2
     assert report.repetitions[0] == {"id": "A-1", "kept": str(one), "left_out": str(one)}
-    with pytest.raises(InputError, match="a second time"):
+    with pytest.raises(InputError, match="is a duplicate"):
         read_protocol(one)
 
 

@@ -64,20 +64,20 @@ def test_written_order_and_further_columns(tmp_path):
     ("text", "said"),
     [
         ("", "not a CSV file"),
-        (HEADER, "holds no utterance"),
-        (f"{HEADER}\n{LINE}\n".replace("Speaker,", "").replace("-,-", "-"), "line 1: no column Speaker"),
-        (f"{HEADER}\n{LINE}\n".replace(",", ";"), "line 1: no column ID"),
-        (f"{HEADER}\n{LINE}\n{LINE}\n", "line 3: the ID 'a' stands a second time"),
-        (f"{HEADER}\n{LINE.replace('a,', ' ,', 1)}\n", "line 2: the ID is empty"),
-        (f"{HEADER}\n{LINE.replace('real', 'bonafide')}\n", "line 2: the Label is 'bonafide'; it must be real or fake"),
-        (f"{HEADER}\n{LINE.replace('real', 'Real')}\n", "line 2: the Label is 'Real'"),
-        (f"{HEADER}\n{LINE.replace('1.5', '-1.5')}\n", "line 2: Duration is '-1.5'; it must be a number of seconds"),
-        (f"{HEADER}\n{LINE.replace('1.5', '0')}\n", "line 2: Duration is '0'"),
-        (f"{HEADER}\n{LINE.replace('1.5', 'nan')}\n", "line 2: Duration is 'nan'"),
-        (f"{HEADER}\n{LINE.replace('1.5', 'inf')}\n", "line 2: Duration is 'inf'"),
-        (f"{HEADER}\n{LINE.replace('1.5', 'long')}\n", "line 2: Duration is 'long'"),
-        (f"{HEADER}\n{LINE.replace('16000', '16 kHz')}\n", "line 2: SampleRate is '16 kHz'; it must be a whole number"),
-        (f"{HEADER}\n{LINE.replace('16000', '16000.5')}\n", "line 2: SampleRate is '16000.5'"),
+        (HEADER, "contains no utterances"),
+        (f"{HEADER}\n{LINE}\n".replace("Speaker,", "").replace("-,-", "-"), ":1: no column Speaker"),
+        (f"{HEADER}\n{LINE}\n".replace(",", ";"), ":1: no column ID"),
+        (f"{HEADER}\n{LINE}\n{LINE}\n", ":3: the ID 'a' is a duplicate"),
+        (f"{HEADER}\n{LINE.replace('a,', ' ,', 1)}\n", ":2: the ID is empty"),
+        (f"{HEADER}\n{LINE.replace('real', 'bonafide')}\n", ":2: label 'bonafide' is unknown; use 'real' or 'fake'"),
+        (f"{HEADER}\n{LINE.replace('real', 'Real')}\n", ":2: label 'Real' is unknown"),
+        (f"{HEADER}\n{LINE.replace('1.5', '-1.5')}\n", ":2: Duration is '-1.5'; it must be a number of seconds"),
+        (f"{HEADER}\n{LINE.replace('1.5', '0')}\n", ":2: Duration is '0'"),
+        (f"{HEADER}\n{LINE.replace('1.5', 'nan')}\n", ":2: Duration is 'nan'"),
+        (f"{HEADER}\n{LINE.replace('1.5', 'inf')}\n", ":2: Duration is 'inf'"),
+        (f"{HEADER}\n{LINE.replace('1.5', 'long')}\n", ":2: Duration is 'long'"),
+        (f"{HEADER}\n{LINE.replace('16000', '16 kHz')}\n", ":2: SampleRate is '16 kHz'; it must be a whole number"),
+        (f"{HEADER}\n{LINE.replace('16000', '16000.5')}\n", ":2: SampleRate is '16000.5'"),
         (f"{HEADER}\n{LINE.replace('16000', '1e30')}\n", "SampleRate is '1e30'"),
         (f"{HEADER}\n{LINE}\nb{LINE[1:]},x,y\n", "line 3"),
         (f"{HEADER}\n{LINE},\n", "not a CSV file"),
@@ -106,7 +106,7 @@ def test_too_many_fields_are_told_as_such(tmp_path):
 def test_line_numbers_are_those_of_an_editor(tmp_path, text, line):
     path = tmp_path / "p.csv"
     path.write_text(text.replace("\na,real", "\na,wrong"))
-    with pytest.raises(InputError, match=f"line {line}:"):
+    with pytest.raises(InputError, match=f":{line}: "):
         read_protocol(path)
 
 
@@ -118,7 +118,7 @@ def test_whole_numbers_written_as_floats_are_read(tmp_path):
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", b"\xff\xfea\x00b", "é".encode("latin-1")])
 def test_other_encodings_are_told(tmp_path, content):
     (tmp_path / "p.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"p\.csv: not a CSV file|p\.csv, line 1: no column ID"):
+    with pytest.raises(InputError, match=r"p\.csv: not a CSV file|p\.csv:1: no column ID"):
         read_protocol(tmp_path / "p.csv")
 
 
@@ -204,5 +204,5 @@ def test_a_value_that_is_too_long_is_told_with_its_line(tmp_path):
     path.write_text(f"{HEADER}\n{LINE}\nb{LINE[1:-2]}{'x' * limit}\n")
     assert len(read_protocol(path)) == 2
     path.write_text(f"{HEADER}\n{LINE}\nb{LINE[1:-2]}{'x' * (limit + 1)}\n")
-    with pytest.raises(InputError, match=r"p\.csv, line 3: the Language is longer than 131,072 characters"):
+    with pytest.raises(InputError, match=r"p\.csv:3: the Language is longer than 131,072 characters"):
         read_protocol(path)
