@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from antideepfake.evaluation.robustness import measure_robustness
     from antideepfake.files import atomic_path
     from antideepfake.inference.detector import load_detector
-    from antideepfake.scoring.inputs import read_split
+    from antideepfake.protocol.table import read_split
 
     table = sample(read_split(args.protocol, args.split), args.limit, args.seed)
     if set(table["Label"]) != {"real", "fake"}:

@@ -280,6 +280,29 @@ def _check_columns(table: pd.DataFrame, name: str | os.PathLike) -> None:
         raise InputError(f"{name}: contains no utterances; add rows below the header")
 
 
+def read_split(path: str | os.PathLike, split: str = "") -> pd.DataFrame:
+    """Read one split of a protocol, or all splits.
+
+    Arguments
+    ---------
+    path : str or Path
+        The protocol.
+    split : str
+        Value of the column Proportion; empty for all.
+
+    Raises
+    ------
+    InputError
+        If the protocol is malformed or has no such split.
+    """
+    protocol = read_protocol(path)
+    if not split:
+        return protocol
+    if not (protocol["Proportion"] == split).any():
+        raise InputError(f"{path}: no utterance has the split '{split}'; choose one from the column Proportion")
+    return protocol[protocol["Proportion"] == split]
+
+
 def split_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Split a protocol by its column Proportion.
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from antideepfake.corpora.walk import find_audio
 from antideepfake.errors import InputError
-from antideepfake.protocol.table import read_protocol
+from antideepfake.protocol.table import read_split
 
 PROTOCOLS = (".csv", ".arrow")  # suffixes
 
@@ -22,29 +22,6 @@ def is_protocol(path: str | os.PathLike) -> bool:
     (True, False)
     """
     return Path(path).suffix.lower() in PROTOCOLS
-
-
-def read_split(path: str | os.PathLike, split: str = "") -> pd.DataFrame:
-    """Read one split of a protocol, or all splits.
-
-    Arguments
-    ---------
-    path : str or Path
-        The protocol.
-    split : str
-        Value of the column Proportion; empty for all.
-
-    Raises
-    ------
-    InputError
-        If the protocol is malformed or has no such split.
-    """
-    protocol = read_protocol(path)
-    if not split:
-        return protocol
-    if not (protocol["Proportion"] == split).any():
-        raise InputError(f"{path}: no utterance has the split '{split}'; choose one from the column Proportion")
-    return protocol[protocol["Proportion"] == split]
 
 
 def find_inputs(inputs: Sequence[str], split: str = "") -> pd.DataFrame:

@@ -25,7 +25,7 @@ from antideepfake.evaluation.systems import describe_test_set, evaluate_file
 from antideepfake.evaluation.tables import format_markdown, format_text
 from antideepfake.files import atomic_open
 from antideepfake.inference.detector import load_detector
-from antideepfake.protocol.table import read_protocol
+from antideepfake.protocol.table import read_split
 from antideepfake.scoring.scorer import score_protocol
 
 HERE = Path(__file__).resolve().parent
@@ -57,9 +57,8 @@ def find_protocols(data_folder: Path) -> dict[str, pd.DataFrame]:
             if status > 1:
                 raise InputError(f"{name} could not be prepared; its own message says why")
         if path.exists():
-            table = read_protocol(path)
             # of Deepfake-Eval-2024 the other part is for training; of the others the paper takes all
-            protocols[name] = table[table["Proportion"] == "test"] if name == "Deepfake-Eval-2024" else table
+            protocols[name] = read_split(path, "test" if name == "Deepfake-Eval-2024" else "")
     if not protocols:
         raise InputError(f"{data_folder}: none of {', '.join(TEST_SETS)} is there, neither .csv nor folder")
     return protocols

@@ -9,7 +9,7 @@ Run again, training goes on from the last checkpoint.
 import sys
 
 from antideepfake.cli.program import run_program
-from antideepfake.protocol.table import read_protocol
+from antideepfake.protocol.table import read_split
 from antideepfake.training.experiment import (
     begin_experiment,
     export_model,
@@ -24,10 +24,8 @@ def main() -> int:
     hparams, run_opts = begin_experiment(sys.argv[1:])
     if is_finished(hparams):
         return 0
-    segments, others = (read_protocol(hparams[key]) for key in ("protocol", "valid_protocol"))
-    train_set, test_set = (segments[segments["Proportion"] == part] for part in ("train", "test"))
-
-    valid_set = others[others["Proportion"] == "valid"]
+    train_set, test_set = (read_split(hparams["protocol"], split) for split in ("train", "test"))
+    valid_set = read_split(hparams["valid_protocol"], "valid")
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
     return finish_experiment(brain, hparams, test_set, "test part")

@@ -15,6 +15,7 @@ from antideepfake.protocol.table import (
     format_counts,
     iterate_protocol,
     read_protocol,
+    read_split,
     relative_path,
     resolve_path,
     split_protocol,
@@ -206,3 +207,12 @@ def test_a_value_that_is_too_long_is_told_with_its_line(tmp_path):
     path.write_text(f"{HEADER}\n{LINE}\nb{LINE[1:-2]}{'x' * (limit + 1)}\n")
     with pytest.raises(InputError, match=r"p\.csv:3: the Language is longer than 131,072 characters"):
         read_protocol(path)
+
+
+def test_a_split_is_read_and_an_unknown_one_is_named(tmp_path):
+    rows = [[name, "real", 1.0, 16000, "a.wav", "-", "-", split, 1, "PCM_S", 16, "EN"] for name, split in ("ax", "by")]
+    write_protocol(pd.DataFrame(rows, columns=COLUMNS), tmp_path / "p.csv")
+    assert read_split(tmp_path / "p.csv", "y")["ID"].tolist() == ["b"]
+    assert read_split(tmp_path / "p.csv")["ID"].tolist() == ["a", "b"]
+    with pytest.raises(InputError, match="no utterance has the split 'z'"):
+        read_split(tmp_path / "p.csv", "z")
