@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Fine-tune a detector on segments of Deepfake-Eval-2024, write its model folder, and evaluate that on the test part.
+"""Fine-tune a detector on segments of Deepfake-Eval-2024, write its model folder, and evaluate it on the test split.
 
     python train.py hparams/fine_tuning.yaml --data_folder DATA --start_from MODEL --segment_seconds 10
 
-Run again, training goes on from the last checkpoint.
+Run the same command to resume training from the last checkpoint.
 """
 
 import sys
@@ -25,12 +25,12 @@ def main() -> int:
     if is_finished(hparams):
         return 0
     segments, others = (read_protocol(hparams[key]) for key in ("protocol", "valid_protocol"))
-    train_set, test_set = (segments[segments["Proportion"] == part] for part in ("train", "test"))
-
+    train_set, test_set = (segments[segments["Proportion"] == split] for split in ("train", "test"))
     valid_set = others[others["Proportion"] == "valid"]
+
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
-    return finish_experiment(brain, hparams, test_set, "test part")
+    return finish_experiment(brain, hparams, test_set, "Deepfake-Eval-2024, test split")
 
 
 if __name__ == "__main__":
