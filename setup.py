@@ -3,6 +3,7 @@
 from setuptools import find_packages, setup
 
 setup(
+    include_package_data=False,
     packages=[
         *find_packages(include=["antideepfake", "antideepfake.*"]),
         "antideepfake.hparams",

@@ -12,7 +12,9 @@ RENAMED = {
     "errors": {"run_program": "cli.program.run_program"},
     "protocol": {
         "divide_protocol": "protocol.table.split_protocol",
+        "prepare_parser": "cli.preparation.make_parser",
         "tell_corpora": "corpora.registry.find_corpora",
+        "tell_report": "cli.preparation.print_report",
         "write_parts": "protocol.table.write_chunks",
     },
     "scoring": {
@@ -39,7 +41,7 @@ MOVED = {
         "audit.leakage": "Overlap explain_held_out explain_overlap find_overlap find_recordings format_overlap",
         "corpora.build": "BuildReport build_protocol read_report",
         "corpora.lists": "first_file read_csv read_list translate",
-        "corpora.prepare": "prepare_corpus prepare_parser tell_report",
+        "corpora.prepare": "prepare_corpus",
         "corpora.registry": "Corpus read_corpora trace_sources",
         "corpora.union": "MergeReport format_merge merge_protocols",
         "corpora.walk": "find_audio walk_audio walk_layout",

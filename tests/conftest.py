@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 from speechbrain.utils.importutils import LazyModule
 
+from antideepfake.cli.main import main
 from antideepfake.lobes.self_supervised import Wav2Vec2
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.metadata import ModelMetadata
@@ -59,6 +60,19 @@ def rng() -> np.random.Generator:
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for property-based tests, whose examples write over each other's files."""
     return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture
+def command(capsys) -> Callable[..., tuple[int, str, str]]:
+    """Run the command ``antideepfake`` in this process; gives status, output and errors."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            main([*map(str, arguments)])
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-# Makes or reuses the virtual environment .venv of this checkout. To be sourced: environment EXTRAS
+# Makes or reuses the virtual environment .venv of this checkout. Source it, then call: environment EXTRAS
 environment() {
     local extras=$1
     local here
@@ -12,9 +12,9 @@ environment() {
             exit 2
         fi
     fi
-    if [ ! -f "$stamp" ] || [ "$here/setup.py" -nt "$stamp" ]; then
-        echo "== installing antideepfake[$extras] (about 7 GB with PyTorch; some minutes)"
-        # pip's own progress on a terminal, nothing in a log
+    if [ ! -f "$stamp" ] || [ "$here/pyproject.toml" -nt "$stamp" ]; then
+        echo "== installing antideepfake[$extras] (about 7 GB with PyTorch; a few minutes)"
+        # pip's progress bar on a terminal, nothing in a log
         local quiet=--quiet
         if [ -t 1 ]; then quiet=--progress-bar=on; fi
         "$here/.venv/bin/python" -m pip install $quiet --disable-pip-version-check --editable "$here[$extras]"

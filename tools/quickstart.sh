@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up everything, makes a small corpus of real and generated speech, trains a detector on it and tests it.
-# Run again, it skips what is done.
+# Run again, it skips finished steps.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
@@ -10,13 +10,13 @@ environment demo
 
 data=${DATA_FOLDER:-$PWD/data}
 cd recipes/MiniCorpus
-if [ -f "$data/MiniCorpus.csv" ]; then # written last: where it is, the corpus is whole
+if [ -f "$data/MiniCorpus.csv" ]; then # written last: if it exists, the corpus is complete
     echo "== step 2 of 3: the corpus exists: $data/MiniCorpus.csv"
 else
     echo "== step 2 of 3: making the corpus below $data (about 5 minutes; 13 minutes are left in all)"
     status=0
-    python minicorpus_prepare.py --data_folder "$data" --output "$data/MiniCorpus.csv" || status=$?
-    [ "$status" -le 1 ] || exit "$status" # 1: done, though an engine was left out
+    antideepfake prepare MiniCorpus --data_folder "$data" --output "$data/MiniCorpus.csv" || status=$?
+    [ "$status" -le 1 ] || exit "$status" # 1: done, but an engine was skipped
 fi
 echo "== step 3 of 3: training and testing a small detector (about 8 minutes)"
 python train.py hparams/train.yaml --data_folder "$data"

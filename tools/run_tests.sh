@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up everything, checks style and types, and runs the tests. Run again, it skips the set-up.
+# Sets up everything, checks style and types, and runs the tests. Run again, it skips the setup.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh

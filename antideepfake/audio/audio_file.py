@@ -1,4 +1,4 @@
-"""Opening audio files, and reading their headers."""
+"""Open audio files and decode them in blocks."""
 
 import hashlib
 import os
@@ -20,16 +20,16 @@ from antideepfake.audio.mute import mute_decoder
 from antideepfake.audio.segments import DamagedError, Segment, SegmentReader, skip_id3
 from antideepfake.errors import InputError
 
-SHORTEST_FRAME = 8  # bytes of a FLAC frame, at least
-RESERVOIR = 10  # MP3 frames before the wanted ones to decode, since a frame may use bits of those before it
-BLOCK = 1 << 20  # samples decoded at a time, of all channels
-# first bytes -> FFmpeg's name of the format: for files of which libsndfile knows the container and not the codec
+SHORTEST_FRAME = 8  # minimum size of a FLAC frame in bytes
+RESERVOIR = 10  # MP3 frames to decode before the requested ones, because a frame may use bits of earlier frames
+BLOCK = 1 << 20  # samples decoded at a time, counting all channels
+# first bytes -> FFmpeg format, for files whose container libsndfile knows but whose codec it may not know
 FFMPEG_FORMATS = {b"RIFF": "wav", b"RIFX": "wav", b"OggS": "ogg", b"caff": "caf", b"FORM": "aiff", b"fLaC": "flac"}
 FFMPEG_ENCODINGS = {"flac": "FLAC", "mp3": "MP3", "mp3float": "MP3", "vorbis": "VORBIS", "opus": "OPUS"}
 CHANGES = "its sample rate or number of channels changes; split it where it was joined"
 NO_AUDIO = "cannot be read: damaged, truncated, or not wav, flac, mp3, ogg or another supported audio file"
 
-# libsndfile's names of formats and encodings -> those of protocols (torchaudio's)
+# libsndfile's names of formats and encodings -> torchaudio's names, which protocols use
 FORMAT_ENCODINGS = {"FLAC": "FLAC", "MP3": "MP3", "MPEG": "MP3"}
 SUBTYPE_ENCODINGS = {
     "PCM_S8": ("PCM_S", 8),
@@ -48,9 +48,10 @@ SUBTYPE_ENCODINGS = {
 
 
 class AudioFile:
-    """A recording that is open for reading, by libsndfile or, where it does not know the codec, by FFmpeg.
+    """A recording open for reading.
 
-    To be used as a context manager. :func:`open_audio` opens one.
+    libsndfile decodes it, or FFmpeg if libsndfile does not know the codec. Use :func:`open_audio` to open a recording,
+    and use the result as a context manager.
 
     Arguments
     ---------
@@ -62,21 +63,22 @@ class AudioFile:
     samplerate : int
         Hz.
     channels : int
+        Number of channels.
     encoding : str
-        As in protocols: ``PCM_S``, ``FLAC``, ``MP3`` and the like.
+        Encoding as named in protocols, such as ``PCM_S``, ``FLAC`` or ``MP3``.
     bits : int
-        Of a sample; 0 for lossy codecs.
+        Bits per sample; 0 for lossy codecs.
     known_frames : int or None
-        Samples of one channel; None where only decoding tells.
+        Samples per channel; None if only decoding the file can determine it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.known_frames: int | None = None
         self.tolerance = 0  # samples that may be missing at the end
-        self.warmup = 0  # samples that a decoder needs before those that are wanted
-        self.lead = 0  # samples at the start that are none of the recording's
-        self.parts: list[soundfile.SoundFile] = []  # one after the other; none where FFmpeg reads the file
+        self.warmup = 0  # samples that a decoder must decode before the requested ones
+        self.lead = 0  # decoder padding at the start, in samples
+        self.streams: list[soundfile.SoundFile] = []  # in order of time; empty if FFmpeg decodes the file
         self.file: BinaryIO = open(path, "rb")  # noqa: SIM115
         try:
             self._open()
@@ -85,7 +87,7 @@ class AudioFile:
             raise
 
     def __enter__(self) -> "AudioFile":
-        """Give the file itself."""
+        """Return the file itself."""
         return self
 
     def __exit__(
@@ -96,8 +98,8 @@ class AudioFile:
 
     def close(self) -> None:
         """Close the file."""
-        for part in self.parts:
-            part.close()
+        for stream in self.streams:
+            stream.close()
         self.file.close()
 
     def _open(self) -> None:
@@ -108,60 +110,60 @@ class AudioFile:
             raise DamagedError(f"{unsupported}, which is not supported yet; {_suggest_conversion(self.path)}")
         self.format = FFMPEG_FORMATS.get(head[:4], "")
         try:
-            self._open_parts(head, start, os.fstat(self.file.fileno()).st_size)
+            self._open_streams(head, start, os.fstat(self.file.fileno()).st_size)
         except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw file, which has no header
             if not self.format:
                 raise DamagedError(NO_AUDIO) from None
-        if not self.parts:
+        if not self.streams:
             self.channels = next(self._decode()).shape[1]
             return
-        first = self.parts[0]
+        first = self.streams[0]
         self.samplerate, self.channels = first.samplerate, first.channels
-        if any((part.samplerate, part.channels) != (self.samplerate, self.channels) for part in self.parts):
+        if any((other.samplerate, other.channels) != (self.samplerate, self.channels) for other in self.streams):
             raise DamagedError(CHANGES)
         _check_rate(self.samplerate)
         encoding, self.bits = SUBTYPE_ENCODINGS.get(first.subtype, ("UNKNOWN", 0))
         self.encoding = FORMAT_ENCODINGS.get(first.format, "MP3" if first.subtype.startswith("MPEG") else encoding)
         if self.known_frames is None:
-            self.known_frames = sum(part.frames for part in self.parts)
+            self.known_frames = sum(stream.frames for stream in self.streams)
 
-    def _open_parts(self, head: bytes, start: int, size: int) -> None:
-        """Open the file with libsndfile, or segments of it where libsndfile would not read all of it."""
+    def _open_streams(self, head: bytes, start: int, size: int) -> None:
+        """Open the file with libsndfile; open it as segments if libsndfile would not read all of it."""
         if head[:4] == b"OggS":
             links = find_links(self.file, size)
             if len(links) > 1:
-                self.parts = [self._open_segments([link]) for link in links]
+                self.streams = [self._open_segments([link]) for link in links]
                 return
         elif head[:4] == b"fLaC":
             field = int.from_bytes(head[21:26], "big")
-            promised, counted = field & (1 << 36) - 1, count_flac(self.file, size)
-            if not promised and not counted:
-                raise DamagedError("cannot be read: damaged or truncated; its last FLAC frame is not whole")
-            if promised and counted and promised != counted:
-                raise DamagedError(f"damaged; its header promises {promised} samples, its frames hold {counted}")
-            if promised // max(int.from_bytes(head[10:12], "big"), 1) > size // SHORTEST_FRAME:
-                raise DamagedError(f"damaged; its header promises {promised} samples, which {size} bytes cannot hold")
-            self.known_frames = promised or counted
-            if not promised:  # written as a stream
+            declared, counted = field & (1 << 36) - 1, count_flac(self.file, size)
+            if not declared and not counted:
+                raise DamagedError("cannot be read: damaged or truncated; its last FLAC frame is incomplete")
+            if declared and counted and declared != counted:
+                raise DamagedError(f"damaged; its header declares {declared} samples, its frames contain {counted}")
+            if declared // max(int.from_bytes(head[10:12], "big"), 1) > size // SHORTEST_FRAME:
+                raise DamagedError(f"damaged; its header declares {declared} samples, too many for {size} bytes")
+            self.known_frames = declared or counted
+            if not declared:  # written as a stream
                 total = (field | counted).to_bytes(5, "big")
-                self.parts = [self._open_segments([head[:21] + total, (start + 26, size)])]
-                if any(head[26:42]) and _hash_samples(self.parts[0]) != head[26:42]:
-                    raise DamagedError("damaged; its samples are not those of its header's MD5 sum")
+                self.streams = [self._open_segments([head[:21] + total, (start + 26, size)])]
+                if any(head[26:42]) and _hash_samples(self.streams[0]) != head[26:42]:
+                    raise DamagedError("damaged; its samples do not match the MD5 sum in its header")
                 return
         elif segments := check_size(self.file, size):
-            self.parts = [self._open_segments(segments)]
+            self.streams = [self._open_segments(segments)]
             return
         with mute_decoder():
-            self.parts = [soundfile.SoundFile(self.path)]
-        if self.parts[0].format in FORMAT_ENCODINGS and head[:4] != b"fLaC" and (mpeg := count_frames(self.file)):
+            self.streams = [soundfile.SoundFile(self.path)]
+        if self.streams[0].format in FORMAT_ENCODINGS and head[:4] != b"fLaC" and (mpeg := count_frames(self.file)):
             self.known_frames = mpeg.total * mpeg.samples
             if mpeg.segments:
-                self.parts[0].close()
-                self.parts = [self._open_segments(mpeg.segments)]
-                self.lead = self.parts[0].frames - self.known_frames
-            self.known_frames = min(self.known_frames, self.parts[0].frames)
+                self.streams[0].close()
+                self.streams = [self._open_segments(mpeg.segments)]
+                self.lead = self.streams[0].frames - self.known_frames
+            self.known_frames = min(self.known_frames, self.streams[0].frames)
             self.warmup = RESERVOIR * mpeg.samples
-            self.tolerance = (FEW + 2) * mpeg.samples  # with what the decoder takes off at both ends
+            self.tolerance = (FEW + 2) * mpeg.samples  # 2: the decoder trims both ends
 
     def _open_segments(self, segments: list[Segment]) -> soundfile.SoundFile:
         with mute_decoder():
@@ -169,10 +171,10 @@ class AudioFile:
 
     def _decode(self) -> Iterator[np.ndarray]:
         """Decode the file with FFmpeg."""
-        import av  # here, since it takes its time and few files need it
+        import av  # imported here because it is slow to import and few files need it
 
         kind = None
-        # "file:", since FFmpeg takes what is before a colon in a name for a protocol
+        # "file:", because FFmpeg would interpret the text before a colon in the name as a URL protocol
         with av.open(f"file:{self.path}", format=self.format) as container:
             for frame in container.decode(audio=0):
                 kind = kind or (frame.rate, frame.layout.nb_channels)
@@ -187,39 +189,40 @@ class AudioFile:
                     samples = scale_integers(samples)
                 yield samples.astype(np.float32)
         if kind is None:
-            raise DamagedError("the file holds no sample")
+            raise DamagedError("the file contains no samples")
 
     def _read(self, start: int) -> Iterator[np.ndarray]:
-        """Give all that follows ``start``, some samples at a time."""
+        """Yield the samples from ``start`` to the end of the file in blocks."""
         size = max(BLOCK // self.channels, 1)
-        if not self.parts:
+        if not self.streams:
             for block in self._decode():
                 yield block[start:]
                 start = max(start - len(block), 0)
         start += max(self.lead, 0)
-        for part in self.parts:
-            if start < part.frames:
+        for stream in self.streams:
+            if start < stream.frames:
                 extra = min(start, self.warmup)
                 with mute_decoder():
-                    part.seek(start - extra)
-                while len(block := self._read_block(part, size)):
+                    stream.seek(start - extra)
+                while len(block := self._read_block(stream, size)):
                     yield block[extra:]
                     extra = max(extra - len(block), 0)
-            start = max(start - part.frames, 0)
+            start = max(start - stream.frames, 0)
 
-    def _read_block(self, part: soundfile.SoundFile, size: int) -> np.ndarray:
+    def _read_block(self, stream: soundfile.SoundFile, size: int) -> np.ndarray:
         with mute_decoder() if self.encoding == "MP3" else nullcontext():
-            return part.read(size, dtype="float32", always_2d=True)
+            return stream.read(size, dtype="float32", always_2d=True)
 
     def blocks(self, start: int = 0, frames: int | None = None) -> Iterator[np.ndarray]:
-        """Decode the recording, or a part of it, some samples at a time, so that memory is bounded.
+        """Decode the recording, or a segment of it, in blocks, so that memory is bounded.
 
         Arguments
         ---------
         start : int
-            Where to begin, in samples of one channel.
+            First sample, counted per channel.
         frames : int, optional
-            How many; all that follow when not given. Fewer come where the recording ends.
+            Number of samples per channel; by default all up to the end. Fewer are returned if the recording ends
+            earlier.
 
         Yields
         ------
@@ -229,34 +232,34 @@ class AudioFile:
         Raises
         ------
         InputError
-            When the file is damaged, or ends before its header says.
+            When the file is damaged or shorter than its header declares.
         """
         left = frames
         if self.known_frames is not None:
-            rest = max(self.known_frames - start, 0)
-            left = rest if frames is None else min(frames, rest)
+            available = max(self.known_frames - start, 0)
+            left = available if frames is None else min(frames, available)
         if left == 0:
             return
         with _name_file(self.path):
             for block in self._read(start):
-                if not len(block):  # all of it comes before the start
+                if not len(block):  # the whole block lies before the start
                     continue
                 yield block[:left]
                 left = None if left is None else left - min(len(block), left)
                 if left == 0:
                     return
             if left and self.known_frames is not None and left > self.tolerance:
-                raise DamagedError(f"truncated; its header promises {self.known_frames} samples, {left} are missing")
+                raise DamagedError(f"truncated; its header declares {self.known_frames} samples, {left} are missing")
 
     def count_frames(self) -> int:
-        """Give the number of samples of one channel; where only decoding tells it, decode the file."""
+        """Return the number of samples per channel; decode the file if its header does not say."""
         if self.known_frames is None:
             self.known_frames = sum(len(block) for block in self.blocks())
         return self.known_frames
 
 
 def _hash_samples(file: soundfile.SoundFile) -> bytes:
-    """Give the MD5 sum of samples as the header of a FLAC file has it."""
+    """Compute the MD5 sum of the samples as FLAC defines it for its header."""
     bits = SUBTYPE_ENCODINGS[file.subtype][1]
     digest = hashlib.md5(usedforsecurity=False)
     while len(block := file.read(BLOCK // file.channels, dtype="int32", always_2d=True)):
@@ -265,12 +268,12 @@ def _hash_samples(file: soundfile.SoundFile) -> bytes:
 
 
 def scale_integers(samples: np.ndarray) -> np.ndarray:
-    """Turn integer samples into float32 in [-1, 1); unsigned ones have their zero in the middle.
+    """Convert integer samples to float32 in [-1, 1).
 
     Arguments
     ---------
     samples : numpy.ndarray
-        Integers of any width and byte order.
+        Integers of any width and byte order. Unsigned samples represent zero by the middle of their range.
 
     Returns
     -------
@@ -288,7 +291,7 @@ def scale_integers(samples: np.ndarray) -> np.ndarray:
 
 def _check_rate(rate: int) -> None:
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise DamagedError(f"its header says {rate} Hz, which is not the sample rate of a recording")
+        raise DamagedError(f"its header declares {rate} Hz, which is not a plausible sample rate")
 
 
 def _suggest_conversion(path: Path) -> str:
@@ -298,7 +301,7 @@ def _suggest_conversion(path: Path) -> str:
 
 @contextmanager
 def _name_file(path: Path) -> Iterator[None]:
-    """Turn any error of a decoder into an InputError that names the file: the one place where that is done."""
+    """Turn any error of a decoder into an InputError that names the file. This is the only place that does so."""
     try:
         yield
     except InputError:
@@ -314,26 +317,26 @@ def _name_file(path: Path) -> Iterator[None]:
 
 
 def open_audio(path: str | os.PathLike) -> AudioFile:
-    """Open an audio file, or say in one sentence why it cannot be opened.
+    """Open an audio file and check that it is complete.
 
-    What a header promises is compared with what is there: the size of wav, RF64, W64, AIFF, CAF and AU files, the last
-    frame of a FLAC file, the frames of an MP3 file, the pages of an Ogg file.
+    The header is compared with the content: the size of wav, RF64, W64, AIFF, CAF and AU files, the last frame of a
+    FLAC file, the frames of an MP3 file, and the pages of an Ogg file.
 
     Arguments
     ---------
     path : str or Path
-        Any format that libsndfile reads: wav, flac, mp3, ogg and others.
+        A file in any format that libsndfile reads: wav, flac, mp3, ogg and others.
 
     Returns
     -------
     AudioFile
-        To be closed by the caller.
+        The open file. The caller closes it.
 
     Raises
     ------
     InputError
-        When the file is missing, empty, not audio, of a kind that is not supported, without a sample, or ends before
-        its header says.
+        When the file is missing, empty, not audio, in an unsupported format, without samples, or shorter than its
+        header declares.
 
     Example
     -------
@@ -344,16 +347,16 @@ def open_audio(path: str | os.PathLike) -> AudioFile:
     (16000, 2, [(1000, 2)])
     """
     if not os.fspath(path):
-        raise InputError("'': an empty name instead of that of a file")
+        raise InputError("'': the file name is empty; give the path of an audio file")
     path = Path(path)
     try:
         str(path).encode()
-    except UnicodeEncodeError:  # neither a protocol nor a score file could hold it
+    except UnicodeEncodeError:  # neither a protocol nor a score file could contain it
         raise InputError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8; rename it") from None
     with _name_file(path):
         state = path.stat()
         if stat.S_ISDIR(state.st_mode):
-            os.scandir(path).close()  # says so where the folder may not be read
+            os.scandir(path).close()  # raises a clearer error if the folder is not readable
             raise DamagedError("a folder, not an audio file")
         if not stat.S_ISREG(state.st_mode):
             raise DamagedError("not a regular file")
@@ -362,5 +365,5 @@ def open_audio(path: str | os.PathLike) -> AudioFile:
         file = AudioFile(path)
     if file.known_frames is not None and file.known_frames <= 0:
         file.close()
-        raise InputError(f"{path}: the file holds no sample")
+        raise InputError(f"{path}: the file contains no samples")
     return file

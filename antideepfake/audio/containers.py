@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, and whether the rest of it is there, without decoding it."""
+"""Identify a file by its first bytes and check that it is complete, without decoding it."""
 
 import mmap
 import re
@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from antideepfake.audio.segments import DamagedError, Segment
 
-UNSUPPORTED = (  # position of bytes that tell a kind of file, the bytes, what to call it
+UNSUPPORTED = (  # offset of the identifying bytes, the bytes as a pattern, name of the format
     (4, rb"ftyp(M4A|M4B|mp4|isom|iso2|dash|avc1|MSNV)", "AAC/MP4 audio"),
     (4, rb"ftyp3g", "3GPP audio"),
     (4, rb"ftypqt|moov|wide", "QuickTime audio"),
@@ -31,20 +31,20 @@ UNSUPPORTED = (  # position of bytes that tell a kind of file, the bytes, what t
     (0, rb"MP\+|MPCK", "Musepack audio"),
     (0, rb"DSD |FRM8", "DSD audio"),
     (0, rb"\x0b\x77", "AC-3 audio"),
-    (0, rb"MThd", "MIDI, which holds notes and no sound"),
+    (0, rb"MThd", "MIDI, which contains notes instead of sound"),
 )
 
 
-REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # bytes with their bits in the opposite order
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # every byte with its bits in reverse order
 
 
 class Chunks(NamedTuple):
-    """How a format lays out its chunks: name and size of each, then that many bytes."""
+    """Chunk layout of a format. A chunk consists of its name, its size and that many bytes."""
 
-    header: str  # of a chunk, for struct
-    start: int  # of the first chunk
-    align: int  # chunks begin at multiples of it
-    data: bytes  # name of the chunk that holds the samples
+    header: str  # struct format of a chunk's header
+    start: int  # offset of the first chunk in bytes
+    align: int  # chunks begin at multiples of this many bytes
+    data: bytes  # name of the chunk that contains the samples
     counts_header: bool = False  # whether the size of a chunk includes its header
 
 
@@ -60,17 +60,17 @@ CHUNKS = {
 
 
 def name_unsupported(head: bytes) -> str:
-    """Name the kind of a file that this library does not decode; empty for those that it does, or may.
+    """Name the format of a file that this library cannot decode.
 
     Arguments
     ---------
     head : bytes
-        The first bytes, after ID3v2 tags.
+        The first bytes after any ID3v2 tags.
 
     Returns
     -------
     str
-        A few words.
+        Name of the unsupported format; empty if the format is supported or unknown.
 
     Example
     -------
@@ -84,21 +84,23 @@ def name_unsupported(head: bytes) -> str:
 
 
 def is_placeholder(size: int, bits: int = 32) -> bool:
-    """Tell whether a size is what programs write that do not know it, since they write into a pipe.
+    """Check whether a size is a placeholder.
 
-    Of 32 bits these are 0, about 2^31 and 2^32 (often less a header, or rounded), 0x7F000000 (SoX) and round billions.
-    A recording of such a size that was cut short cannot be told from a stream, but would last hours.
+    A program that writes into a pipe does not know the size and writes a placeholder. 32-bit placeholders are 0, values
+    near 2^31 and 2^32 (often minus a header, or rounded), 0x7F000000 (SoX) and multiples of a billion. A truncated
+    recording of such a size looks like a stream, but would last hours.
 
     Arguments
     ---------
     size : int
-        As the header has it.
+        Size in the header, in bytes.
     bits : int
-        Of the number in the header, 32 or 64.
+        Width of the size field in the header, 32 or 64.
 
     Returns
     -------
     bool
+        True for a placeholder.
 
     Example
     -------
@@ -112,24 +114,24 @@ def is_placeholder(size: int, bits: int = 32) -> bool:
 
 
 def check_size(file: BinaryIO, size: int) -> list[Segment] | None:
-    """Compare the size of the samples in the header with that of the file: wav, RF64, W64, AIFF, CAF, AU, SPHERE.
+    """Compare the size that the header declares with the size of the file: wav, RF64, W64, AIFF, CAF, AU, SPHERE.
 
     Arguments
     ---------
     file : file
-        Open for reading bytes.
+        A file open for reading bytes.
     size : int
-        Of the file, in bytes.
+        Size of the file in bytes.
 
     Returns
     -------
     list or None
-        What to give a decoder instead of the file where the header does not know the size; None for the file itself.
+        Segments to decode instead of the file if its header does not declare the size; None to decode the file itself.
 
     Raises
     ------
     DamagedError
-        When bytes are missing, or another file follows.
+        When bytes are missing or another recording follows.
     """
     file.seek(0)
     head = file.read(1024)
@@ -138,7 +140,7 @@ def check_size(file: BinaryIO, size: int) -> list[Segment] | None:
         _check_end(_find_end(head), size)
         return None
     is_long = layout.header.endswith("Q")
-    long_sizes = None  # where the chunk ds64 of RF64 has the size of the samples
+    long_sizes = None  # offset of the 64-bit data size in the ds64 chunk of RF64
     for name, position, length in _walk_chunks(file, size, layout):
         if name == b"ds64":
             long_sizes = position + 8
@@ -152,13 +154,13 @@ def check_size(file: BinaryIO, size: int) -> list[Segment] | None:
             _check_end(position + length, size)
             file.seek(position + length + length % 2)
             if file.read(4) == head[:4]:
-                raise DamagedError("holds several recordings one after the other; split it")
+                raise DamagedError("contains several recordings one after the other; split it")
             return None
     return None
 
 
 def _walk_chunks(file: BinaryIO, size: int, layout: Chunks) -> Iterator[tuple[bytes, int, int]]:
-    """Give the name of each chunk, where its content begins, and its length by the header."""
+    """Yield the name of each chunk, the offset of its content and the length in its header."""
     width = struct.calcsize(layout.header)
     position = layout.start
     while position + width <= size:
@@ -171,7 +173,7 @@ def _walk_chunks(file: BinaryIO, size: int, layout: Chunks) -> Iterator[tuple[by
 
 
 def _find_end(head: bytes) -> int:
-    """Give where the samples of an AU or NIST SPHERE file end by its header; 0 for other files or where it is open."""
+    """Return the offset at which the samples of an AU or NIST SPHERE file end, by its header; 0 if unknown."""
     if head[:4] == b".snd" and len(head) >= 12:
         start, length = struct.unpack(">II", head[4:12])
         return 0 if is_placeholder(length) else start + length
@@ -190,7 +192,7 @@ def _check_end(end: int, size: int) -> None:
 
 
 def _set_size(file: BinaryIO, field: int, start: int, size: int, layout: Chunks) -> list[Segment]:
-    """Give the segments of a wav or RF64 file whose header has the size of what is there."""
+    """Return the segments of a wav or RF64 file after correcting the size in its header."""
     file.seek(0)
     header = bytearray(file.read(start))
     if field == start - 4:
@@ -201,24 +203,24 @@ def _set_size(file: BinaryIO, field: int, start: int, size: int, layout: Chunks)
 
 
 def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
-    """Find the links of an Ogg file: several recordings may follow each other in one (RFC 3533, section 4).
+    """Find the links of an Ogg file, which may chain several recordings (RFC 3533, section 4).
 
     Arguments
     ---------
     file : file
-        Open for reading bytes.
+        A file open for reading bytes.
     size : int
-        Of the file, in bytes.
+        Size of the file in bytes.
 
     Returns
     -------
     list of (int, int)
-        From where to where each goes.
+        Start and end offset of each link.
 
     Raises
     ------
     DamagedError
-        When a stream has no end, so that the file was cut short, or the check sum of a page is wrong.
+        When a stream does not end, which means that the file is truncated, or the checksum of a page is wrong.
 
     Example
     -------
@@ -232,8 +234,8 @@ def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
     True
     """
     links: list[int] = []
-    unfinished: set[bytes] = set()  # serial numbers of streams that have begun and not ended
-    begun = False  # whether the page before began a stream
+    unfinished: set[bytes] = set()  # serial numbers of streams that have begun but not ended
+    begun = False  # whether the previous page began a stream
     position = end = 0
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         while (position := data.find(b"OggS", position)) >= 0 and position + 27 <= size:
@@ -251,7 +253,7 @@ def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
             end = position + 27 + segments
             end += sum(data[end - segments : end])
             if end <= size and not _check_page(data[position:end]):
-                raise DamagedError("damaged; a page of its Ogg stream has a wrong check sum")
+                raise DamagedError("damaged; a page of its Ogg stream has a wrong checksum")
             position = end
     if unfinished or end > size:
         raise DamagedError("truncated; the end of its Ogg stream is missing")
@@ -259,7 +261,7 @@ def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
 
 
 def _check_page(page: bytes) -> bool:
-    """Tell whether a page has the check sum that it says: that of zlib, with the bits of every byte reversed."""
+    """Check the checksum of a page. It is that of zlib with the bits of every byte reversed."""
     plain = page[:22] + bytes(4) + page[26:]
     total = zlib.crc32(plain.translate(REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return total.to_bytes(4, "little").translate(REVERSED) == page[22:26][::-1]

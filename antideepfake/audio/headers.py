@@ -1,8 +1,8 @@
-"""Headers of plain wav and flac files, read without a decoder.
+"""Read the headers of plain wav and flac files without a decoder.
 
-A decoder takes its time for the header and the last sample of a flac file; a corpus may have ten million of them. What
-leaves no doubt is answered here, from the first and the last kilobytes of a file. Whatever is unusual or damaged is
-not: then :func:`antideepfake.audio.audio_file` asks libsndfile, which has the last word.
+A corpus may contain ten million files, and a decoder is slow to read the header and the last sample of each. This
+module reads only the first and the last kilobytes of a file. It returns nothing for a file that is unusual or damaged;
+:mod:`antideepfake.audio.audio_file` then opens that file with libsndfile.
 """
 
 import os
@@ -16,27 +16,28 @@ from antideepfake.audio.segments import skip_id3
 
 HEAD = 4096  # bytes read at the start of a file
 PCM, FLOAT = 1, 3  # format tags of wav
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; no recording has another, and a damaged header may say anything
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; a rate outside this range comes from a damaged header
 
-POLYNOMIAL = 0x8005  # of the check sum of flac's frames: 16 bits, most significant first, starting from 0
-LONGEST_FRAME = 1 << 21  # bytes of a flac frame, at most, in practice: 65,535 samples of eight channels of 32 bits
-BLOCK = 256  # bytes that go through the check sum at once
+POLYNOMIAL = 0x8005  # of the checksum of flac frames: 16 bits, most significant bit first, initial value 0
+LONGEST_FRAME = 1 << 21  # bytes; in practice the largest flac frame: 65,535 samples of eight 32-bit channels
+BLOCK = 256  # bytes that the checksum processes at once
 
 
 class Header(NamedTuple):
-    """What a header says.
+    """Format and length of a recording, as its header declares them.
 
     Arguments
     ---------
     frames : int
-        Samples of one channel.
+        Samples per channel.
     sample_rate : int
         Hz.
     channels : int
+        Number of channels.
     encoding : str
         ``PCM_S``, ``PCM_U``, ``PCM_F`` or ``FLAC``.
     bits : int
-        Of a sample.
+        Bits per sample.
     """
 
     frames: int
@@ -47,7 +48,10 @@ class Header(NamedTuple):
 
 
 def read_header(path: str | os.PathLike) -> Header | None:
-    """Read the header of a wav or flac file whose end is there.
+    """Read the header of a complete wav or flac file.
+
+    A wav file is complete if it is as long as its header declares. A flac file is complete if its last frame has the
+    expected number and a correct checksum.
 
     Arguments
     ---------
@@ -57,9 +61,7 @@ def read_header(path: str | os.PathLike) -> Header | None:
     Returns
     -------
     Header or None
-        None where there is any doubt: no such file, another format, an unusual header, an end that is missing or
-        damaged. The end of a wav is there when the file is as long as its header says; that of a flac file when its
-        last frame has the number that the header asks for and a right check sum.
+        None in case of doubt: a missing file, another format, an unusual header, or an end that is missing or damaged.
 
     Example
     -------
@@ -73,8 +75,8 @@ def read_header(path: str | os.PathLike) -> Header | None:
     True
     """
     try:
-        str(path).encode()  # a protocol could not hold a name that is not UTF-8
-        if not os.path.isfile(path):  # a folder, or a named pipe, which would keep us waiting
+        str(path).encode()  # a protocol cannot contain a name that is not UTF-8
+        if not os.path.isfile(path):  # a folder, or a named pipe, which would block
             return None
         with open(path, "rb", buffering=0) as file:
             head, size = file.read(HEAD), os.fstat(file.fileno()).st_size
@@ -83,12 +85,12 @@ def read_header(path: str | os.PathLike) -> Header | None:
             else:
                 header = _read_wav(head, file, size) if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else None
             return header if header and LOWEST_RATE <= header.sample_rate <= HIGHEST_RATE else None
-    except (OSError, ValueError):  # no such name, a failing disk
+    except (OSError, ValueError):  # an invalid name or a failing disk
         return None
 
 
 def _read_wav(head: bytes, file: BinaryIO, size: int) -> Header | None:
-    """As in Microsoft's and IBM's `Multimedia Programming Interface and Data Specifications 1.0`, 1991."""
+    """Parse wav: Microsoft and IBM, `Multimedia Programming Interface and Data Specifications 1.0`, 1991."""
     position, header = 12, None
     while position + 8 <= len(head):
         name, length = struct.unpack_from("<4sI", head, position)
@@ -110,7 +112,7 @@ def _read_wav(head: bytes, file: BinaryIO, size: int) -> Header | None:
 
 
 def _is_followed(file: BinaryIO, end: int, size: int) -> bool:
-    """Tell whether another wav file follows, joined to the first."""
+    """Check whether another wav file follows in the same file."""
     if end + 12 > size:
         return False
     file.seek(end)
@@ -118,21 +120,21 @@ def _is_followed(file: BinaryIO, end: int, size: int) -> bool:
 
 
 def _read_flac(head: bytes, file: BinaryIO, size: int) -> Header | None:
-    """As in RFC 9639, sections 8.2 (the first metadata block, streaminfo) and 9 (frames)."""
+    """Parse flac: RFC 9639, sections 8.2 (the first metadata block, streaminfo) and 9 (frames)."""
     if len(head) < 42 or head[4] & 0x7F:
         return None
     shortest, longest = struct.unpack_from(">HH", head, 8)
     frame_bytes = int.from_bytes(head[15:18], "big")
     packed = int.from_bytes(head[18:26], "big")
     rate, channels, bits, total = packed >> 44, (packed >> 41 & 7) + 1, (packed >> 36 & 31) + 1, packed & (1 << 36) - 1
-    # files made as a stream do not know their length, nor the size of their largest frame
+    # files written as a stream declare neither their length nor the size of their largest frame
     fixed = shortest == longest > 0
     if not (rate and total and frame_bytes and fixed and bits in (8, 16, 24)) or (total - 1) // longest > 0x10FFFF:
         return None
     number = chr((total - 1) // longest).encode("utf-8", "surrogatepass")  # flac numbers its frames in UTF-8
     file.seek(max(size - frame_bytes, 0))
     end = file.read(frame_bytes)
-    start = end.rfind(b"\xff\xf8")  # how each frame begins
+    start = end.rfind(b"\xff\xf8")  # the first bytes of each frame
     while start >= 0:
         if end.startswith(number, start + 4) and _check_sum(end[start:]) == 0:
             return Header(total, rate, channels, "FLAC", bits)
@@ -141,19 +143,19 @@ def _read_flac(head: bytes, file: BinaryIO, size: int) -> Header | None:
 
 
 def count_flac(file: BinaryIO, size: int) -> int:
-    """Count the samples of a flac file from the header of its last frame, which has its number and size.
+    """Count the samples of a flac file from the header of its last frame, which has the number and size of the frame.
 
     Arguments
     ---------
     file : file
-        Open for reading bytes.
+        A file open for reading bytes.
     size : int
-        Of the file, in bytes.
+        Size of the file in bytes.
 
     Returns
     -------
     int
-        Samples of one channel; 0 where the file does not end with a whole frame.
+        Samples per channel; 0 if the file does not end with a complete frame.
 
     Example
     -------
@@ -172,21 +174,21 @@ def count_flac(file: BinaryIO, size: int) -> int:
     start = max(size - LONGEST_FRAME, 0)
     file.seek(start)
     end = file.read(size - start)
-    place = len(end)
-    while (place := max(end.rfind(b"\xff\xf8", 0, place + 1), end.rfind(b"\xff\xf9", 0, place + 1))) >= 0:
-        count = _read_frame(end[place : place + 32], block)
-        if count and _check_sum(end[place:]) == 0:
+    index = len(end)
+    while (index := max(end.rfind(b"\xff\xf8", 0, index + 1), end.rfind(b"\xff\xf9", 0, index + 1))) >= 0:
+        count = _read_frame(end[index : index + 32], block)
+        if count and _check_sum(end[index:]) == 0:
             return count
     return 0
 
 
 def _read_frame(frame: bytes, block: int) -> int:
-    """Give how many samples there are up to the end of a frame, by its header (RFC 9639, section 9.1); 0 if it is none.
+    """Return the number of samples up to the end of a frame, by its header (RFC 9639, section 9.1).
 
-    ``block`` is the number of samples in all frames but the last.
+    ``block`` is the number of samples in every frame except the last. The result is 0 if the header is not valid.
     """
     code = frame[2] >> 4 if len(frame) > 6 else 0
-    width = 8 - (frame[4] ^ 0xFF).bit_length() if code else 0  # ones at the start: bytes of the number, 0 means 1
+    width = 8 - (frame[4] ^ 0xFF).bit_length() if code else 0  # leading ones: bytes of the frame number, 0 means 1
     if not code or width in (1, 8):
         return 0
     tail = 4 + max(width, 1)
@@ -199,12 +201,12 @@ def _read_frame(frame: bytes, block: int) -> int:
         samples = int.from_bytes(frame[tail : tail + 2], "big") + 1
     else:
         samples = 192 if code == 1 else 576 << code - 2 if code < 6 else 256 << code - 8
-    # where all blocks are of one size, frames are numbered; else their first samples
+    # with blocks of one size, the header has the number of the frame; otherwise the number of its first sample
     return (number if frame[1] & 1 else number * block) + samples
 
 
 def _make_tables() -> np.ndarray:
-    """What a byte adds to the check sum when 0, 1, ..., ``BLOCK - 1`` bytes follow it; shape [BLOCK, 256]."""
+    """Compute what a byte adds to the checksum when 0, 1, ..., ``BLOCK - 1`` bytes follow it; shape [BLOCK, 256]."""
     single = np.arange(256) << 8
     for _ in range(8):
         single = (single << 1) ^ np.where(single & 0x8000, 0x10000 | POLYNOMIAL, 0)
@@ -215,16 +217,16 @@ def _make_tables() -> np.ndarray:
 
 
 TABLES = _make_tables()
-FLAT = TABLES[::-1].ravel()  # the first byte of a block is followed by the most
+FLAT = TABLES[::-1].ravel()  # in reverse, because BLOCK - 1 bytes follow the first byte of a block
 OFFSETS = 256 * np.arange(BLOCK)
-HIGH, LOW = TABLES[-1].tolist(), TABLES[-2].tolist()  # the sum so far goes into the first two bytes of the next block
+HIGH, LOW = TABLES[-1].tolist(), TABLES[-2].tolist()  # the sum so far is added to the first two bytes of the next block
 
 
 def _check_sum(frame: bytes) -> int:
-    """Compute the check sum of a frame that ends with its own: 0 when it is right."""
+    """Compute the checksum over a frame and the checksum at its end; the result is 0 if they match."""
     padded = frame.rjust(-(-len(frame) // BLOCK) * BLOCK, b"\0")  # zeros in front change nothing
     blocks = np.frombuffer(padded, np.uint8).reshape(-1, BLOCK)
     total = 0
-    for part in np.bitwise_xor.reduce(FLAT.take(blocks + OFFSETS), axis=1).tolist():
-        total = HIGH[total >> 8] ^ LOW[total & 0xFF] ^ part
+    for value in np.bitwise_xor.reduce(FLAT.take(blocks + OFFSETS), axis=1).tolist():
+        total = HIGH[total >> 8] ^ LOW[total & 0xFF] ^ value
     return total

@@ -1,9 +1,9 @@
-"""Counting the frames of an MP3 file.
+"""Count the frames of an MP3 file.
 
-An MP3 file is a row of frames, each with a header of four bytes (ISO/IEC 11172-3 and 13818-3, section 2.4.2.3). Nothing
-but an optional first frame, by the names of Xing, Info or VBRI, says how many there are. A decoder that finds none
-estimates the number from the size of the file and the bit rate of its first frame, which is wrong where the rate varies
-or several files were joined. So they are counted here.
+An MP3 file is a sequence of frames, each with a header of four bytes (ISO/IEC 11172-3 and 13818-3, section 2.4.2.3).
+Only an optional first frame, called Xing, Info or VBRI, declares their number. Without it, a decoder estimates the
+number from the size of the file and the bit rate of the first frame. The estimate is wrong if the bit rate varies or if
+several files were joined. Therefore this module counts the frames.
 """
 
 import mmap
@@ -13,11 +13,11 @@ from typing import BinaryIO, NamedTuple
 
 from antideepfake.audio.segments import DamagedError, Segment, skip_id3
 
-FEW = 4  # frames that may be missing from those promised: encoders count their padding differently, 26 ms a frame
+FEW = 4  # declared frames that may be missing, 26 ms each: encoders count their padding differently
 ZEROS = re.compile(rb"\0+")
-CONFIRM = 3  # frames in a row that are not there by chance
+CONFIRM = 3  # consecutive frames that confirm that a header was not found by chance
 
-RATES = (44100, 48000, 32000)  # Hz, of version 1; halved in version 2 and again in 2.5
+RATES = (44100, 48000, 32000)  # Hz, for version 1; half of these in version 2, a quarter in version 2.5
 V1_BITRATES = {  # kbit/s, by layer and index
     1: (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     2: (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -31,13 +31,13 @@ V2_BITRATES = {
 
 
 class FrameHeader(NamedTuple):
-    """What the header of a frame says."""
+    """Parsed header of a frame."""
 
-    version: int  # 1, 2, or 3 for 2.5
+    version: int  # 1, 2, or 3 for version 2.5
     layer: int
     rate: int  # Hz
-    size: int  # bytes, header included
-    samples: int  # of one channel
+    size: int  # bytes, including the header
+    samples: int  # per channel
     mono: bool
 
 
@@ -47,12 +47,12 @@ class MpegFrames(NamedTuple):
     Arguments
     ---------
     total : int
-        Frames that hold sound.
+        Number of frames that contain audio.
     samples : int
-        Of one channel, in a frame.
+        Samples per channel in a frame.
     segments : list or None
-        What to give a decoder instead of the file, so that it knows the right number: a Xing frame, a silent frame, and
-        the frames that are counted. None for the file itself.
+        Segments to decode instead of the file, so that the decoder uses the correct number of frames: a Xing frame, a
+        silent frame and the counted frames. None to decode the file itself.
     """
 
     total: int
@@ -62,7 +62,7 @@ class MpegFrames(NamedTuple):
 
 @cache
 def _parse(second: int, third: int, fourth: int) -> FrameHeader | None:
-    """Read a header without its first byte, which is 0xFF; of the fourth byte, the two highest bits."""
+    """Parse the second and third byte of a header and the two highest bits of its fourth byte."""
     version = {3: 1, 2: 2, 0: 3}.get(second >> 3 & 3)
     layer = 4 - (second >> 1 & 3)
     bitrate, rate = third >> 4, third >> 2 & 3
@@ -83,7 +83,7 @@ def _header(data: mmap.mmap, position: int) -> FrameHeader | None:
 
 
 def _is_frame(data: mmap.mmap, position: int) -> bool:
-    """Tell whether some frames of one kind follow each other here, or one ends where the file does."""
+    """Check whether consecutive frames of the same kind begin here, or whether one ends at the end of the file."""
     first = _header(data, position)
     for _ in range(CONFIRM):
         header = _header(data, position)
@@ -96,7 +96,7 @@ def _is_frame(data: mmap.mmap, position: int) -> bool:
 
 
 def _find_frame(data: mmap.mmap, position: int) -> int:
-    """Give where the next frame begins; the length of the file when there is none."""
+    """Return the position of the next frame; the length of the file if no frame follows."""
     while (position := data.find(b"\xff", position)) >= 0:
         if _is_frame(data, position):
             return position
@@ -105,12 +105,12 @@ def _find_frame(data: mmap.mmap, position: int) -> int:
 
 
 def _side_info(header: FrameHeader) -> int:
-    """Bytes between the header and the place of a Xing or Info tag."""
+    """Return the number of bytes between the header and a Xing or Info tag."""
     return (17 if header.mono else 32) if header.version == 1 else (9 if header.mono else 17)
 
 
-def _read_promise(data: mmap.mmap, position: int, header: FrameHeader) -> int | None:
-    """Give how many frames a Xing, Info or VBRI frame promises (0 where it leaves that open); None for other frames."""
+def _read_declared(data: mmap.mmap, position: int, header: FrameHeader) -> int | None:
+    """Return the number of frames that a Xing, Info or VBRI frame declares (0 if unknown); None for other frames."""
     start = position + 4 + _side_info(header)
     if data[start : start + 4] in (b"Xing", b"Info"):
         return int.from_bytes(data[start + 8 : start + 12], "big") if data[start + 7] & 1 else 0
@@ -119,8 +119,8 @@ def _read_promise(data: mmap.mmap, position: int, header: FrameHeader) -> int | 
     return None
 
 
-def _make_promise(header: FrameHeader, count: int) -> tuple[bytes, bytes]:
-    """Make a Xing frame for ``count`` frames and a silent one, which takes up what decoders cut off after the first."""
+def _make_xing(header: FrameHeader, count: int) -> tuple[bytes, bytes]:
+    """Make a Xing frame that declares ``count`` frames, and a silent frame that decoders trim instead of audio."""
     rate = RATES.index(header.rate * (1, 2, 4)[header.version - 1])
     fields = (0xE0 | (3, 2, 0)[header.version - 1] << 3 | 0b011, 0x90 | rate << 2, 0xC0 if header.mono else 0)
     made = _parse(*fields)
@@ -136,18 +136,18 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
     Arguments
     ---------
     file : file
-        Open for reading bytes, with a file descriptor.
+        A file open for reading bytes, with a file descriptor.
 
     Returns
     -------
     MpegFrames or None
-        None where no frames are found whose size is known: a decoder may know better.
+        None if no frame of known size is found; a decoder may still be able to read the file.
 
     Raises
     ------
     DamagedError
-        When frames are missing that a Xing, Info or VBRI frame promised, when there is much between the frames that is
-        none, or when the sample rate or the number of channels changes on the way.
+        When there are fewer frames than a Xing, Info or VBRI frame declares, when many bytes belong to no frame, or
+        when the sample rate or the number of channels changes within the file.
 
     Example
     -------
@@ -165,7 +165,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
         if not first:
             return None
         kind = first[:3], first.mono
-        count, promised, promises = 0, 0, 0
+        count, declared, tags = 0, 0, 0  # tags: Xing, Info and VBRI frames
         foreign = position - _skip_tags(file, data, 0)  # bytes between the frames that belong to no tag
         spans: list[tuple[int, int]] = []
         while header := _header(data, position):
@@ -174,12 +174,12 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
             after = position + header.size
             if after > len(data):  # the file ends within a frame
                 break
-            promise = _read_promise(data, position, header)
-            if promise is None:
+            frames = _read_declared(data, position, header)
+            if frames is None:
                 count += 1
             else:
-                promises += 1
-                promised += promise
+                tags += 1
+                declared += frames
                 spans.append((start, position))
                 start = after
             position = after
@@ -191,16 +191,16 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
         spans.append((start, position))
     spans = [span for span in spans if span[0] < span[1]]
     if foreign > min(FEW * first.size, (foreign + sum(end - start for start, end in spans)) // 10):
-        raise DamagedError(f"damaged; {foreign} bytes before or between its MPEG frames are no audio")
-    if promised > count + FEW * promises:
-        raise DamagedError(f"truncated; its header promises {promised} MPEG frames, {count} are there")
-    if first.layer != 3 or (promises == 1 and len(spans) == 1 and promised >= count):
+        raise DamagedError(f"damaged; {foreign} bytes before or between its MPEG frames are not audio")
+    if declared > count + FEW * tags:
+        raise DamagedError(f"truncated; its header declares {declared} MPEG frames, it contains {count}")
+    if first.layer != 3 or (tags == 1 and len(spans) == 1 and declared >= count):
         return MpegFrames(count, first.samples, None)
-    return MpegFrames(count, first.samples, [*_make_promise(first, count), *spans])
+    return MpegFrames(count, first.samples, [*_make_xing(first, count), *spans])
 
 
 def _skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
-    """Give where what follows zeros and ID3v1, ID3v2 and APE tags begins."""
+    """Return the position after any zeros and ID3v1, ID3v2 and APE tags."""
     while True:
         start = position
         position = skip_id3(file, position)
@@ -209,7 +209,7 @@ def _skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
         if data[position : position + 3] == b"TAG":
             position += 128
         if data[position : position + 8] == b"APETAGEX":
-            # a size that includes the footer but not the header; the footer alone says the same, after the fact
+            # The size includes the footer but not the header. A footer without a header has the same field.
             has_content = data[position + 23] & 0x20
             position += 32 + (int.from_bytes(data[position + 12 : position + 16], "little") if has_content else 0)
         if position == start:

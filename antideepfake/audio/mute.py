@@ -1,4 +1,4 @@
-"""Keeping the messages of C libraries off the terminal."""
+"""Keep the messages of C libraries off the terminal."""
 
 import os
 import threading
@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _lock = threading.Lock()
-_users = 0  # threads that want silence now
-_original = -1  # a copy of standard error, while it is redirected
+_users = 0  # number of threads inside the context manager
+_original = -1  # copy of the descriptor of standard error while it is redirected
 
 
 @contextmanager
 def mute_decoder() -> Iterator[None]:
-    """Send what is written to file descriptor 2 to nowhere.
+    """Discard everything that is written to file descriptor 2.
 
-    libmpg123, within libsndfile, writes its warnings there, and has no option that libsndfile passes on. Whatever is
-    wrong with a file is found and named without it. Standard error is that of the whole process: keep the block to a
-    call of the decoder. Threads may use it at the same time.
+    libmpg123 writes warnings there, and libsndfile, which contains it, has no option to disable them. This library
+    detects and reports damaged files without these warnings. The redirection affects the whole process, so wrap only
+    the call of the decoder. Several threads may use it at the same time.
 
     Example
     -------

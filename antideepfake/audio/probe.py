@@ -1,4 +1,4 @@
-"""What a protocol says of a recording, from its header."""
+"""Read the protocol columns of a recording from its header."""
 
 import os
 from typing import Any
@@ -9,17 +9,17 @@ from antideepfake.errors import InputError
 
 
 def probe(path: str | os.PathLike) -> dict[str, Any]:
-    """Read an audio file's header, and whether its end is there.
+    """Read the header of an audio file and check that the file is complete.
 
     Arguments
     ---------
     path : str or Path
-        As :func:`open_audio`.
+        An audio file, see :func:`open_audio`.
 
     Returns
     -------
     dict
-        The protocol's columns Duration (seconds, two decimals), SampleRate (Hz), AudioChannel, AudioEncoding and
+        The protocol columns Duration (seconds, two decimals), SampleRate (Hz), AudioChannel, AudioEncoding and
         AudioBitSample (0 for lossy codecs).
 
     Raises
@@ -37,7 +37,7 @@ def probe(path: str | os.PathLike) -> dict[str, Any]:
     """
     frames, sample_rate, channels, encoding, bits = read_header(path) or _decode_end(path)
     return {
-        # a file of a few samples is not of no length: a protocol's durations are above 0
+        # durations in a protocol are above 0, so a file of a few samples must not be rounded to 0
         "Duration": max(round(frames / sample_rate, 2), 0.01),
         "SampleRate": sample_rate,
         "AudioChannel": channels,
@@ -47,9 +47,9 @@ def probe(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _decode_end(path: str | os.PathLike) -> Header:
-    """Ask a decoder for what :func:`read_header` leaves open."""
+    """Read the header with a decoder, for files that :func:`read_header` cannot read."""
     with open_audio(path) as file:
         frames = file.count_frames()
-        if file.parts and not any(len(block) for block in file.blocks(max(frames - 1 - file.tolerance, 0))):
+        if file.streams and not any(len(block) for block in file.blocks(max(frames - 1 - file.tolerance, 0))):
             raise InputError(f"{path}: damaged or truncated; its end cannot be read")
         return Header(frames, file.samplerate, file.channels, file.encoding, file.bits)

@@ -1,4 +1,4 @@
-"""Reading a file as another that consists of segments of it, so that a decoder gets a header that is right."""
+"""Read selected segments of a file as if they were a file, so that a decoder receives a correct header."""
 
 import io
 from bisect import bisect_right
@@ -7,22 +7,22 @@ from itertools import accumulate
 from typing import BinaryIO
 
 Segment = bytes | tuple[int, int]
-"""Bytes, or from where to where in the file."""
+"""Literal bytes, or the start and end offset of a segment of the file."""
 
 
 class DamagedError(Exception):
-    """What is wrong with a file: a sentence without the name of the file."""
+    """A damaged file. The message says what is wrong, without the name of the file."""
 
 
 class SegmentReader(io.RawIOBase):
-    """A file that consists of segments of another.
+    """A file object that concatenates segments of another file.
 
     Arguments
     ---------
     file : file
-        The other, open for reading bytes.
+        The other file, open for reading bytes.
     segments : sequence of bytes or (int, int)
-        Bytes, or from where to where in ``file``.
+        Literal bytes, or the start and end offset of a segment of ``file``.
 
     Example
     -------
@@ -38,44 +38,44 @@ class SegmentReader(io.RawIOBase):
         self.position = 0
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True: the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be read from anywhere."""
+        """Return True: the file can be read from any position."""
         return True
 
     def tell(self) -> int:
-        """Give the position of the next byte."""
+        """Return the position of the next byte."""
         return self.position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position."""
+        """Move to a position and return it."""
         self.position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.starts[-1]}[whence]
         return self.position
 
     def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        """Fill ``buffer`` from one segment or several; give how many bytes there were."""
+        """Fill ``buffer`` from one or more segments; return the number of bytes read."""
         view, filled = memoryview(buffer).cast("B"), 0
         while filled < len(view) and 0 <= self.position < self.starts[-1]:
             index = bisect_right(self.starts, self.position) - 1
             segment, skipped = self.segments[index], self.position - self.starts[index]
             size = min(self.starts[index + 1] - self.position, len(view) - filled)
             if isinstance(segment, bytes):
-                part = segment[skipped : skipped + size]
+                content = segment[skipped : skipped + size]
             else:
                 self.file.seek(segment[0] + skipped)
-                part = self.file.read(size)
-            if not part:  # the file has become shorter
+                content = self.file.read(size)
+            if not content:  # the file was truncated after it was opened
                 break
-            view[filled : filled + len(part)] = part
-            filled += len(part)
-            self.position += len(part)
+            view[filled : filled + len(content)] = content
+            filled += len(content)
+            self.position += len(content)
         return filled
 
 
 def skip_id3(file: BinaryIO, position: int = 0) -> int:
-    """Give where what follows the ID3v2 tags at a position begins: the position itself where there is none."""
+    """Return the position after any ID3v2 tags at ``position``; ``position`` itself if no tag begins there."""
     while True:
         file.seek(position)
         head = file.read(10)

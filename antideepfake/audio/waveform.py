@@ -1,4 +1,7 @@
-"""The one path from a file to a waveform: read, average the channels, resample, normalize."""
+"""Turn audio files and samples into waveforms: read, average the channels, resample, normalize.
+
+Training, evaluation and every interface use this path and no other.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,31 +15,31 @@ from antideepfake.audio.audio_file import BLOCK, AudioFile, open_audio
 from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE
 from antideepfake.errors import InputError
 
-SAMPLE_RATE = 16000  # Hz; what every published self-supervised speech encoder was trained at
-SILENCE = 1 / 32768  # a 16-bit file that never moves by more than one step holds no sound
-LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers pass; squares of much larger samples are infinite
-CANCELLED = 0.01  # of the power of the channels: less is left of their average where one is the inverse of another
-# Half an hour: a large front end takes some 4 MB a second, so 8 GB, and time that grows with the square of the length.
-MAX_SECONDS = 1800  # of audio that is read at once
+SAMPLE_RATE = 16000  # Hz; the rate at which all published self-supervised speech encoders were trained
+SILENCE = 1 / 32768  # one step of 16-bit audio; a recording whose samples differ by no more than this is silent
+LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers are below, and squares of much larger samples overflow
+CANCELLED = 0.01  # minimum power of the averaged channels relative to the channels; less means that they cancel
+# Half an hour. A large front end needs about 4 MB per second of audio, here 8 GB, and quadratic time.
+MAX_SECONDS = 1800  # longest recording that is read at once
 RESAMPLED = 1 << 21  # samples that are resampled at once
-MAX_RATE = 48_000  # Hz; above, recordings may be as much shorter
+MAX_RATE = 48_000  # Hz; at higher rates, MAX_SECONDS decreases so that the number of samples stays the same
 
 
 class SilentError(InputError):
-    """A recording, or the part of one that was read, is silent."""
+    """A recording, or the segment of it that was read, is silent."""
 
 
 def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | None = None) -> tuple[torch.Tensor, int]:
-    """Read an audio file, or a part of it by seeking.
+    """Read an audio file, or seek to a segment and read only that.
 
     Arguments
     ---------
     path : str or Path
-        As :func:`antideepfake.audio.audio_file.open_audio`.
+        An audio file, see :func:`antideepfake.audio.audio_file.open_audio`.
     start : float
-        Where to begin, in seconds.
+        Start of the segment in seconds.
     duration : float, optional
-        How much to read, in seconds; all that follows when not given.
+        Length of the segment in seconds; by default up to the end of the file.
 
     Returns
     -------
@@ -48,8 +51,8 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
     Raises
     ------
     InputError
-        When the file is missing, empty, not audio, or ends before its header says, or when more is to be read than
-        ``MAX_SECONDS``.
+        When the file is missing, empty, not audio, or shorter than its header declares, or when the segment is longer
+        than ``MAX_SECONDS``.
 
     Example
     -------
@@ -68,17 +71,17 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
 def _read_blocks(
     file: AudioFile, path: str | os.PathLike, start: float, duration: float | None
 ) -> Iterator[np.ndarray]:
-    """Read a recording or a part of it, of which there is at least one sample and not more than fits in memory."""
+    """Read a recording or a segment of it. Raise an error if it has no samples or more than fit in memory."""
     first = round(start * file.samplerate)
-    wanted = None if duration is None else max(round(duration * file.samplerate), 0)
+    requested = None if duration is None else max(round(duration * file.samplerate), 0)
     longest = MAX_SECONDS * min(file.samplerate, MAX_RATE)
-    count = wanted
+    count = requested
     if file.known_frames is not None:
-        rest = max(file.known_frames - first, 0)
-        count = rest if wanted is None else min(rest, wanted)
+        available = max(file.known_frames - first, 0)
+        count = available if requested is None else min(available, requested)
     read = 0
     if (count or 0) <= longest:
-        for block in file.blocks(first, wanted):
+        for block in file.blocks(first, requested):
             read += len(block)
             if read > longest:
                 break
@@ -86,11 +89,11 @@ def _read_blocks(
     if max(read, count or 0) > longest:
         minutes = "" if count is None else f"{count / file.samplerate / 60:.0f} minutes long, "
         raise InputError(
-            f"{path}: {minutes}longer than the {longest / file.samplerate / 60:.0f} minutes that are read at once; "
+            f"{path}: {minutes}longer than the {longest / file.samplerate / 60:.0f} minutes that can be read at once; "
             "cut it into shorter files"
         )
     if read == 0:
-        raise InputError(f"{path}: holds no sample" + (f" after {start:.2f} s" if first else ""))
+        raise InputError(f"{path}: contains no samples" + (f" after {start:.2f} s" if first else ""))
 
 
 def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
@@ -101,7 +104,8 @@ def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
     signal : torch.Tensor
         Shape [time] or [time, channels].
     sample_rate : int
-        Hz, any. Resampled with torchaudio's windowed sinc at its defaults, as the released models were trained.
+        Any rate in Hz. Resampling uses torchaudio's windowed sinc with default settings, as in the training of the
+        released models.
 
     Returns
     -------
@@ -115,8 +119,8 @@ def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
     """
     if signal.dim() == 2:
         signal = signal.mean(1)
-    # Every rate in use has a small ratio, which is kept exactly. A rate such as 16,001 Hz would need a filter bank of
-    # gigabytes; the nearest ratio with a denominator up to 2000 changes speed and pitch by less than 0.05 %.
+    # All common rates have a small ratio to 16 kHz, which is used exactly. A rate such as 16,001 Hz would need a filter
+    # bank of gigabytes. The nearest ratio with a denominator up to 2000 changes speed and pitch by less than 0.05 %.
     ratio = Fraction(SAMPLE_RATE, sample_rate).limit_denominator(2000)
     if ratio == 1:
         return signal
@@ -124,22 +128,22 @@ def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
 
 
 def _resample(signal: torch.Tensor, old: int, new: int) -> torch.Tensor:
-    """Resample by ``new / old``; a long signal by parts, which needs less memory and gives the same."""
+    """Resample by ``new / old``; resample a long signal in chunks, which needs less memory and has the same result."""
     step = RESAMPLED // old * old
     if len(signal) <= RESAMPLED or not step:
         return torchaudio.functional.resample(signal, old, new)
-    context = old * -(-8 * max(old, new) // (new * old))  # reaches beyond the filter, which has 6 periods a side
-    parts = []
+    context = old * -(-8 * max(old, new) // (new * old))  # more than the filter, which spans 6 periods on each side
+    chunks = []
     for start in range(0, len(signal), step):
         first = max(start - context, 0)
-        part = torchaudio.functional.resample(signal[first : start + step + context], old, new)
+        chunk = torchaudio.functional.resample(signal[first : start + step + context], old, new)
         skipped = (start - first) * new // old
-        parts.append(part[skipped : skipped + step * new // old])
-    return torch.cat(parts)
+        chunks.append(chunk[skipped : skipped + step * new // old])
+    return torch.cat(chunks)
 
 
 def normalize(waveform: torch.Tensor) -> torch.Tensor:
-    """Zero mean and unit variance over the whole utterance: layer normalization without parameters, eps 1e-5.
+    """Normalize an utterance to zero mean and unit variance: layer normalization without parameters, eps 1e-5.
 
     Arguments
     ---------
@@ -160,10 +164,10 @@ def normalize(waveform: torch.Tensor) -> torch.Tensor:
 
 
 class WaveformNormalizer:
-    """From decoded samples to what every front end takes: mono, 16 kHz, normalized.
+    """Convert decoded samples to the input of a front end: mono, 16 kHz, normalized.
 
-    A model folder names it as its ``audio_normalizer``, so SpeechBrain's ``classify_file`` takes the same path, and
-    refuses the same recordings: :func:`make_waveform`.
+    A model folder uses it as ``audio_normalizer``, so SpeechBrain's ``classify_file`` processes recordings with
+    :func:`make_waveform`, like this library, and rejects the same recordings.
 
     Example
     -------
@@ -177,7 +181,7 @@ class WaveformNormalizer:
 
 
 class _Mixer:
-    """Averages the channels of a recording that comes in blocks, and finds out whether that leaves anything."""
+    """Average the channels of a recording block by block, and check that the average is usable."""
 
     def __init__(self) -> None:
         self.blocks: list[torch.Tensor] = []
@@ -186,9 +190,9 @@ class _Mixer:
         self.sums = self.squares = self.low = self.high = torch.zeros(0)
 
     def add(self, block: torch.Tensor) -> None:
-        """Take a block, float32, shape [time, channels]."""
+        """Add a block: float32, shape [time, channels]."""
         mono = block.mean(1)
-        both = torch.cat([mono[:, None], block], 1).double()  # the average first
+        both = torch.cat([mono[:, None], block], 1).double()  # column 0 is the average
         if self.count == 0:
             self.sums = self.squares = torch.zeros(both.shape[1], dtype=torch.double)
             self.low = self.high = both[0]
@@ -200,12 +204,12 @@ class _Mixer:
         self.blocks.append(mono)
 
     def mix(self, name: str) -> torch.Tensor:
-        """Give the average of the channels, or raise an InputError that says why it is of no use."""
+        """Return the average of the channels; raise an InputError if it is not usable."""
         variances = (self.squares / self.count - (self.sums / self.count).square()).clamp(min=0)
         if not self.is_finite:
-            raise InputError(f"{name}: holds samples that are not numbers; convert the file again")
+            raise InputError(f"{name}: contains samples that are not finite numbers; convert the file again")
         if max(self.high.abs().max().item(), self.low.abs().max().item()) > LOUDEST:
-            raise InputError(f"{name}: holds samples beyond {LOUDEST:g}, where 1 is full scale; convert the file again")
+            raise InputError(f"{name}: contains samples above {LOUDEST:g} (full scale is 1); convert the file again")
         ranges = self.high - self.low
         if ranges[1:].max() <= SILENCE:
             raise SilentError(f"{name}: silent; there is nothing to classify")
@@ -225,18 +229,18 @@ def read_waveform(
     min_samples: int = 1,
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Read a file as every front end takes it.
+    """Read a file as a waveform, the input of every front end.
 
     Arguments
     ---------
     path : str or Path
         An audio file.
     start, duration : float
-        As :func:`read_audio`.
+        Segment to read, see :func:`read_audio`.
     min_samples : int
-        The front end's receptive field, in samples at 16 kHz: less gives no frame.
+        Receptive field of the front end, in samples at 16 kHz. A shorter waveform is an error.
     augment : callable, optional
-        For training: changes the waveform (mono, 16 kHz, [time]) before it is normalized.
+        Augmentation for training. It receives the waveform (mono, 16 kHz, [time]) before normalization.
 
     Returns
     -------
@@ -246,8 +250,7 @@ def read_waveform(
     Raises
     ------
     InputError
-        As :func:`read_audio`; also when the file holds a value that is not a number or is too short. ``SilentError``
-        when what was read is silent.
+        In the cases of :func:`read_audio` and :func:`make_waveform`. ``SilentError`` when all samples are silent.
 
     Example
     -------
@@ -271,18 +274,18 @@ def make_waveform(
     min_samples: int = 1,
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Turn samples into a waveform as every front end takes it; refuse those that no detector can judge.
+    """Turn samples into a waveform, the input of every front end; reject samples that cannot be scored.
 
     Arguments
     ---------
     signal : torch.Tensor
         Samples, shape [time] or [time, channels].
     sample_rate : int or float
-        Hz; a whole number.
+        Sample rate in Hz; a whole number.
     name : str
-        Of the recording, for messages.
+        Name of the recording, for error messages.
     min_samples, augment :
-        As :func:`read_waveform`.
+        See :func:`read_waveform`.
 
     Returns
     -------
@@ -292,23 +295,23 @@ def make_waveform(
     Raises
     ------
     InputError
-        When there is no sample, one is not a number, there are too few, the shape or rate cannot be right, or the
-        channels cancel each other: their average has less than 1 % of their power, so that mostly noise would be
-        judged. ``SilentError`` when all samples are alike.
+        When there are too few samples, a sample is not a finite number, the shape or sample rate is invalid, or the
+        channels cancel each other. Channels cancel if their average has less than 1 % of their power; the detector
+        would then score mostly noise. ``SilentError`` when all samples are equal.
 
     Example
     -------
     >>> make_waveform(torch.rand(8000), 8000, "a call").shape
     torch.Size([16000])
     """
-    shape = f"samples of shape {list(signal.shape)}; the shape is [time] or [time, channels]"
+    shape = f"the samples have shape {list(signal.shape)}; use [time] or [time, channels]"
     if signal.dim() not in (1, 2) or not signal.numel():
         raise InputError(f"{name}: {shape}")
     if signal.dim() == 2 and len(signal) < signal.shape[1]:
-        raise InputError(f"{name}: too short, or time and channels the wrong way round: {shape}")
+        raise InputError(f"{name}: too short, or time and channels are swapped: {shape}")
     if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
         raise InputError(
-            f"{name}: a sample rate of {sample_rate} Hz; it is a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
+            f"{name}: the sample rate is {sample_rate} Hz; use a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
         )
     mixer = _Mixer()
     for block in (signal if signal.dim() == 2 else signal[:, None]).split(BLOCK):
@@ -329,6 +332,6 @@ def _finish(
         waveform = augment(waveform)
     if len(waveform) < min_samples:
         raise InputError(
-            f"{name}: too short; {len(waveform)} samples at 16 kHz, the front end needs at least {min_samples}"
+            f"{name}: too short; it has {len(waveform)} samples at 16 kHz, the front end needs at least {min_samples}"
         )
     return normalize(waveform)

@@ -1,4 +1,4 @@
-"""What makes a test set unfit: leakage from training, and shortcuts that tell the classes apart."""
+"""Checks of test sets: leakage from the training data, and shortcuts that separate the classes."""
 
 from antideepfake.audit.leakage import (
     Overlap,

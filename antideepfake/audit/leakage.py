@@ -1,6 +1,6 @@
-"""What a test set shares with training data: utterances, recordings, corpora, the sources of corpora.
+"""Overlap of a test set with training data: utterances, recordings, corpora and sources of corpora.
 
-A detector that has heard the test set, or its speakers, does better on it than on speech that it will meet.
+Results on a test set are optimistic if the detector was trained on its utterances or speakers.
 """
 
 import hashlib
@@ -21,30 +21,31 @@ from antideepfake.corpora.registry import Corpus, find_corpora, trace_sources
 from antideepfake.errors import InputError
 from antideepfake.protocol.table import SPLITS, resolve_path
 
-EXAMPLES = 3  # of utterances and recordings, in a warning
-PAIRS = 12  # of corpora, in a warning
-WIDTH = 80  # of a warning, in columns: a terminal has as many
-PIECE = 4096  # files that are given to the threads at a time
+EXAMPLES = 3  # utterances and recordings named in a warning
+PAIRS = 12  # pairs of corpora named in a warning
+WIDTH = 80  # width of a warning in columns, that of a terminal
+CHUNK = 4096  # files passed to the threads at once
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """What a test set shares with training data; false when that is nothing.
+    """Overlap of a test set with training data; false if there is none.
 
     Arguments
     ---------
     tested : int
-        Utterances of the test set.
+        Number of utterances in the test set.
     utterances : tuple of str
-        Those whose identifier is in the training data, sorted.
+        Sorted identifiers of the test utterances that are in the training data.
     recordings : tuple of (str, str)
         Identifiers of a test and a training utterance with the same samples.
     corpora : tuple of str
-        Corpora that both have.
+        Corpora in both.
     sources : tuple of (str, str, str)
-        A corpus of the test set, another one of the training data, and the corpus whose speech both hold.
+        A corpus of the test set, another corpus of the training data, and the source corpus of speech in both.
     held_out : tuple of str
-        Corpora that both have, of which the test set has only a split that training left out: no warning, a note.
+        Corpora in both, for which the test set has only splits that are not in the training data. They cause a note
+        instead of a warning.
     """
 
     tested: int
@@ -67,29 +68,29 @@ def find_overlap(
     test_protocols: Collection[str] = (),
     training_protocols: Sequence[Mapping[str, Any]] = (),
 ) -> Overlap:
-    """Compare a test set with training data by names alone.
+    """Find the overlap of a test set with training data by their identifiers and corpora.
 
     Arguments
     ---------
     test_ids : sequence of str
         Identifiers of the test set.
     training_corpora : iterable of str
-        What a model folder records, or :func:`antideepfake.corpora.find_corpora` gives of training identifiers.
-    corpora : dict
-        As :func:`antideepfake.corpora.registry.read_corpora` gives.
+        Training corpora, from the metadata of a model folder or from :func:`antideepfake.corpora.find_corpora`.
+    corpora : dict of str to Corpus
+        Known corpora, as :func:`antideepfake.corpora.registry.read_corpora` returns them.
     training_ids : sequence of str
-        Identifiers of the training data, where they are known.
+        Identifiers of the training data, if known.
     splits : sequence of str
-        The Proportion of each utterance of the test set, where it is known.
+        Proportion of each utterance of the test set, if known.
     test_protocols : collection of str
-        SHA-256 of the protocols that the test set is from, where they are known.
+        SHA-256 of the protocols of the test set, if known.
     training_protocols : sequence of dict
-        Protocols of the training data, as :class:`antideepfake.model_folder.metadata.ModelMetadata` has them.
+        Protocols of the training data, as in :class:`antideepfake.model_folder.metadata.ModelMetadata`.
 
     Returns
     -------
     Overlap
-        Without ``recordings``, see :func:`find_recordings`.
+        The overlap, without ``recordings``; see :func:`find_recordings`.
 
     Example
     -------
@@ -100,8 +101,8 @@ def find_overlap(
     False
     """
     training = sorted(set(training_corpora))
-    told = find_corpora(test_ids, corpora) if len(test_ids) else pd.Categorical([])
-    tested = sorted(told.categories)
+    corpus_of = find_corpora(test_ids, corpora) if len(test_ids) else pd.Categorical([])
+    tested = sorted(corpus_of.categories)
     shared = sorted(set(pd.Series(training_ids)[np.asarray(pd.Series(training_ids).isin(test_ids))]))
     sources = [
         (ours, theirs, source)
@@ -114,10 +115,10 @@ def find_overlap(
     both: list[str] = []
     for name in tested:
         if name in training:
-            ours = set(pd.Series(splits, dtype=object)[np.asarray(told == name)]) if len(splits) else set()
+            ours = set(pd.Series(splits, dtype=object)[np.asarray(corpus_of == name)]) if len(splits) else set()
             known = [protocol for protocol in training_protocols if name in protocol["corpora"]]
-            fits = _is_held_out(name, ours, set(test_protocols), known, corpora)
-            (held_out if fits else both).append(name)
+            is_held_out = _is_held_out(name, ours, set(test_protocols), known, corpora)
+            (held_out if is_held_out else both).append(name)
     return Overlap(len(test_ids), tuple(shared), (), tuple(both), tuple(sources), tuple(held_out))
 
 
@@ -128,18 +129,18 @@ def _is_held_out(
     training_protocols: Sequence[Mapping[str, Any]],
     corpora: Mapping[str, Corpus],
 ) -> bool:
-    """Tell whether training is known to have left out the splits of a corpus that the test set has."""
+    """Return whether the training data are known to lack the test splits of a corpus."""
     if not training_protocols or not splits or not splits <= set(SPLITS):
         return False
     if any(splits & set(protocol["splits"]) for protocol in training_protocols):
         return False
-    # Of one protocol the splits are apart; else only where the corpus, not its user, says what they are.
+    # Splits of one protocol are disjoint. Those of different protocols are disjoint only if the corpus defines them.
     same = bool(test_protocols) and test_protocols <= {protocol["sha256"] for protocol in training_protocols}
     return same or (name in corpora and corpora[name].use != "none")
 
 
 def _shared_sources(ours: str, theirs: str, corpora: Mapping[str, Corpus]) -> list[str]:
-    """Name the corpora whose speech two corpora hold, without those that follow from another of them."""
+    """Return the common source corpora of two corpora, without those implied by another common source."""
     shared = trace_sources(ours, corpora) & trace_sources(theirs, corpora)
     implied = {source for name in shared for source in trace_sources(name, corpora) - {name}}
     return sorted(shared - implied)
@@ -154,16 +155,16 @@ def find_recordings(
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Find the recordings that a test set and training data share, whatever their names and formats.
 
-    Of both, the files are read whose Duration, to a hundredth of a second, and SampleRate occur in the other.
+    Only files with a Duration, rounded to 0.01 s, and a SampleRate that occur in both are read.
 
     Arguments
     ---------
     test, training : pandas.DataFrame
-        Protocols, or at least ID, Duration, SampleRate and Path of them.
+        Protocols with at least ID, Duration, SampleRate and Path.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
     num_workers : int
-        Files read at the same time.
+        Number of threads that read files.
     quiet : bool
         Show no progress bar.
 
@@ -172,7 +173,7 @@ def find_recordings(
     recordings : list of (str, str)
         Identifiers of a test and a training utterance with the same samples.
     unreadable : list of str
-        What could not be compared, in a sentence each.
+        A message for each file that could not be read.
     """
     test_keys, training_keys = _length_keys(test), _length_keys(training)
     sides = [
@@ -181,14 +182,14 @@ def find_recordings(
     ]
     names: dict[bytes, list[str]] = {}
     recordings, unreadable = [], []
-    total = sum(len(places) for _, places in sides)
+    total = sum(len(candidates) for _, candidates in sides)
     with (
         ThreadPoolExecutor(max(num_workers, 1)) as pool,
         tqdm(total=total, desc="comparing recordings", unit="file", disable=quiet) as progress,
     ):
-        for is_training, (table, places) in enumerate(sides):
-            for start in range(0, len(places), PIECE):
-                rows = table.iloc[places[start : start + PIECE]]
+        for is_training, (table, candidates) in enumerate(sides):
+            for start in range(0, len(candidates), CHUNK):
+                rows = table.iloc[candidates[start : start + CHUNK]]
                 paths = [resolve_path(path, data_folder) for path in rows["Path"]]
                 for name, digest in zip(rows["ID"], pool.map(_try_to_hash, paths), strict=True):
                     progress.update()
@@ -202,13 +203,13 @@ def find_recordings(
 
 
 def _length_keys(table: pd.DataFrame) -> np.ndarray:
-    """Give a number for each pair of Duration and SampleRate."""
+    """Return a unique number for each pair of Duration and SampleRate."""
     centiseconds = np.rint(table["Duration"].to_numpy(np.float64) * 100).astype(np.int64)
     return centiseconds * 1_000_000 + table["SampleRate"].to_numpy(np.int64)
 
 
 def _try_to_hash(path: Path) -> bytes | str:
-    """Hash a recording, or say why not: one bad file must not end the search."""
+    """Return the hash of a recording, or an error message, so that a damaged file does not end the search."""
     try:
         return hash_recording(path)
     except InputError as error:
@@ -216,22 +217,22 @@ def _try_to_hash(path: Path) -> bytes | str:
 
 
 def hash_recording(path: str | os.PathLike) -> bytes:
-    """Hash what is heard of a file: its samples, averaged over the channels, at their own rate, rounded to 16 bits.
+    """Compute a hash of the samples of a file, averaged over channels and rounded to 16 bits, and of its sample rate.
 
     Arguments
     ---------
     path : str or Path
-        Any format that libsndfile reads. A wav and a flac file of one recording have the same hash; an mp3 has not.
+        An audio file. WAV and FLAC files of the same recording have the same hash; an MP3 file has another one.
 
     Returns
     -------
     bytes
-        16 of them.
+        The hash, 16 bytes.
 
     Raises
     ------
     InputError
-        When the file cannot be read.
+        If the file cannot be read.
 
     Example
     -------
@@ -245,24 +246,24 @@ def hash_recording(path: str | os.PathLike) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     with open_audio(path) as file:
         digest.update(f"{file.samplerate}".encode())
-        for block in file.blocks():
-            samples = np.rint(block.mean(1) * 32768).clip(-32768, 32767)
+        for chunk in file.blocks():
+            samples = np.rint(chunk.mean(1) * 32768).clip(-32768, 32767)
             digest.update(samples.astype("<i2").tobytes())
     return digest.digest()
 
 
 def explain_overlap(overlap: Overlap) -> list[str]:
-    """Say in sentences what a test set shares with training data, and what that means for the figures.
+    """Describe the overlap of a test set with training data and its effect on the results.
 
     Arguments
     ---------
     overlap : Overlap
-        As :func:`find_overlap` gives.
+        The overlap, as :func:`find_overlap` returns it.
 
     Returns
     -------
     list of str
-        A heading and paragraphs; nothing when nothing is shared.
+        A heading and paragraphs; empty without overlap.
 
     Example
     -------
@@ -275,21 +276,21 @@ def explain_overlap(overlap: Overlap) -> list[str]:
     if overlap.utterances:
         paragraphs += [
             f"SEEN UTTERANCES: {len(overlap.utterances)} of {overlap.tested} test utterances were in the training "
-            f"data, such as {', '.join(overlap.utterances[:EXAMPLES])}. The results on them are worthless: the "
-            "detector has learned the answers."
+            f"data, such as {', '.join(overlap.utterances[:EXAMPLES])}. The results on them are invalid, because "
+            "the detector was trained on their labels."
         ]
     if overlap.recordings:
         pairs = ", ".join(f"{ours} (in training: {theirs})" for ours, theirs in overlap.recordings[:EXAMPLES])
         count = len({ours for ours, _ in overlap.recordings})
         paragraphs += [
-            f"SEEN RECORDINGS: {count} of {overlap.tested} test utterances have the very samples of a training "
-            f"utterance, such as {pairs}. The results on them are worthless."
+            f"SEEN RECORDINGS: {count} of {overlap.tested} test utterances have the same samples as a "
+            f"training utterance, such as {pairs}. The results on them are invalid."
         ]
     if overlap.corpora:
         paragraphs += [
-            f"SAME CORPUS: {', '.join(overlap.corpora)}. The training data had utterances of the same corpus, perhaps "
-            "these. Results on such a test set are optimistic: utterances, speakers, channels and spoofing systems "
-            "may be known to the detector."
+            f"SAME CORPUS: {', '.join(overlap.corpora)}. The training data include utterances of the same corpus, "
+            "perhaps the same ones. Results on such a test set are optimistic: the detector may know its utterances, "
+            "speakers, channels and spoofing systems."
         ]
     if overlap.sources:
         related = [_format_pair(*pair) for pair in overlap.sources[:PAIRS]]
@@ -297,42 +298,42 @@ def explain_overlap(overlap: Overlap) -> list[str]:
             related.append(f"and {len(overlap.sources) - PAIRS} more pairs")
         names = sorted({source for _, _, source in overlap.sources})
         paragraphs += [
-            "SAME SOURCE: a corpus of the test set and one of the training data share speech of a third corpus:",
+            "SAME SOURCE: these pairs of a test and a training corpus contain speech of the same source corpus:",
             *(f"  {pair}" for pair in related),
-            f"The detector may know speakers and recordings of {', '.join(names)}: results are optimistic.",
+            f"The detector may know speakers and recordings of {', '.join(names)}, so results are optimistic.",
         ]
     return paragraphs
 
 
 def explain_held_out(overlap: Overlap) -> str:
-    """Say which corpora training and test have in common without sharing a split; empty where there are none.
+    """Describe the corpora of which training and test data have different splits; empty if there are none.
 
     Example
     -------
     >>> explain_held_out(Overlap(10, held_out=("DFADD",)))
-    'DFADD: the training data had other splits of this corpus, so that channels and spoofing systems may be known'
+    'DFADD: the training data include other splits of this corpus; the detector may know its channels and attacks'
     """
     if not overlap.held_out:
         return ""
     these = "this corpus" if len(overlap.held_out) == 1 else "these corpora"
     return (
-        f"{', '.join(overlap.held_out)}: the training data had other splits of {these}, so that channels and spoofing "
-        "systems may be known"
+        f"{', '.join(overlap.held_out)}: the training data include other splits of {these}; the detector may know its "
+        "channels and attacks"
     )
 
 
 def format_overlap(overlap: Overlap) -> str:
-    """Word what a test set shares with training data as a warning: a frame of ASCII, ``WIDTH`` columns wide.
+    """Format the overlap of a test set with training data as a warning in an ASCII frame, ``WIDTH`` columns wide.
 
     Arguments
     ---------
     overlap : Overlap
-        As :func:`find_overlap` gives.
+        The overlap, as :func:`find_overlap` returns it.
 
     Returns
     -------
     str
-        Lines; nothing when nothing is shared.
+        Lines of the warning; empty without overlap.
 
     Example
     -------

@@ -1,7 +1,7 @@
-"""Is there anything trivial that tells real from generated speech?
+"""Shortcuts: properties without speech content that separate the classes of a corpus.
 
-A detector learns the easiest thing that separates its classes. Where generated clips are shorter, louder or wider in
-band than recordings, it learns that, scores well on the same corpus and fails everywhere else.
+A detector learns the simplest property that separates its classes. If spoofed utterances are shorter, louder or have a
+wider band than bona fide ones, it may learn only this: it then has few errors on the same corpus and many on others.
 """
 
 import os
@@ -12,34 +12,35 @@ import pandas as pd
 import soundfile
 from numpy.typing import NDArray
 from scipy import signal
-from scipy.stats import rankdata
 from tqdm import tqdm
 
+from antideepfake.audio.speech import find_speech_frames
+from antideepfake.metrics.rates import roc_auc, sort_trials
 from antideepfake.protocol.table import SPLITS, resolve_path
 
 LIMIT = 0.65
-"""Largest AUC, and one minus the smallest, that a property may have."""
+"""A property with an AUC above this limit, or below one minus this limit, is a shortcut."""
 
-FRAME_SECONDS = 0.01
+FRAME_SECONDS = 0.01  # length of a frame, in seconds
 FLOOR = 1e-12  # power of digital silence: -120 dB
 
 
 def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[str, float]:
-    """Measure what says nothing of how a clip was made.
+    """Measure properties of a recording that do not depend on how the speech was made.
 
     Arguments
     ---------
     samples : array
-        As stored, in [-1, 1]; shape [time] or [time, channels], of which the mean is taken.
+        Samples in [-1, 1], shape [time] or [time, channels]; channels are averaged.
     sample_rate : int
-        Hz.
+        Sample rate in Hz.
 
     Returns
     -------
     dict
         ``duration`` (s); ``level`` (power, dB of full scale); ``bandwidth`` (Hz: the highest frequency within 60 dB of
-        the strongest, from an averaged spectrum of 32 ms windows); ``noise floor`` (dB of full scale: power of the 5 %
-        quietest 10 ms frames); ``leading silence`` (s, until a frame comes within 35 dB of the loudest); ``peak``
+        the strongest, in the mean spectrum of 32 ms windows); ``noise floor`` (dB of full scale: 5th percentile of
+        the power of 10 ms frames); ``leading silence`` (s, until the first frame within 35 dB of the loudest); ``peak``
         (largest absolute sample); ``DC`` (mean of the samples).
 
     Example
@@ -51,7 +52,7 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
     samples = np.asarray(samples, dtype=np.float64)
     samples = samples.mean(1) if samples.ndim == 2 else samples
     frame = max(round(FRAME_SECONDS * sample_rate), 1)
-    # a clip shorter than a frame is one frame
+    # An utterance shorter than a frame is one frame.
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame) if len(samples) >= frame else samples[None]
     powers = 10 * np.log10(np.mean(frames**2, axis=1) + FLOOR)
     window = min(round(0.032 * sample_rate), len(samples))
@@ -61,43 +62,21 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
         "level": float(10 * np.log10(np.mean(samples**2) + FLOOR)),
         "bandwidth": float(frequencies[np.flatnonzero(spectrum >= spectrum.max() * 1e-6)[-1]]),
         "noise floor": float(np.percentile(powers, 5)),
-        "leading silence": float(np.argmax(powers > powers.max() - 35)) * FRAME_SECONDS,
+        "leading silence": float(np.argmax(find_speech_frames(frames.ravel(), frames.shape[1]))) * FRAME_SECONDS,
         "peak": float(np.abs(samples).max()),
         "DC": float(samples.mean()),
     }
 
 
-def area_under_curve(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
-    """Probability that a real clip's value exceeds a fake one's, ties counted half: the area under the ROC curve.
-
-    Arguments
-    ---------
-    real, fake : array of float
-        Values of each class.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0.5 where the value says nothing.
-
-    Example
-    -------
-    >>> area_under_curve(np.array([1.0, 2.0]), np.array([0.0, 1.0]))
-    0.875
-    """
-    ranks = rankdata(np.concatenate([real, fake]))
-    return float((ranks[: len(real)].sum() - len(real) * (len(real) + 1) / 2) / (len(real) * len(fake)))
-
-
 def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False) -> pd.DataFrame:
-    """Tell how well each trivial property alone separates the classes of a corpus.
+    """Measure how well each property alone separates the classes of a corpus.
 
     Arguments
     ---------
     protocol : pandas.DataFrame
-        The corpus.
+        Protocol of the corpus.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
     quiet : bool
         Show no progress bar.
 
@@ -107,14 +86,14 @@ def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, qu
         AUC of each property (rows), over the whole corpus (column ``all``) and in each split that has both classes.
     """
     paths = [resolve_path(path, data_folder) for path in protocol["Path"]]
-    progress = tqdm(paths, desc="measuring clips", unit="file", disable=quiet)
+    progress = tqdm(paths, desc="measuring utterances", unit="file", disable=quiet)
     properties = pd.DataFrame([_measure_file(path) for path in progress])
     is_real = (protocol["Label"] == "real").to_numpy()
     splits = {"all": np.ones(len(protocol), dtype=bool)}
     splits |= {split: (protocol["Proportion"] == split).to_numpy() for split in SPLITS}
     areas = {
         split: {
-            name: area_under_curve(values[inside & is_real], values[inside & ~is_real])
+            name: float(roc_auc(sort_trials(values[inside & is_real], values[inside & ~is_real])))
             for name, values in ((column, properties[column].to_numpy()) for column in properties)
         }
         for split, inside in splits.items()
@@ -124,17 +103,17 @@ def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, qu
 
 
 def find_shortcuts(areas: pd.DataFrame) -> list[str]:
-    """Name the properties that separate the classes of the whole corpus too well.
+    """Return the properties that separate the classes of the whole corpus too well.
 
     Arguments
     ---------
     areas : pandas.DataFrame
-        As :func:`measure_shortcuts` gives.
+        AUC of each property, as :func:`measure_shortcuts` returns them.
 
     Returns
     -------
     list of str
-        Those whose AUC lies above ``LIMIT`` or below ``1 - LIMIT``.
+        Properties with an AUC above ``LIMIT`` or below ``1 - LIMIT``.
 
     Example
     -------
@@ -146,17 +125,17 @@ def find_shortcuts(areas: pd.DataFrame) -> list[str]:
 
 
 def format_shortcuts(areas: pd.DataFrame) -> str:
-    """Lay out :func:`measure_shortcuts` for a terminal.
+    """Format the result of :func:`measure_shortcuts` for a terminal.
 
     Arguments
     ---------
     areas : pandas.DataFrame
-        As :func:`measure_shortcuts` gives.
+        AUC of each property, as :func:`measure_shortcuts` returns them.
 
     Returns
     -------
     str
-        A line a property.
+        One line per property.
 
     Example
     -------

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torchaudio.functional import resample
 
+from antideepfake.audio.speech import find_speech_frames
 from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.augment.codecs import FORMATS, code
 
-FRAME = 320  # samples: 20 ms
-SILENCE_DB = 35.0  # below the loudest frame, a frame is not speech
+FRAME = 160  # samples of a frame for speech activity: 10 ms
 SHORTEST = 8000  # samples of what is left when speech is taken out: half a second
 
 
 def find_speech(waveform: torch.Tensor) -> torch.Tensor:
-    """Tell which samples belong to speech: frames of 20 ms within 35 dB of the loudest.
+    """Mark the samples of speech; those after the last whole frame are like it.
 
     Example
     -------
@@ -28,9 +28,10 @@ def find_speech(waveform: torch.Tensor) -> torch.Tensor:
     >>> find_speech(waveform).nonzero().flatten()[[0, -1]].tolist()
     [3200, 6399]
     """
-    padded = torch.nn.functional.pad(waveform, (0, -len(waveform) % FRAME))
-    power = padded.view(-1, FRAME).square().mean(1)
-    return (power > power.max() * 10 ** (-SILENCE_DB / 10)).repeat_interleave(FRAME)[: len(waveform)]
+    frames = torch.from_numpy(find_speech_frames(waveform.numpy(), FRAME))
+    speech = frames.repeat_interleave(FRAME)
+    last = frames[-1:] if len(frames) else torch.ones(1, dtype=torch.bool)
+    return torch.cat([speech, last.expand(len(waveform) - len(speech))])
 
 
 def add_noise(

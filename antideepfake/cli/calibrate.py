@@ -1,4 +1,4 @@
-"""Calibrate a model folder on the scores of a development set.
+"""Calibrate a model folder on a development set.
 
 The model folder takes a calibration, so that P(real) is a probability, and a threshold: that of the equal error rate,
 or one for a wanted rate of one kind of error. SCORES is a score file of this model on recordings like those to be

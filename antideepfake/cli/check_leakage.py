@@ -7,7 +7,6 @@ something is shared or could not be compared.
 
 import argparse
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from antideepfake.cli import options
@@ -37,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """Compare and print."""
     if args.audio and not args.train:
         raise InputError("--audio needs --train: it reads the recordings of both")
+
+    from dataclasses import replace
 
     import pandas as pd
 

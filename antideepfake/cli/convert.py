@@ -1,4 +1,4 @@
-"""Convert a detector of the released AntiDeepfake code to a model folder.
+"""Convert a released detector to a model folder.
 
 SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that holds one, or the id of a published detector on the
 Hugging Face Hub ('antideepfake models' lists them). Every tensor is used, or left out for a reason that is printed;

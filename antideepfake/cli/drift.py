@@ -1,4 +1,6 @@
-"""Measure how far incoming recordings have drifted from a reference, by their embeddings or by their scores.
+"""Measure how far incoming recordings have drifted.
+
+Compares their embeddings or their scores with those of a reference.
 
 REFERENCE and INCOMING are two files of embeddings (.parquet, written by 'antideepfake score --embeddings') or two score
 files. With --scores, the score file of the incoming embeddings, --by shows which kind of recording moved. Utterances of
@@ -7,7 +9,6 @@ reference's embeddings), the test compares speakers.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write."""
+    import json
+
     import numpy as np
     import pandas as pd
 

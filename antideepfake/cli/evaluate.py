@@ -1,4 +1,6 @@
-"""Evaluate score files: error rates with their intervals, by any column, of one system or several.
+"""Evaluate score files: error rates by any column, of one system or several.
+
+Every error rate has a 95 % interval.
 
 SCORES is a score file of 'antideepfake score' or of the released code (ID,Score,Label), a file with the four columns of
 ASVspoof 2019 and AASIST (name attack key score), or with --protocol a submission to ASVspoof 5 or an Arena. Several
@@ -8,7 +10,6 @@ a plot.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write the report and print."""
+    import json
+
     from antideepfake.audit.leakage import format_overlap
     from antideepfake.corpora.registry import read_corpora
     from antideepfake.evaluation.report import describe_systems, write_report

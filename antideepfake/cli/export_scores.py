@@ -1,4 +1,4 @@
-"""Write a score file as a submission to ASVspoof 5 or to one of the two Arenas."""
+"""Write a submission to ASVspoof 5 or an Arena from a score file."""
 
 import argparse
 

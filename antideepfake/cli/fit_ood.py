@@ -1,4 +1,4 @@
-"""Let a model folder answer 'unsure' for out-of-distribution recordings.
+"""Let a model folder answer 'unsure' out of distribution.
 
 EMBEDDINGS are those of speech like the training data, best the validation set: several hundred real and fake utterances
 or more, written by 'antideepfake score --embeddings' with this model. Afterwards the decision on a recording that lies
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--scores", help="score file of the embeddings, which names the speakers")
     options.add_cluster(parser)
-    parser.add_argument("--overwrite", action="store_true", help="replace the folder's out-of-distribution detector")
+    options.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:

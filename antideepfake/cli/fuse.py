@@ -1,6 +1,7 @@
-"""Fuse several systems: a weighted sum of their scores, fitted by logistic regression on a development set.
+"""Fuse the scores of several systems.
 
-The fused scores are natural log-likelihood ratios: above 0 means rather real.
+The fused score is a weighted sum, fitted by logistic regression on a development set. The fused scores are natural
+log-likelihood ratios: above 0 means rather real.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""Describe a model folder: architecture, classes, threshold, calibration, corpora, license and digest."""
+"""Describe a model folder.
+
+Prints architecture, classes, threshold and its source, calibration, training corpora, license and digest.
+"""
 
 import argparse
 import textwrap

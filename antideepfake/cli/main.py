@@ -1,6 +1,7 @@
 """The command ``antideepfake``: builds the parser from the modules of the verbs and runs the chosen one."""
 
 import os
+import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from functools import partial
@@ -90,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Traceback (most recent call last):
     SystemExit: 0
     """
+    if arguments is None:
+        sys.argv[0] = "antideepfake"  # reports quote the command, however it was started
     parser = make_parser()
     if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         import argcomplete

@@ -1,4 +1,7 @@
-"""List the published detectors: id, front end, parameters, training corpora and license."""
+"""List the published detectors.
+
+Prints id, front end, parameters, training corpora and license.
+"""
 
 import argparse
 import textwrap

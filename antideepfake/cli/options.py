@@ -128,6 +128,11 @@ def add_output(parser: argparse.ArgumentParser, what: str, default: str | None =
     """Add ``--output``, the file or folder that the verb writes, and ``--overwrite``."""
     note = f" (default: {default})" if default else ""
     parser.add_argument("--output", default=default, required=required and default is None, help=f"{what}{note}")
+    add_overwrite(parser)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add ``--overwrite``."""
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run wrote")
 
 
@@ -254,7 +259,7 @@ def choose_device(device: str | None, quiet: bool = False) -> str:
 
         has_mps = torch.backends.mps.is_available()
         device = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
-        if not quiet:
+        if not quiet and os.environ.get("RANK", "0") == "0":
             print(f"device: {device}", file=sys.stderr)
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else device
 
@@ -293,13 +298,16 @@ def print_table(table: "pd.DataFrame", form: str) -> None:
     a,1
     """
     if form == "json":
-        print(table.to_json(orient="records", indent=1, force_ascii=False))
+        import json
+
+        rows = json.loads(table.to_json(orient="records", double_precision=15))  # null where a number is unknown
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
     elif form == "csv":
         print(table.to_csv(index=False), end="")
     else:
         from antideepfake.evaluation.tables import format_text
 
-        print(format_text(table.map(_as_text)))
+        print(format_text(table.map(_as_text), width=60))
 
 
 def _as_text(value: Any) -> str:

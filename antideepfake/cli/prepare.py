@@ -7,8 +7,8 @@ Runs recipes/CORPUS/<corpus>_prepare.py with the options that follow CORPUS;
 import argparse
 import os
 import re
-import runpy
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from antideepfake.resources import find_resource
@@ -24,12 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the program of the corpus, as if it were called by its path."""
+    """Run the ``main`` of the corpus's program."""
     program = list_corpora()[args.corpus]
-    sys.argv = [f"antideepfake prepare {args.corpus}", *args.options]
-    sys.path.insert(0, str(program.parent))  # where a program's own modules are
-    runpy.run_path(str(program), run_name="__main__")
-    return 0  # the program itself exits with its status
+    sys.path.insert(0, str(program.parent))  # as Python does for a program, which may have modules beside it
+    return import_module(program.stem).main(args.options, f"antideepfake prepare {args.corpus}")
 
 
 def list_corpora() -> dict[str, Path]:

@@ -1,7 +1,8 @@
-"""Measure robustness: the error rate on the same utterances under noise, reverberation, codecs and other distortions.
+"""Measure robustness to noise, codecs and other distortions.
 
-Also reports whether the detector relies on non-speech segments: whether it separates real from fake when speech is
-removed. Run again after an interruption, it continues where it stopped.
+Measures the error rate on the same utterances under each distortion. Also reports whether the detector relies on
+non-speech segments: whether it separates real from fake when speech is removed. Run again after an interruption, it
+continues where it stopped.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Score recordings: how likely is each to be bona fide speech?
+"""Score recordings: how likely is each bona fide?
 
 MODEL is a model folder or its id on the Hugging Face Hub. INPUT is an audio file, a folder (searched at any depth) or a
 protocol (.csv, .arrow). Prints a table and writes the score file; run again after an interruption, it continues where
@@ -10,12 +10,10 @@ An interrupted run may continue with another number of processes.
 """
 
 import argparse
-import csv
-import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from glob import escape
 from pathlib import Path
@@ -46,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and print."""
     check_paths(args)
+    check_existing(args)
 
     from antideepfake.distributed import join_processes
     from antideepfake.files import lock_output
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         if rank == 0:
             for path in filter(None, (args.output, args.embeddings)):
                 locks.enter_context(lock_output(path))
-            check_existing(args)
+            check_existing(args)  # again: another run may have finished while the detector was loaded
         skipped = score_protocol(
             detector,
             table,
@@ -106,15 +105,14 @@ def check_existing(args: argparse.Namespace) -> None:
             options.refuse_existing(path, args.overwrite, "--embeddings")
 
 
-def decide(scores: Iterable[tuple[str, float, bool]], threshold: float) -> Iterator[tuple[str, float, str]]:
-    """Give the name, score and decision of each recording."""
-    for name, score, is_ood in scores:
-        yield name, score, "unsure" if is_ood else "real" if score >= threshold else "fake"
-
-
 def print_scores(scores: Iterable[tuple[str, float, bool]], threshold: float, form: str) -> None:
     """Print all scores for programs, or the first ones and their counts for people."""
-    decisions = decide(scores, threshold)
+    import csv
+    import json
+
+    from antideepfake.model_folder import decide
+
+    decisions = ((name, score, decide(score, threshold, is_ood)) for name, score, is_ood in scores)
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["file", "score", "decision"])

@@ -1,9 +1,10 @@
-"""Re-synthesize the real speech of a protocol with vocoders, and write the protocol of the result, all fake.
+"""Re-synthesize real speech with vocoders.
 
-LibriTTS-Vocoded and VoxCeleb2-Vocoded are made this way. A vocoder is world (WORLD), griffin_lim, or a neural one:
-speechbrain:SOURCE (HiFi-GAN of SpeechBrain), transformers:SOURCE (SpeechT5's), where SOURCE is a folder or a Hub id. A
-file $ROOT/LibriTTS/a/b.flac becomes <output_folder>/<vocoder>/a/b.wav, of the same length and level. Run again after an
-interruption, it continues where it stopped.
+Writes the protocol of the result, all fake. LibriTTS-Vocoded and VoxCeleb2-Vocoded are made this way. A vocoder is
+world (WORLD), griffin_lim, or a neural one: speechbrain:SOURCE (HiFi-GAN of SpeechBrain), transformers:SOURCE
+(SpeechT5's), where SOURCE is a folder or a Hub id. A file $ROOT/LibriTTS/a/b.flac becomes
+<output_folder>/<vocoder>/a/b.wav, of the same length and level. Run again after an interruption, it continues where it
+stopped.
 """
 
 import argparse
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         options.refuse_existing(args.output, args.overwrite)
 
     from antideepfake.augment.vocode import NEURAL, vocode_protocol
-    from antideepfake.corpora.prepare import tell_report
+    from antideepfake.cli.preparation import print_report
 
     is_neural = any(name.startswith(NEURAL) for name in args.vocoder)
     report = vocode_protocol(
@@ -54,4 +55,4 @@ def run(args: argparse.Namespace) -> int:
         args.overwrite,
         args.quiet,
     )
-    return tell_report(report, args.output)
+    return print_report(report, args.output)

@@ -1,4 +1,4 @@
-"""From a corpus's files to its protocol: probe the headers, leave out what cannot be read, write and report."""
+"""From a corpus's files to its protocol: read the headers, leave out unreadable files, write and report."""
 
 import json
 import os
@@ -26,23 +26,23 @@ from antideepfake.protocol.table import (
     write_protocol,
 )
 
-CHUNK = 4096  # utterances held at a time
-PIECE = 64  # of them that a worker takes at once
+CHUNK = 4096  # utterances in memory at once
+TASK = 64  # files that a thread reads at once
 UNKNOWN = dict.fromkeys(COLUMNS, "-")
 
 
 @dataclass
 class BuildReport:
-    """What became of the files of a corpus.
+    """What was written of a corpus and what was left out.
 
     Arguments
     ---------
     written : int
         Utterances in the protocol.
     left_out : list of dict
-        Those that should be there and are not: ``id``, ``path`` and ``reason`` of each.
+        Utterances that are not in the protocol: ``id``, ``path`` and ``reason`` of each.
     unlisted : list of str
-        Audio files that lie among those of the corpus and are none of its utterances, ``$ROOT`` for the data folder.
+        Audio files in the same folders that are not utterances of the corpus, with ``$ROOT`` for the data folder.
     counts : dict
         Split -> label -> [utterances, seconds].
     """
@@ -61,39 +61,39 @@ def build_protocol(
     quiet: bool = False,
     split: Callable[[pd.DataFrame], list[str]] | None = None,
 ) -> BuildReport:
-    """Probe the files of a corpus and write its protocol, with a report beside it.
+    """Read the headers of a corpus and write its protocol and a report.
 
-    The corpus is gone through twice, first for its identifiers and then for its headers, and little of it is held in
-    memory: a corpus of ten million files takes some hundred megabytes. ``<output>.journal`` notes the headers; after an
-    interruption, the same call goes on where it was.
+    There are two passes over the corpus, one for its IDs and one for its headers, and little of it is in memory: a
+    corpus of ten million files takes some hundred megabytes. Headers are logged to ``<output>.journal``; after an
+    interruption, the same call resumes from there.
 
     Arguments
     ---------
     utterances : iterable of dict
         ID, Label, Path (absolute, or relative to ``data_folder``) and, where known, Attack, Speaker, Proportion and
-        Language of each utterance, in the order that the protocol is to have. One with a Reason is left out for it. Of
-        two with one ID, the second gets what tells its path from the first's at the end of its ID; where the path is
-        the same, it is left out.
+        Language of each utterance, in the order of the protocol. An utterance with a Reason is left out for that
+        reason. Of two utterances with one ID, the second gets a suffix that distinguishes its path from the first's;
+        if the paths are the same, it is left out.
     data_folder : str or Path
-        What ``$ROOT`` will stand for.
+        What ``$ROOT`` stands for.
     output : str or Path
-        The protocol. ``<output>.report.json`` counts and lists what was left out.
+        The protocol. ``<output>.report.json`` counts and lists the files that were left out.
     num_workers : int
-        Headers read at the same time: threads, since reading waits for the disk more than for the processor.
+        Headers read at the same time, in threads: reading waits for the disk rather than for the processor.
     quiet : bool
         Show no progress bar.
     split : callable, optional
-        For a corpus without a split of its own: gives the Proportion of each row of the table of what can be read.
+        For a corpus without a split: takes the table of all readable utterances, returns the Proportion of each.
 
     Returns
     -------
     BuildReport
-        Counts, and what was left out with its reason.
+        Counts, and the files that were left out with their reasons.
 
     Raises
     ------
     InputError
-        When nothing is left, an ID, a Label or another text cannot stand in a protocol, or another run is writing it.
+        When no file can be read, a value is invalid in a protocol, or another run is writing the protocol.
 
     Example
     -------
@@ -105,7 +105,7 @@ def build_protocol(
     >>> report.written, report.left_out[0]["reason"]
     (1, 'no such file')
     """
-    if iter(utterances) is utterances:  # a generator could be gone through only once
+    if iter(utterances) is utterances:  # a generator can be iterated only once
         utterances = list(utterances)
     data_folder = Path(data_folder).absolute()
     output = os.fspath(output)
@@ -114,7 +114,7 @@ def build_protocol(
     report = BuildReport(written=0)
 
     def read_rows(chunk: list[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
-        """Give the rows of those that can be read, and report the others."""
+        """Yield the rows of readable files and report the others."""
         paths = [os.path.join(data_folder, utterance["Path"]) for utterance in chunk]
         for utterance, path, header in zip(chunk, paths, _read_headers(paths, pool, journal), strict=True):
             progress.update()
@@ -125,8 +125,13 @@ def build_protocol(
             if isinstance(header, str) or reason:
                 report.left_out.append({"id": utterance["ID"], "path": path, "reason": reason})
             else:
-                place = {"ID": identifier, "Path": relative_path(path, data_folder)}
-                yield {**UNKNOWN, **utterance, **header, **place}
+                yield {
+                    **UNKNOWN,
+                    **utterance,
+                    **header,
+                    "ID": identifier,
+                    "Path": relative_path(path, data_folder),
+                }
 
     with lock_output(output), Journal(f"{output}.journal") as journal, atomic_path(output) as temporary:
         with (
@@ -134,7 +139,7 @@ def build_protocol(
             ThreadPoolExecutor(max(num_workers, 1)) as pool,
             tqdm(total=identifiers.total, desc="reading headers", unit="file", disable=quiet) as progress,
         ):
-            for chunk in _divide(utterances, CHUNK):
+            for chunk in _read_chunks(utterances):
                 table = pd.DataFrame(read_rows(chunk), columns=list(COLUMNS))
                 if len(table):
                     check_protocol(table, output, first_line=report.written + 2)
@@ -149,14 +154,14 @@ def build_protocol(
             write_protocol(table, temporary)
             report.counts = count_utterances(table)
         report.unlisted = [relative_path(path, data_folder) for path in identifiers.find_unlisted()]
-        # a file that was left out may have a name that is not UTF-8
+        # the name of a file that was left out need not be UTF-8
         with atomic_open(f"{output}.report.json", errors="backslashreplace") as report_file:
             json.dump(asdict(report), report_file, indent=1, ensure_ascii=False)
     return report
 
 
 def read_report(output: str | os.PathLike) -> BuildReport:
-    """Read what :func:`build_protocol` reported of a protocol.
+    """Read the report of a protocol that :func:`build_protocol` wrote.
 
     Arguments
     ---------
@@ -166,44 +171,46 @@ def read_report(output: str | os.PathLike) -> BuildReport:
     Returns
     -------
     BuildReport
-        As it was returned then.
+        The one that was returned.
 
     Raises
     ------
     InputError
-        When the protocol has no report: it comes from elsewhere.
+        When the protocol has no report, since another program wrote it.
     """
     path = Path(f"{os.fspath(output)}.report.json")
     if not path.exists():
-        raise InputError(f"{output}: is there already, without a report of its making; --overwrite makes it anew")
+        raise InputError(
+            f"{output}: already exists without a report of how it was made; choose another --output or pass --overwrite"
+        )
     return BuildReport(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def _divide(utterances: Iterable[Mapping[str, str]], size: int) -> Iterator[list[Mapping[str, str]]]:
-    """Give ``size`` utterances at a time."""
+def _read_chunks(utterances: Iterable[Mapping[str, str]]) -> Iterator[list[Mapping[str, str]]]:
+    """Yield ``CHUNK`` utterances at a time."""
     rest = iter(utterances)
-    while chunk := list(islice(rest, size)):
+    while chunk := list(islice(rest, CHUNK)):
         yield chunk
 
 
 def _read_headers(paths: list[str], pool: ThreadPoolExecutor, journal: Journal) -> Iterator[dict[str, Any] | str]:
-    """Give the header of each file, or why it cannot be read: from the journal first, then from the files."""
-    recalled = list(takewhile(lambda noted: noted is not None, map(journal.recall, paths)))
-    yield from recalled
-    pieces = [paths[start : start + PIECE] for start in range(len(recalled), len(paths), PIECE)]
-    for piece, headers in zip(pieces, pool.map(_probe_all, pieces), strict=True):
-        for path, header in zip(piece, headers, strict=True):
-            journal.note(path, header)
+    """Yield the header of each file, or the reason why it cannot be read: from the journal, then from the files."""
+    finished = list(takewhile(lambda header: header is not None, map(journal.read, paths)))
+    yield from finished
+    tasks = [paths[start : start + TASK] for start in range(len(finished), len(paths), TASK)]
+    for task, headers in zip(tasks, pool.map(_probe_all, tasks), strict=True):
+        for path, header in zip(task, headers, strict=True):
+            journal.write(path, header)
         journal.flush()
         yield from headers
 
 
 def _probe_all(paths: list[str]) -> list[dict[str, Any] | str]:
-    """Probe some files. One bad file must not end the walk through a corpus."""
+    """Read the headers of some files. A bad file does not end the preparation of a corpus."""
     headers: list[dict[str, Any] | str] = []
     for path in paths:
         try:
-            if "\n" in path or "\r" in path:  # neither a protocol nor a score file could hold it
+            if "\n" in path or "\r" in path:  # not allowed in a protocol or a score file
                 raise InputError(f"{path}: a line end in its name; rename the file")
             headers.append(probe(path))
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Identifiers that are each of one file, and files that are in no list, for corpora of any size."""
+"""Unique IDs, and files that are in no list, for corpora of any size."""
 
 import os
 from array import array
@@ -11,12 +11,12 @@ from antideepfake.corpora.walk import AUDIO_SUFFIXES
 
 
 class Identifiers:
-    """Which identifiers and files a corpus has: sixteen bytes an utterance, since ten million may come.
+    """The IDs and files of a corpus, in sixteen bytes an utterance: a corpus may have ten million.
 
     Arguments
     ---------
     utterances : iterable of (str, str)
-        Identifier and path of each.
+        ID and path of each.
 
     Example
     -------
@@ -37,21 +37,21 @@ class Identifiers:
         self.identifiers = np.sort(np.frombuffer(identifiers, np.int64))
         self.paths = np.sort(np.frombuffer(paths, np.int64))
         self.repeated = set(self.identifiers[1:][np.diff(self.identifiers) == 0].tolist())
-        self.owners: dict[str, str] = {}  # identifier -> path, of those that are repeated
+        self.owners: dict[str, str] = {}  # ID -> path, for repeated IDs
 
     def distinguish(self, identifier: str, path: str) -> str | None:
-        """Give a file an identifier that no other has. To be asked in the order of the corpus.
+        """Return a unique ID for a file. Must be called in the order of the corpus.
 
         Arguments
         ---------
         identifier, path : str
-            Of one of the utterances.
+            ID and path of an utterance.
 
         Returns
         -------
         str or None
-            The identifier itself for the first of those who share it; for others, with what tells their path from the
-            first's at its end. None when the same file came before.
+            The ID itself for the first utterance that has it; for later ones, with a suffix that distinguishes their
+            path from the first's. None for a file that came before.
         """
         if hash(identifier) not in self.repeated:
             return identifier
@@ -64,11 +64,11 @@ class Identifiers:
         return name
 
     def find_unlisted(self) -> Iterator[str]:
-        """Give the audio files that lie in the folders of the corpus's files and are none of them, sorted."""
+        """Yield audio files in the corpus's folders that are not utterances of the corpus, sorted."""
         for folder in sorted(self.folders):
             try:
                 found = sorted(os.path.join(folder, name) for name in os.listdir(folder) if _is_audio(name))
-            except OSError:  # no such folder: each of its files was left out
+            except OSError:  # no such folder: all of its files were left out
                 continue
             if found:
                 known = _holds(self.paths, [hash(path) for path in found])
@@ -76,7 +76,7 @@ class Identifiers:
 
 
 def make_distinct(path: str, other: str) -> str:
-    """Tell a path from another in few words.
+    """Distinguish a path from another in few words.
 
     Arguments
     ---------
@@ -86,7 +86,7 @@ def make_distinct(path: str, other: str) -> str:
     Returns
     -------
     str
-        The folders and the name that the first has and the other has not; where they are the same, the suffix.
+        The folders and the name that only the first path has; if there are none, its suffix.
 
     Example
     -------
@@ -107,5 +107,5 @@ def _is_audio(name: str) -> bool:
 
 def _holds(values: NDArray[np.int64], wanted: list[int]) -> NDArray[np.bool_]:
     """Tell which of ``wanted`` are among the sorted ``values``, of which there is at least one."""
-    places = np.searchsorted(values, wanted)
-    return values[np.minimum(places, len(values) - 1)] == wanted
+    indices = np.searchsorted(values, wanted)
+    return values[np.minimum(indices, len(values) - 1)] == wanted

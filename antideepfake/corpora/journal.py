@@ -1,4 +1,4 @@
-"""What an interrupted run has read of a corpus, so that the next run need not read it again."""
+"""A log of the headers that were read, from which an interrupted preparation resumes."""
 
 import json
 import os
@@ -10,29 +10,29 @@ from antideepfake.errors import InputError
 
 
 class Journal:
-    """A file that notes the header of one audio file after the other, in the order of the corpus.
+    """Headers of audio files, one line each, in the order of the corpus.
 
-    The next run asks for the files in the same order, and is told what was noted as long as the two agree: the same
-    file, of the same size and time. From the first that differs the journal is cut off and written anew. Nothing of
-    it is held in memory. It is removed when its block ends well, or with an InputError; another exception leaves it
-    for the next run.
+    A resumed run reads the files in the same order. It takes their headers from the journal as long as path, size and
+    time of change agree; at the first file that differs, the rest of the journal is discarded. Nothing is kept in
+    memory. The journal is removed when its block ends normally or with an InputError; any other exception keeps it for
+    the next run.
 
     Arguments
     ---------
     path : str or Path
-        The file.
+        The journal.
 
     Example
     -------
     >>> root = getfixture("tmp_path")
     >>> try:
     ...     with Journal(root / "journal") as journal:
-    ...         journal.note("a.wav", {"Duration": 1.5})
+    ...         journal.write("a.wav", {"Duration": 1.5})
     ...         raise KeyboardInterrupt
     ... except KeyboardInterrupt:
     ...     pass
     >>> with Journal(root / "journal") as journal:
-    ...     journal.recall("a.wav"), journal.recall("b.wav")
+    ...     journal.read("a.wav"), journal.read("b.wav")
     ({'Duration': 1.5}, None)
     """
 
@@ -40,68 +40,68 @@ class Journal:
         self.path = Path(path)
 
     def __enter__(self) -> "Journal":
-        """Open the file, or begin one."""
+        """Open or create the journal."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.file = open(self.path, "a+b")
         self.file.seek(0)
-        self.agreed = 0  # bytes that agree with this run
-        self.reading = True
+        self.valid = 0  # bytes that agree with this run
+        self.resuming = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file, and remove it unless the run was interrupted."""
+        """Close the journal, and remove it unless the run was interrupted."""
         self.file.close()
         if kind is None or issubclass(kind, InputError):
             self.path.unlink(missing_ok=True)
 
-    def recall(self, path: str) -> Any:
-        """Give what was noted of the next file, or None: it is to be read and noted.
+    def read(self, path: str) -> Any:
+        """Return what an earlier run wrote for the next file, or None: then its header must be read and written.
 
         Arguments
         ---------
         path : str
-            The file.
+            The audio file.
 
         Returns
         -------
         object or None
-            As handed to :meth:`note`.
+            As given to :meth:`write`.
         """
-        if not self.reading:
+        if not self.resuming:
             return None
         line = self.file.readline()
         try:
-            signature, noted = json.loads(line)
-        except ValueError:  # the end, or a line that was cut short
-            signature, noted = None, None
+            signature, header = json.loads(line)
+        except ValueError:  # the end, or a truncated line
+            signature, header = None, None
         if signature == _signature(path):
-            self.agreed += len(line)
-            return noted
-        self.file.truncate(self.agreed)
-        self.reading = False
+            self.valid += len(line)
+            return header
+        self.file.truncate(self.valid)
+        self.resuming = False
         return None
 
-    def note(self, path: str, noted: Any) -> None:
-        """Write down what was read of a file.
+    def write(self, path: str, header: Any) -> None:
+        """Append the header of a file.
 
         Arguments
         ---------
         path : str
-            The file.
-        noted : object
-            Anything that JSON can hold, but None.
+            The audio file.
+        header : object
+            Anything that JSON can represent, except None.
         """
-        self.file.write(json.dumps([_signature(path), noted]).encode() + b"\n")
+        self.file.write(json.dumps([_signature(path), header]).encode() + b"\n")
 
     def flush(self) -> None:
-        """Hand everything to the system."""
+        """Pass everything to the operating system, so that it survives this process."""
         self.file.flush()
 
 
 def _signature(path: str) -> list:
-    """Tell a file from another of its name: a list, as JSON gives it back."""
+    """Return what distinguishes a file from a later one with its name, as JSON returns it."""
     try:
         state = os.stat(path)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Reading the lists that come with a corpus."""
+"""Read the lists that come with a corpus."""
 
 import csv
 import os
@@ -12,27 +12,27 @@ from antideepfake.errors import InputError
 def read_list(
     path: str | os.PathLike, columns: str, describe: Callable[..., Mapping[str, str]]
 ) -> Iterator[Mapping[str, str]]:
-    """Describe the utterances of a list without a header, whose columns are divided by white space.
+    """Describe the utterances of a list without a header, whose columns are separated by white space.
 
     Arguments
     ---------
     path : str or Path
-        A text file in UTF-8, a line an utterance. Blank lines are passed over, and so is white space at a line's end.
+        A text file in UTF-8 with one utterance a line. Blank lines and white space at the end of a line are ignored.
     columns : str
-        Names of the columns, ``-`` for one that does not matter: ``speaker key - attack label``. More may follow.
+        Names of the columns, ``-`` for an unused one: ``speaker key - attack label``. Further columns are ignored.
     describe : callable
-        Takes the texts of a line, as keyword arguments, and gives ID, Label, Path and what else is known. May raise an
-        InputError that says what is wrong with them.
+        Takes the texts of a line as keyword arguments; returns ID, Label, Path and other known columns. May raise an
+        InputError that says what is wrong with the line.
 
     Yields
     ------
     dict
-        What ``describe`` gives, in the order of the list. All texts stay texts: 007 keeps its zeros.
+        What ``describe`` returns, in the order of the list. No text is read as a number: 007 keeps its zeros.
 
     Raises
     ------
     InputError
-        When the file is missing, or a line has too few columns or is refused. The message names the line.
+        When the file is missing, or a line has too few columns or is refused.
 
     Example
     -------
@@ -48,10 +48,8 @@ def read_list(
             if not texts:
                 continue
             if len(texts) < len(names):
-                raise InputError(
-                    f"{path}, line {number}: {len(texts)} columns; the corpus's list has at least {len(names)}"
-                )
-            # the columns that do not matter share the name -, which is then dropped
+                raise InputError(f"{path}:{number}: {len(texts)} columns; the corpus's list has at least {len(names)}")
+            # unused columns share the name -
             fields = dict(zip(names, texts, strict=False))
             fields.pop("-", None)
             yield _describe(describe, fields, path, number)
@@ -60,26 +58,26 @@ def read_list(
 def read_csv(
     path: str | os.PathLike, columns: Mapping[str, str | int], describe: Callable[..., Mapping[str, str]]
 ) -> Iterator[Mapping[str, str]]:
-    """Describe the utterances of a list with a header, whose columns are divided by commas.
+    """Describe the utterances of a CSV list with a header.
 
     Arguments
     ---------
     path : str or Path
         A CSV file in UTF-8, with or without a byte-order mark.
     columns : dict
-        What the texts are to be called -> name of the column in the header, or its place, counted from 0.
+        Argument of ``describe`` -> name of the column in the header, or its index, from 0.
     describe : callable
         As of :func:`read_list`.
 
     Yields
     ------
     dict
-        What ``describe`` gives, in the order of the list.
+        What ``describe`` returns, in the order of the list.
 
     Raises
     ------
     InputError
-        When the file or a column is missing, or a line has too few columns or is refused. The message names the line.
+        When the file or a column is missing, or a line has too few columns or is refused.
 
     Example
     -------
@@ -93,36 +91,36 @@ def read_csv(
         header = [name.strip() for name in next(lines, [])]
         missing = [name for name in columns.values() if isinstance(name, str) and name not in header]
         if missing:
-            raise InputError(f"{path}, line 1: no column {', '.join(map(repr, missing))}; is this the corpus's list?")
-        places = {name: header.index(at) if isinstance(at, str) else at for name, at in columns.items()}
+            raise InputError(f"{path}:1: no column {', '.join(map(repr, missing))}; is this the corpus's list?")
+        indices = {name: header.index(at) if isinstance(at, str) else at for name, at in columns.items()}
         for texts in _read_rows(lines, path):
             if not any(texts):
                 continue
-            if len(texts) <= max(places.values()):
-                raise InputError(f"{path}, line {lines.line_num}: {len(texts)} columns; the header has {len(header)}")
-            fields = {name: texts[place].strip() for name, place in places.items()}
+            if len(texts) <= max(indices.values()):
+                raise InputError(f"{path}:{lines.line_num}: {len(texts)} columns; the header has {len(header)}")
+            fields = {name: texts[index].strip() for name, index in indices.items()}
             yield _describe(describe, fields, path, lines.line_num)
 
 
 def translate(word: str, meanings: Mapping[str, str]) -> str:
-    """Look a word of a corpus up, such as its name of a label.
+    """Translate a corpus's word, such as its name for a label.
 
     Arguments
     ---------
     word : str
-        What the corpus says.
+        The corpus's word.
     meanings : dict
-        Word -> what a protocol says.
+        The corpus's word -> ours.
 
     Returns
     -------
     str
-        The meaning.
+        Our word.
 
     Raises
     ------
     InputError
-        When the word is none of them.
+        When the word is unknown.
 
     Example
     -------
@@ -135,17 +133,17 @@ def translate(word: str, meanings: Mapping[str, str]) -> str:
 
 
 def first_file(paths: Sequence[Path]) -> Path:
-    """Choose the list of a corpus from the places where its releases have it.
+    """Find the list of a corpus among the paths that its releases use.
 
     Arguments
     ---------
     paths : sequence of Path
-        The likeliest first.
+        The most likely first.
 
     Returns
     -------
     Path
-        The first that is there; the first of all when none is, so that the message names it.
+        The first that exists; if none does, the first one, which the error message then names.
 
     Example
     -------
@@ -161,12 +159,12 @@ def _read_rows(lines: Any, path: str | os.PathLike) -> Iterator[list[str]]:
     try:
         yield from lines
     except csv.Error as error:
-        raise InputError(f"{path}, line {lines.line_num}: {error}") from None
+        raise InputError(f"{path}:{lines.line_num}: {error}") from None
 
 
 def _open(path: str | os.PathLike) -> Any:
     try:
-        # surrogateescape: the name of a file need not be UTF-8
+        # surrogateescape: file names need not be UTF-8
         return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
     except OSError as error:
         reason = "no such file; it comes with the corpus" if isinstance(error, FileNotFoundError) else error.strerror
@@ -179,4 +177,4 @@ def _describe(
     try:
         return describe(**fields)
     except InputError as error:
-        raise InputError(f"{path}, line {number}: {error}") from None
+        raise InputError(f"{path}:{number}: {error}") from None

@@ -1,4 +1,4 @@
-"""Which corpus an utterance is of, and whose speech a corpus holds, as the recipes' files ``corpus.yaml`` say."""
+"""What the recipes' ``corpus.yaml`` files say: the corpus of an utterance, and whose speech a corpus contains."""
 
 import os
 import reprlib
@@ -21,18 +21,18 @@ USES = ("train", "test", "none")
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a ``corpus.yaml`` says.
+    """The content of a ``corpus.yaml``.
 
     Arguments
     ---------
     name : str
-        Of the folder that the file lies in.
+        Name of the folder that contains the file.
     use : str
-        In a union of corpora: ``train``, ``test`` or ``none``.
+        Use in a union of corpora: ``train``, ``test`` or ``none``.
     identifiers : tuple of str
-        How the identifiers of its utterances begin.
+        Prefixes of the IDs of its utterances.
     sources : tuple of str
-        Corpora whose speech it holds; they need no ``corpus.yaml``.
+        Corpora whose speech it contains; they need no ``corpus.yaml``.
     published_hours : dict
         Label -> hours, where they are known.
     """
@@ -50,7 +50,7 @@ def read_corpora(folder: str | os.PathLike) -> dict[str, Corpus]:
     Arguments
     ---------
     folder : str or Path
-        Holds a folder for each corpus.
+        Contains a folder for each corpus.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def read_corpora(folder: str | os.PathLike) -> dict[str, Corpus]:
     Raises
     ------
     InputError
-        When there is none, one is malformed, or two begin their identifiers alike.
+        When there is none, one is malformed, or two corpora share a prefix of IDs.
 
     Example
     -------
@@ -75,39 +75,41 @@ def read_corpora(folder: str | os.PathLike) -> dict[str, Corpus]:
         raise InputError(f"{folder}: no folder in it has a corpus.yaml; is this the folder of the recipes?")
     owners: dict[str, str] = {}
     for corpus in corpora.values():
-        for beginning in corpus.identifiers:
-            other = owners.setdefault(beginning, corpus.name)
+        for prefix in corpus.identifiers:
+            other = owners.setdefault(prefix, corpus.name)
             if other != corpus.name:
-                raise InputError(f"{folder}: the identifiers of {other} and {corpus.name} both begin with {beginning}")
+                raise InputError(
+                    f"{folder}: the IDs of {other} and {corpus.name} both begin with {prefix}; change one corpus.yaml"
+                )
     return corpora
 
 
 def _read_corpus(path: Path) -> Corpus:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except Exception as error:  # PyYAML raises a dozen kinds for values that their tag does not fit
+    except Exception as error:  # PyYAML raises a dozen types of error for values that do not fit their tag
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())[:200]})") from None
 
     def fail(what: str) -> InputError:
         return InputError(f"{path}: {what}; a corpus.yaml has use (train, test or none), identifiers and sources")
 
-    def take_texts(key: str) -> tuple[str, ...]:
+    def read_texts(key: str) -> tuple[str, ...]:
         texts = values.get(key)
         if not (isinstance(texts, list) and all(isinstance(text, str) and text for text in texts)):
-            raise fail(f"{key} is {reprlib.repr(texts)} and must be a list of texts")
+            raise fail(f"{key} is {reprlib.repr(texts)} and must be a list of strings")
         return tuple(texts)
 
     if not isinstance(values, dict):
-        raise fail("holds no keys")
+        raise fail("contains no keys")
     unknown = [key for key in values if key not in ("use", "identifiers", "sources", "published_hours")]
     if unknown:
         raise fail(f"has the unknown key {', '.join(sorted(str(key)[:80] for key in unknown[:5]))}")
     if values.get("use") not in USES:
         raise fail(f"use is {reprlib.repr(values.get('use'))}")
-    identifiers = take_texts("identifiers")
+    identifiers = read_texts("identifiers")
     if not identifiers:
         raise fail("identifiers is empty")
-    return Corpus(path.parent.name, values["use"], identifiers, take_texts("sources"), _read_hours(values, fail))
+    return Corpus(path.parent.name, values["use"], identifiers, read_texts("sources"), _read_hours(values, fail))
 
 
 def _read_hours(values: Mapping[str, Any], fail: Any) -> dict[str, float]:
@@ -120,19 +122,19 @@ def _read_hours(values: Mapping[str, Any], fail: Any) -> dict[str, float]:
 
 
 def find_corpora(identifiers: Sequence[str], corpora: Mapping[str, Corpus]) -> pd.Categorical:
-    """Tell which corpus each utterance is of, by the longest beginning that fits its identifier.
+    """Find the corpus of each utterance by the longest matching prefix of its ID.
 
     Arguments
     ---------
     identifiers : sequence of str
-        Of utterances, ten million or more; best a column of a protocol.
+        IDs of utterances, possibly ten million; a column of a protocol is fastest.
     corpora : dict
-        As :func:`read_corpora` gives.
+        As :func:`read_corpora` returns.
 
     Returns
     -------
     pandas.Categorical
-        Names. Where no beginning fits, the text before the first ``-`` of the identifier.
+        Names. Where no prefix matches, the text before the first ``-`` of the ID.
 
     Example
     -------
@@ -142,36 +144,36 @@ def find_corpora(identifiers: Sequence[str], corpora: Mapping[str, Corpus]) -> p
     """
     names = list(corpora)
     codes = np.full(len(identifiers), -1, np.int32)
-    beginnings = [(text, number) for number, name in enumerate(names) for text in corpora[name].identifiers]
+    prefixes = [(text, code) for code, name in enumerate(names) for text in corpora[name].identifiers]
     array = as_arrow(identifiers)
-    # the longest come last, and have the last word
-    for beginning, number in sorted(beginnings, key=lambda pair: len(pair[0])):
-        codes[pc.starts_with(array, beginning).to_numpy()] = number
+    # longer prefixes come later and override shorter ones
+    for prefix, code in sorted(prefixes, key=lambda pair: len(pair[0])):
+        codes[pc.starts_with(array, prefix).to_numpy()] = code
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         stems = pc.list_element(pc.split_pattern(array.take(unknown), "-", max_splits=1), 0)
-        places, found = pd.factorize(stems.to_pandas())
+        indices, found = pd.factorize(stems.to_pandas())
         names += [name for name in found if name not in corpora]
-        codes[unknown] = np.array([names.index(name) for name in found])[places]
+        codes[unknown] = np.array([names.index(name) for name in found])[indices]
     return pd.Categorical.from_codes(codes, names).remove_unused_categories()
 
 
 def as_arrow(texts: Sequence[str]) -> pa.ChunkedArray:
-    """Give texts as Arrow has them, without a copy where they are that already."""
+    """Convert texts to Arrow, without a copy if they are Arrow texts already."""
     array = pa.array(texts)
     chunks = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     return chunks.cast(pa.large_string())
 
 
 def trace_sources(name: str, corpora: Mapping[str, Corpus]) -> frozenset[str]:
-    """Name all corpora whose speech a corpus holds: itself, its sources, and theirs in turn.
+    """Find all corpora whose speech a corpus contains: itself, its sources, their sources and so on.
 
     Arguments
     ---------
     name : str
-        A corpus, which need not be known.
+        A corpus, which need not be in ``corpora``.
     corpora : dict
-        As :func:`read_corpora` gives.
+        As :func:`read_corpora` returns.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """From the protocols of many corpora to those of a union: train, valid and test.
 
-The rows go through a file on the disk; what is held in memory is some thirty bytes an utterance and a part of the rows.
+The rows pass through a file on disk; memory holds some thirty bytes an utterance and one chunk of rows.
 """
 
 import json
@@ -21,17 +21,17 @@ from antideepfake.files import atomic_open, lock_output
 from antideepfake.protocol.arrow import SUFFIX, as_frame, map_arrow, write_arrow
 from antideepfake.protocol.table import CHUNK_ROWS, COLUMNS, LABELS, SPLITS, WEIGHT, iterate_protocol, write_chunks
 
-SEED = 42  # of the published shuffle
-GROUPS = ("corpus", "language", "label")  # what may be balanced
+SEED = 42  # seed of the published shuffle
+GROUPS = ("corpus", "language", "label")  # columns to balance by
 REPORT = "merge.report.json"
 NAMES = [f"{name}{suffix}" for name in SPLITS for suffix in (".csv", SUFFIX)]
-STAGE = ".merge.part"  # folder of a merge that is running or was killed
-LISTED = 10_000  # repeated identifiers in the report; all are counted
+STAGE = ".merge.part"  # folder of a merge that runs or was killed
+LISTED = 10_000  # repeated IDs in the report; all are counted
 
 
 @dataclass
 class MergeReport:
-    """What a union holds, and what was left out of it.
+    """What a union contains, and what was left out of it.
 
     Arguments
     ---------
@@ -40,13 +40,13 @@ class MergeReport:
     languages : dict
         Corpus -> languages, sorted, without ``-``.
     repeated : int
-        Rows that were left out because their identifier stood before.
+        Number of rows left out because of a repeated ID.
     repetitions : list of dict
-        ``id``, ``kept`` and ``left_out`` (protocols) of the first of them.
+        The first of these rows: ``id``, and the protocols of the row ``kept`` and the row ``left_out``.
     missing : list of str
-        Corpora of the order that no row is of.
+        Corpora of the order without rows.
     unlisted : list of str
-        Corpora of the training data that the order has not.
+        Corpora of the training data that are not in the order.
     """
 
     counts: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
@@ -68,33 +68,33 @@ def merge_protocols(
     suffix: str = ".csv",
     quiet: bool = False,
 ) -> MergeReport:
-    """Merge protocols into ``train``, ``valid`` and ``test`` of a union, with a report beside them.
+    """Merge protocols into ``train``, ``valid`` and ``test`` of a union, and write a report.
 
-    Of the corpora for testing (their ``use``) and of ``test``, every row goes to test, whatever its Proportion. Of all
-    others, rows with the Proportion ``valid`` go to valid and every other to train. Of rows with the same identifier
-    the first is kept, one of ``test`` before all others. The result does not depend on the order in which protocols
-    are given. Columns after the twelve are left out.
+    All rows of corpora for testing (their ``use``) and of the protocols in ``test`` go to test, whatever their
+    Proportion. Of all other corpora, rows with the Proportion ``valid`` go to valid and the others to train. Of rows
+    with the same ID the first is kept, and a row of ``test`` before all others. The result does not depend on the order
+    of the protocols. Columns after the twelve of a protocol are dropped.
 
     Arguments
     ---------
     protocols : sequence of path
-        Of corpora, ``.csv`` or ``.arrow``.
+        Protocols of corpora, ``.csv`` or ``.arrow``.
     output_folder : str or Path
-        Takes the files, of which none is without rows, and ``merge.report.json``. While it works, a folder in it takes
-        twice as much as the protocols: the files are moved out of it at the end, the report last. A folder without
-        the report is not finished.
+        Gets a file for each split that has rows, and ``merge.report.json``. During the merge, a folder in it takes
+        twice the space of the protocols; at the end the files are moved out of it, the report last. Without the
+        report, the merge is unfinished.
     corpora : dict
-        As :func:`antideepfake.corpora.registry.read_corpora` gives.
+        As :func:`antideepfake.corpora.registry.read_corpora` returns.
     order : sequence of str
-        Corpora in the order that their rows are to have; others follow by name.
+        Order of the corpora's rows; other corpora follow by name.
     test : sequence of path
-        Protocols whose rows must never be trained on.
+        Protocols whose rows must not be in train or valid.
     seed : int
-        Of the shuffle of train, ``numpy.random.RandomState(seed).permutation``; valid and test keep their order.
+        Seed of the shuffle of train, ``numpy.random.RandomState(seed).permutation``; valid and test are not shuffled.
     balance : sequence of str
-        Of ``corpus``, ``language`` and ``label``. Train gets a column Weight: n / (g n_i) for each of the n_i
-        utterances of a group, where n is the number of all and g that of groups. Its mean is 1, and all groups weigh
-        the same. Training draws by it.
+        One or more of ``corpus``, ``language`` and ``label``. Train gets a column Weight: n / (g n_i) for each of the
+        n_i utterances of a group, for n utterances in g groups. Its mean is 1, and all groups have the same sum.
+        Training samples with these weights.
     suffix : str
         ``.csv``, or ``.arrow`` for millions of rows.
     quiet : bool
@@ -108,7 +108,7 @@ def merge_protocols(
     Raises
     ------
     InputError
-        As :func:`antideepfake.protocol.table.read_protocol`.
+        As of :func:`antideepfake.protocol.table.read_protocol`.
 
     Example
     -------
@@ -125,7 +125,7 @@ def merge_protocols(
     output.mkdir(parents=True, exist_ok=True)
     with lock_output(output):
         stage = output / STAGE
-        shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+        shutil.rmtree(stage, ignore_errors=True)  # left by a run that was killed
         stage.mkdir()
         try:
             report = _merge_into(stage, protocols, corpora, order, test, seed, balance, suffix, quiet)
@@ -137,7 +137,7 @@ def merge_protocols(
 
 
 def list_outputs(folder: str | os.PathLike) -> list[Path]:
-    """Give the protocols of a union that are in a folder; none where the merge was killed while it moved them there.
+    """List the protocols of a union in a folder; none if the merge was killed while it moved them there.
 
     Example
     -------
@@ -154,7 +154,7 @@ def list_outputs(folder: str | os.PathLike) -> list[Path]:
 
 
 def _publish(stage: Path, output: Path) -> None:
-    """Move what was written to its final place. Killed in between, it leaves ``stage`` and no report."""
+    """Move the files to their final place. If killed in between, ``stage`` exists and the report does not."""
     for name in (REPORT, *NAMES):
         (output / name).unlink(missing_ok=True)
     written = sorted(stage.iterdir(), key=lambda path: path.name == REPORT)  # the report last
@@ -174,13 +174,13 @@ def _merge_into(
     suffix: str,
     quiet: bool,
 ) -> MergeReport:
-    """Do what :func:`merge_protocols` does, in an empty folder."""
+    """Merge protocols as :func:`merge_protocols` describes, in an empty folder."""
     tested = _sort(test)
     files = [*tested, *(path for path in _sort(protocols) if path not in tested)]
     report = MergeReport()
     spool = output / "rows.arrow"
     try:
-        rows = _note_rows(files, corpora, spool, quiet)
+        rows = _collect_rows(files, corpora, spool, quiet)
         table = map_arrow(spool)
         names = rows["corpus"].cat.categories
         rows["corpus"] = rows["corpus"].cat.set_categories([*order, *sorted(set(names) - set(order))])
@@ -188,7 +188,7 @@ def _merge_into(
         split = rows.pop("valid").to_numpy(np.int8)  # SPLITS[0] is train, SPLITS[1] valid
         for_test = [name for name in names if name in corpora and corpora[name].use == "test"]
         split[rows["corpus"].isin(for_test) | (rows["file"] < len(tested))] = SPLITS.index("test")
-        split[_find_repeated(rows, table, files, report)] = len(SPLITS)  # nowhere
+        split[_find_repeated(rows, table, files, report)] = len(SPLITS)  # in no split
         _count(rows.assign(split=split)[split < len(SPLITS)], report)
         report.missing = [name for name in order if name not in report.counts]
         trained = [name for name, counts in report.counts.items() if set(counts) != {"test"}]
@@ -196,14 +196,14 @@ def _merge_into(
 
         with tqdm(total=len(rows) - report.repeated, desc="writing", unit="row", disable=quiet) as progress:
             for number, name in enumerate(SPLITS):
-                places = np.flatnonzero(split == number)
-                places = places[np.argsort(rows["corpus"].cat.codes.to_numpy()[places], kind="stable")]
+                indices = np.flatnonzero(split == number)
+                indices = indices[np.argsort(rows["corpus"].cat.codes.to_numpy()[indices], kind="stable")]
                 weights = None
                 if name == "train":
-                    places = places[np.random.RandomState(seed).permutation(len(places))]
-                    weights = _weigh(rows.iloc[places], balance) if balance else None
-                if len(places):
-                    write_chunks(_add_weights(_gather(table, places), weights, progress), output / f"{name}{suffix}")
+                    indices = indices[np.random.RandomState(seed).permutation(len(indices))]
+                    weights = _weigh(rows.iloc[indices], balance) if balance else None
+                if len(indices):
+                    write_chunks(_add_weights(_gather(table, indices), weights, progress), output / f"{name}{suffix}")
     finally:
         spool.unlink(missing_ok=True)
     with atomic_open(output / REPORT) as file:
@@ -215,46 +215,46 @@ def _sort(paths: Sequence[str | os.PathLike]) -> list[Path]:
     return sorted(set(map(Path, paths)), key=lambda path: (path.name, path))
 
 
-def _note_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path, quiet: bool) -> pd.DataFrame:
-    """Copy all rows into one Arrow file; give what decides where each goes."""
+def _collect_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path, quiet: bool) -> pd.DataFrame:
+    """Copy all rows to one Arrow file; return the columns that decide where each row goes."""
     facts: list[pd.DataFrame] = []
     categories: dict[str, list[pd.Categorical]] = {"corpus": [], "language": []}
 
-    def read_parts() -> Iterator[pd.DataFrame]:
+    def read_chunks() -> Iterator[pd.DataFrame]:
         for number, path in enumerate(files):
-            for part in iterate_protocol(path):
+            for chunk in iterate_protocol(path):
                 columns = {
-                    "hash": pd.util.hash_array(part["ID"].to_numpy(object)),
-                    "seconds": part["Duration"].to_numpy(np.float64),
-                    "file": np.full(len(part), number, np.int16),
-                    "label": pd.Categorical(part["Label"].to_numpy(object), LABELS),
-                    "valid": (part["Proportion"] == "valid").to_numpy(bool),
+                    "hash": pd.util.hash_array(chunk["ID"].to_numpy(object)),
+                    "seconds": chunk["Duration"].to_numpy(np.float64),
+                    "file": np.full(len(chunk), number, np.int16),
+                    "label": pd.Categorical(chunk["Label"].to_numpy(object), LABELS),
+                    "valid": (chunk["Proportion"] == "valid").to_numpy(bool),
                 }
                 facts.append(pd.DataFrame(columns))
-                categories["corpus"].append(find_corpora(part["ID"], corpora))
-                categories["language"].append(pd.Categorical(part["Language"].to_numpy(object)))
-                progress.update(len(part))
-                yield part[list(COLUMNS)]
+                categories["corpus"].append(find_corpora(chunk["ID"], corpora))
+                categories["language"].append(pd.Categorical(chunk["Language"].to_numpy(object)))
+                progress.update(len(chunk))
+                yield chunk[list(COLUMNS)]
 
     with tqdm(desc="reading", unit="row", disable=quiet) as progress:
-        write_arrow(read_parts(), spool)
-    joined = {name: union_categoricals(parts) for name, parts in categories.items()}
+        write_arrow(read_chunks(), spool)
+    joined = {name: union_categoricals(chunks) for name, chunks in categories.items()}
     return pd.concat(facts, ignore_index=True).assign(**joined)
 
 
 def _find_repeated(rows: pd.DataFrame, table: pa.Table, files: list[Path], report: MergeReport) -> np.ndarray:
-    """Give the places of rows whose identifier a row before has, and report them."""
+    """Find the indices of rows that repeat the ID of an earlier row, and report them."""
     suspects = np.flatnonzero(rows.pop("hash").duplicated(keep=False))
-    identifiers = [name for part in _gather(table.select(["ID"]), suspects) for name in part["ID"]]
+    identifiers = [name for chunk in _gather(table.select(["ID"]), suspects) for name in chunk["ID"]]
     owners: dict[str, int] = {}
     repeated = []
-    for name, place in zip(identifiers, suspects.tolist(), strict=True):
-        owner = owners.setdefault(name, place)
-        if owner == place:
+    for name, index in zip(identifiers, suspects.tolist(), strict=True):
+        owner = owners.setdefault(name, index)
+        if owner == index:
             continue
-        repeated.append(place)
+        repeated.append(index)
         if len(repeated) <= LISTED:
-            kept, left_out = (os.fspath(files[rows["file"].array[row]]) for row in (owner, place))
+            kept, left_out = (os.fspath(files[rows["file"].array[row]]) for row in (owner, index))
             report.repetitions.append({"id": name, "kept": kept, "left_out": left_out})
     report.repeated = len(repeated)
     return np.array(repeated, np.int64)
@@ -272,30 +272,30 @@ def _count(rows: pd.DataFrame, report: MergeReport) -> None:
 
 
 def _weigh(rows: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
-    """Give each utterance its weight: n / (g n_i)."""
+    """Compute the weight of each utterance: n / (g n_i)."""
     groups = rows.groupby(list(balance), observed=True)
     sizes = groups["seconds"].transform("size").to_numpy()
     return len(rows) / (groups.ngroups * sizes)
 
 
-def _add_weights(parts: Iterator[pd.DataFrame], weights: np.ndarray | None, progress: tqdm) -> Iterator[pd.DataFrame]:
-    """Add the column Weight, where there is one, to parts of a table."""
+def _add_weights(chunks: Iterator[pd.DataFrame], weights: np.ndarray | None, progress: tqdm) -> Iterator[pd.DataFrame]:
+    """Add the column Weight, if there is one, to chunks of a table."""
     done = 0
-    for part in parts:
-        yield part if weights is None else part.assign(**{WEIGHT: weights[done : done + len(part)]})
-        done += len(part)
-        progress.update(len(part))
+    for chunk in chunks:
+        yield chunk if weights is None else chunk.assign(**{WEIGHT: weights[done : done + len(chunk)]})
+        done += len(chunk)
+        progress.update(len(chunk))
 
 
-def _gather(table: pa.Table, places: np.ndarray) -> Iterator[pd.DataFrame]:
-    """Give rows of a table in any order, a part at a time.
+def _gather(table: pa.Table, indices: np.ndarray) -> Iterator[pd.DataFrame]:
+    """Yield rows of a table in any order, one chunk at a time.
 
-    Arrow's own ``take`` would first make one piece of the whole table, in memory.
+    Arrow's own ``take`` first joins the whole table in memory.
     """
     batches = table.to_batches()
     bounds = np.cumsum([0, *(batch.num_rows for batch in batches)])
-    for start in range(0, len(places), CHUNK_ROWS):
-        wanted = places[start : start + CHUNK_ROWS]
+    for start in range(0, len(indices), CHUNK_ROWS):
+        wanted = indices[start : start + CHUNK_ROWS]
         order = np.argsort(wanted)
         cuts = np.searchsorted(wanted[order], bounds)
         pieces = [
@@ -309,19 +309,19 @@ def _gather(table: pa.Table, places: np.ndarray) -> Iterator[pd.DataFrame]:
 
 
 def format_merge(report: MergeReport, corpora: Mapping[str, Corpus]) -> str:
-    """Lay out what a union holds for a terminal, the hours of the paper beside ours where they are known.
+    """Format the content of a union for a terminal, with the hours of the paper for comparison.
 
     Arguments
     ---------
     report : MergeReport
-        As :func:`merge_protocols` gives.
+        As :func:`merge_protocols` returns.
     corpora : dict
-        As :func:`antideepfake.corpora.registry.read_corpora` gives.
+        As :func:`antideepfake.corpora.registry.read_corpora` returns.
 
     Returns
     -------
     str
-        A line a corpus, and their sum.
+        One line for each corpus, and the sum.
 
     Example
     -------

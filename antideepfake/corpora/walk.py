@@ -1,4 +1,4 @@
-"""Finding the files of a corpus in its folders."""
+"""Find the files of a corpus in its folders."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from antideepfake.errors import InputError
 
-# suffixes of files that are decoded, and of those that are not yet but look like recordings
+# suffixes of files that can be decoded, and of all files that look like recordings
 AUDIO_SUFFIXES = {
     *(".wav", ".wave", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au", ".snd"),
     *(".caf", ".w64", ".rf64", ".bwf", ".sph", ".nist", ".voc"),
@@ -20,24 +20,24 @@ RECORDING_SUFFIXES = AUDIO_SUFFIXES | {
 
 
 def walk_audio(folder: str | os.PathLike, suffixes: Set[str] = frozenset(RECORDING_SUFFIXES)) -> Iterator[str]:
-    """Give the files below a folder that look like recordings one by one, at any depth.
+    """Yield the files below a folder that look like recordings, at any depth.
 
-    Nothing is held but the names of one folder and of those above it, and the number of each folder, so that ten
-    million files may come by.
+    Memory holds only the names in the current folder and its parents, and a number for each folder: enough for ten
+    million files.
 
     Arguments
     ---------
     folder : str or Path
         Where to look. Links are followed, but no folder is entered twice.
     suffixes : set of str
-        Those of recordings, lower case; upper case is taken too. The default has those that are not decoded yet, so
-        that they come out as files that cannot be read and not at all.
+        Suffixes of recordings in lower case; upper case matches, too. The default includes formats that cannot be
+        decoded, so that their files are reported and not ignored.
 
     Yields
     ------
     str
         Paths that begin with ``folder``, sorted as whole paths by code point: ``a-b/x.wav`` before ``a/x.wav``. A
-        folder that may not be read comes in the place of its files. Hidden files and folders are passed over.
+        folder without permission to read is yielded instead of its files. Hidden files and folders are ignored.
 
     Example
     -------
@@ -59,7 +59,7 @@ def _walk(folder: str, suffixes: Set[str], root: str, entered: set[tuple[int, in
             return
         entered.add((state.st_dev, state.st_ino))
         with os.scandir(folder) as entries:
-            # a folder's name with its slash, so that the order of names is the order of paths
+            # a folder's name includes its slash, so that the order of names is the order of paths
             names = sorted(
                 entry.name + "/" * _is_folder(entry)
                 for entry in entries
@@ -84,7 +84,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _leads_inside(entry: os.DirEntry, root: str) -> bool:
-    """Tell whether an entry is a link to a folder below ``root`` whose files come under their own names."""
+    """Tell whether an entry links to a folder below ``root``, whose files are found there under their own names."""
     if not entry.is_symlink() or not _is_folder(entry):
         return False
     target = os.path.realpath(entry.path)
@@ -103,12 +103,12 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
     Returns
     -------
     list of Path
-        As :func:`walk_audio` gives them.
+        In the order of :func:`walk_audio`.
 
     Raises
     ------
     InputError
-        When there is no such folder, or no audio in it.
+        When the folder does not exist or contains no audio.
 
     Example
     -------
@@ -126,30 +126,30 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
 
 
 def walk_layout(corpus: Path, layout: str, describe: Callable[..., Mapping[str, str]]) -> Iterator[dict[str, str]]:
-    """Describe the files of a corpus whose folders and file names tell what they are.
+    """Describe the files of a corpus by their folders and names.
 
     Arguments
     ---------
     corpus : Path
         The corpus's folder.
     layout : str
-        Where its files stand below it: ``{split:train|test}/wav/{speaker}/{name}.wav``. A name in braces is any text
-        without a slash; a regular expression may follow it after a colon. Whatever is before the first brace is where
-        to look.
+        Pattern of the paths of its files: ``{split:train|test}/wav/{speaker}/{name}.wav``. A name in braces matches any
+        text without a slash, or the regular expression after a colon. Only the folder before the first brace is
+        searched.
     describe : callable
-        Takes the texts in the places of the names, as keyword arguments, and gives ID, Label and what else is known.
-        May raise an InputError that says why the file is none of the corpus's.
+        Takes the matched texts as keyword arguments named as in the pattern; returns ID, Label and other known
+        columns. May raise an InputError that says why the file does not belong to the corpus.
 
     Yields
     ------
     dict
-        What ``describe`` gives, and Path, relative to ``corpus``; in the order of :func:`walk_audio`. Of a file that
-        stands elsewhere or was refused: ID, Path and Reason.
+        What ``describe`` returns, and Path relative to ``corpus``, in the order of :func:`walk_audio`. For a file that
+        does not match or was refused: ID, Path and Reason.
 
     Raises
     ------
     InputError
-        When there is no folder to look in.
+        When the folder to search does not exist.
 
     Example
     -------
@@ -166,7 +166,7 @@ def walk_layout(corpus: Path, layout: str, describe: Callable[..., Mapping[str, 
     root = os.path.join(corpus, "")
     folder = root + layout.partition("{")[0].rpartition("/")[0]
     if not os.path.isdir(folder):
-        raise InputError(f"{folder}: no such folder; the corpus has its files in {root}{layout}")
+        raise InputError(f"{folder}: no such folder; the corpus's files are expected at {root}{layout}")
     pattern = _compile(layout)
     for path in walk_audio(folder, AUDIO_SUFFIXES):
         path = path.removeprefix(root)
@@ -183,7 +183,7 @@ def walk_layout(corpus: Path, layout: str, describe: Callable[..., Mapping[str, 
 
 
 def _compile(layout: str) -> re.Pattern:
-    """Turn ``a/{name}.{suffix:wav|flac}`` into the regular expression that it stands for."""
+    """Translate a layout such as ``a/{name}.{suffix:wav|flac}`` to a regular expression."""
     texts = re.split(r"\{(\w+)(?::([^{}]+))?\}", layout)
     pattern = re.escape(texts[0])
     for name, expression, text in zip(texts[1::3], texts[2::3], texts[3::3], strict=True):

@@ -1,4 +1,4 @@
-"""From score files to tables, plots and reports; without torch."""
+"""Evaluation of score files: metrics, tables, plots and reports. This package does not import torch."""
 
 from antideepfake.evaluation.drift import Drift, measure_drift
 from antideepfake.evaluation.evaluator import Evaluation, Evaluator, Group, System, group_by_seen_attacks

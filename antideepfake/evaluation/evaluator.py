@@ -1,4 +1,4 @@
-"""From score files to figures: over all utterances, by any column, and of several systems side by side."""
+"""Evaluation of scores: metrics over all utterances and by column, and comparisons between systems."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,35 +38,35 @@ from antideepfake.scoring.provenance import ScoreProvenance
 from antideepfake.seeds import derive_seed
 
 FEW_ERRORS = 5
-"""With fewer errors of a class at the EER, ten in all, resampling says little of how many there could have been."""
+"""With fewer errors of a class at the EER, bootstrap intervals are too narrow, so exact intervals are added."""
 
 FEW_CLUSTERS = 20
-"""With fewer, the intervals are wide and yet hold the truth less often than they say."""
+"""With fewer clusters, the intervals are wide and still contain the true value less often than stated."""
 
 REVERSED = 0.6
-"""No detector has a higher EER on a whole test set by chance or by mistake, unless its scores are reversed."""
+"""A higher EER on a whole test set indicates reversed scores: neither chance nor a poor detector explains it."""
 
 SEEN_ATTACK = "SeenAttack"
-"""Column that :func:`group_by_seen_attacks` gives."""
+"""Name of the column that :func:`group_by_seen_attacks` returns."""
 
 DURATIONS = (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, np.inf)  # seconds
 
 
 @dataclass(frozen=True)
 class Group:
-    """Some utterances, and what their scores say.
+    """A group of utterances and the metrics of their scores.
 
     Arguments
     ---------
     name : str
-        The value that they share, or ``all``.
+        The column value that they share, or ``all``.
     real, fake : int
-        How many there are.
-    metrics : dict
-        Those of :func:`antideepfake.metrics.rates.measure`, with their 95 % intervals; where a class is absent, what
-        :func:`antideepfake.metrics.rates.decision_rates` gives alone.
+        Number of utterances of each class.
+    metrics : dict of str to Estimate
+        The metrics of :func:`antideepfake.metrics.summary.compute_metrics` with 95 % intervals. If a class is absent,
+        only those of :func:`antideepfake.metrics.rates.decision_rates`.
     note : str
-        What to mind when reading them; mostly empty.
+        A caution for the reader; usually empty.
     """
 
     name: str
@@ -77,34 +77,34 @@ class Group:
 
     @property
     def is_complete(self) -> bool:
-        """Whether both classes are there."""
+        """Whether the group has utterances of both classes."""
         return bool(self.real and self.fake)
 
 
 @dataclass
 class Evaluation:
-    """What the scores of a system say.
+    """The metrics of a system.
 
     Arguments
     ---------
     name : str
-        Of the system.
+        Name of the system.
     threshold : float
-        Of the decision, on the difference of the logits.
+        A score at or above it counts as real.
     threshold_source : str
-        Where it comes from, in words.
+        How the threshold was chosen.
     overall : Group
         All utterances.
-    groups : dict
-        Column -> its groups.
-    differences : dict
-        To the first system on the same utterances; empty for that one.
+    groups : dict of str to list of Group
+        Column -> groups by its values.
+    differences : dict of str to Comparison
+        Metric -> difference from the first system on the same utterances; empty for the first system.
     common : int
-        How many utterances the differences are of.
-    threshold_errors : dict
-        As :class:`Evaluator`.
+        Number of utterances that both systems have.
+    threshold_errors : mapping
+        As in :class:`Evaluator`.
     remarks : list of str
-        What else to mind when reading the figures.
+        Further cautions for the reader.
     """
 
     name: str
@@ -120,26 +120,26 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class System:
-    """A system, its scores and what they say.
+    """A system, its scores and its evaluation.
 
     Arguments
     ---------
     scores : pandas.DataFrame
-        As :func:`antideepfake.scoring.score_file.read_scores` gives.
+        Scores, as :func:`antideepfake.scoring.score_file.read_scores` returns them.
     evaluation : Evaluation
-        Of them.
+        Metrics of the scores.
     calibration : callable, optional
-        From scores to log-likelihood ratios.
+        Converts scores to log-likelihood ratios.
     source : str
-        The score file.
+        Path of the score file.
     sha256 : str
-        Of its content.
+        Digest of the score file.
     record : ScoreProvenance, optional
-        What made it.
+        Provenance of the score file.
     overlap : Overlap
-        What the test set shares with the training data of the model, as far as both are known.
+        Overlap of the test set with the training data of the model, as far as both are known.
     left_out : tuple of str
-        A sentence for each kind of utterance that was left out.
+        Messages about utterances that were left out.
     """
 
     scores: pd.DataFrame
@@ -154,27 +154,28 @@ class System:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """How scores are turned into figures.
+    """Compute the metrics of systems from their scores.
 
     Arguments
     ---------
     threshold : float
-        A score at or above it means real.
+        A score at or above it counts as real.
     threshold_source : str
-        Where it comes from, in words.
+        How the threshold was chosen.
     calibration : callable, optional
-        From scores to log-likelihood ratios; without it the scores are taken for such.
+        Converts scores to log-likelihood ratios. By default the scores are used as log-likelihood ratios.
     asv : AsvScores, optional
-        Of the speaker-verification system that the detector guards: adds ``min_t_dcf`` to the figures.
+        Scores of the speaker-verification system that the detector protects; adds ``min_t_dcf`` to the metrics.
     cluster : str, optional
-        Column of what is drawn at once for the intervals, such as Speaker; an utterance of an unknown speaker, ``-``,
-        is drawn alone. Without it, each utterance is drawn by itself.
+        Column whose values are resampled as a whole, such as Speaker. An utterance with an unknown value, ``-``, is a
+        cluster of its own. By default utterances are resampled one by one.
     seed : int
-        Of the draws.
+        Seed of the bootstrap.
     n_resamples : int
-        Of each bootstrap.
+        Number of resamples of each bootstrap.
     threshold_errors : mapping
-        Errors where the threshold was chosen, as in :class:`antideepfake.model_folder.ModelMetadata`; may be empty.
+        Errors on the data where the threshold was chosen, as in
+        :class:`antideepfake.model_folder.ModelMetadata`; may be empty.
 
     Example
     -------
@@ -192,7 +193,7 @@ class Evaluator:
     """
 
     threshold: float = 0.0
-    threshold_source: str = "the score at which both classes are equally probable to the detector"
+    threshold_source: str = "the score at which the detector considers both classes equally probable"
     calibration: Calibration | None = None
     asv: AsvScores | None = None
     cluster: str | None = None
@@ -201,33 +202,34 @@ class Evaluator:
     threshold_errors: Mapping[str, float] = field(default_factory=dict)
 
     def evaluate(self, scores: pd.DataFrame, name: str, by: Sequence[str] = (), quiet: bool = True) -> Evaluation:
-        """Measure a system, over all and by each of some columns.
+        """Compute the metrics of a system over all utterances and for each value of the given columns.
 
         Arguments
         ---------
         scores : pandas.DataFrame
-            As :func:`antideepfake.scoring.score_file.read_scores` gives, labels known.
+            Scores, as :func:`antideepfake.scoring.score_file.read_scores` returns them; all labels must be known.
         name : str
-            Of the system.
+            Name of the system.
         by : sequence of str
-            Columns. Where all bona fide utterances have one value, as in Attack, each group of spoofed ones is held
-            against all of them; else a group has both classes of its own. Duration is divided at 2, 4, 8, 16 and 32 s.
+            Columns to group by. If all bona fide utterances have the same value, as in Attack, each group of spoofed
+            utterances is compared with all bona fide utterances; otherwise with those of the group. Duration is divided
+            into ranges at 2, 4, 8, 16 and 32 s.
         quiet : bool
             Show no progress bar.
 
         Returns
         -------
         Evaluation
-            Groups in the order of their names.
+            Metrics, with groups in the order of their names.
 
         Raises
         ------
         InputError
-            When a column is missing, an utterance comes twice, or a score is not a finite number.
+            If there are no scores, a column or a label is missing, an utterance is repeated, or a score is not finite.
         """
         self._check(scores, name, by)
-        parts = [(column, *part) for column in by for part in _divide(scores, column)]
-        progress = tqdm(total=1 + len(parts), desc=f"evaluating {name}", unit="group", disable=quiet)
+        groups = [(column, *group) for column in by for group in _split_by(scores, column)]
+        progress = tqdm(total=1 + len(groups), desc=f"evaluating {name}", unit="group", disable=quiet)
         evaluation = Evaluation(
             name,
             self.threshold,
@@ -237,21 +239,22 @@ class Evaluator:
         )
         progress.update()
         evaluation.groups = {column: [] for column in by}
-        for column, value, rows in parts:
+        for column, value, rows in groups:
             evaluation.groups[column].append(self._measure(scores[rows], value))
             progress.update()
         progress.close()
         return evaluation
 
     def compare(self, first: pd.DataFrame, second: pd.DataFrame, evaluation: Evaluation) -> None:
-        """Add to the evaluation of the second system how it differs from the first on the utterances that both have.
+        """Add to the evaluation of the second system its differences from the first on their common utterances.
 
         Arguments
         ---------
         first, second : pandas.DataFrame
-            Scores of either system, this evaluator's being that of the second. Thresholds do not enter.
+            Scores of both systems. Only metrics without a threshold are compared.
         evaluation : Evaluation
-            Of the second; takes ``differences`` and ``common``. They stay empty where too few utterances are common.
+            Evaluation of the second system. Sets ``common``, and ``differences`` if the common utterances have both
+            classes.
         """
         both = first[["ID", "Score", "Label"]].merge(second.drop(columns="Label"), on="ID", suffixes=("", " second"))
         is_real = (both["Label"] == "real").to_numpy()
@@ -267,7 +270,7 @@ class Evaluator:
             clusters=number_clusters(both[self.cluster]) if self.cluster else None,
             n_resamples=self.n_resamples,
         )
-        ranking = ("eer", "eer_interpolated", "roc_auc", "min_dcf", "min_cllr")  # do not depend on a threshold
+        ranking = ("eer", "eer_interpolated", "roc_auc", "min_dcf", "min_cllr")  # independent of a threshold
         evaluation.differences = {name: compared[name] for name in ranking}
 
     def _metrics(self, trials: Trials) -> dict[str, Array]:
@@ -294,10 +297,14 @@ class Evaluator:
                     if key in known
                 }
             return Group(
-                name, real, fake, metrics, f"no {'fake' if real else 'real'}: only what a threshold decides is known"
+                name,
+                real,
+                fake,
+                metrics,
+                f"no {'fake' if real else 'real'} utterances: only metrics at the threshold are known",
             )
         clusters = number_clusters(scores[self.cluster]) if self.cluster else None
-        # The same draws for every group: the same utterances have the same intervals wherever they stand.
+        # Every group uses the same random numbers, so that the same utterances always have the same intervals.
         rng = np.random.default_rng(derive_seed(self.seed, "intervals"))
         thresholds = (self.threshold, ACT_DCF_THRESHOLD)
         metrics = estimate(self._metrics, values, is_real, rng, thresholds, clusters, self.n_resamples)
@@ -309,7 +316,7 @@ class Evaluator:
             )
         wider = self._bounds_of_costs(trials)
         wider["roc_auc"] = area_interval(float(metrics["roc_auc"].value), real, fake)
-        # twice: the figure is too low for other utterances, and the draws are too low for the figure
+        # The bias counts twice: the value is too low for other utterances, and the resamples are too low for the value.
         wider["min_cllr"] = (np.inf, metrics["min_cllr"].high + 2 * min_cllr_bias(trials))
         if min(errors) < FEW_ERRORS:
             wider |= self._bounds_of_few_errors(trials, errors)
@@ -319,18 +326,18 @@ class Evaluator:
         return Group(name, real, fake, metrics, "; ".join(self._notes(name, metrics["eer"], errors, count)))
 
     def _notes(self, name: str, eer: Estimate, errors: tuple[int, int], clusters: int | None) -> Iterator[str]:
-        """Say what to mind when reading the figures."""
+        """Yield cautions for the reader of the metrics."""
         if eer.value > REVERSED and name == "all":
-            yield "EER above 60 %: are the scores reversed? Higher must mean real"
+            yield "EER above 60 %: are the scores reversed? A higher score must mean real"
         elif eer.low <= 0.5 <= eer.high:
             yield "at chance: the interval of the EER includes 50 %"
         if min(errors) < FEW_ERRORS:
             yield f"only {errors[0]} real and {errors[1]} fake utterances misclassified at the EER: wide intervals"
         if clusters is not None and clusters < FEW_CLUSTERS:
-            yield f"only {clusters} values of {self.cluster}: the intervals say little"
+            yield f"only {clusters} values of {self.cluster}: the intervals are unreliable"
 
     def _exact_bounds(self, trials: Trials) -> dict[str, tuple[float, float]]:
-        """Bound what a fixed threshold decides, for independent utterances."""
+        """Compute exact intervals of the metrics at fixed thresholds, for independent utterances."""
         real, fake = trials.real.sum(), trials.fake.sum()
         accepted = trials.scores >= self.threshold
         kept, passed = trials.real[accepted].sum(), trials.fake[accepted].sum()
@@ -341,7 +348,8 @@ class Evaluator:
             "fpr": exact_fraction(passed, fake)[1:],
             "fnr": exact_fraction(real - kept, real)[1:],
         }
-        # F1 = 2 J / (1 + J), where J is the fraction of right ones among all that are accepted or real
+        # F1 = 2 J / (1 + J), where J is the number of accepted bona fide utterances divided by that of all utterances
+        # that are accepted or bona fide
         _, low, high = exact_fraction(kept, real + passed)
         bounds["f1"] = (2 * low / (1 + low), 2 * high / (1 + high))
         if real and fake:
@@ -353,19 +361,19 @@ class Evaluator:
         return bounds
 
     def _bounds_of_few_errors(self, trials: Trials, errors: tuple[int, int]) -> dict[str, tuple[float, float]]:
-        """Bound the figures that choose their own threshold, from the exact bounds of both error rates."""
+        """Compute intervals of metrics with an optimized threshold from the exact intervals of both error rates."""
         real, fake = int(trials.real.sum()), int(trials.fake.sum())
         eer = add_intervals(exact_fraction(errors[0], real), exact_fraction(errors[1], fake), (0.5, 0.5))
         highest = min(eer[1], 0.5)
         return {
             "eer": eer,
             "eer_interpolated": eer,
-            # what remains unknown of the class after a decision with that error rate, in bits
+            # the entropy of the class after a decision with that error rate, in bits
             "min_cllr": (np.inf, float(entropy([highest, 1 - highest], base=2))),
         }
 
     def _bounds_of_costs(self, trials: Trials) -> dict[str, tuple[float, float]]:
-        """Bound the costs at the threshold that is best for these utterances and too good for others."""
+        """Compute upper bounds of the minimum costs, whose threshold is optimized on these utterances."""
         real, fake = trials.real.sum(), trials.fake.sum()
         rates = error_rates(trials)
         costs = {"min_dcf": (0.0, *DCF_WEIGHTS)} | ({"min_t_dcf": t_dcf_weights(self.asv)} if self.asv else {})
@@ -381,26 +389,26 @@ class Evaluator:
         for column in (*by, *([self.cluster] if self.cluster else [])):
             if column not in scores:
                 known = ", ".join(str(known) for known in scores.columns if known not in ("ID", "Score", "Label"))
-                raise InputError(f"{name}: no column {column}; there are {known or 'none besides ID, Score and Label'}")
+                raise InputError(f"{name}: no column {column}; the scores have {known or 'only ID, Score and Label'}")
         unknown = ~scores["Label"].isin(["real", "fake"])
         if unknown.any():
             raise InputError(
                 f"{name}: {unknown.sum()} utterances have no label, such as '{scores.loc[unknown, 'ID'].iloc[0]}'; "
-                "a protocol of them brings the labels"
+                "pass their protocol with --protocol"
             )
         if scores.empty:
-            raise InputError(f"{name}: holds no scores")
+            raise InputError(f"{name}: contains no scores")
         broken = ~np.isfinite(scores["Score"])
         if broken.any():
             raise InputError(
-                f"{name}: {broken.sum()} scores are not finite numbers, the first that of "
+                f"{name}: {broken.sum()} scores are not finite, such as that of "
                 f"'{scores.loc[broken, 'ID'].iloc[0]}'; score these utterances again, in fp32"
             )
         twice = scores["ID"].duplicated()
         if twice.any():
             raise InputError(
-                f"{name}: {twice.sum()} utterances come a second time, such as '{scores.loc[twice, 'ID'].iloc[0]}'; "
-                "keep one line of each"
+                f"{name}: {twice.sum()} utterances are repeated, such as '{scores.loc[twice, 'ID'].iloc[0]}'; "
+                "keep one line for each"
             )
 
 
@@ -410,21 +418,21 @@ def _join(metric: Estimate, low: float, high: float) -> Estimate:
 
 
 def _limit(name: str, metric: Estimate) -> Estimate:
-    """Keep an interval inside the range of its figure."""
+    """Clip an interval to the range of its metric."""
     if name == "eer_threshold":
         return metric
     highest = np.inf if name in ("act_dcf", "cllr") else 1.0
     return metric._replace(low=max(metric.low, 0.0), high=min(metric.high, highest))
 
 
-def _divide(scores: pd.DataFrame, column: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Give each value of a column, in order, and which utterances belong to it."""
+def _split_by(scores: pd.DataFrame, column: str) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield each value of a column, in order, with a mask of its utterances."""
     values, names = _duration_ranges(scores[column]) if column == "Duration" else _values(scores[column])
     is_real = (scores["Label"] == "real").to_numpy()
-    of_spoofing = is_real.any() and len(np.unique(values[is_real])) == 1 and len(names) > 1
+    is_attribute_of_fakes = is_real.any() and len(np.unique(values[is_real])) == 1 and len(names) > 1
     for number, name in enumerate(names):
         rows = values == number
-        if of_spoofing:
+        if is_attribute_of_fakes:
             rows &= ~is_real
             if not rows.any():  # the value of all bona fide utterances
                 continue
@@ -440,23 +448,25 @@ def _values(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
 def _duration_ranges(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
     seconds = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
     if np.isnan(seconds).any():
-        raise InputError("the Duration of some utterances is not a number of seconds")
-    places = np.searchsorted(DURATIONS, seconds, side="right") - 1
-    present = np.unique(places)
+        raise InputError(
+            "the Duration of some utterances is not a number of seconds; correct the column or group by another one"
+        )
+    ranges = np.searchsorted(DURATIONS, seconds, side="right") - 1
+    present = np.unique(ranges)
     names = [f"{low:g} to {high:g} s" for low, high in pairwise(DURATIONS)]
-    names = [names[place].replace(" to inf s", " s and more") for place in present]
-    return np.searchsorted(present, places), names
+    names = [names[index].replace(" to inf s", " s and more") for index in present]
+    return np.searchsorted(present, ranges), names
 
 
 def group_by_seen_attacks(scores: pd.DataFrame, seen: Collection[str]) -> pd.Series:
-    """Mark each spoofed utterance by whether training had its spoofing system: a column to group by.
+    """Label each spoofed utterance by whether its spoofing system occurs in the training set.
 
     Arguments
     ---------
     scores : pandas.DataFrame
-        With the columns Label and Attack.
+        Table with the columns Label and Attack.
     seen : collection of str
-        Spoofing systems of the training set (column Attack).
+        Spoofing systems of the training set, as in the column Attack.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Scores and evaluations as plots."""
+"""Plots of scores and evaluations."""
 
 import io
 import os
@@ -19,24 +19,30 @@ from antideepfake.files import atomic_path
 from antideepfake.metrics.costs import reliability
 from antideepfake.metrics.rates import Array, Trials, equal_error_rate, error_rates
 
-COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"]  # of Okabe and Ito, for color-blind readers
-CURVE_COLORS = COLORS[1:] + COLORS[:1]  # blue is real speech
-INK = "#1b1c1d"  # of text and axes; in a page, the page's own text color replaces it
+COLORS = [
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+]  # palette of Okabe and Ito, distinguishable by color-blind readers
+CURVE_COLORS = COLORS[1:] + COLORS[:1]  # blue stands for bona fide speech
+INK = "#1b1c1d"  # color of text and axes; figure_to_svg replaces it by the text color of the page
 STYLE: Any = {"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK}
 STYLE |= {"svg.fonttype": "none", "font.family": "sans-serif", "axes.spines.top": False, "axes.spines.right": False}
 Scores = tuple[Mapping[str, Array], float]
-"""Scores of groups of utterances by their names, such as real and fake, and the threshold of the decision."""
+"""Scores by the name of their group, such as real and fake, and the threshold of the decision."""
 
 RATES = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95])  # ticks of a DET plot
 
 
 def plot_scores(systems: Mapping[str, Scores], curves: Mapping[str, Trials]) -> Figure:
-    """Plot the histograms of scores and the detection error trade-offs side by side, for a file.
+    """Plot the histograms of scores and the detection error trade-offs side by side.
 
     Arguments
     ---------
     systems, curves :
-        As :func:`plot_histograms` and :func:`plot_det`.
+        As in :func:`plot_histograms` and :func:`plot_det`.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.6), layout="constrained")
@@ -47,12 +53,12 @@ def plot_scores(systems: Mapping[str, Scores], curves: Mapping[str, Trials]) -> 
 
 
 def plot_histograms(systems: Mapping[str, Scores]) -> Figure:
-    """Plot the histogram of the scores of each class, one panel a system.
+    """Plot the histogram of the scores of each class, one panel per system.
 
     Arguments
     ---------
     systems : mapping of str to Scores
-        Systems by their names.
+        Name of each system -> its scores and threshold.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 0.6 + 3.2 * len(systems)), layout="constrained")
@@ -66,7 +72,7 @@ def plot_det(curves: Mapping[str, Trials]) -> Figure:
     Arguments
     ---------
     curves : mapping of str to Trials
-        Scores of bona fide and spoofed utterances, by the name of the curve.
+        Name of each curve -> scores of bona fide and spoofed utterances.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 4.4 + 0.22 * len(curves)), layout="constrained")
@@ -78,7 +84,7 @@ def _fill_histograms(panels: Sequence[Axes], systems: Mapping[str, Scores]) -> N
     for axes, (name, (groups, threshold)) in zip(panels, systems.items(), strict=True):
         groups = {group: values for group, values in groups.items() if len(values)}
         everything = np.concatenate(list(groups.values()))
-        # a few extreme scores would leave the others one bar
+        # Without clipping, a few extreme scores would squeeze all others into one bar.
         low, high = np.quantile(everything, [0.001, 0.999])
         bins: Any = np.histogram_bin_edges(np.clip(everything, low, high), 40)
         for (group, values), color in zip(groups.items(), cycle(COLORS), strict=False):
@@ -100,7 +106,7 @@ def _fill_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
         rates = error_rates(trials)
         eer, _ = equal_error_rate(rates)
         x, y = (ndtri(np.clip(rate, 1e-4, 1 - 1e-4)) for rate in (rates.false_acceptance, rates.false_rejection))
-        # points closer together than a hundredth of a unit look the same
+        # Points closer than a hundredth of a unit look the same; dropping them keeps the SVG small.
         grid = np.stack([np.round(100 * x), np.round(100 * y)])
         kept = np.append(True, np.diff(grid, axis=1).any(axis=0))
         label = f"{shorten(name, 40)}: EER {100 * eer:.2f} %"
@@ -111,12 +117,12 @@ def _fill_det(axes: Axes, curves: Mapping[str, Trials]) -> None:
     axes.set_yticks(ndtri(RATES), ticks)
     axes.set_aspect("equal")
     axes.grid(alpha=0.3)
-    if curves:  # below the axes, where no curve runs
+    if curves:  # below the axes, so that it covers no curve
         axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small")
 
 
 def plot_groups(groups: Sequence[Group], title: str) -> Figure:
-    """Plot the equal error rate of each group with its interval, highest first; at most the thirty highest."""
+    """Plot the equal error rate of each group with its interval, for the thirty groups with the highest rates."""
     complete = [group for group in groups if group.is_complete]
     ranked = sorted(complete, key=lambda group: group.metrics["eer"].value)[-30:]
     with matplotlib.rc_context(STYLE):
@@ -135,12 +141,12 @@ def plot_groups(groups: Sequence[Group], title: str) -> Figure:
 
 
 def plot_reliability(ratios: Mapping[str, tuple[Array, Array]]) -> Figure:
-    """Plot the reliability diagram: of the utterances to which a system gives a probability, how many are real?
+    """Plot the reliability diagram: the observed fraction of bona fide utterances by the stated probability.
 
     Arguments
     ---------
     ratios : mapping of str to pair of array
-        Log-likelihood ratios of bona fide and of spoofed utterances, by the system's name.
+        Name of each system -> log-likelihood ratios of its bona fide and of its spoofed utterances.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 4.2), layout="constrained")
@@ -158,16 +164,16 @@ def plot_reliability(ratios: Mapping[str, tuple[Array, Array]]) -> Figure:
 
 
 def plot_drift(reference: Array, incoming: Array, dimensions: Sequence[int], distances: Array) -> Figure:
-    """Plot the histograms of some dimensions of reference and incoming embeddings, and the distances of all.
+    """Plot histograms of some dimensions of reference and incoming embeddings, and the distances of all dimensions.
 
     Arguments
     ---------
     reference, incoming : array
-        Shape [utterances, some dimensions].
+        Embeddings, shape [utterances, plotted dimensions].
     dimensions : sequence of int
-        Their indices.
+        Indices of the plotted dimensions.
     distances : array
-        Wasserstein-1 of all dimensions.
+        Wasserstein-1 of all dimensions, shape [dimensions].
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.2 * (len(dimensions) + (len(distances) > 1)), 3.2), layout="constrained")
@@ -187,14 +193,14 @@ def plot_drift(reference: Array, incoming: Array, dimensions: Sequence[int], dis
 
 
 def plot_robustness(rows: pd.DataFrame, units: Mapping[str, str]) -> Figure:
-    """Plot the equal error rate against the strength of each perturbation, with its interval and that of clean speech.
+    """Plot the equal error rate over the strength of each perturbation, with its interval and that of clean speech.
 
     Arguments
     ---------
     rows : pandas.DataFrame
         ``perturbation`` (the first is ``clean``), ``strength``, ``eer``, ``low`` and ``high``.
     units : mapping of str to str
-        Unit of the strength of each perturbation.
+        Name of each perturbation -> unit of its strength.
     """
     clean = rows.iloc[0]
     columns = min(4, len(units))
@@ -219,20 +225,20 @@ def plot_robustness(rows: pd.DataFrame, units: Mapping[str, str]) -> Figure:
 
 
 def save_plot(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a plot as PNG, PDF or SVG, by its suffix; the file appears whole or not at all."""
+    """Write a plot as PNG, PDF or SVG, by its suffix. A failure leaves no incomplete file."""
     with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110)
 
 
 def figure_to_svg(figure: Figure, name: str) -> str:
-    """Convert a plot to an SVG element that takes the color of the text around it.
+    """Convert a plot to an SVG element in the color of the surrounding text.
 
     Arguments
     ---------
     figure : matplotlib.figure.Figure
         The plot.
     name : str
-        Makes the identifiers of its elements differ from those of other plots in the page.
+        Unique name of the plot; makes the identifiers of its elements unique in the page.
     """
     file = io.StringIO()
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):

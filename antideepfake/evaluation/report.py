@@ -1,4 +1,4 @@
-"""The report of an evaluation: a folder with a page to read, tables to copy, and metrics for other programs."""
+"""The report of an evaluation: a folder with an HTML page, tables, and metrics in machine-readable form."""
 
 import json
 import math
@@ -36,7 +36,7 @@ from antideepfake.evaluation.plots import (
 from antideepfake.files import atomic_open, atomic_path
 from antideepfake.metrics.rates import Trials, sort_trials
 
-RELIABILITY = "Are the stated probabilities right?"  # heading of the calibration plot
+RELIABILITY = "Calibration"  # heading of the reliability diagram
 
 
 def write_report(folder: str | os.PathLike, systems: Sequence[System], title: str) -> None:
@@ -45,11 +45,11 @@ def write_report(folder: str | os.PathLike, systems: Sequence[System], title: st
     Arguments
     ---------
     folder : str or Path
-        Created where it does not exist.
+        Output folder; created if it does not exist.
     systems : sequence of System
-        One or several; the others are compared with the first.
+        One or several systems; the others are compared with the first.
     title : str
-        What was evaluated.
+        Description of the test set.
     """
     folder = Path(folder)
     evaluations = [system.evaluation for system in systems]
@@ -57,13 +57,13 @@ def write_report(folder: str | os.PathLike, systems: Sequence[System], title: st
         json.dump(describe_systems(systems, title), file, indent=1, ensure_ascii=False, allow_nan=False)
     with atomic_path(folder / "metrics.csv") as temporary:
         tables.flatten(evaluations).to_csv(temporary, index=False)
-    parts = _tables(evaluations)
+    captioned = _tables(evaluations)
     for name, layout, mark in (("tables.md", tables.format_markdown, "##"), ("tables.tex", tables.format_latex, "%")):
         with atomic_open(folder / name) as file:
-            file.write("\n\n".join(f"{mark} {caption}\n\n{layout(table)}" for caption, table in parts) + "\n")
-    whole = [system for system in systems if system.evaluation.overall.is_complete]
-    if whole:
-        save_plot(plot_scores(*_histograms_and_curves(whole)), folder / "scores.png")
+            file.write("\n\n".join(f"{mark} {caption}\n\n{layout(table)}" for caption, table in captioned) + "\n")
+    complete = [system for system in systems if system.evaluation.overall.is_complete]
+    if complete:
+        save_plot(plot_scores(*_histograms_and_curves(complete)), folder / "scores.png")
     environment = Environment(
         loader=PackageLoader("antideepfake.evaluation", "."),
         autoescape=True,
@@ -80,10 +80,12 @@ def write_report(folder: str | os.PathLike, systems: Sequence[System], title: st
         decision_warning=tables.decision_warning,
         plots=[(heading, Markup(figure_to_svg(figure, heading))) for heading, figure in _plots(systems)],
         reliability=RELIABILITY,
-        reliability_answers=[tables.reliability_answer(system.evaluation.name, *_ratios(system)) for system in whole],
+        reliability_answers=[
+            tables.reliability_answer(system.evaluation.name, *_ratios(system)) for system in complete
+        ],
         notes=list(dict.fromkeys(note for evaluation in evaluations for note in tables.notes(evaluation))),
         limits=_limits(systems),
-        tables=parts,
+        tables=captioned,
         versions=_versions(),
         command=" ".join(map(shlex.quote, sys.argv)),
         today=date.today().isoformat(),
@@ -93,35 +95,35 @@ def write_report(folder: str | os.PathLike, systems: Sequence[System], title: st
 
 
 def _tables(evaluations: Sequence[Evaluation]) -> list[tuple[str, pd.DataFrame]]:
-    parts = []
+    captioned = []
     several = len(evaluations) > 1
     if several:
-        parts.append(("Systems", tables.system_table(evaluations)))
-        parts.append(("Differences", tables.difference_table(evaluations)))
+        captioned.append(("Systems", tables.system_table(evaluations)))
+        captioned.append(("Differences", tables.difference_table(evaluations)))
     for evaluation in evaluations:
         of = f" of {evaluation.name}" if several else ""
-        parts.append((f"All metrics{of}", tables.overall_table(evaluation.overall)))
+        captioned.append((f"All metrics{of}", tables.overall_table(evaluation.overall)))
         for column, groups in evaluation.groups.items():
-            parts.append((f"By {column}{of}", tables.group_table([evaluation.overall, *groups], column)))
-    return [(caption, table) for caption, table in parts if len(table)]
+            captioned.append((f"By {column}{of}", tables.group_table([evaluation.overall, *groups], column)))
+    return [(caption, table) for caption, table in captioned if len(table)]
 
 
 def _plots(systems: Sequence[System]) -> list[tuple[str, Figure]]:
-    """Plot what needs both classes: pairs of a heading and a plot."""
-    whole = [system for system in systems if system.evaluation.overall.is_complete]
-    if not whole:
+    """Return pairs of a heading and a plot, for the systems with both classes."""
+    complete = [system for system in systems if system.evaluation.overall.is_complete]
+    if not complete:
         return []
-    histograms, curves = _histograms_and_curves(whole)
+    histograms, curves = _histograms_and_curves(complete)
     plots = [("Scores", plot_histograms(histograms)), ("Error trade-off", plot_det(curves))]
-    for column, groups in whole[0].evaluation.groups.items():
+    for column, groups in complete[0].evaluation.groups.items():
         if sum(1 for group in groups if group.is_complete) > 1:
             plots.append((f"EER by {column}", plot_groups(groups, column)))
-    plots.append((RELIABILITY, plot_reliability({system.evaluation.name: _ratios(system) for system in whole})))
+    plots.append((RELIABILITY, plot_reliability({system.evaluation.name: _ratios(system) for system in complete})))
     return plots
 
 
 def _histograms_and_curves(systems: Sequence[System]) -> tuple[dict[str, Scores], dict[str, Trials]]:
-    """Give what the histograms and the error trade-offs are of: the systems, or the kinds of attack of a single one."""
+    """Return the data of the histograms and DET curves, by system or, for a single system, by type of attack."""
     histograms: dict[str, Scores] = {}
     curves = {}
     for system in systems:
@@ -145,15 +147,15 @@ def _by_class(values: np.ndarray, system: System) -> tuple[np.ndarray, np.ndarra
 
 
 def _ratios(system: System) -> tuple[np.ndarray, np.ndarray]:
-    """Give the log-likelihood ratios of both classes; without a calibration the scores are taken for such."""
+    """Return the log-likelihood ratios of both classes; without calibration, the scores."""
     scores = system.scores["Score"].to_numpy()
     return _by_class(system.calibration(scores) if system.calibration else scores, system)
 
 
 def _limits(systems: Sequence[System]) -> list[str]:
-    """Say what the results do not cover, a sentence each."""
+    """Return the limits of the results, one sentence each."""
     limits = [
-        "An interval covers chance in the choice of these utterances. It does not cover other speakers, microphones, "
+        "The intervals cover the random choice of these utterances. They do not cover other speakers, microphones, "
         "languages or spoofing systems."
     ]
     for system in systems:
@@ -163,7 +165,7 @@ def _limits(systems: Sequence[System]) -> list[str]:
             limits.append(f"{name}The training data of the model are unknown, so leakage could not be checked.")
         else:
             corpora = ", ".join(metadata.training_corpora)
-            limits.append(f"{name}The model was trained on {corpora}. Expect more errors on data unlike these.")
+            limits.append(f"{name}The model was trained on {corpora}. Expect more errors on other kinds of data.")
         if metadata and metadata.threshold_errors:
             chosen = metadata.threshold_errors
             limits.append(
@@ -176,25 +178,25 @@ def _limits(systems: Sequence[System]) -> list[str]:
 
 
 def _warnings(systems: Sequence[System]) -> list[str]:
-    """Give what a reader must know before any metric, a text for each system that has seen the test set."""
+    """Return a warning for each system that was trained on the test set."""
     texts = [(system.evaluation.name, explain_overlap(system.overlap)) for system in systems if system.overlap]
     return ["\n".join([f"{name}:", *sentences]) for name, sentences in texts]
 
 
 def describe_systems(systems: Sequence[System], title: str) -> dict[str, Any]:
-    """Describe an evaluation as plain data: what ``metrics.json`` holds.
+    """Return an evaluation as plain data, the content of ``metrics.json``.
 
     Arguments
     ---------
     systems : sequence of System
-        One or several; the others are compared with the first.
+        One or several systems; the others are compared with the first.
     title : str
-        What was evaluated.
+        Description of the test set.
 
     Returns
     -------
     dict
-        Texts, lists and finite numbers; None for a number that is not finite.
+        Texts, lists, finite numbers, and None for a number that is not finite.
     """
 
     def metrics(group: Group) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def measure_robustness(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> tuple[pd.DataFrame, int]:
-    """Score and evaluate the same utterances as they are and under each strength of each perturbation.
+    """Score and evaluate the same utterances clean and under each strength of each perturbation.
 
     Arguments
     ---------
@@ -47,16 +47,16 @@ def measure_robustness(
     table : pandas.DataFrame
         Utterances of both classes: at least ID, Label, Path and Attack.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
     output : str or Path
-        Folder; takes ``scores/<condition>.csv``. Complete score files of this detector, seed and choice of utterances
-        are kept.
+        Folder for the score files, ``scores/<condition>.csv``. Complete score files of the same detector, seed and
+        utterances are kept.
     perturbations : sequence of str
         Keys of :data:`antideepfake.augment.perturbations.PERTURBATIONS`.
     seed : int
-        Of the perturbations and the intervals.
+        Seed of the perturbations and the intervals.
     batch_seconds : float
-        Audio in a batch, in seconds.
+        Amount of audio in a batch, in seconds.
     overwrite : bool
         Replace score files of another detector, seed or choice of utterances.
     quiet : bool
@@ -65,15 +65,15 @@ def measure_robustness(
     Returns
     -------
     results : pandas.DataFrame
-        A row for each condition: perturbation, strength, EER with its 95 % interval (low, high), difference to the
+        One row per condition: perturbation, strength, EER with its 95 % interval (low, high), difference from the
         clean EER and its p-value.
     skipped : int
-        The largest number of files skipped in a condition.
+        Largest number of skipped files in a condition.
 
     Raises
     ------
     InputError
-        When a score file in ``output`` is of another run.
+        If ``output`` has a score file of another detector, seed or choice of utterances.
     """
     from antideepfake.augment.perturbations import PERTURBATIONS
 
@@ -100,12 +100,12 @@ def measure_robustness(
 
 
 def _digest(identifiers: pd.Series) -> str:
-    """Give a short text that distinguishes a choice of utterances from others."""
+    """Return a digest of a choice of utterances."""
     return hashlib.sha256("\n".join(identifiers).encode()).hexdigest()[:16]
 
 
 def _is_scored(path: Path, run: str, overwrite: bool) -> bool:
-    """Tell whether a condition has its score file already; refuse one of another run."""
+    """Return whether a condition already has its score file; raise an error for a file of another run."""
     if not path.exists():
         return False
     record = read_provenance(path)
@@ -113,7 +113,8 @@ def _is_scored(path: Path, run: str, overwrite: bool) -> bool:
         return True
     if not overwrite:
         raise InputError(
-            f"{path}: of another model, seed or choice of utterances; choose another --output or pass --overwrite"
+            f"{path}: written with another model, seed or choice of utterances; "
+            "choose another --output or pass --overwrite"
         )
     path.unlink()
     return False
@@ -122,7 +123,7 @@ def _is_scored(path: Path, run: str, overwrite: bool) -> bool:
 def _perturb(
     table: pd.DataFrame, data_folder: str | os.PathLike, name: str, strength: float, seed: int
 ) -> Iterator[tuple | str]:
-    """Give perturbed waveforms; a file that cannot be read as its path, so that the detector reports why."""
+    """Yield perturbed waveforms, or the path of an unreadable file, so that the detector reports the reason."""
     from antideepfake.audio.waveform import SAMPLE_RATE, read_audio, to_mono_16k
     from antideepfake.augment.perturbations import PERTURBATIONS
 

@@ -1,4 +1,4 @@
-"""From score files to evaluated systems: the one evaluation that commands, recipes and training share."""
+"""Evaluation of score files, shared by commands, recipes and training."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -34,45 +34,45 @@ def evaluate_file(
     seed: int = 1234,
     quiet: bool = True,
 ) -> System:
-    """Evaluate a score file, and check whether the model was trained on what it was tested on.
+    """Evaluate a score file, and check whether the model was trained on the test set.
 
     Arguments
     ---------
     path : str or Path
-        A score file, or a submission in a form of :mod:`antideepfake.scoring.submissions`.
+        A score file, or a submission in a format of :mod:`antideepfake.scoring.submissions`.
     name : str
-        Of the system.
-    corpora : dict
-        As :func:`antideepfake.corpora.read_corpora` gives.
+        Name of the system.
+    corpora : dict of str to Corpus
+        Known corpora, as :func:`antideepfake.corpora.read_corpora` returns them.
     by : sequence of str
-        Columns to group by. ``Corpus`` and ``SeenAttack`` are computed where the scores have no such column; where it
-        is known what attacks training had, ``SeenAttack`` is among the columns of the scores.
+        Columns to group by. ``Corpus`` is computed if the scores have no such column; ``SeenAttack`` is added if the
+        attacks of the training set are known.
     protocol : pandas.DataFrame, optional
-        Labels and further columns of the utterances, for scores that lack them.
+        Labels and further columns of the utterances, for scores without them.
     protocols : sequence of str
-        SHA-256 of the files of the test protocol; by default those recorded beside the scores.
+        SHA-256 of the files of the test protocol; by default those in the provenance of the scores.
     metadata : ModelMetadata, optional
-        Of the model; by default the one recorded beside the scores, with a threshold of 0 where there is none.
+        Metadata of the model; by default those in the provenance of the scores, or a threshold of 0 without provenance.
     threshold : float, optional
-        A score at or above it means real; by default the model's.
+        A score at or above it counts as real; by default the threshold of the model.
     cluster : str, optional
         Column of utterances that are not independent, such as Speaker.
     asv : AsvScores, optional
-        Of a speaker-verification system, for min t-DCF.
+        Scores of a speaker-verification system, for the min t-DCF.
     seed : int
-        Of the intervals.
+        Seed of the intervals.
     quiet : bool
         Show no progress bar.
 
     Returns
     -------
     System
-        With ``overlap`` and ``left_out`` filled in.
+        The system, including ``overlap`` and ``left_out``.
 
     Raises
     ------
     InputError
-        When the file cannot be read or has no labels, or a column of ``by`` is missing.
+        If the file cannot be read or has no labels, or if a column of ``by`` is missing.
 
     Example
     -------
@@ -106,24 +106,24 @@ def evaluate_file(
 
 
 def compare_with_first(systems: Sequence[System], cluster: str | None = None, seed: int = 1234) -> list[str]:
-    """Compare every system with the first on the utterances that both have; their evaluations take the differences.
+    """Compare each system with the first on their common utterances, and add the differences to its evaluation.
 
     Arguments
     ---------
     systems : sequence of System
-        As :func:`evaluate_file` gives.
+        Systems, as :func:`evaluate_file` returns them.
     cluster, seed :
-        As :func:`evaluate_file`.
+        As in :func:`evaluate_file`.
 
     Returns
     -------
     list of str
-        A sentence for each pair whose utterances differ.
+        A message for each pair of systems with different utterances.
 
     Raises
     ------
     InputError
-        When two systems have no utterance in common.
+        If two systems have no utterance in common.
     """
     first, *others = systems
     sentences = []
@@ -131,15 +131,17 @@ def compare_with_first(systems: Sequence[System], cluster: str | None = None, se
         Evaluator(cluster=cluster, seed=seed).compare(first.scores, system.scores, system.evaluation)
         common = system.evaluation.common
         if not common:
-            raise InputError(f"{first.source} and {system.source} have no utterance in common; evaluate each by itself")
-        if lone := len(first.scores) + len(system.scores) - 2 * common:
+            raise InputError(
+                f"{first.source} and {system.source} have no utterance in common; evaluate them separately"
+            )
+        if unpaired := len(first.scores) + len(system.scores) - 2 * common:
             pair = f"{system.evaluation.name} and {first.evaluation.name}"
-            sentences.append(f"{pair}: compared on the {common} utterances of both; {lone} are in only one of them")
+            sentences.append(f"{pair}: compared on {common} common utterances; {unpaired} others are in only one file")
     return sentences
 
 
 def describe_test_set(system: System, corpora: Mapping[str, Corpus]) -> str:
-    """Say what a system was tested on: a title for its report.
+    """Describe the test set of a system; the title of its report.
 
     Example
     -------
@@ -176,59 +178,63 @@ def read_system(path: str | os.PathLike, protocol: pd.DataFrame | None = None) -
     path : str or Path
         A score file or a submission.
     protocol : pandas.DataFrame, optional
-        Needed where the file has names and scores alone.
+        Required if the file has only names and scores.
 
     Returns
     -------
     scores : pandas.DataFrame
-        As :func:`antideepfake.scoring.read_scores` gives.
+        As :func:`antideepfake.scoring.read_scores` returns them.
     left_out : tuple of str
-        A sentence for each kind of utterance that the file or the protocol lacks.
+        Messages about utterances that are missing from the file or the protocol.
 
     Raises
     ------
     InputError
-        When there are no labels, or no utterance is in the protocol.
+        If there are no labels, no utterance is in the protocol, or an utterance is repeated.
     """
     with open(path, encoding=text_encoding(path), errors="replace") as file:
         is_score_file = bool({"ID", "Score", "Label"} & set(file.readline().strip().split(",")))
     scores = read_scores(path) if is_score_file else read_submission(path)
     if protocol is None:
         if "Label" not in scores:
-            raise InputError(f"{path}: has names and scores alone; name the protocol of its utterances with --protocol")
+            raise InputError(f"{path}: has only names and scores; pass the protocol of its utterances with --protocol")
         return (scores if is_score_file else _name_rows(scores)), ()
     if is_score_file:
         rows = pd.Index(protocol["ID"]).get_indexer(pd.Index(scores["ID"]))
     elif "Name" in scores:
         rows = find_utterances(scores["Name"].tolist(), protocol, path)
     else:
-        raise InputError(f"{path}: has no names to find in the protocol; its labels are enough without --protocol")
+        raise InputError(
+            f"{path}: has no names to look up in the protocol; evaluate it without --protocol, as it has labels"
+        )
     known = rows >= 0
     if not known.any():
-        raise InputError(f"{path}: none of its {len(scores)} utterances is in the protocol; is it of the same corpus?")
+        raise InputError(
+            f"{path}: none of its {len(scores)} utterances is in the protocol; pass the protocol of the same corpus"
+        )
     repeated = pd.Series(rows[known]).duplicated()
     if repeated.any():
         name = protocol["ID"].iloc[rows[known][repeated.to_numpy()][0]]
-        raise InputError(f"{path}: {repeated.sum()} utterances occur twice, such as '{name}'; keep one line of each")
+        raise InputError(f"{path}: {repeated.sum()} utterances are repeated, such as '{name}'; keep one line for each")
     kept = (scores.drop(columns="Label") if is_score_file else scores[["Score"]])[known].reset_index(drop=True)
     added = protocol[[column for column in protocol if column not in kept]].iloc[rows[known]].reset_index(drop=True)
     unknown, unscored = int(np.sum(~known)), len(protocol) - len(kept)
     left_out = []
     if unknown:
-        left_out.append(f"{path}: {unknown} scored utterances are not in the protocol; they are left out")
+        left_out.append(f"{path}: {unknown} scored utterances are not in the protocol and are left out")
     if unscored:
-        left_out.append(f"{path}: {unscored} utterances of the protocol have no score; they are left out")
+        left_out.append(f"{path}: {unscored} utterances of the protocol have no score and are left out")
     return pd.concat([kept, added], axis=1), tuple(left_out)
 
 
 def _name_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Give the utterances of a submission with labels an ID: the name, or the number of the line among the scores."""
+    """Add an ID to the utterances of a submission: the name, or the index of the score."""
     names = scores["Name"] if "Name" in scores else [f"line {number}" for number in range(1, len(scores) + 1)]
     return scores.assign(ID=names)
 
 
 def name_systems(paths: Sequence[str]) -> list[str]:
-    """Name score files by as much of the ends of their paths as distinguishes them.
+    """Return the shortest ends of the paths that distinguish the score files.
 
     Example
     -------
@@ -240,4 +246,4 @@ def name_systems(paths: Sequence[str]) -> list[str]:
         names = ["/".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):
             return names
-    raise InputError("a score file is given twice; name each once")
+    raise InputError("a score file is given twice; pass each file once")

@@ -1,4 +1,4 @@
-"""Evaluations as tables: for a terminal, a paper, a spreadsheet."""
+"""Evaluations as tables for a terminal, a paper or a spreadsheet."""
 
 import textwrap
 from collections.abc import Sequence
@@ -14,39 +14,39 @@ from antideepfake.metrics.costs import reliability
 from antideepfake.metrics.rates import Array
 
 MISSING = Estimate(np.nan, np.nan, np.nan)
-SIGNIFICANCE = 0.05  # p-value from which on no difference is claimed
-RELIABLE = 0.03  # mean absolute error of stated probabilities that still counts as right
+SIGNIFICANCE = 0.05  # a difference with a smaller p-value is reported as one
+RELIABLE = 0.03  # largest mean absolute error of well-calibrated probabilities
 
 
 class Metric(NamedTuple):
-    """How a figure is called, what it says, and whether it is a share, shown in per cent."""
+    """The title of a metric, its meaning, and whether it is a fraction, which is shown in percent."""
 
     name: str
     meaning: str
-    is_share: bool
+    is_fraction: bool
 
 
 METRICS = {
-    "eer": Metric("EER", "where both error rates are equal", True),
-    "eer_threshold": Metric("threshold of the EER", "the score where they are equal", False),
-    "eer_interpolated": Metric("EER, interpolated", "the same, interpolated between points", True),
+    "eer": Metric("EER", "error rate where both error rates are equal", True),
+    "eer_threshold": Metric("threshold of the EER", "score at which they are equal", False),
+    "eer_interpolated": Metric("EER, interpolated", "EER, interpolated between thresholds", True),
     "roc_auc": Metric("ROC AUC", "probability that real scores above fake", False),
-    "accuracy": Metric("accuracy", "decisions that are right", True),
+    "accuracy": Metric("accuracy", "fraction of correct decisions", True),
     "precision": Metric("precision", "fraction of accepted utterances that are real", True),
     "recall": Metric("recall", "real accepted as real", True),
-    "f1": Metric("F1", "harmonic mean of these two", True),
+    "f1": Metric("F1", "harmonic mean of precision and recall", True),
     "fpr": Metric("FPR", "fake accepted as real", True),
     "fnr": Metric("FNR", "real rejected as fake", True),
     "min_dcf": Metric("minDCF", "cost at the best threshold; 1 = uninformative", False),
-    "act_dcf": Metric("actDCF", "cost at the threshold of a calibrated score", False),
+    "act_dcf": Metric("actDCF", "cost at the optimal threshold of calibrated scores", False),
     "cllr": Metric("Cllr", "log-likelihood-ratio cost in bits; 1 = uninformative", False),
-    "min_cllr": Metric("min Cllr", "the same after the best calibration of these scores", False),
-    "min_t_dcf": Metric("min t-DCF", "cost in front of the speaker verification", False),
+    "min_cllr": Metric("min Cllr", "Cllr after the best calibration of these scores", False),
+    "min_t_dcf": Metric("min t-DCF", "cost together with the speaker verification", False),
 }
 
 
 def format_number(name: str, value: float) -> str:
-    """Write a figure as people read it: shares in per cent.
+    """Format a metric for display; fractions are in percent.
 
     Example
     -------
@@ -55,23 +55,23 @@ def format_number(name: str, value: float) -> str:
     """
     if np.isnan(value):
         return "-"
-    return f"{100 * value:.2f}" if METRICS[name].is_share else f"{value:.3f}"
+    return f"{100 * value:.2f}" if METRICS[name].is_fraction else f"{value:.3f}"
 
 
 def overall_table(group: Group) -> pd.DataFrame:
-    """Lay out all figures of a group: name, value, 95 % interval and meaning."""
+    """Return a table of all metrics of a group: name, value, 95 % interval and meaning."""
     rows = []
     for name, estimate in group.metrics.items():
         metric = METRICS[name]
-        title = f"{metric.name} %" if metric.is_share else metric.name
+        title = f"{metric.name} %" if metric.is_fraction else metric.name
         rows.append([title, format_number(name, estimate.value), _interval(name, group), metric.meaning])
-    return pd.DataFrame(rows, columns=["figure", "value", "95 % interval", "meaning"])
+    return pd.DataFrame(rows, columns=["metric", "value", "95 % interval", "meaning"])
 
 
 def group_table(groups: Sequence[Group], title: str) -> pd.DataFrame:
-    """Lay out some figures of several groups, a row each; ``title`` heads the column of their names."""
+    """Return a table of the main metrics, one row per group; ``title`` is the heading of the first column."""
     shown = ("eer", "roc_auc", "min_dcf", "fpr", "fnr")
-    heads = [METRICS[name].name + (" %" if METRICS[name].is_share else "") for name in shown]
+    heads = [METRICS[name].name + (" %" if METRICS[name].is_fraction else "") for name in shown]
     rows = []
     for group in groups:
         eer, *others = (format_number(name, group.metrics.get(name, MISSING).value) for name in shown)
@@ -81,27 +81,27 @@ def group_table(groups: Sequence[Group], title: str) -> pd.DataFrame:
 
 
 def system_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    """Lay out some figures of several systems over all utterances, a row each."""
+    """Return a table of the main metrics over all utterances, one row per system."""
     return group_table([replace(evaluation.overall, name=evaluation.name) for evaluation in evaluations], "system")
 
 
 def difference_table(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    """Lay out how systems differ from the first on the utterances that they share."""
+    """Return a table of the differences of systems from the first on their common utterances."""
     rows = []
     for evaluation in evaluations[1:]:
         for name, compared in evaluation.differences.items():
-            title = METRICS[name].name + (" %" if METRICS[name].is_share else "")
+            title = METRICS[name].name + (" %" if METRICS[name].is_fraction else "")
             values = [format_number(name, value) for value in compared[:3]]
             sign = "+" if compared.difference > 0 else ""
             interval = f"{values[1]} to {values[2]}"
             p_value = f"{compared.p_value:.3f}"
             rows.append([evaluation.name, title, sign + values[0], interval, p_value, f"{evaluation.common}"])
-    heads = [f"minus {evaluations[0].name}", "figure", "difference", "95 % interval", "p", "utterances"]
+    heads = [f"minus {evaluations[0].name}", "metric", "difference", "95 % interval", "p", "utterances"]
     return pd.DataFrame(rows, columns=heads)
 
 
 def comparisons(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Say in a sentence each how the EER of every further system differs from that of the first.
+    """Describe the difference of each further system from the first in EER, one sentence each.
 
     Example
     -------
@@ -122,7 +122,7 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[str]:
         first = evaluations[0].name
         p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
         if p_value >= SIGNIFICANCE:
-            verdict = f"no difference in EER between {evaluation.name} and {first} can be shown ({p})"
+            verdict = f"no significant difference in EER between {evaluation.name} and {first} ({p})"
         else:
             verdict = (
                 f"the EER of {evaluation.name} is {'higher' if difference > 0 else 'lower'} than that of {first} ({p})"
@@ -133,32 +133,30 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[str]:
 
 
 def reliability_answer(name: str, real: Array, fake: Array) -> str:
-    """Answer whether the stated probabilities of a system are right.
+    """Describe the calibration of the stated probabilities of a system.
 
     Arguments
     ---------
     name : str
-        Of the system.
+        Name of the system.
     real, fake : array of float
         Log-likelihood ratios of bona fide and of spoofed utterances.
 
     Example
     -------
     >>> reliability_answer("small", np.array([9.0, 9.0, 9.0, -9.0]), np.array([-9.0, -9.0, -9.0, 9.0]))
-    'small: no; a stated probability is off by 25.0 percentage points on average, and mostly too certain.'
+    'small: poorly calibrated; stated probabilities are off by 25.0 percentage points on average, mostly overconfident.'
     """
     stated, observed, weight = reliability(real, fake)
     error = float(weight @ np.abs(stated - observed))
-    size = f"a stated probability is off by {100 * error:.1f} percentage points on average"
+    size = f"stated probabilities are off by {100 * error:.1f} percentage points on average"
     if error <= RELIABLE:
-        return f"{name}: yes; {size}."
+        return f"{name}: well calibrated; {size}."
     certainty = float(weight @ (np.abs(stated - 0.5) - np.abs(observed - 0.5)))
     bias = float(weight @ (stated - observed))
-    kinds = {"too certain": certainty, "not certain enough": -certainty, "too high": bias, "too low": -bias}
+    kinds = {"overconfident": certainty, "underconfident": -certainty, "too high": bias, "too low": -bias}
     kind = max(kinds, key=lambda kind: kinds[kind])
-    return (
-        f"{name}: no; a stated probability is off by {100 * error:.1f} percentage points on average, and mostly {kind}."
-    )
+    return f"{name}: poorly calibrated; {size}, mostly {kind}."
 
 
 def _interval(name: str, group: Group) -> str:
@@ -168,11 +166,11 @@ def _interval(name: str, group: Group) -> str:
     return f"{format_number(name, estimate.low)} - {format_number(name, estimate.high)}"
 
 
-MUCH_WORSE = 3  # an error at the threshold, as a multiple of the EER where the threshold was chosen
+MUCH_WORSE = 3  # error rate at the threshold, as a multiple of the EER where the threshold was chosen
 
 
 def decisions(evaluation: Evaluation) -> str:
-    """Say what the decisions at the threshold get wrong.
+    """Describe the error rates of the decisions at the threshold.
 
     Example
     -------
@@ -188,11 +186,11 @@ def decisions(evaluation: Evaluation) -> str:
 
 
 def decision_warning(evaluation: Evaluation) -> str:
-    """Warn where decisions err far more often than where the threshold was chosen; empty where they do not."""
+    """Return a warning if the error rates are far above the EER where the threshold was chosen, else an empty text."""
     chosen = evaluation.threshold_errors
     if not chosen:
         return ""
-    # no errors among few utterances are not an EER of 0
+    # With few utterances, an EER of 0 means only that it is below one error.
     eer = max(chosen["eer"], 1 / max(min(chosen["real"], chosen["fake"]), 1))
     worse = [
         f"{kind} called {other}: {100 * error:.1f} %"
@@ -208,32 +206,32 @@ def decision_warning(evaluation: Evaluation) -> str:
 
 
 def _wrong(evaluation: Evaluation) -> list[tuple[float, str, str]]:
-    """Give the error rates at the threshold that are known: rate, class, decision."""
+    """Return the known error rates at the threshold: rate, class, decision."""
     rates = evaluation.overall.metrics
     known = [(rates["fnr"].value, "real", "fake"), (rates["fpr"].value, "fake", "real")]
     return [row for row in known if not np.isnan(row[0])]
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """What to mind when reading the figures, a line each; a note that several groups of a column share is one line.
+    """Return cautions for the reader, one line each; several groups of a column share the line of a common note.
 
     Example
     -------
     >>> from antideepfake.evaluation.evaluator import Evaluator
     >>> scores = {"ID": list("abcd"), "Score": [0.0] * 4, "Label": ["real"] * 3 + ["fake"], "Speaker": list("xyzx")}
     >>> notes(Evaluator().evaluate(pd.DataFrame(scores), "small", by=["Speaker"]))[-1]
-    'Speaker: 2 of 3 values have no fake: only what a threshold decides is known'
+    'Speaker: 2 of 3 values have no fake utterances: only metrics at the threshold are known'
     """
     lines = [*evaluation.remarks]
     for column, groups in {"": [evaluation.overall], **evaluation.groups}.items():
         names: dict[str, list[str]] = {}
         for group in groups:
             names.setdefault(group.note, []).append(group.name)
-        for note, having in names.items():
-            if note and len(having) == 1:
-                lines.append(f"{column} {having[0]}: {note}".strip())
+        for note, members in names.items():
+            if note and len(members) == 1:
+                lines.append(f"{column} {members[0]}: {note}".strip())
             elif note:
-                lines.append(f"{column}: {len(having)} of {len(groups)} values{_link(note)}{note}")
+                lines.append(f"{column}: {len(members)} of {len(groups)} values{_link(note)}{note}")
     return lines
 
 
@@ -246,8 +244,8 @@ def _all_groups(evaluation: Evaluation) -> list[tuple[str, Group]]:
     return groups + [(column, group) for column, members in evaluation.groups.items() for group in members]
 
 
-def format_text(table: pd.DataFrame) -> str:
-    """Lay out a table of strings for a terminal; the first column is shortened to 28 characters.
+def format_text(table: pd.DataFrame, width: int = 28) -> str:
+    """Format a table of strings for a terminal; the first column is shortened to ``width`` characters.
 
     Example
     -------
@@ -256,19 +254,19 @@ def format_text(table: pd.DataFrame) -> str:
     all     12.34
     """
     rows = [list(table.columns), *table.to_numpy().tolist()]
-    rows = [[shorten(row[0], 28), *row[1:]] for row in rows]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    words = [_is_text(table.iloc[:, place]) for place in range(len(widths))]
+    rows = [[shorten(row[0], width), *row[1:]] for row in rows]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    is_text = [_is_text(table.iloc[:, index]) for index in range(len(widths))]
     lines = []
     for row in rows:
-        cells = zip(row, widths, words, strict=True)
-        line = "  ".join(cell.ljust(width) if is_text else cell.rjust(width) for cell, width, is_text in cells)
+        cells = zip(row, widths, is_text, strict=True)
+        line = "  ".join(cell.ljust(width) if left else cell.rjust(width) for cell, width, left in cells)
         lines.append(line.rstrip())
     return "\n".join(lines)
 
 
 def shorten(name: str, width: int) -> str:
-    """Take out the middle of a long name: names of files and systems often differ at their ends.
+    """Replace the middle of a long name by dots; names of files and systems often differ at their ends.
 
     Example
     -------
@@ -280,12 +278,12 @@ def shorten(name: str, width: int) -> str:
 
 
 def _is_text(column: pd.Series) -> bool:
-    """Whether a column has words and not numbers: it is set to the left."""
+    """Return whether a column has words, which are left-aligned, and not numbers."""
     return any(character.isalpha() for cell in column for character in cell.replace(" to ", ""))
 
 
 def format_markdown(table: pd.DataFrame) -> str:
-    """Lay out a table of strings in Markdown.
+    """Format a table of strings in Markdown.
 
     Example
     -------
@@ -300,7 +298,7 @@ def format_markdown(table: pd.DataFrame) -> str:
 
 
 def format_latex(table: pd.DataFrame) -> str:
-    r"""Lay out a table of strings in LaTeX, for the package booktabs.
+    r"""Format a table of strings in LaTeX, for the package booktabs.
 
     Example
     -------
@@ -313,13 +311,13 @@ def format_latex(table: pd.DataFrame) -> str:
     \bottomrule
     \end{tabular}
     """
-    sides = "".join("l" if _is_text(table.iloc[:, place]) else "r" for place in range(table.shape[1]))
+    alignment = "".join("l" if _is_text(table.iloc[:, index]) else "r" for index in range(table.shape[1]))
     head, *rows = [
         " & ".join(_escape_latex(cell) for cell in row) + r" \\"
         for row in [list(table.columns), *table.to_numpy().tolist()]
     ]
     return "\n".join(
-        [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
+        [rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
     )
 
 
@@ -330,9 +328,9 @@ def _escape_latex(text: str) -> str:
 
 
 def flatten(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    """Give all figures as numbers, for a spreadsheet: a row for each group of each system.
+    """Return a table of all metrics as numbers, for a spreadsheet: one row per group of each system.
 
-    Names that a spreadsheet would take for a formula begin with an apostrophe.
+    A name that a spreadsheet would read as a formula gets a leading apostrophe.
 
     Example
     -------
@@ -354,12 +352,12 @@ def flatten(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 
 
 def _escape_formula(text: str) -> str:
-    # "-" alone stands for what is unknown
+    # A single "-" stands for an unknown value.
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and text != "-" else text
 
 
 def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
-    """Lay out evaluations for a terminal of 100 columns.
+    """Format evaluations for a terminal with 100 columns.
 
     Example
     -------

@@ -1,7 +1,7 @@
-"""How far chance in the choice of test utterances goes: the bootstrap, of one system or of two on the same utterances.
+"""Confidence intervals and paired tests by the bootstrap, and closed-form intervals.
 
-Utterances of one speaker, or made of one recording, are not independent: where such clusters are known, whole clusters
-are drawn, and the intervals become as wide as they should be.
+The intervals cover the chance in the choice of the test utterances. Utterances of the same speaker or source recording
+are not independent. Where such clusters are known, whole clusters are resampled, which makes the intervals wider.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ from scipy.stats import beta, norm, t
 from antideepfake.metrics.rates import Array, Trials, sort_trials
 
 Measure = Callable[[Trials], Mapping[str, Array]]
-"""From trials with counts of shape [draws, scores] to figures of shape [draws]."""
+"""Computes metrics of shape [n_resamples] from trials with counts of shape [n_resamples, scores]."""
 
-UNKNOWN = ("-", "", "nan")  # values of a column
+UNKNOWN = ("-", "", "nan")  # column values that stand for an unknown cluster
 BINS = 2048
-"""Into so many bins of nearly equal scores utterances are put before they are drawn, if they are more.
+"""With more utterances than this, scores are grouped into this many bins before resampling.
 
-A draw then costs the same whatever their number, and rates are resolved to a twentieth of a per cent or better. Of two
-systems the pairs of bins count: each then has a quarter.
+The cost of a resample then does not depend on the number of utterances. Error rates are resolved to 0.05 % or better.
+A comparison of two systems resamples pairs of bins, so each system gets a quarter of the bins.
 """
 
 
 class Estimate(NamedTuple):
-    """A figure and its bounds; these are not numbers where no draw had both classes."""
+    """A metric and the bounds of its interval; the bounds are NaN if no resample has both classes."""
 
     value: float
     low: float
@@ -36,7 +36,7 @@ class Estimate(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How a figure differs between two systems: second minus first, with its bounds and the two-sided p-value."""
+    """Difference of a metric between two systems, second minus first, with its interval and two-sided p-value."""
 
     difference: float
     low: float
@@ -45,7 +45,7 @@ class Comparison(NamedTuple):
 
 
 class _Binned(NamedTuple):
-    """The bin of each utterance, and the mean score of each bin."""
+    """The bin index of each utterance, and the mean score of each bin."""
 
     bins: NDArray[np.intp]
     scores: Array
@@ -61,32 +61,32 @@ def estimate(
     n_resamples: int = 1000,
     confidence_level: float = 0.95,
 ) -> dict[str, Estimate]:
-    """Measure a system, with a bootstrap interval of every figure.
+    """Compute the metrics of a system, each with a bootstrap interval.
 
     Arguments
     ---------
     measure : callable
-        The figures.
+        Computes the metrics from trials.
     scores : array
-        Shape [utterances].
+        Scores, shape [utterances].
     is_real : array of bool
-        Shape [utterances].
+        Whether each utterance is bona fide, shape [utterances].
     rng : numpy.random.Generator
-        Source of the draws.
+        Source of randomness for the resampling.
     thresholds : sequence of float
-        At which ``measure`` decides: no bin lies on both sides of one.
+        Thresholds that ``measure`` applies; no bin extends across one.
     clusters : array, optional
-        What each utterance belongs to, as :func:`number_clusters` gives it; clusters are drawn with replacement, and
-        the interval is widened by Student's t for their number. Without them utterances are drawn, within each class.
+        Cluster of each utterance, as :func:`number_clusters` returns it. Clusters are resampled with replacement, and
+        the interval is widened by Student's t for their number. By default utterances are resampled within each class.
     n_resamples : int
-        1000 leave the bounds a noise of a few hundredths of the interval's width.
+        Number of resamples. With 1000, the bounds vary by a few hundredths of the interval's width.
     confidence_level : float
-        Share of the draws inside the interval.
+        Fraction of the resamples inside the interval, in (0, 1).
 
     Returns
     -------
-    dict
-        Each figure, and the percentiles of its draws.
+    dict of str to Estimate
+        Name of each metric -> its value, with percentiles of the resamples as bounds.
 
     Example
     -------
@@ -98,13 +98,13 @@ def estimate(
     True
     """
     binned = _put_into_bins(scores, is_real, thresholds, BINS)
-    drawn = [measure(trials) for (trials,) in _draw([binned], is_real, rng, clusters, n_resamples)]
+    resamples = [measure(trials) for (trials,) in _resample([binned], is_real, rng, clusters, n_resamples)]
     whole = measure(sort_trials(scores[is_real], scores[~is_real]))
     shift = _error_of_bins(measure, whole, is_real, binned)
     widening = 1.0 if clusters is None else _widen(clusters, is_real, confidence_level)
     estimates = {}
     for name, value in whole.items():
-        values = np.concatenate([metrics[name] for metrics in drawn]) + shift[name]
+        values = np.concatenate([metrics[name] for metrics in resamples]) + shift[name]
         low, high = (value - widening * (value - bound) for bound in _percentiles(values, confidence_level))
         estimates[name] = Estimate(float(value), float(low), float(high))
     return estimates
@@ -121,20 +121,20 @@ def compare_systems(
     n_resamples: int = 1000,
     confidence_level: float = 0.95,
 ) -> dict[str, Comparison]:
-    """Paired bootstrap test of two systems: every draw takes the same utterances for both.
+    """Compare two systems with a paired bootstrap test: each resample has the same utterances for both.
 
     Arguments
     ---------
-    measure, is_real, rng, thresholds, clusters, draws, level :
-        As :func:`estimate`.
+    measure, is_real, rng, thresholds, clusters, n_resamples, confidence_level :
+        As in :func:`estimate`.
     first, second : array
         Scores of each system, shape [utterances].
 
     Returns
     -------
-    dict
-        A comparison of each figure. The p-value is twice the share of draws in which the difference has not the sign
-        that it has at large, 1 at most and never below 2 / (draws + 1).
+    dict of str to Comparison
+        Name of each metric -> comparison. The p-value is twice the fraction of resamples in which the difference has
+        the opposite sign or is zero. It lies between 2 / (n_resamples + 1) and 1.
 
     Example
     -------
@@ -147,13 +147,15 @@ def compare_systems(
     (True, True)
     """
     systems = [_put_into_bins(scores, is_real, thresholds, BINS // 4) for scores in (first, second)]
-    drawn = [[measure(trials) for trials in pair] for pair in _draw(systems, is_real, rng, clusters, n_resamples)]
+    resamples = [
+        [measure(trials) for trials in pair] for pair in _resample(systems, is_real, rng, clusters, n_resamples)
+    ]
     whole = [measure(sort_trials(scores[is_real], scores[~is_real])) for scores in (first, second)]
     shifts = [_error_of_bins(measure, metrics, is_real, binned) for metrics, binned in zip(whole, systems, strict=True)]
     widening = 1.0 if clusters is None else _widen(clusters, is_real, confidence_level)
     comparisons = {}
     for name in whole[0]:
-        values = np.concatenate([two[name] - one[name] for one, two in drawn]) + shifts[1][name] - shifts[0][name]
+        values = np.concatenate([two[name] - one[name] for one, two in resamples]) + shifts[1][name] - shifts[0][name]
         tail = min((values <= 0).sum(), (values >= 0).sum())
         p_value = float(min(1.0, 2 * (tail + 1) / (len(values) + 1)))
         difference = float(whole[1][name] - whole[0][name])
@@ -163,7 +165,7 @@ def compare_systems(
 
 
 def number_clusters(names: ArrayLike) -> NDArray[np.intp]:
-    """Number the values of a column; each unknown one, ``-`` or empty, is a cluster of its own.
+    """Number the values of a column; each unknown value, ``-`` or empty, is a cluster of its own.
 
     Example
     -------
@@ -180,7 +182,7 @@ def number_clusters(names: ArrayLike) -> NDArray[np.intp]:
 
 
 def count_clusters(clusters: NDArray, is_real: NDArray[np.bool_]) -> int:
-    """Count the clusters of the class that has fewer of them.
+    """Return the number of clusters in the class with fewer clusters.
 
     Example
     -------
@@ -191,26 +193,26 @@ def count_clusters(clusters: NDArray, is_real: NDArray[np.bool_]) -> int:
 
 
 def _widen(clusters: NDArray, is_real: NDArray[np.bool_], confidence_level: float) -> float:
-    """Give the ratio of the interval of few clusters, by Student's t and unbiased variance, to that of many."""
+    """Return the factor by which to widen the interval: Student's t and unbiased variance for few clusters."""
     count = max(count_clusters(clusters, is_real), 2)
     upper = (1 + confidence_level) / 2
     return float(t.ppf(upper, count - 1) / norm.ppf(upper) * np.sqrt(count / (count - 1)))
 
 
 def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float = 0.95) -> tuple[Array, Array]:
-    """Give the exact interval of a fraction (Clopper and Pearson 1934).
+    """Return the exact confidence interval of a fraction (Clopper and Pearson 1934).
 
     Arguments
     ---------
     hits, count : array of float
-        So many of how many independent utterances.
+        Number of hits among ``count`` independent utterances.
     confidence_level : float
-        Confidence level.
+        Confidence level, in (0, 1).
 
     Returns
     -------
     low, high : array
-        Bounds; not numbers where ``count`` is 0.
+        Bounds; NaN where ``count`` is 0.
 
     Example
     -------
@@ -226,7 +228,7 @@ def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float =
 
 
 def exact_fraction(hits: float, count: float, confidence_level: float = 0.95) -> Estimate:
-    """Give a fraction with its :func:`clopper_pearson` interval; not a number where ``count`` is 0.
+    """Return a fraction with its :func:`clopper_pearson` interval; NaN if ``count`` is 0.
 
     Example
     -------
@@ -238,7 +240,7 @@ def exact_fraction(hits: float, count: float, confidence_level: float = 0.95) ->
 
 
 def add_intervals(first: Estimate, second: Estimate, weights: tuple[float, float] = (1.0, 1.0)) -> tuple[float, float]:
-    """Give the interval of a weighted sum of two independent figures from theirs, square and add (Newcombe 1998).
+    """Return the interval of a weighted sum of two independent metrics by square-and-add (Newcombe 1998).
 
     Example
     -------
@@ -253,7 +255,7 @@ def add_intervals(first: Estimate, second: Estimate, weights: tuple[float, float
 
 
 def area_interval(area: float, real: int, fake: int, confidence_level: float = 0.95) -> tuple[float, float]:
-    """Give the interval of an area under the ROC curve that does not vanish at 1 (Newcombe 2006, method 5).
+    """Return the interval of an area under the ROC curve (Newcombe 2006, method 5); at 1 its width is not zero.
 
     Example
     -------
@@ -273,7 +275,7 @@ def area_interval(area: float, real: int, fake: int, confidence_level: float = 0
 
 
 def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequence[float], bins: int) -> _Binned:
-    """Divide the utterances, sorted as the metrics sort them, into bins of one size, and at the thresholds."""
+    """Group utterances, in the order of the metrics, into bins of nearly equal size that end at the thresholds."""
     count = len(scores)
     order = np.lexsort((~is_real, scores))
     ascending = scores[order]
@@ -282,32 +284,32 @@ def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequen
     starts = np.unique(np.concatenate([[0], *cuts]))
     starts = starts[starts < count]
     sizes = np.diff(starts, append=count)
-    members = np.empty(count, dtype=np.intp)
-    members[order] = np.repeat(np.arange(len(starts)), sizes)
+    bin_of = np.empty(count, dtype=np.intp)
+    bin_of[order] = np.repeat(np.arange(len(starts)), sizes)
     means = np.add.reduceat(ascending, starts) / sizes
-    # rounding must not move a mean across a threshold
-    return _Binned(members, np.clip(means, ascending[starts], ascending[starts + sizes - 1]))
+    # Rounding must not move a mean across a threshold.
+    return _Binned(bin_of, np.clip(means, ascending[starts], ascending[starts + sizes - 1]))
 
 
 def _error_of_bins(
     measure: Measure, whole: Mapping[str, Array], is_real: NDArray[np.bool_], binned: _Binned
 ) -> dict[str, Array]:
-    """How far the bins alone move each figure; every draw is moved by nearly as much."""
+    """Return the error that binning causes in each metric; it is nearly the same in every resample."""
     real, fake = (np.bincount(binned.bins[kind], minlength=len(binned.scores)) for kind in (is_real, ~is_real))
     coarse = measure(Trials(binned.scores, real.astype(float), fake.astype(float)))
     return {name: whole[name] - coarse[name] for name in whole}
 
 
-def _draw(
+def _resample(
     systems: Sequence[_Binned],
     is_real: NDArray[np.bool_],
     rng: np.random.Generator,
     clusters: NDArray | None,
     n_resamples: int,
 ) -> Iterator[list[Trials]]:
-    """Draw again and again, a batch at a time; the trials of each system have the same utterances."""
+    """Yield batches of resamples; the trials of all systems have the same utterances."""
     if clusters is None:
-        # Utterances of one class that share a bin in every system are alike: how many of them come is drawn at once.
+        # Utterances of one class that share a bin in every system are interchangeable: sample only their number.
         key = is_real.astype(np.int64)
         for system in systems:
             key = key * len(system.scores) + system.bins
@@ -318,7 +320,7 @@ def _draw(
         names, units = np.unique(clusters, return_inverse=True)
         items, sizes = np.arange(len(is_real)), np.ones(len(names), dtype=np.int64)
         strata = np.zeros(len(names), dtype=bool)
-    # from the units that are drawn to the utterances of each class in each bin
+    # Each matrix maps resampled units to the number of utterances of a class in each bin.
     maps = [
         [
             csr_array(
@@ -335,7 +337,7 @@ def _draw(
             inside = strata == stratum
             total = sizes[inside].sum()
             weights[:, inside] = rng.multinomial(total, sizes[inside] / total, len(weights))
-        # clusters may bring utterances of one class alone: such a draw says nothing
+        # A resample of clusters may lack a class; no metric is defined for it.
         complete = [(weights @ counts.sum(axis=1)) > 0 for counts in maps[0]]
         weights = weights[complete[0] & complete[1]]
         yield [

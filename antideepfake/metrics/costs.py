@@ -1,6 +1,7 @@
 """Costs of a detector: detection costs of the ASVspoof challenges, and the cost of log-likelihood ratios.
 
-As in :mod:`antideepfake.metrics.rates`, trials with counts of shape [n_resamples, scores] give one number a resample.
+As in :mod:`antideepfake.metrics.rates`, the functions return one number per resample for trials with counts of shape
+[n_resamples, scores].
 """
 
 from typing import NamedTuple
@@ -22,21 +23,21 @@ from antideepfake.metrics.rates import (
     sort_trials,
 )
 
-# The costs of ASVspoof 5, track 1 (its evaluation plan): prior of spoofed speech, of a miss and of a false alarm.
+# ASVspoof 5, track 1 (evaluation plan): prior of spoofed speech, cost of a false rejection and of a false acceptance.
 P_SPOOF, C_MISS, C_FA = 0.05, 1.0, 10.0
-# Where these costs put the decision, for natural log-likelihood ratios: -0.6419.
+# The optimal threshold for these costs, as a natural log-likelihood ratio: -0.6419.
 ACT_DCF_THRESHOLD = float(np.log(C_FA * P_SPOOF / (C_MISS * (1 - P_SPOOF))))
-# What the two error rates weigh in the normalized cost.
+# Weights of the false rejection and the false acceptance rate in the normalized cost.
 DCF_WEIGHTS = (
     C_MISS * (1 - P_SPOOF) / min(C_MISS * (1 - P_SPOOF), C_FA * P_SPOOF),
     C_FA * P_SPOOF / min(C_MISS * (1 - P_SPOOF), C_FA * P_SPOOF),
 )
-# Those of ASVspoof 2021's t-DCF (Kinnunen et al. 2020) and of the a-DCF in ASVspoof 5, track 2.
+# Parameters of the t-DCF of ASVspoof 2021 (Kinnunen et al. 2020) and of the a-DCF of ASVspoof 5, track 2.
 P_TARGET, P_NONTARGET, C_FA_SPOOF = 0.9405, 0.0095, 10.0
 
 
 class AsvScores(NamedTuple):
-    """Scores of a speaker-verification system, by kind of trial."""
+    """Scores of a speaker-verification system, by type of trial."""
 
     target: Array
     nontarget: Array
@@ -44,15 +45,21 @@ class AsvScores(NamedTuple):
 
 
 def min_dcf(rates: Rates) -> Array:
-    """The smallest detection cost of any threshold, normalized as in ASVspoof 5: 1 is a detector that always says one.
+    """Compute the minimum detection cost over all thresholds, normalized as in ASVspoof 5.
 
-    min over t of ``c_miss (1 - p_spoof) P_miss(t) + c_fa p_spoof P_fa(t)``, over the smaller of its two weights;
-    taking real for fake costs 1, fake for real 10, and spoofed speech has a prior of 0.05.
+    The cost is the minimum over t of ``c_miss (1 - p_spoof) P_miss(t) + c_fa p_spoof P_fa(t)``, divided by the smaller
+    of the two weights, so that a detector with a constant decision has a cost of 1. A false rejection costs 1, a false
+    acceptance 10, and the prior of spoofed speech is 0.05.
 
     Arguments
     ---------
     rates : Rates
-        Of :func:`error_rates`.
+        Error rates, as :func:`error_rates` returns them.
+
+    Returns
+    -------
+    array
+        The normalized cost, shape [...].
 
     Example
     -------
@@ -64,10 +71,10 @@ def min_dcf(rates: Rates) -> Array:
 
 
 def act_dcf(trials: Trials) -> Array:
-    """The cost of :func:`min_dcf` at the threshold that is right for log-likelihood ratios.
+    """Compute the actual detection cost: that of :func:`min_dcf` at the optimal threshold of calibrated scores.
 
-    That is ``ln(c_fa p_spoof / (c_miss (1 - p_spoof)))``, -0.6419 for ASVspoof 5; a score at it counts as real, as
-    there. Scores that are not calibrated make it large.
+    The threshold is ``ln(c_fa p_spoof / (c_miss (1 - p_spoof)))``, -0.6419 for ASVspoof 5. As there, a score at the
+    threshold counts as real. Uncalibrated scores increase the cost.
 
     Arguments
     ---------
@@ -87,7 +94,7 @@ def act_dcf(trials: Trials) -> Array:
 
 
 def cllr(trials: Trials) -> Array:
-    """Cost of log-likelihood ratios (Brümmer and du Preez 2006), in bits: 0 is perfect, 1 knows nothing.
+    """Compute the cost of log-likelihood ratios (Brümmer and du Preez 2006) in bits: 0 = perfect, 1 = uninformative.
 
     ``0.5 / ln 2 [mean ln(1 + exp(-s)) over bona fide + mean ln(1 + exp(s)) over spoofed utterances]``
 
@@ -107,7 +114,7 @@ def cllr(trials: Trials) -> Array:
 
 
 def min_cllr(trials: Trials) -> Array:
-    """:func:`cllr` after the best monotone calibration on these very scores (pool adjacent violators).
+    """Compute :func:`cllr` after the best monotone calibration on the same scores (pool adjacent violators).
 
     Example
     -------
@@ -116,27 +123,32 @@ def min_cllr(trials: Trials) -> Array:
     """
     starts = distinct_starts(trials.scores)
     real, fake = (np.add.reduceat(counts, starts, axis=-1) for counts in (trials.real, trials.fake))
-    n_resamples = np.array([_min_cllr(*pair) for pair in zip(np.atleast_2d(real), np.atleast_2d(fake), strict=True)])
-    return n_resamples.reshape(real.shape[:-1])
+    costs = np.array([_min_cllr(*pair) for pair in zip(np.atleast_2d(real), np.atleast_2d(fake), strict=True)])
+    return costs.reshape(real.shape[:-1])
 
 
 def _min_cllr(real: Array, fake: Array) -> float:
-    drawn = real + fake > 0
-    # both classes weigh half, whatever their sizes
-    real, fake = real[drawn] / real.sum(), fake[drawn] / fake.sum()
+    present = real + fake > 0
+    # Both classes have a weight of one half, whatever their sizes.
+    real, fake = real[present] / real.sum(), fake[present] / fake.sum()
     blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks[:-1]
-    real, fake = (np.add.reduceat(shares, blocks) for shares in (real, fake))
+    real, fake = (np.add.reduceat(weights, blocks) for weights in (real, fake))
     posterior = real / (real + fake)
-    # a block that holds one class alone is certain, and right
+    # A block with utterances of one class has a posterior of 0 or 1 and costs nothing.
     bits = real @ np.log2(np.where(real > 0, posterior, 1)) + fake @ np.log2(np.where(fake > 0, 1 - posterior, 1))
-    return float(0.0 - bits / 2)  # not minus nought
+    return float(0.0 - bits / 2)  # 0.0 - x avoids a negative zero
 
 
 def min_cllr_bias(trials: Trials) -> float:
-    """Estimate how far :func:`min_cllr` lies below that of all such speech, because it fits these very scores.
+    """Estimate the bias of :func:`min_cllr`, which is too low because the calibration is fitted on the same scores.
 
-    Every level of the fitted step function costs half a nat to a nat of the sum over the utterances, as a parameter
-    does; this takes a nat (Meyer and Woodroofe 2000 count the levels as degrees of freedom).
+    Each level of the fitted step function is a fitted parameter, which lowers the sum over the utterances by half a nat
+    to a nat. This function assumes one nat (Meyer and Woodroofe 2000 count the levels as degrees of freedom).
+
+    Returns
+    -------
+    float
+        The bias in bits, to be added to :func:`min_cllr`.
 
     Example
     -------
@@ -153,23 +165,29 @@ def min_cllr_bias(trials: Trials) -> float:
 
 
 def min_t_dcf(rates: Rates, asv: AsvScores) -> Array:
-    """The smallest normalized cost of a detector in front of a given speaker-verification system, ASV-constrained.
+    """Compute the minimum ASV-constrained t-DCF of a detector in front of a given speaker-verification system.
 
-    Kinnunen et al. 2020, "Tandem assessment of spoofing countermeasures and automatic speaker verification", with the
-    parameters of ASVspoof 2021. The verification system decides at its own equal error rate.
+    The normalized cost is that of Kinnunen et al. 2020, "Tandem assessment of spoofing countermeasures and automatic
+    speaker verification", with the parameters of ASVspoof 2021. The threshold of the verification system is that of its
+    equal error rate.
 
     Arguments
     ---------
     rates : Rates
-        Of the detector.
+        Error rates of the detector.
     asv : AsvScores
-        Of the verification system.
+        Scores of the verification system.
+
+    Returns
+    -------
+    array
+        The normalized cost, shape [...].
 
     Example
     -------
     >>> asv = AsvScores(np.array([2.0, 3.0]), np.array([-2.0, -1.0]), np.array([1.5, 2.5]))
     >>> rates = error_rates(sort_trials(real=[2.0, 3.0], fake=[0.0, 1.0]))
-    >>> round(float(min_t_dcf(rates, asv)), 3)  # what the verification itself gets wrong
+    >>> round(float(min_t_dcf(rates, asv)), 3)  # the errors of the verification system alone
     0.087
     """
     always, miss, alarm = t_dcf_weights(asv)
@@ -177,12 +195,12 @@ def min_t_dcf(rates: Rates, asv: AsvScores) -> Array:
 
 
 def t_dcf_weights(asv: AsvScores) -> tuple[float, float, float]:
-    """Give the constant and the weights of the two error rates in the normalized t-DCF.
+    """Return the constant and the weights of both error rates in the normalized t-DCF.
 
     Raises
     ------
     InputError
-        When the verification accepts no spoofed or no target speech.
+        If the verification system accepts no spoofed or no target speech.
 
     Example
     -------
@@ -191,27 +209,30 @@ def t_dcf_weights(asv: AsvScores) -> tuple[float, float, float]:
     [0.087, 1.631, 0.913]
     """
     trials = sort_trials(asv.target, asv.nontarget)
-    # As in the package of the challenges: the threshold is the highest rejected score, yet a score at it is accepted.
+    # As in ASVspoof's evaluation package: the threshold is the highest rejected score, but scores at it are accepted.
     at = trials.scores[max(int(nearest_point(error_rates(trials))[0]) - 1, 0)]
     missed, alarms, spoofs = (asv.target < at).mean(), (asv.nontarget >= at).mean(), (asv.spoof >= at).mean()
     always = P_TARGET * C_MISS * missed + P_NONTARGET * C_FA * alarms
     miss, alarm = P_TARGET * C_MISS - always, P_SPOOF * C_FA_SPOOF * spoofs
     if miss <= 0 or alarm <= 0:
-        raise InputError("the speaker-verification scores accept no spoofed or no target speech: a t-DCF says nothing")
+        raise InputError(
+            "the speaker-verification system accepts no spoofed or no target speech, so the t-DCF is undefined; "
+            "check the labels of its scores"
+        )
     norm = always + min(miss, alarm)
     return float(always / norm), float(miss / norm), float(alarm / norm)
 
 
 def min_a_dcf(asv: AsvScores) -> float:
-    """The smallest normalized cost of a system that verifies speakers and rejects spoofed speech with one score.
+    """Compute the minimum a-DCF of a system that verifies speakers and rejects spoofed speech with one score.
 
-    Shim et al. 2024, "a-DCF: an architecture agnostic metric with application to spoofing-robust speaker verification",
-    with the parameters of ASVspoof 5, track 2.
+    The normalized cost is that of Shim et al. 2024, "a-DCF: an architecture agnostic metric with application to
+    spoofing-robust speaker verification", with the parameters of ASVspoof 5, track 2.
 
     Arguments
     ---------
     asv : AsvScores
-        Of the system.
+        Scores of the system.
 
     Example
     -------
@@ -230,28 +251,28 @@ def min_a_dcf(asv: AsvScores) -> float:
 
 
 class Reliability(NamedTuple):
-    """How often what is stated with a probability is true, by bins of the stated probability; shape [bins].
+    """Predicted probabilities and observed fractions of bona fide utterances, by bin; shape [bins].
 
-    Empty bins are left out. Both classes weigh one half, so the probabilities are those of equal priors.
+    Empty bins are omitted. Both classes have a weight of one half, so the probabilities are those of equal priors.
     """
 
     stated: Array
-    """Mean stated probability of being real."""
+    """Mean stated probability of the class real."""
     observed: Array
-    """Fraction that is real."""
+    """Fraction of bona fide utterances."""
     weight: Array
     """Fraction of all utterances; the sum is 1."""
 
 
 def reliability(real: ArrayLike, fake: ArrayLike, n_bins: int = 10) -> Reliability:
-    """Compare stated probabilities with observed fractions.
+    """Compute the data of a reliability diagram: stated probabilities and observed fractions.
 
     Arguments
     ---------
     real, fake : array of float
         Natural log-likelihood ratios of bona fide and of spoofed utterances.
     n_bins : int
-        Bins of equal width between probabilities of 0 and 1; ten, as usual for a reliability diagram.
+        Number of bins of equal width between probabilities of 0 and 1.
 
     Returns
     -------
@@ -260,7 +281,7 @@ def reliability(real: ArrayLike, fake: ArrayLike, n_bins: int = 10) -> Reliabili
     Example
     -------
     >>> stated, observed, weight = reliability(real=[9.0, 9.0, 9.0, -9.0], fake=[-9.0, -9.0, -9.0, 9.0])
-    >>> observed.tolist(), weight.tolist()  # a detector that is certain, and wrong in one of four cases
+    >>> observed.tolist(), weight.tolist()  # an overconfident detector, wrong in one of four cases
     ([0.25, 0.75], [0.5, 0.5])
     """
     edges = np.linspace(0, 1, n_bins + 1)

@@ -1,8 +1,8 @@
 """Error rates of a detector.
 
-A score is the float64 difference of the logits, real minus fake: higher means more likely real; the positive class is
-real. Every metric takes :class:`Trials`, sorted once by :func:`sort_trials`, and gives a number; of trials with counts
-of shape [draws, scores], as the bootstrap draws them, it gives one number a draw.
+A score is the float64 difference of the logits, real minus fake: higher means more likely real. The positive class is
+real. Every metric takes :class:`Trials`, sorted once by :func:`sort_trials`, and returns a number. For trials with
+counts of shape [n_resamples, scores], as in the bootstrap, it returns one number per resample.
 """
 
 from typing import NamedTuple
@@ -16,14 +16,14 @@ Array = NDArray[np.float64]
 
 
 class Trials(NamedTuple):
-    """Scores in ascending order, and how many bona fide and spoofed utterances have each.
+    """Scores in ascending order, and the number of bona fide and spoofed utterances with each score.
 
     Arguments
     ---------
     scores : array
         Shape [scores].
     real, fake : array
-        Shape [scores], or [draws, scores] for resampled utterances.
+        Number of utterances, shape [scores], or [n_resamples, scores] for resampled utterances.
     """
 
     scores: Array
@@ -32,10 +32,11 @@ class Trials(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Both error rates at every threshold, lowest first, as fractions; shape [..., 1 + scores].
+    """False rejection and false acceptance rates at all thresholds, in ascending order; shape [..., 1 + scores].
 
-    A score at or above a threshold counts as real. Each threshold is the lowest score that it accepts; the last one
-    lies above all scores. Between equal scores the rates are those of the sweep, which takes one utterance at a time.
+    Rates are fractions. A score at or above a threshold counts as real. Each threshold is the lowest score that it
+    accepts; the last one lies above all scores. Equal scores have one entry per utterance, because the threshold sweep
+    rejects one utterance at a time.
     """
 
     threshold: Array
@@ -54,12 +55,12 @@ def sort_trials(real: ArrayLike, fake: ArrayLike) -> Trials:
     Returns
     -------
     Trials
-        One entry an utterance.
+        One entry per utterance.
 
     Raises
     ------
     InputError
-        When a class is absent, or a score is not a finite number.
+        If a class is absent or a score is not finite.
 
     Example
     -------
@@ -77,14 +78,16 @@ def sort_trials(real: ArrayLike, fake: ArrayLike) -> Trials:
 def check_scores(scores: ArrayLike, label: str) -> Array:
     scores = np.asarray(scores, dtype=np.float64).ravel()
     if not len(scores):
-        raise InputError(f"no {label} utterance is among the scores; an error rate needs both classes")
+        raise InputError(f"the scores include no {label} utterance; error rates need both classes")
     if not np.isfinite(scores).all():
-        raise InputError(f"{(~np.isfinite(scores)).sum()} scores of {label} utterances are not finite numbers")
+        raise InputError(
+            f"{(~np.isfinite(scores)).sum()} scores of {label} utterances are not finite; score them again, in fp32"
+        )
     return scores
 
 
 def error_rates(trials: Trials) -> Rates:
-    """Sweep the threshold over all scores.
+    """Compute both error rates at all thresholds.
 
     Example
     -------
@@ -93,38 +96,38 @@ def error_rates(trials: Trials) -> Rates:
     ([0.0, 0.0, 0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 0.0, 0.0])
     """
     above = np.nextafter(trials.scores[-1], np.inf)
-    rejected, passed = _sums(trials.real), _sums(trials.fake)
-    acceptance = (passed[..., -1:] - passed) / passed[..., -1:]
-    return Rates(np.concatenate([trials.scores, [above]]), rejected / rejected[..., -1:], acceptance)
+    real_below, fake_below = _sums(trials.real), _sums(trials.fake)
+    acceptance = (fake_below[..., -1:] - fake_below) / fake_below[..., -1:]
+    return Rates(np.concatenate([trials.scores, [above]]), real_below / real_below[..., -1:], acceptance)
 
 
 def _sums(counts: Array) -> Array:
-    """How many utterances there are up to each score, after a zero."""
+    """Return the cumulative number of utterances, with a leading zero."""
     sums = np.zeros((*counts.shape[:-1], counts.shape[-1] + 1))
     np.cumsum(counts, axis=-1, out=sums[..., 1:])
     return sums
 
 
 def distinct_starts(scores: Array) -> NDArray[np.intp]:
-    """Where each distinct score begins."""
+    """Return the index at which each distinct score begins."""
     return np.flatnonzero(np.diff(scores, prepend=-np.inf))
 
 
 def equal_error_rate(rates: Rates) -> tuple[Array, Array]:
-    """The equal error rate as the ASVspoof 5 evaluation package defines it.
+    """Compute the equal error rate as the ASVspoof 5 evaluation package defines it.
 
-    At the point of the sweep where the two error rates are nearest, the mean of both. Neither interpolated nor on the
-    convex hull.
+    It is the mean of both error rates at the threshold where they are closest. It is not interpolated and does not use
+    the convex hull of the ROC curve.
 
     Arguments
     ---------
     rates : Rates
-        Of :func:`error_rates`.
+        Error rates, as :func:`error_rates` returns them.
 
     Returns
     -------
     eer, threshold : array
-        A fraction, and the lowest score that counts as real there.
+        The equal error rate, a fraction, and the lowest score that counts as real; shape [...].
 
     Example
     -------
@@ -143,33 +146,33 @@ def count_errors(rates: Rates, real: int, fake: int) -> tuple[int, int]:
     Arguments
     ---------
     rates : Rates
-        Of :func:`error_rates`.
+        Error rates, as :func:`error_rates` returns them.
     real, fake : int
-        How many utterances of each class there are.
+        Number of utterances of each class.
 
     Returns
     -------
     tuple of int
-        Bona fide utterances rejected, spoofed ones accepted.
+        Numbers of rejected bona fide and of accepted spoofed utterances.
 
     Example
     -------
     >>> count_errors(error_rates(sort_trials([1.0, 2.0, 3.0, 4.0], [-1.0, 0.0, 0.5, 2.5])), 4, 4)
     (1, 1)
     """
-    [point] = nearest_point(rates)
-    return round(rates.false_rejection[point] * real), round(rates.false_acceptance[point] * fake)
+    [index] = nearest_point(rates)
+    return round(rates.false_rejection[index] * real), round(rates.false_acceptance[index] * fake)
 
 
 def nearest_point(rates: Rates) -> NDArray[np.intp]:
-    """Find the point of the sweep where the two error rates are nearest; shape [..., 1]."""
+    """Return the index of the threshold where both error rates are closest; shape [..., 1]."""
     return np.abs(rates.false_rejection - rates.false_acceptance).argmin(axis=-1, keepdims=True)
 
 
 def interpolated_equal_error_rate(trials: Trials) -> Array:
-    """The equal error rate where straight lines between the points of the ROC cross the diagonal.
+    """Compute the equal error rate by linear interpolation between the points of the ROC curve.
 
-    As the Speech Anti-Spoofing Arena has it; equal scores are one point.
+    The Speech Anti-Spoofing Arena defines it so. Equal scores are one point of the curve.
 
     Example
     -------
@@ -177,7 +180,7 @@ def interpolated_equal_error_rate(trials: Trials) -> Array:
     0.25
     """
     rates = error_rates(trials)
-    points = np.append(distinct_starts(trials.scores), len(trials.scores))  # point i is after the first i scores
+    points = np.append(distinct_starts(trials.scores), len(trials.scores))  # point i rejects the first i scores
     rejection, acceptance = rates.false_rejection[..., points], rates.false_acceptance[..., points]
     after = np.maximum((rejection >= acceptance).argmax(axis=-1), 1)[..., None]
     low, high = (np.take_along_axis(rejection - acceptance, index, -1)[..., 0] for index in (after - 1, after))
@@ -186,7 +189,9 @@ def interpolated_equal_error_rate(trials: Trials) -> Array:
 
 
 def roc_auc(trials: Trials) -> Array:
-    """Probability that a bona fide utterance scores above a spoofed one, ties counted half: the area under the ROC.
+    """Compute the area under the ROC curve.
+
+    It is the probability that a bona fide utterance has a higher score than a spoofed one; ties count half.
 
     Example
     -------
@@ -200,20 +205,20 @@ def roc_auc(trials: Trials) -> Array:
 
 
 def decision_rates(trials: Trials, threshold: float) -> dict[str, Array]:
-    """Measure the decisions of a threshold: a score at or above it counts as real.
+    """Compute the error rates of the decisions at a threshold; a score at or above it counts as real.
 
     Arguments
     ---------
     trials : Trials
-        One class may be absent; what needs it is then not a number.
+        Scores. One class may be absent; metrics that need it are then NaN.
     threshold : float
-        On the difference of the logits.
+        Threshold of the score.
 
     Returns
     -------
     dict
-        ``accuracy``; ``precision``, ``recall`` and ``f1`` of the class real; ``fpr``, the share of the spoofed
-        utterances accepted as real; ``fnr``, that of the bona fide ones rejected as fake. Fractions.
+        ``accuracy``; ``precision``, ``recall`` and ``f1`` of the class real; ``fpr``, the fraction of spoofed
+        utterances accepted as real; ``fnr``, the fraction of bona fide utterances rejected as fake.
 
     Example
     -------
@@ -223,13 +228,13 @@ def decision_rates(trials: Trials, threshold: float) -> dict[str, Array]:
     """
     accepted = trials.scores >= threshold
     real, fake = trials.real.sum(-1), trials.fake.sum(-1)
-    kept, passed = trials.real[..., accepted].sum(-1), trials.fake[..., accepted].sum(-1)
+    real_accepted, fake_accepted = trials.real[..., accepted].sum(-1), trials.fake[..., accepted].sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "accuracy": (kept + fake - passed) / (real + fake),
-            "precision": kept / (kept + passed),
-            "recall": kept / real,
-            "f1": 2 * kept / (kept + passed + real),
-            "fpr": passed / fake,
-            "fnr": 1 - kept / real,
+            "accuracy": (real_accepted + fake - fake_accepted) / (real + fake),
+            "precision": real_accepted / (real_accepted + fake_accepted),
+            "recall": real_accepted / real,
+            "f1": 2 * real_accepted / (real_accepted + fake_accepted + real),
+            "fpr": fake_accepted / fake,
+            "fnr": 1 - real_accepted / real,
         }

@@ -1,4 +1,4 @@
-"""All metrics of a detector at once."""
+"""All metrics of a detector in one call."""
 
 from antideepfake.metrics.costs import act_dcf, cllr, min_cllr, min_dcf
 from antideepfake.metrics.rates import (
@@ -13,23 +13,23 @@ from antideepfake.metrics.rates import (
 
 
 def compute_metrics(trials: Trials, threshold: float, ratios: Array | None = None) -> dict[str, Array]:
-    """All that scores alone say of a detector.
+    """Compute all metrics that need only scores.
 
     Arguments
     ---------
     trials : Trials
-        With both classes.
+        Scores of both classes.
     threshold : float
-        Of the decision, on the difference of the logits.
+        Threshold of the decision; a score at or above it counts as real.
     ratios : array, optional
-        Log-likelihood ratios of the scores, in their order, for ``act_dcf`` and ``cllr``; without them the scores
-        themselves are taken for such.
+        Log-likelihood ratios of the scores, in the same order, for ``act_dcf`` and ``cllr``. By default the scores are
+        used as log-likelihood ratios.
 
     Returns
     -------
     dict
-        ``eer``, ``eer_threshold``, ``eer_interpolated``, ``roc_auc``, those of :func:`decision_rates`, ``min_dcf``,
-        ``act_dcf``, ``cllr`` and ``min_cllr``.
+        ``eer``, ``eer_threshold``, ``eer_interpolated``, ``roc_auc``, the metrics of :func:`decision_rates`,
+        ``min_dcf``, ``act_dcf``, ``cllr`` and ``min_cllr``.
 
     Example
     -------

@@ -1,4 +1,7 @@
-"""What a model folder holds besides its weights. Import ``folder`` and ``weights``, which need torch, by name."""
+"""Model folders: metadata, calibration, OOD detector and card.
+
+This package does not import torch; ``folder`` and ``weights`` do, so import these modules by name.
+"""
 
 from antideepfake.model_folder.calibration import (
     FITS,

@@ -1,4 +1,4 @@
-"""From a score to a log-likelihood ratio: fitting a calibration, applying it, and choosing a threshold."""
+"""Calibration of scores as log-likelihood ratios, and the choice of a threshold."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,12 +13,12 @@ from antideepfake.errors import InputError
 from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
 
 Array = NDArray[np.float64]
-LARGEST = 1e30  # of the numbers of a calibration: products with scores stay finite
+LARGEST = 1e30  # largest parameter of a calibration, so that products with scores stay finite
 
 
 @dataclass(frozen=True)
 class Logistic:
-    """A weighted sum of the scores of one system or several, plus an offset: a natural log-likelihood ratio.
+    """Logistic calibration: an affine map from the scores of one or several systems to natural log-likelihood ratios.
 
     Example
     -------
@@ -30,14 +30,16 @@ class Logistic:
     offset: float
 
     def __call__(self, scores: ArrayLike) -> Array:
-        """Give the ratios of scores of shape [utterances] or [utterances, systems]."""
+        """Return the log-likelihood ratios of scores of shape [utterances] or [utterances, systems]."""
         scores = np.asarray(scores, dtype=np.float64)
         return scores.reshape(len(scores), len(self.weights)) @ np.asarray(self.weights) + self.offset
 
 
 @dataclass(frozen=True)
 class Isotonic:
-    """Straight lines between points that rise: a natural log-likelihood ratio; level beyond the outermost points.
+    """Isotonic calibration: a non-decreasing, piecewise linear map from scores to natural log-likelihood ratios.
+
+    It is constant beyond the outermost points.
 
     Example
     -------
@@ -49,7 +51,7 @@ class Isotonic:
     ratios: list[float]
 
     def __call__(self, scores: ArrayLike) -> Array:
-        """Give the ratios of scores of shape [utterances]."""
+        """Return the log-likelihood ratios of scores of shape [utterances]."""
         return np.interp(np.asarray(scores, dtype=np.float64), self.scores, self.ratios)
 
 
@@ -58,7 +60,7 @@ METHODS = {"logistic": Logistic, "isotonic": Isotonic}
 
 
 def describe_calibration(calibration: Calibration) -> dict[str, Any]:
-    """Write a calibration as plain data, for a model folder.
+    """Return a calibration as plain data, for a model folder.
 
     Example
     -------
@@ -70,12 +72,12 @@ def describe_calibration(calibration: Calibration) -> dict[str, Any]:
 
 
 def read_calibration(values: Mapping[str, Any]) -> Calibration:
-    """Make a calibration of what :func:`describe_calibration` gave.
+    """Build a calibration from the plain data of :func:`describe_calibration`.
 
     Raises
     ------
     InputError
-        When it is none.
+        If the data do not describe a calibration.
 
     Example
     -------
@@ -90,11 +92,11 @@ def read_calibration(values: Mapping[str, Any]) -> Calibration:
             if not (isinstance(numbers, list) and all(map(_is_number, numbers))):
                 raise ValueError(f"the {name} must be {'a number' if name == 'offset' else 'a list of numbers'}")
         if isinstance(calibration, Isotonic) and (np.diff(calibration.scores) < 0).any():
-            raise ValueError("the scores must rise")
+            raise ValueError("the scores must not decrease")
         if not np.isfinite(calibration(np.zeros(1))).all():
             raise ValueError("a ratio is not finite")
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"the calibration is none that is known here ({error}); calibrate again") from None
+        raise InputError(f"the calibration is malformed or unknown ({error}); calibrate again") from None
     return calibration
 
 
@@ -103,7 +105,9 @@ def _is_number(value: Any) -> bool:
 
 
 def fit_logistic(real: ArrayLike, fake: ArrayLike) -> Logistic:
-    """Fit :class:`Logistic`: the least Cllr on a development set, both classes weighing half.
+    """Fit a :class:`Logistic` calibration, which minimizes the Cllr on a development set.
+
+    Both classes have a weight of one half.
 
     Arguments
     ---------
@@ -113,12 +117,13 @@ def fit_logistic(real: ArrayLike, fake: ArrayLike) -> Logistic:
     Returns
     -------
     Logistic
-        A trace of ridge (1e-4 on standardized scores) keeps it finite where the classes do not overlap.
+        The calibration. A small ridge penalty (1e-4 on standardized scores) keeps it finite if the classes do not
+        overlap.
 
     Raises
     ------
     InputError
-        When a class is absent, or a score is not a finite number.
+        If a class is absent or a score is not finite.
 
     Example
     -------
@@ -128,7 +133,7 @@ def fit_logistic(real: ArrayLike, fake: ArrayLike) -> Logistic:
     [2.0, -4.0]
     """
     real, fake = (np.asarray(scores, dtype=np.float64) for scores in (real, fake))
-    sort_trials(real, fake)  # says what is amiss
+    sort_trials(real, fake)  # raises an error for an absent class or a score that is not finite
     real, fake = (scores.reshape(len(scores), -1) for scores in (real, fake))
     both = np.concatenate([real, fake])
     mean, scale = both.mean(0), np.maximum(both.std(0), 1e-12)
@@ -148,7 +153,7 @@ def fit_logistic(real: ArrayLike, fake: ArrayLike) -> Logistic:
 
 
 def fit_isotonic(real: ArrayLike, fake: ArrayLike) -> Isotonic:
-    """Fit :class:`Isotonic` by pool adjacent violators; it wants some hundred utterances of each class.
+    """Fit an :class:`Isotonic` calibration by pool adjacent violators; use hundreds of utterances of each class.
 
     Arguments
     ---------
@@ -158,12 +163,13 @@ def fit_isotonic(real: ArrayLike, fake: ArrayLike) -> Isotonic:
     Returns
     -------
     Isotonic
-        An utterance of each class is added at both ends (Laplace's rule), so that no ratio is infinite.
+        The calibration. The fit adds one utterance of each class at both ends (Laplace's rule), so that all ratios are
+        finite.
 
     Raises
     ------
     InputError
-        When a class is absent, or a score is not a finite number.
+        If a class is absent or a score is not finite.
 
     Example
     -------
@@ -178,7 +184,7 @@ def fit_isotonic(real: ArrayLike, fake: ArrayLike) -> Isotonic:
     blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks
     real, fake = (np.add.reduceat(counts, blocks[:-1]) for counts in (real, fake))
     ratios = np.log(real / real.sum()) - np.log(fake / fake.sum())
-    # a block begins and ends at a score of its own
+    # Each block yields two points, at its lowest and its highest score.
     points, first = np.unique(np.stack([scores[blocks[:-1]], scores[blocks[1:] - 1]], axis=1), return_index=True)
     return Isotonic(points.tolist(), ratios[first // 2].tolist())
 
@@ -194,24 +200,24 @@ def threshold_for(
     Arguments
     ---------
     real, fake : array of float
-        Its scores.
+        Scores of its bona fide and of its spoofed utterances.
     fpr : float, optional
-        The lowest threshold at which no larger share of the spoofed utterances is accepted as real.
+        Largest fraction of spoofed utterances accepted as real, in [0, 1): choose the lowest such threshold.
     fnr : float, optional
-        The highest threshold at which no larger share of the bona fide utterances is rejected as fake. With neither,
-        the threshold of the equal error rate.
+        Largest fraction of bona fide utterances rejected as fake, in [0, 1): choose the highest such threshold. By
+        default, choose the threshold of the equal error rate.
 
     Returns
     -------
     threshold : float
-        A score at or above it means real.
+        A score at or above it counts as real.
     source : str
-        How it was chosen, in words, with both error rates there.
+        Description of the choice, with both error rates at the threshold.
 
     Raises
     ------
     InputError
-        When a share is not in [0, 1), both are given, or a class is absent.
+        If a fraction is not in [0, 1), both are given, or a class is absent.
 
     Example
     -------
@@ -219,23 +225,24 @@ def threshold_for(
     (2.0, 'at most 25 % of real speech called fake: 25.00 % of real called fake, 25.00 % of fake called real')
     """
     if fpr is not None and fnr is not None:
-        raise InputError("fpr and fnr are both given; give one")
+        raise InputError("fpr and fnr are both given; pass only one")
     rates = error_rates(sort_trials(real, fake))
     if fpr is None and fnr is None:
-        point = int(np.searchsorted(rates.threshold, equal_error_rate(rates)[1]))
+        index = int(np.searchsorted(rates.threshold, equal_error_rate(rates)[1]))
         wanted = "equal error rates"
     else:
-        share = fpr if fpr is not None else fnr
-        assert share is not None
-        if not 0 <= share < 1:
-            raise InputError(f"a share of errors of {share} was given; it must be at least 0 and less than 1")
-        # before the first of equal scores, since a threshold cannot divide them
+        limit = fpr if fpr is not None else fnr
+        assert limit is not None
+        if not 0 <= limit < 1:
+            name = "fpr" if fpr is not None else "fnr"
+            raise InputError(f"{name} is {limit}; it must be at least 0 and less than 1")
+        # A threshold cannot separate equal scores, so only the first of them counts.
         first = np.append(True, np.diff(rates.threshold) > 0)
-        good = rates.false_acceptance <= share if fpr is not None else rates.false_rejection <= share
-        points = np.flatnonzero(first & good)
-        point = int(points[0] if fpr is not None else points[-1])
+        good = rates.false_acceptance <= limit if fpr is not None else rates.false_rejection <= limit
+        candidates = np.flatnonzero(first & good)
+        index = int(candidates[0] if fpr is not None else candidates[-1])
         kinds = "fake speech called real" if fpr is not None else "real speech called fake"
-        wanted = f"at most {100 * share:g} % of {kinds}"
-    errors = 100 * rates.false_rejection[point], 100 * rates.false_acceptance[point]
+        wanted = f"at most {100 * limit:g} % of {kinds}"
+    errors = 100 * rates.false_rejection[index], 100 * rates.false_acceptance[index]
     text = f"{wanted}: {errors[0]:.2f} % of real called fake, {errors[1]:.2f} % of fake called real"
-    return float(rates.threshold[point]), text
+    return float(rates.threshold[index]), text

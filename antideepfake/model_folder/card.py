@@ -1,4 +1,4 @@
-"""The model card: what a model folder says to people, as the README.md of a hub repository."""
+"""The model card: the README.md of a model folder, in the format of the Hugging Face Hub."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ tags: [audio, speech, deepfake-detection, anti-spoofing, speechbrain]
 
 # {name}
 
-Classifies speech as real or as generated or converted, for a whole recording at a time.
+Classifies a whole recording as real speech or as generated or converted speech.
 
 | | |
 |---|---|
@@ -46,17 +46,17 @@ classifier = EncoderClassifier.from_hparams(source="{source}", savedir="pretrain
 logits, score, index, label = classifier.classify_file("recording.wav")
 ```
 
-`load_detector` reads config.json and model.safetensors, which cannot run code. A hyperparams.yaml can: load only those
-that you trust.
+`load_detector` reads config.json and model.safetensors, which cannot run code. A hyperparams.yaml can run code: load
+only files that you trust.
 
 ## Limits
 
-- **It is not a detector to rely on** by itself. A score is no proof. Error rates on recordings unlike the training
-  data, above all on speech of new spoofing systems, are much higher than on test sets.
-- The threshold was chosen as the table says. On other speakers, channels and spoofing systems its errors differ, often
-  by several times: measure them on recordings of your own before you use a decision.
-- The threshold says where the decision falls, not how certain it is; probabilities are {probabilities}.
-- Trained on, and so not to be tested on: {training_corpora}.
+- **Do not rely on this detector alone.** A score is not proof. Error rates are much higher than on test sets when
+  recordings differ from the training data, especially on speech of new spoofing systems.
+- The table states how the threshold was chosen. On other speakers, channels and spoofing systems, the errors may be
+  several times as high: measure them on your own recordings before you use the decisions.
+- The threshold determines the decision, not its certainty. Probabilities are {probabilities}.
+- Do not test the detector on its training data: {training_corpora}.
 """
 
 
@@ -68,9 +68,9 @@ def write_model_card(folder: str | os.PathLike, source: str, metadata: ModelMeta
     folder : str or Path
         The model folder.
     source : str
-        Where others will load it from: a hub id or a path.
+        Source from which others load the model: a Hub id or a path.
     metadata : ModelMetadata
-        What the folder remembers.
+        Metadata of the model folder.
 
     Example
     -------
@@ -88,18 +88,18 @@ def write_model_card(folder: str | os.PathLike, source: str, metadata: ModelMeta
         "threshold": metadata.threshold,
         "threshold_source": metadata.threshold_source,
         "errors": _describe_errors(metadata.threshold_errors),
-        "probabilities": "calibrated, for speech like that of the calibration"
+        "probabilities": "calibrated for speech like that of the calibration data"
         if metadata.calibration
         else "not calibrated",
-        "license": metadata.license or "unknown: ask whoever made them",
-        "training_corpora": ", ".join(metadata.training_corpora) or "unknown corpora: ask whoever made it",
+        "license": metadata.license or "unknown; ask the author of the model",
+        "training_corpora": ", ".join(metadata.training_corpora) or "unknown; ask the author of the model",
     }
     with atomic_open(Path(folder) / "README.md") as file:
         file.write(CARD.format(**values))
 
 
 def _spell_for_hub(license: str) -> str:
-    """Give a license as the hub spells it: SPDX in lower case, but for one; ``other`` where it is not one license."""
+    """Return the identifier of a license on the Hub; ``other`` if it is unknown or a combination."""
     return {"ODC-By-1.0": "odc-by"}.get(find_spdx(license), find_spdx(license).lower()) or "other"
 
 
@@ -107,7 +107,7 @@ def _describe_errors(errors: dict[str, float]) -> str:
     if not errors:
         return "not measured"
     return (
-        f"{100 * errors['fnr']:.1f} % of real speech is called fake and {100 * errors['fpr']:.1f} % of fake speech is "
-        f"called real, measured on {errors['real']:.0f} real and {errors['fake']:.0f} fake utterances (equal error "
-        f"rate {100 * errors['eer']:.1f} %)"
+        f"{100 * errors['fnr']:.1f} % of real utterances are rejected as fake and {100 * errors['fpr']:.1f} % of fake "
+        f"utterances are accepted as real, measured on {errors['real']:.0f} real and "
+        f"{errors['fake']:.0f} fake utterances (equal error rate {100 * errors['eer']:.1f} %)"
     )

@@ -1,25 +1,25 @@
-"""The decision: what a score means at a threshold."""
+"""The decision for a recording: real, fake or unsure."""
 
 UNSURE = "unsure"
 
 
 def decide(score: float, threshold: float, is_ood: bool = False) -> str:
-    """Decide on a recording.
+    """Return the decision for a recording.
 
     Arguments
     ---------
     score : float
         Logit of real minus logit of fake.
     threshold : float
-        Of the model folder.
+        Threshold of the model folder.
     is_ood : bool
         Whether the recording is out of distribution.
 
     Returns
     -------
     str
-        ``unsure`` when the recording is out of distribution; else ``real`` for a score at or above the threshold, and
-        ``fake`` below it.
+        ``unsure`` if the recording is out of distribution; otherwise ``real`` for a score at or above the threshold,
+        and ``fake`` for a lower one.
 
     Example
     -------

@@ -1,11 +1,11 @@
-"""The model folder: all that a detector needs, and nothing that must be unpickled.
+"""The model folder: all files that a detector needs. Loading them unpickles nothing.
 
-config.json         which modules, with which settings: plain data, for load_detector
-hyperparams.yaml    the same for SpeechBrain's from_hparams; as any HyperPyYAML it can run code
-model.safetensors   their weights
-label_encoder.txt   which class has which index
+config.json         modules and their settings as plain data, for load_detector
+hyperparams.yaml    the same for SpeechBrain's from_hparams; like any HyperPyYAML, it can run code
+model.safetensors   weights of the modules
+label_encoder.txt   index of each class
 metadata.json       threshold, classes, training corpora, provenance, license
-README.md           the model card: the same for people
+README.md           model card
 """
 
 import inspect
@@ -39,15 +39,15 @@ from antideepfake.protocol.table import LABELS
 
 logger = get_logger(__name__)
 
-# Shards of a detector, and the Python modules of this project and of torch that define classes for them.
-PARTS = {
+# Components of a detector -> Python modules of this package and of torch with the classes allowed for them.
+COMPONENTS = {
     "front_end": ("front_ends", "self_supervised"),
     "back_end": ("back_ends",),
     "classifier": ("classifiers", "linear"),
 }
-TYPES = (int, float, bool, str, list[int])  # of settings that a config.json may give
+TYPES = (int, float, bool, str, list[int])  # types of settings that a config.json may contain
 
-# Follows the parts' own settings in the hyperparams.yaml of every model folder.
+# The hyperparams.yaml of every model folder has the components first, then this text.
 LOADING = """
 embedding_model: !new:antideepfake.lobes.UtteranceEncoder
   front_end: !ref <front_end>
@@ -71,12 +71,12 @@ pretrainer: !new:antideepfake.model_folder.folder.ModelFolderPretrainer
 
 
 class ModelFolderPretrainer(Pretrainer):
-    """SpeechBrain's pretrainer for the files of a model folder, under the names that they have there.
+    """SpeechBrain's pretrainer for the files of a model folder.
 
     Arguments
     ---------
     loadables : mapping
-        ``model``, ``label_encoder`` and ``metadata``.
+        ``model``, ``label_encoder`` and ``metadata`` -> object to load.
     """
 
     def __init__(self, loadables: Mapping[str, Any]) -> None:
@@ -89,25 +89,25 @@ class ModelFolderPretrainer(Pretrainer):
         local_strategy: LocalStrategy = LocalStrategy.SYMLINK,
         fetch_config: FetchConfig = FetchConfig(),  # noqa: B008  (as in SpeechBrain; it is immutable)
     ) -> dict[str, Path]:
-        """Fetch the files from ``default_source``, a folder or a hub id."""
+        """Fetch the files from ``default_source``, a folder or a Hub id."""
         self.add_paths({name: f"{default_source}/{file}" for name, file in FILES.items()})
         return super().collect_files(default_source, local_strategy, fetch_config)
 
 
 def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
-    """Load weights by name; every one must be present, with the right shape, and none left over.
+    """Load weights by name. Names and shapes must match those of the module exactly.
 
     Arguments
     ---------
     module : torch.nn.Module
-        Takes the weights.
+        Module that receives the weights.
     path : str or Path
         A safetensors file.
 
     Raises
     ------
     InputError
-        When the file is damaged or does not fit; names the tensors.
+        If the file is damaged or does not match the module; the message names the tensors.
     """
     state, expected = read_safetensors(path), module.state_dict()
     problems = [f"missing: {name}" for name in expected if name not in state]
@@ -119,29 +119,32 @@ def load_weights(module: torch.nn.Module, path: str | os.PathLike) -> None:
     ]
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise InputError(f"{path}: these weights are of another model; {'; '.join(problems[:5])}{more}")
-    # in the module's own precision, whatever the file has; assigned, so that a module without memory takes them
+        details = "; ".join(problems[:5]) + more
+        raise InputError(f"{path}: the weights belong to another model; use the files of one model folder ({details})")
+    # Convert to the precision of the module. Assign, because a module on the meta device has no memory to copy to.
     state = {name: value.to(expected[name].dtype) for name, value in state.items()}
     module.load_state_dict(state, assign=True)
     broken = [name for name, value in state.items() if not torch.isfinite(value).all()]
     if broken:
-        raise InputError(f"{path}: holds weights that are not finite, in {', '.join(broken)}")
+        raise InputError(
+            f"{path}: weights are not finite in {', '.join(broken)}; train again, or use another checkpoint"
+        )
 
 
 def load_label_encoder(encoder: CategoricalEncoder, path: str | os.PathLike) -> None:
-    """Load which class has which index; it must be 0 for fake and 1 for real.
+    """Load the index of each class, which must be 0 for fake and 1 for real.
 
     Arguments
     ---------
     encoder : CategoricalEncoder
-        Takes the classes.
+        Encoder that receives the classes.
     path : str or Path
-        As :func:`write_model_folder` writes it.
+        File that :func:`write_model_folder` wrote.
 
     Raises
     ------
     InputError
-        When the file says otherwise.
+        If the file has other classes or indices.
     """
     if Path(path).read_text(encoding="utf-8", errors="replace") != LABEL_ENCODER:
         raise InputError(f"{path}: not the classes of a detector; 'fake' must be 0 and 'real' 1")
@@ -149,15 +152,15 @@ def load_label_encoder(encoder: CategoricalEncoder, path: str | os.PathLike) -> 
     encoder.expect_len(len(LABELS))
 
 
-def _describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml.Node]:
-    """Pick the parts of a detector from the YAML of its training.
+def _describe_components(settings: str, front_end: torch.nn.Module) -> dict[str, yaml.Node]:
+    """Extract the components of a detector from its training YAML.
 
     Arguments
     ---------
     settings : str
-        The YAML, references resolved (``hyperpyyaml.resolve_references``).
+        The YAML with resolved references (``hyperpyyaml.resolve_references``).
     front_end : torch.nn.Module
-        What the YAML built. One that was loaded from elsewhere tells its settings itself.
+        The front end. A self-supervised one provides its own settings, which may come from a checkpoint.
 
     Returns
     -------
@@ -167,58 +170,58 @@ def _describe_parts(settings: str, front_end: torch.nn.Module) -> dict[str, yaml
     Raises
     ------
     InputError
-        When the YAML lacks one of them.
+        If the YAML lacks a component.
     """
-    root = yaml.compose(settings)  # nodes, not values: tags such as !new: stay as they are
+    root = yaml.compose(settings)  # nodes keep tags such as !new:
     nodes = {key.value: value for key, value in root.value}
-    missing = [name for name in PARTS if name not in nodes]
+    missing = [name for name in COMPONENTS if name not in nodes]
     if missing:
-        raise InputError(f"the YAML names no {', '.join(missing)}; a detector has {', '.join(PARTS)}")
-    parts = {name: nodes[name] for name in PARTS}
-    for node in parts.values():
+        raise InputError(f"the YAML names no {', '.join(missing)}; it must define {', '.join(COMPONENTS)}")
+    components = {name: nodes[name] for name in COMPONENTS}
+    for node in components.values():
         if node.tag.startswith("!new:"):
             node.tag = f"!new:{_public_name(node.tag.removeprefix('!new:'))}"
     if isinstance(front_end, SelfSupervisedFrontEnd):
         all_layers = {"all_layers": True} if front_end.all_layers else {}
         own = yaml.compose(yaml.safe_dump(front_end.settings | all_layers, sort_keys=False))
         own.tag = f"!new:antideepfake.lobes.{type(front_end).__name__}"
-        parts["front_end"] = own
-    return parts
+        components["front_end"] = own
+    return components
 
 
-def _as_plain_data(parts: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]]:
-    """Turn YAML nodes into plain data: ``{"class": ..., **settings}`` of each part.
+def _as_plain_data(components: Mapping[str, yaml.Node]) -> dict[str, dict[str, Any]]:
+    """Convert YAML nodes to plain data: ``{"class": ..., **settings}`` for each component.
 
     Arguments
     ---------
-    parts : mapping
-        As :func:`_describe_parts` gives.
+    components : mapping
+        Nodes, as :func:`_describe_components` returns them.
 
     Returns
     -------
     dict
-        What a config.json holds.
+        Content of a config.json.
 
     Raises
     ------
     InputError
-        When a part is made of other classes than those of ``antideepfake.lobes`` and ``torch.nn.Linear``; names it.
+        If a component uses a class outside ``antideepfake.lobes`` and ``torch.nn.Linear``; the message names it.
     """
     plain = {}
-    for name, node in parts.items():
+    for name, node in components.items():
         values = node.value if isinstance(node, yaml.MappingNode) else []
         try:
             text = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", values))
             settings = ruamel.yaml.YAML(typ="safe", pure=True).load(text)
-        except ruamel.yaml.YAMLError:  # a tag further down
-            raise InputError(f"the {name}, {node.tag}, holds further objects in its settings") from None
+        except ruamel.yaml.YAMLError:  # a tag inside the settings
+            raise InputError(f"the {name}, {node.tag}, has objects in its settings") from None
         plain[name] = {"class": node.tag.removeprefix("!new:"), **(settings or {})}
-        _build_part(name, plain[name])  # raises where a config.json could not name it
+        _build_component(name, plain[name])  # raises an error if a config.json may not name the class
     return plain
 
 
 def _public_name(name: str) -> str:
-    """Give the name that a config.json may hold for a class that a YAML names by any of its names.
+    """Return the public name of a class, which a config.json may contain, for any of its names.
 
     Example
     -------
@@ -234,7 +237,7 @@ def _public_name(name: str) -> str:
 
 
 def find_class(name: str) -> type[torch.nn.Module] | None:
-    """Find a class that a config.json may name; None for all others.
+    """Return the class of a name that a config.json may contain; None for other names.
 
     Example
     -------
@@ -249,22 +252,22 @@ def find_class(name: str) -> type[torch.nn.Module] | None:
 
 
 def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
-    """Build the modules of a ``config.json``; it can name no code but this project's.
+    """Build the modules of a ``config.json``, which can name only classes of this package and ``torch.nn.Linear``.
 
     Arguments
     ---------
     path : str or Path
-        As :func:`write_model_folder` writes it.
+        File that :func:`write_model_folder` wrote.
 
     Returns
     -------
     torch.nn.ModuleDict
-        The modules of an ``EncoderClassifier``, without memory yet: :func:`load_weights` gives them their weights.
+        The modules of an ``EncoderClassifier`` on the meta device, for :func:`load_weights`.
 
     Raises
     ------
     InputError
-        When the file is damaged, names another class, or the sizes are absurd or do not fit together.
+        If the file is damaged or names another class, or if sizes are out of range or do not match.
 
     Example
     -------
@@ -279,45 +282,50 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     Linear(in_features=20, out_features=2, bias=True)
     """
     config = read_json(path)
-    if set(config) != set(PARTS):
+    if set(config) != set(COMPONENTS):
         found = ", ".join(key[:80] for key in config)
-        raise InputError(f"{path}: must have {', '.join(PARTS)} and no other key; it has {found or 'none'}")
+        raise InputError(f"{path}: must have {', '.join(COMPONENTS)} and no other key; it has {found or 'none'}")
     try:
-        parts = {name: _build_part(name, values) for name, values in config.items()}
-        _check_sizes(**parts)
+        components = {name: _build_component(name, values) for name, values in config.items()}
+        _check_sizes(**components)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return lobes.assemble_detector(lobes.UtteranceEncoder(parts["front_end"], parts["back_end"]), parts["classifier"])
+    return lobes.assemble_detector(
+        lobes.UtteranceEncoder(components["front_end"], components["back_end"]), components["classifier"]
+    )
 
 
-def _build_part(name: str, values: Any) -> torch.nn.Module:
-    """Build a part of a detector from plain data, after checking it."""
+def _build_component(name: str, values: Any) -> torch.nn.Module:
+    """Validate the plain data of a component and build it."""
     if not (isinstance(values, dict) and isinstance(values.get("class"), str)):
         raise InputError(f"the {name} has no 'class'; it must be an object with a class and its settings")
     settings = dict(values)
-    named = settings.pop("class")
-    kind = find_class(named)
-    if kind is None or kind.__module__.rpartition(".")[2] not in PARTS[name]:
-        raise InputError(f"the {name} is a {named[:80]}; a config.json may name a {name} of antideepfake.lobes")
-    if not issubclass(kind, SelfSupervisedFrontEnd):  # which checks its own
-        hints, parameters = get_type_hints(kind.__init__), inspect.signature(kind).parameters
-        kinds = {key: hints[key] for key in parameters if hints.get(key) in TYPES}
-        check_settings(named, settings, kinds)
-        missing = [key for key in kinds if parameters[key].default is inspect.Parameter.empty and key not in settings]
+    class_name = settings.pop("class")
+    component = find_class(class_name)
+    if component is None or component.__module__.rpartition(".")[2] not in COMPONENTS[name]:
+        raise InputError(f"the {name} is a {class_name[:80]}; it must be a {name} of antideepfake.lobes")
+    if not issubclass(component, SelfSupervisedFrontEnd):  # it checks its own settings
+        hints, parameters = get_type_hints(component.__init__), inspect.signature(component).parameters
+        types = {key: hints[key] for key in parameters if hints.get(key) in TYPES}
+        check_settings(class_name, settings, types)
+        missing = [key for key in types if parameters[key].default is inspect.Parameter.empty and key not in settings]
         if missing:
-            raise InputError(f"{named} lacks the setting {', '.join(missing)}")
-    # no memory yet, whatever the sizes; filters follow from the settings and are not among the weights
+            raise InputError(f"{class_name} lacks the setting {', '.join(missing)}; add it")
+    # The meta device allocates no memory, whatever the sizes. The filters of LogFilterBank are computed from its
+    # settings and are not part of the weights.
     try:
-        with torch.device("cpu" if kind is lobes.LogFilterBank else "meta"):
-            return kind(**settings)
+        with torch.device("cpu" if component is lobes.LogFilterBank else "meta"):
+            return component(**settings)
     except InputError:
         raise
     except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"{named}: cannot be built of these settings ({' '.join(str(error).split())})") from None
+        raise InputError(
+            f"{class_name}: cannot be built with these settings ({' '.join(str(error).split())})"
+        ) from None
 
 
 def _check_sizes(front_end: Any, back_end: torch.nn.Module, classifier: torch.nn.Module) -> None:
-    """Let frames without memory pass the back end and the classifier: what leaves one must fit the next."""
+    """Check that the sizes of the components match, by a forward pass on the meta device."""
     if isinstance(front_end, SelfSupervisedFrontEnd):
         layers, size = front_end.model.config.num_hidden_layers, front_end.model.config.hidden_size
         shape = (1, layers + 1, 50, size) if front_end.all_layers else (1, 50, size)
@@ -328,9 +336,11 @@ def _check_sizes(front_end: Any, back_end: torch.nn.Module, classifier: torch.nn
             embeddings = back_end.eval()(torch.empty(shape), torch.ones(1))
             logits = classifier.eval()(embeddings)
     except (RuntimeError, IndexError, ValueError) as error:
-        raise InputError(f"the parts do not fit together: {' '.join(str(error).split())[:200]}") from None
+        raise InputError(f"the sizes of the components do not match: {' '.join(str(error).split())[:200]}") from None
     if logits.shape != (1, len(LABELS)):
-        raise InputError(f"the classifier gives {list(logits.shape)[1:]} values; it must give {len(LABELS)}")
+        raise InputError(
+            f"the classifier has outputs of shape {list(logits.shape)[1:]}; it must have {len(LABELS)} outputs"
+        )
 
 
 def write_model_folder(
@@ -345,47 +355,48 @@ def write_model_folder(
     Arguments
     ---------
     folder : str or Path
-        Where to. Its config.json and hyperparams.yaml come last: a folder without them is not finished.
+        Output folder. Its config.json and hyperparams.yaml are written last: without them, the folder is incomplete.
     settings : str
-        The training YAML, references resolved (``hyperpyyaml.resolve_references``). Of its keys ``front_end``,
-        ``back_end`` and ``classifier`` are taken. Where one is made of classes that are not of this project, a warning
-        names it and no config.json is written: such a detector needs code of its own to load.
+        The training YAML with resolved references (``hyperpyyaml.resolve_references``). Only the keys ``front_end``,
+        ``back_end`` and ``classifier`` are used. If one has a class outside this package, a warning names it and no
+        config.json is written, because loading such a detector runs its code.
     modules : mapping
         ``embedding_model``, a :class:`antideepfake.lobes.UtteranceEncoder`, and ``classifier``.
     metadata : ModelMetadata
-        What the folder is to remember.
+        Metadata of the detector.
     source : str
-        Where others will load it from, for its README.md: a hub id or a path. By default ``folder``.
+        Source from which others load the model, a Hub id or a path, for the README.md. By default ``folder``.
 
     Raises
     ------
     InputError
-        When the YAML lacks one of the parts.
+        If the YAML lacks a component.
     """
     folder = Path(folder)
     embedding_model: Any = modules["embedding_model"]
-    parts = _describe_parts(settings, embedding_model.front_end)
-    keys = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), node) for name, node in parts.items()]
+    components = _describe_components(settings, embedding_model.front_end)
+    keys = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), node) for name, node in components.items()]
     detector = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", keys))
     plain = None
     try:
-        plain = _as_plain_data(parts)
+        plain = _as_plain_data(components)
     except InputError as error:
         logger.warning(
-            f"{folder}: written without config.json, since {error}; to score with it, make its code importable and "
-            "pass --trust_code (trust_code=True in Python)"
+            f"{folder}: written without config.json, because {error}; to use it, make its code importable and pass "
+            "--trust_code (trust_code=True in Python)"
         )
 
-    # of an earlier model: until the end nothing here loads
+    # Delete the files of an earlier model first, so that an incomplete folder never loads.
     for name in ("hyperparams.yaml", "config.json", OOD_DETECTOR, OLD_OOD_DETECTOR):
         (folder / name).unlink(missing_ok=True)
     weights = torch.nn.ModuleDict({name: modules[name] for name in ("embedding_model", "classifier")}).state_dict()
     with atomic_open(folder / FILES["label_encoder"]) as file:
         file.write(LABEL_ENCODER)
     with atomic_path(folder / FILES["model"]) as temporary:
-        # from tensor to file: in memory, 2 billion weights would be there twice
+        # Write the tensors directly to the file; a copy in memory would double 2 billion weights.
         safetensors.torch.save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
-        shutil.copymode(folder / FILES["label_encoder"], temporary)  # safetensors lets nobody else read
+        # safetensors makes the file readable only by its owner
+        shutil.copymode(folder / FILES["label_encoder"], temporary)
     metadata.save(folder / FILES["metadata"])
     write_model_card(folder, source or os.fspath(folder), metadata)
     if plain is not None:

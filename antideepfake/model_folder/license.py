@@ -1,4 +1,4 @@
-"""The license of a model: the strictest that its training data and the model it started from ask for."""
+"""The license of a model, which follows from those of its training data and of the model it was initialized from."""
 
 import os
 import re
@@ -8,8 +8,8 @@ from pathlib import Path
 from antideepfake.errors import InputError
 from antideepfake.files import read_json
 
-# SPDX identifiers, and what each asks for: attribution (BY), the same license (SA), no commercial use (NC), no
-# derivatives (ND). The less strict come first.
+# SPDX identifier -> requirements: attribution (BY), the same license (SA), no commercial use (NC), no derivatives (ND).
+# Less strict licenses come first.
 LICENSES: dict[str, frozenset[str]] = {
     "CC0-1.0": frozenset(),
     "MIT": frozenset(),
@@ -24,21 +24,21 @@ LICENSES: dict[str, frozenset[str]] = {
     "CC-BY-NC-SA-4.0": frozenset({"BY", "NC", "SA"}),
     "CC-BY-NC-ND-4.0": frozenset({"BY", "NC", "ND"}),
 }
-# Published models that training starts from, by their cards on the Hugging Face hub.
+# Licenses of published models for initialization, from their cards on the Hugging Face Hub.
 PUBLISHED = {
     r"facebook/mms-(300m|1b)": "CC-BY-NC-4.0",
-    r"facebook/(wav2vec2|hubert)-.+": "Apache-2.0",  # XLS-R too
+    r"facebook/(wav2vec2|hubert)-.+": "Apache-2.0",  # includes XLS-R
     r"(.*/)?(wav2vec-(small|large)|mms-(300m|1b)|xls-r-(1b|2b)|hubert-xlarge)-anti-deepfake(-nda)?": "CC-BY-NC-SA-4.0",
 }
 OR_STRICTER = " or stricter"
 
 
 def find_spdx(text: str) -> str:
-    """Give the SPDX identifier of a license in any usual spelling; empty where it is not known.
+    """Return the SPDX identifier of a license in any common spelling; empty if it is unknown.
 
     Example
     -------
-    >>> find_spdx("CC BY-NC-SA 4.0"), find_spdx("apache-2.0"), find_spdx("as its page says")
+    >>> find_spdx("CC BY-NC-SA 4.0"), find_spdx("apache-2.0"), find_spdx("see website")
     ('CC-BY-NC-SA-4.0', 'Apache-2.0', '')
     """
     plain = re.sub(r"[\s-]+", "-", text.strip()).lower()
@@ -46,18 +46,18 @@ def find_spdx(text: str) -> str:
 
 
 def combine_licenses(licenses: Mapping[str, str]) -> str:
-    """Give the license of what is made of several works: the least strict that asks for all that theirs ask for.
+    """Return the least strict license that meets the requirements of the licenses of several works.
 
     Arguments
     ---------
     licenses : mapping
-        Name of a work to its license, in any usual spelling, or to what this function gave.
+        Name of each work -> its license, in any common spelling or as this function returns it.
 
     Returns
     -------
     str
-        An SPDX identifier; two joined by ``AND`` where no license covers both; ``... or stricter`` with the names of
-        the works whose license is unknown; empty where all are.
+        An SPDX identifier, or several joined by ``AND`` if no license meets all requirements. If some licenses are
+        unknown, ``or stricter`` and the names of these works follow. Empty if all are unknown.
 
     Example
     -------
@@ -70,18 +70,18 @@ def combine_licenses(licenses: Mapping[str, str]) -> str:
     unknown = []
     for work, text in licenses.items():
         text, stricter, _ = text.partition(OR_STRICTER)
-        found = [find_spdx(part) for part in text.split(" AND ")]
+        found = [find_spdx(name) for name in text.split(" AND ")]
         known.update(filter(None, found))
         if stricter or not all(found):
             unknown.append(work)
     if not known:
         return ""
-    asked = frozenset().union(*(LICENSES[name] for name in known))
+    required = frozenset().union(*(LICENSES[name] for name in known))
     order = list(LICENSES)
-    covering = [name for name in order if LICENSES[name] >= asked]
+    covering = [name for name in order if LICENSES[name] >= required]
     if covering:
         result = min(covering, key=lambda name: (len(LICENSES[name]), name not in known, -order.index(name)))
-    else:  # no license has both ND and SA
+    else:  # no license has both ND and SA; keep the strictest of each kind
         result = " AND ".join(
             name for name in order if name in known and not any(LICENSES[name] < LICENSES[other] for other in known)
         )
@@ -89,18 +89,18 @@ def combine_licenses(licenses: Mapping[str, str]) -> str:
 
 
 def find_license(source: str | os.PathLike) -> str:
-    """Find the license of a model to start from.
+    """Return the license of a model for initialization.
 
     Arguments
     ---------
     source : str or Path
-        A model folder, any folder whose README.md names the license as on the Hugging Face hub, the hub id of a
-        published model, or a checkpoint under the name of a published detector.
+        A model folder, a folder with a README.md in the format of the Hugging Face Hub, the Hub id of a published
+        model, or a checkpoint with the name of a published detector.
 
     Returns
     -------
     str
-        As its source says it; empty where it is unknown.
+        The license as the source spells it; empty if it is unknown.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""What a model folder remembers of its detector, besides settings and weights."""
+"""The metadata of a model folder: threshold, calibration, training data, provenance and license."""
 
 import json
 import math
@@ -12,40 +12,40 @@ from antideepfake.files import atomic_open
 from antideepfake.model_folder.calibration import Calibration, read_calibration
 from antideepfake.protocol.table import LABELS
 
-OLD_KEYS = {"licence": "license", "training_generators": "training_attacks"}  # of version 0.1
+OLD_KEYS = {"licence": "license", "training_generators": "training_attacks"}  # key of version 0.1 -> current key
 
 
 @dataclass
 class ModelMetadata:
-    """What a model folder knows about its detector.
+    """The metadata of a detector.
 
     Arguments
     ---------
     threshold : float
-        A score (logit of real minus logit of fake) at or above it means real.
+        A score (logit of real minus logit of fake) at or above it counts as real.
     threshold_source : str
         How the threshold was chosen.
     threshold_errors : dict
-        Errors on the utterances that the threshold was chosen on: ``eer``, ``fnr`` and ``fpr`` as fractions, ``real``
-        and ``fake`` as numbers of utterances. Empty where they are unknown.
+        Errors on the utterances on which the threshold was chosen: ``eer``, ``fnr`` and ``fpr`` as fractions, ``real``
+        and ``fake`` as numbers of utterances. Empty if unknown.
     previous_threshold : dict
         ``threshold``, ``threshold_source``, ``threshold_errors`` and ``calibration`` before the last calibration.
     training_protocols : list of dict
-        Protocols of training and validation: ``name``, ``sha256`` of the file, ``corpora`` that are known to be in no
-        other training data, ``splits`` used, and number of training ``utterances``. Empty where they are unknown.
+        Protocols of training and validation: ``name``, ``sha256`` of the file, ``corpora`` that occur in no other
+        training data, ``splits`` used, and number of training ``utterances``. Empty if unknown.
     training_corpora : list of str
-        Corpora that the detector was trained on; it must not be tested on them.
+        Corpora on which the detector was trained; it must not be tested on them.
     training_attacks : list of str
         Spoofing systems of the training data (column Attack).
     provenance : str
-        What made the folder, of what.
+        How the folder was made, and from which model.
     license : str
-        Of the weights.
+        License of the weights.
     classes : list of str
         Names of the classes, by index.
     calibration : dict, optional
-        From scores to log-likelihood ratios, as ``describe_calibration`` of
-        :mod:`antideepfake.model_folder.calibration` writes it.
+        Conversion of scores to log-likelihood ratios, as ``describe_calibration`` of
+        :mod:`antideepfake.model_folder.calibration` returns it.
 
     Example
     -------
@@ -66,18 +66,18 @@ class ModelMetadata:
     training_protocols: list[dict[str, Any]] = field(default_factory=list)
 
     def load(self, path: str | os.PathLike) -> None:
-        """Take the values of a ``metadata.json``.
+        """Set the values from a ``metadata.json``.
 
         Raises
         ------
         InputError
-            When the file is not JSON, or a value has the wrong type.
+            If the file is not JSON, or a value has the wrong type.
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             self.__init__(**rename_old_keys(values))  # type: ignore[misc]
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"{path}: not the metadata of a model folder ({error})") from None
+            raise InputError(f"{path}: not the metadata of a model folder ({error}); copy the folder again") from None
         self.check(path)
 
     def check(self, path: str | os.PathLike) -> None:
@@ -86,12 +86,12 @@ class ModelMetadata:
         Arguments
         ---------
         path : str or Path
-            The file that the values are from, for the message.
+            File of the values, for the error message.
 
         Raises
         ------
         InputError
-            At the first wrong value.
+            If a value has the wrong type or range.
 
         Example
         -------
@@ -105,30 +105,30 @@ class ModelMetadata:
         for name in ("training_corpora", "training_attacks"):
             self._require(path, name, _is_texts(getattr(self, name)), "a list of texts")
         self._require(path, "classes", self.classes == list(LABELS), f"{list(LABELS)}")
-        kinds = {"eer": 1, "fnr": 1, "fpr": 1, "real": math.inf, "fake": math.inf}  # the largest value of each
+        limits = {"eer": 1, "fnr": 1, "fpr": 1, "real": math.inf, "fake": math.inf}  # largest value of each
         errors = self.threshold_errors
-        known = isinstance(errors, dict) and errors.keys() <= kinds.keys()
-        known = known and all(_is_number(value) and 0 <= value <= kinds[name] for name, value in errors.items())
-        known = known and len(errors) in (0, len(kinds))
-        self._require(path, "threshold_errors", known, "eer, fnr and fpr from 0 to 1, and counts of real and fake")
+        is_valid = isinstance(errors, dict) and errors.keys() <= limits.keys()
+        is_valid = is_valid and all(_is_number(value) and 0 <= value <= limits[name] for name, value in errors.items())
+        is_valid = is_valid and len(errors) in (0, len(limits))
+        self._require(path, "threshold_errors", is_valid, "eer, fnr and fpr from 0 to 1, and counts of real and fake")
         self._require(path, "previous_threshold", isinstance(self.previous_threshold, dict), "a JSON object")
         protocols = self.training_protocols
-        known = isinstance(protocols, list) and all(map(_is_training_protocol, protocols))
-        self._require(path, "training_protocols", known, "a list of name, sha256, corpora, splits and utterances")
+        is_valid = isinstance(protocols, list) and all(map(_is_training_protocol, protocols))
+        self._require(path, "training_protocols", is_valid, "a list of name, sha256, corpora, splits and utterances")
         self._require(path, "calibration", isinstance(self.calibration, dict | None), "a JSON object or null")
         try:
             self.log_likelihood_ratio()
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 
-    def _require(self, path: str | os.PathLike, name: str, is_right: bool, wanted: str) -> None:
-        if not is_right:
+    def _require(self, path: str | os.PathLike, name: str, is_valid: bool, expected: str) -> None:
+        if not is_valid:
             text = repr(getattr(self, name))
             text = text if len(text) <= 60 else f"{text[:57]}..."
-            raise InputError(f"{path}: the {name} is {text}; it must be {wanted}")
+            raise InputError(f"{path}: the {name} is {text}; it must be {expected}")
 
     def log_likelihood_ratio(self) -> Calibration | None:
-        """Give the calibration, if there is one: a function of scores."""
+        """Return the calibration, a function of scores, or None."""
         return read_calibration(self.calibration) if self.calibration else None
 
     def save(self, path: str | os.PathLike) -> None:
@@ -138,7 +138,7 @@ class ModelMetadata:
 
 
 def rename_old_keys(values: dict[str, Any]) -> dict[str, Any]:
-    """Give metadata that version 0.1 wrote the keys of today; others stay as they are.
+    """Rename the keys of metadata that version 0.1 wrote to the current ones.
 
     Example
     -------

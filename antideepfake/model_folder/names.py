@@ -1,4 +1,4 @@
-"""Names of the files of a model folder: the one place that has them."""
+"""Names of the files of a model folder."""
 
 import os
 from fnmatch import fnmatch
@@ -10,13 +10,13 @@ from antideepfake.protocol import LABELS
 FILES = {"model": "model.safetensors", "label_encoder": "label_encoder.txt", "metadata": "metadata.json"}
 OOD_DETECTOR = "out_of_distribution.safetensors"
 OLD_OOD_DETECTOR = "typicality.safetensors"  # its name in version 0.1
-# as SpeechBrain's CategoricalEncoder writes it
+# The format of SpeechBrain's CategoricalEncoder.
 LABEL_ENCODER = "".join(f"'{label}' => {index}\n" for index, label in enumerate(LABELS))
 LABEL_ENCODER += "================\n'starting_index' => 0\n"
 
 
 def is_unfinished(folder: str | os.PathLike) -> bool:
-    """Tell whether a folder is empty or what a killed :func:`write_model_folder` left.
+    """Return whether a folder is empty or has only files of an interrupted :func:`write_model_folder`.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Out-of-distribution recordings: the distance of an embedding from those of known speech."""
+"""Detection of out-of-distribution recordings by the distance of their embeddings from reference embeddings."""
 
 import os
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.metrics.bootstrap import number_clusters
 
-FOLDS = 5
+FOLDS = 5  # of the cross-validation of the limit
 
 
 @dataclass(frozen=True)
 class OODDetector:
-    """A Mahalanobis distance from reference embeddings, and from where on a recording is far from them.
+    """A detector of out-of-distribution recordings by their Mahalanobis distance from reference embeddings.
 
-    Lee, Lee, Lee, Shin 2018, "A simple unified framework for detecting out-of-distribution samples". One Gaussian for
-    real and fake together, since what is far from both is to be found; the reference itself need not be kept, as it
-    would for distances to neighbors.
+    The method follows Lee, Lee, Lee, Shin 2018, "A simple unified framework for detecting out-of-distribution samples".
+    A single Gaussian models both classes, because an out-of-distribution recording is far from both. Unlike distances
+    to nearest neighbors, it does not need the reference embeddings.
 
     Arguments
     ---------
     mean : array
-        Shape [dimensions].
+        Mean of the reference, shape [dimensions].
     whiten : array
-        Makes the covariance of the reference a unit matrix; shape [dimensions, dimensions].
+        Matrix that transforms the covariance of the reference to the unit matrix; shape [dimensions, dimensions].
     limit : float
-        Distances above it are far.
+        A recording with a larger distance is out of distribution.
 
     Example
     -------
     >>> rng = np.random.default_rng(1)
-    >>> ood_detector = fit_ood_detector(rng.standard_normal((500, 4)), share=0.01)
+    >>> ood_detector = fit_ood_detector(rng.standard_normal((500, 4)), fraction=0.01)
     >>> ood_detector.is_ood(np.array([[0.0, 0, 0, 0], [9, 9, 9, 9]])).tolist()
     [False, True]
     """
@@ -46,12 +46,12 @@ class OODDetector:
     limit: float
 
     def distance(self, embeddings: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Give the distances of embeddings of shape [utterances, dimensions], about 1 for the reference itself."""
+        """Return the distances of embeddings of shape [utterances, dimensions]; about 1 for the reference."""
         centered = (embeddings - self.mean) @ self.whiten
         return np.sqrt(np.mean(np.square(centered), axis=1))
 
     def is_ood(self, embeddings: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Tell which embeddings lie farther than the limit."""
+        """Return which embeddings have a distance above the limit; shape [utterances]."""
         return self.distance(embeddings) > self.limit
 
     def save(self, path: str | os.PathLike) -> None:
@@ -62,12 +62,12 @@ class OODDetector:
 
 
 def read_ood_detector(path: str | os.PathLike) -> OODDetector | None:
-    """Read what :meth:`OODDetector.save` wrote; None where there is no such file.
+    """Read an OOD detector from a file of :meth:`OODDetector.save`; None if there is no such file.
 
     Raises
     ------
     InputError
-        When the file is damaged.
+        If the file is damaged.
     """
     if not Path(path).exists():
         return None
@@ -80,66 +80,66 @@ def read_ood_detector(path: str | os.PathLike) -> OODDetector | None:
         ):
             raise ValueError("shapes or values are wrong")
     except (SafetensorError, LookupError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(
-            f"{path}: does not describe in-distribution embeddings ({error}); fit it again or delete it"
-        ) from None
+        raise InputError(f"{path}: not an OOD detector ({error}); fit it again or delete it") from None
     return OODDetector(tensors["mean"], tensors["whiten"], float(tensors["limit"][0]))
 
 
 def fit_ood_detector(
-    embeddings: NDArray[np.floating], share: float = 0.01, clusters: ArrayLike | None = None
+    embeddings: NDArray[np.floating], fraction: float = 0.01, clusters: ArrayLike | None = None
 ) -> OODDetector:
-    """Fit a :class:`OODDetector` to embeddings of speech like that which the detector was trained on.
+    """Fit an :class:`OODDetector` to embeddings of in-distribution speech.
 
     Arguments
     ---------
     embeddings : array
-        Shape [utterances, dimensions]: best of a validation set, which the detector did not learn by heart.
-    share : float
-        Fraction of such utterances to flag, in (0, 1): the acceptable false-alarm rate.
+        Reference embeddings, shape [utterances, dimensions], preferably of a validation set, because the detector may
+        have memorized the training set.
+    fraction : float
+        Fraction of reference utterances to flag, in (0, 1): the acceptable false-alarm rate.
     clusters : array, optional
-        What each utterance belongs to, such as its speaker: the limit is then that of new speakers. An unknown one,
-        ``-``, is a cluster of its own. Without them, utterances are taken as independent.
+        Cluster of each utterance, such as its speaker; the limit then applies to new speakers. An unknown value, ``-``,
+        is a cluster of its own. By default utterances are independent.
 
     Returns
     -------
     OODDetector
-        Its covariance is shrunk towards a multiple of the unit matrix by Ledoit and Wolf's formula (2004), which keeps
-        it sound with fewer utterances than dimensions. The limit is from five fits, each tried on a fifth of the
-        clusters that it has not seen.
+        The fitted detector. Its covariance is shrunk towards a multiple of the unit matrix (Ledoit and Wolf 2004), so
+        that it is regular with fewer utterances than dimensions. The limit comes from five-fold cross-validation over
+        the clusters.
 
     Raises
     ------
     InputError
-        When there are fewer than 20 utterances or two clusters, a value is not finite, all are alike, or the share is
-        out of range.
+        If there are fewer than 20 utterances or two clusters, a value is not finite, all embeddings are equal, or
+        ``fraction`` is out of range.
     """
     if len(embeddings) < 20:
-        raise InputError(f"{len(embeddings)} utterances are too few to tell what is usual; give some hundred")
-    if not 0 < share < 1:
-        raise InputError(f"a share of {share} is wanted; it must lie between 0 and 1")
+        raise InputError(
+            f"{len(embeddings)} utterances are too few to fit an OOD detector; use at least 20, preferably hundreds"
+        )
+    if not 0 < fraction < 1:
+        raise InputError(f"the fraction is {fraction}; it must be between 0 and 1")
     values = np.asarray(embeddings, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise InputError("some embeddings hold values that are not finite; score these utterances again, in fp32")
+        raise InputError("some embeddings have values that are not finite; score these utterances again, in fp32")
     if np.ptp(values, axis=0).max() <= 1e-6 * np.abs(values).max():
-        raise InputError("all embeddings are alike; nothing can be told from them")
-    # Utterances that a fit has seen lie nearer to it than others will: the limit is of those that it has not seen.
-    # So do those of speakers that a fit has seen.
+        raise InputError("all embeddings are equal; use different utterances, or check the detector")
+    # Utterances and speakers of the fit are closer to the mean than new ones, so the limit is computed on others.
     numbers = np.arange(len(values)) if clusters is None else number_clusters(clusters)
     count = len(np.unique(numbers))
     if count < 2:
-        raise InputError("all utterances are of one speaker; the limit needs several, better twenty")
-    folds = _share_out(numbers, min(FOLDS, count))
+        raise InputError("all utterances are of one speaker; use several speakers, preferably twenty")
+    folds = _assign_folds(numbers, min(FOLDS, count))
     distances = []
     for fold in np.unique(folds):
-        part = OODDetector(*_mean_and_whitening(values[folds != fold]), np.inf)
-        distances.append(part.distance(values[folds == fold]))
-    limit = float(np.quantile(np.concatenate(distances), 1 - share))
+        detector = OODDetector(*_mean_and_whitening(values[folds != fold]), np.inf)
+        distances.append(detector.distance(values[folds == fold]))
+    limit = float(np.quantile(np.concatenate(distances), 1 - fraction))
     return OODDetector(*_mean_and_whitening(values), limit)
 
 
-def _share_out(clusters: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Give each utterance a fold: clusters whole, the largest first, each to the smallest fold."""
+def _assign_folds(clusters: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Assign a fold to each utterance: the clusters, by decreasing size, go to the smallest fold so far."""
     names, members, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     fold_of = np.empty(len(names), dtype=np.intp)
     totals = np.zeros(count, dtype=np.int64)
@@ -156,7 +156,7 @@ def _mean_and_whitening(values: NDArray[np.float64]) -> tuple[NDArray[np.float32
     covariance = centered.T @ centered / count
     target = np.trace(covariance) / size
     spread = np.sum((covariance - target * np.eye(size)) ** 2)
-    # mean over utterances of |x x' - covariance|^2, without forming each product
+    # The mean over utterances of |x x' - covariance|^2, without computing the products.
     noise = (np.sum(np.square(centered).sum(1) ** 2) / count - np.sum(covariance**2)) / count
     shrinkage = min(1.0, noise / spread) if spread > 0 else 1.0
     shrunk = (1 - shrinkage) * covariance + shrinkage * target * np.eye(size)

@@ -17,17 +17,19 @@ class PublishedDetector:
     Arguments
     ---------
     name : str
-        Without the owner.
+        Name without the owner.
     owner : str
-        On the Hugging Face Hub.
+        Owner on the Hugging Face Hub.
     front_end : str
         File of ``hparams/front_ends``, without suffix.
     parameters : int
-        In millions.
+        Number of parameters, in millions.
     corpora : tuple of str
-        Those that it was trained on.
-    paper, license : str
-        Where it is described; terms of the weights.
+        Training corpora.
+    paper : str
+        Reference of the paper.
+    license : str
+        License of the weights.
     """
 
     name: str
@@ -40,17 +42,17 @@ class PublishedDetector:
 
     @property
     def id(self) -> str:
-        """On the Hugging Face Hub, ``owner/name``."""
+        """The id on the Hugging Face Hub, ``owner/name``."""
         return f"{self.owner}/{self.name}"
 
 
 def read_published_detectors() -> dict[str, PublishedDetector]:
-    """Read the published detectors.
+    """Read the list of published detectors.
 
     Returns
     -------
     dict
-        Name -> detector.
+        Name of each detector -> detector.
 
     Example
     -------

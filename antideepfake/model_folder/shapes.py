@@ -1,4 +1,4 @@
-"""Shapes of a model folder's weights, read from the header of the file alone."""
+"""Shapes of the weights of a model folder, read from the header of the file."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from antideepfake.model_folder.names import FILES
 
 
 def read_shapes(folder: str | os.PathLike) -> dict[str, list[int]]:
-    """Read the shape of every tensor of a model folder; needs neither torch nor the memory of the weights.
+    """Read the shapes of the tensors of a model folder, without torch and without loading the weights.
 
     Arguments
     ---------
@@ -20,12 +20,12 @@ def read_shapes(folder: str | os.PathLike) -> dict[str, list[int]]:
     Returns
     -------
     dict
-        Name -> shape.
+        Name of each tensor -> its shape.
 
     Raises
     ------
     InputError
-        When the weights are missing or damaged.
+        If the weights are missing or damaged.
 
     Example
     -------
@@ -41,4 +41,4 @@ def read_shapes(folder: str | os.PathLike) -> dict[str, list[int]]:
         with safe_open(path, "np") as file:
             return {name: file.get_slice(name).get_shape() for name in list(file.keys())}
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: not the weights of a model folder ({error})") from None
+        raise InputError(f"{path}: not the weights of a model folder ({error}); copy the folder again") from None

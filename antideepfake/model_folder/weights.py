@@ -1,4 +1,4 @@
-"""Reading a safetensors file."""
+"""Reading of safetensors files."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from antideepfake.errors import InputError
 
 
 def refuse_text(path: str | os.PathLike) -> None:
-    """Refuse a file of weights that is empty or in truth a text which came in its place.
+    """Raise an error for a file of weights that is empty, a Git LFS pointer or a web page.
 
     Arguments
     ---------
@@ -20,7 +20,7 @@ def refuse_text(path: str | os.PathLike) -> None:
     Raises
     ------
     InputError
-        When it is empty, a Git LFS pointer or a web page; says how to get the file itself.
+        If the file is one of these; the message says how to obtain the weights.
 
     Example
     -------
@@ -53,7 +53,7 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     Raises
     ------
     InputError
-        When it is damaged or no such file.
+        If the file is damaged or has another format.
 
     Example
     -------
@@ -65,17 +65,19 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     refuse_text(path)
     try:
         return safetensors.torch.load_file(path)
-    except Exception as error:  # of a damaged file, safetensors and torch raise a dozen kinds
+    except Exception as error:  # safetensors and torch raise many types of errors for a damaged file
         raise_system_error(error)
-        raise InputError(f"{path}: not a whole safetensors file ({first_line(error)})") from None
+        raise InputError(
+            f"{path}: not a complete safetensors file ({first_line(error)}); copy or download it again"
+        ) from None
 
 
 def raise_system_error(error: Exception) -> None:
-    """Raise an error of the system, such as a lack of permission, again: it names the file."""
+    """Raise an error of the operating system, such as a missing permission, again; it names the file."""
     if isinstance(error, OSError) and error.filename is not None:
         raise error
 
 
 def first_line(error: Exception) -> str:
-    """Give the first line of an error, or its kind where it has none."""
+    """Return the first line of an error message, or the type of the error if there is none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]

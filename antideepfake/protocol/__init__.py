@@ -1,4 +1,4 @@
-"""The protocol, the table of utterances: schema, reading, writing, splits."""
+"""Protocols, the tables of utterances: schema, reading, writing and splits."""
 
 from antideepfake.deprecated import moved_names
 from antideepfake.protocol.split import assign_splits

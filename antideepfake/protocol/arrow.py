@@ -1,8 +1,8 @@
-"""Protocols of tens of millions of rows: Arrow files, of which memory takes only the rows that are looked at.
+"""Read and write Arrow files: protocols of tens of millions of rows, loaded into memory only where they are accessed.
 
-A damaged Arrow file can end the process that maps it, by a signal and without an error. So a process of its own checks
-each file first: structure, types, labels and numbers. Whether an ID repeats
-is not checked: :func:`antideepfake.protocol.write_protocol` and the merge, which check it, mark the files as theirs.
+A damaged Arrow file can kill the process that maps it, by a signal instead of an error. Therefore a separate process
+first checks the structure, types, labels and numbers of each file. It does not check for duplicate IDs.
+:func:`antideepfake.protocol.write_protocol` and the merge check them and mark the files that they write.
 """
 
 import os
@@ -22,48 +22,48 @@ SUFFIX = ".arrow"
 CHECK = Path(__file__).with_name("arrow_check.py")
 
 
-def write_arrow(parts: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
-    """Write a checked protocol that comes in parts.
+def write_arrow(chunks: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
+    """Write the chunks of a checked protocol to an Arrow file.
 
     Arguments
     ---------
-    parts : iterable of pandas.DataFrame
-        Rows with the same columns, at least one part. A part is what is held in memory.
+    chunks : iterable of pandas.DataFrame
+        At least one chunk of rows, all with the same columns. One chunk is in memory at a time.
     path : str or Path
-        Where to.
+        File to write.
     """
-    parts = iter(parts)
-    first = next(parts)
+    chunks = iter(chunks)
+    first = next(chunks)
     numbers = {"f": pa.float64(), "i": pa.int64()}
     kinds = [(name, numbers.get(kind.kind, pa.large_string())) for name, kind in first.dtypes.items()]
     schema = pa.schema(kinds, metadata=MARK)
     with pa.OSFile(os.fspath(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-        for part in chain([first], parts):
-            columns = [pa.array(part[field.name]).cast(field.type) for field in schema]
+        for chunk in chain([first], chunks):
+            columns = [pa.array(chunk[field.name]).cast(field.type) for field in schema]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema).combine_chunks())
 
 
 def read_arrow(path: str | os.PathLike, labels: Iterable[str] = (), numbers: Iterable[str] = ()) -> pd.DataFrame:
-    """Open a protocol that :func:`write_arrow` wrote; nothing of it is read before it is asked for.
+    """Open a protocol that :func:`write_arrow` wrote. Rows are read from the file when they are accessed.
 
     Arguments
     ---------
     path : str or Path
-        The file. It must not be written to as long as the table is in use; replacing it does no harm.
+        The file. Do not write to it while the table is in use; replacing it is safe.
     labels : iterable of str
-        What the column Label may hold.
+        Valid values of the column Label.
     numbers : iterable of str
-        Columns of numbers of 0 or more; all others must be text.
+        Columns of non-negative numbers; all other columns must contain text.
 
     Returns
     -------
     pandas.DataFrame
-        Its columns are views of the file.
+        A table whose columns are views of the file.
 
     Raises
     ------
     InputError
-        When the file is missing, damaged, was not written here, or holds a label or number that cannot be.
+        When the file is missing, damaged, not written by this library, or contains an invalid label or number.
 
     Example
     -------
@@ -77,21 +77,21 @@ def read_arrow(path: str | os.PathLike, labels: Iterable[str] = (), numbers: Ite
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file; check the path")
     command = [sys.executable, os.fspath(CHECK), path, ",".join(labels), ",".join(numbers)]
-    # from where this process imports, but not the program's own folder (Python 3.11 and later)
+    # Import from the same paths as this process, but not from the folder of the script (Python 3.11 and later).
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     if done.returncode:
         fault = done.stdout.removesuffix("\n")
-        raise InputError(f"{path}{fault or ': a damaged Arrow file; write it again from its .csv'}")
+        raise InputError(f"{path}{fault or ': damaged Arrow file; write it again from its .csv'}")
     return as_frame(map_arrow(path))
 
 
 def map_arrow(path: str | os.PathLike) -> pa.Table:
-    """Open a file without a check: one that this process has just written."""
+    """Open a file that this process has just written, without checking it."""
     with pa.memory_map(os.fspath(path)) as source, pa.ipc.open_file(source) as file:
         return file.read_all()
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
-    """Give pandas the columns of an Arrow table as they are, without a copy."""
+    """Convert an Arrow table to a pandas table without copying its columns."""
     return table.to_pandas(types_mapper=pd.ArrowDtype)

@@ -1,7 +1,8 @@
-"""Check an Arrow file of a protocol: a program of its own, since a damaged file can end the process that maps it.
+"""Check the Arrow file of a protocol.
 
-It imports nothing of this project, so that it starts at once. On the command line it takes the file, the labels that
-there may be, and the columns of numbers; the latter two with commas. It prints what is wrong and leaves with status 1.
+This is a separate program, because a damaged file can kill the process that maps it. It imports nothing from this
+project, so that it starts quickly. Its command-line arguments are the file, the valid labels and the numeric columns;
+commas separate the labels and the columns. If something is wrong, it prints the fault and exits with status 1.
 """
 
 import sys
@@ -14,30 +15,30 @@ TYPES = (pa.large_string(), pa.float64(), pa.int64())
 
 
 def find_fault(path: str, labels: list[str], numbers: list[str]) -> str:
-    """Say what is wrong with a file; nothing where nothing is.
+    """Return a description of the first fault in a file; an empty string if there is none.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "a.arrow"
     >>> _ = path.write_bytes(b"ARROW1")
     >>> find_fault(str(path), ["real", "fake"], ["Duration"])[:20]
-    ': not a whole Arrow '
+    ': not a complete Arr'
     """
     try:
         with pa.memory_map(path) as source, pa.ipc.open_file(source) as file:
             table = file.read_all()
         table.validate(full=True)
-    except Exception as error:  # pyarrow raises a dozen kinds
-        return f": not a whole Arrow file ({' '.join(str(error).split())[:200]})"
+    except Exception as error:  # pyarrow raises a dozen types
+        return f": not a complete Arrow file ({' '.join(str(error).split())[:200]}); write it again from its .csv"
     if not set(MARK.items()) <= set((table.schema.metadata or {}).items()):
-        return ": not written by antideepfake merge; give it the protocol as .csv"
+        return ": not written by antideepfake merge; pass the protocol as .csv"
     if len(set(table.column_names)) < len(table.column_names):
-        return ": has two columns of one name; write it again from its .csv"
+        return ": two columns have the same name; write it again from its .csv"
     for name, column in zip(table.column_names, table.columns, strict=True):
         number = name in numbers
         if column.type not in TYPES or number != (column.type != pa.large_string()):
             text = " ".join(name[:80].split())
-            return f": the column {text} holds no {'numbers' if number else 'text'}; write it again from its .csv"
+            return f": the column {text} must contain {'numbers' if number else 'text'}; write it again from its .csv"
         wrong = pc.is_null(column)
         if name == "Label":
             wrong = pc.invert(pc.is_in(column, pa.array(labels, column.type)))
@@ -48,7 +49,7 @@ def find_fault(path: str, labels: list[str], numbers: list[str]) -> str:
         row = pc.index(wrong, True).as_py()
         if row >= 0:
             value = " ".join(str(column[row].as_py())[:80].split())
-            return f", row {row + 1}: the {name} is '{value}', which cannot be; write it again from its .csv"
+            return f", row {row + 1}: the {name} '{value}' is invalid; write the file again from its .csv"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Dividing a corpus that has no split of its own."""
+"""Split a corpus that has no official split."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,21 @@ def assign_splits(
     rng: np.random.Generator,
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
 ) -> list[str]:
-    """Give every utterance to train, valid or test, so that no group is in two of them.
+    """Assign every utterance to train, valid or test, so that no group is in two splits.
 
-    Groups are taken in random order, large ones first, and each goes to the split that lacks most of its labels.
+    Groups are assigned from the largest to the smallest, in random order among groups of equal size. Each group is
+    assigned to the split that needs its labels most.
 
     Arguments
     ---------
     labels : sequence of str
-        ``real`` or ``fake`` of each utterance.
+        Label of each utterance, ``real`` or ``fake``.
     groups : sequence of str
-        What must stay together: the speaker of each utterance, or its ID where every utterance may go anywhere.
+        Group of each utterance: its speaker, or its ID if utterances can be assigned independently.
     rng : numpy.random.Generator
-        Of the order.
+        Random generator for the order of the groups.
     fractions : tuple of float
-        Wanted shares of train, valid and test.
+        Target fractions of train, valid and test.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def assign_splits(
     Raises
     ------
     InputError
-        When some split would be left without a label: too few groups.
+        When there are too few groups for both labels in every split.
 
     Example
     -------
@@ -51,17 +52,17 @@ def assign_splits(
     counts = np.zeros((len(names), len(LABELS)))
     np.add.at(counts, (members, np.array([LABELS.index(label) for label in labels])), 1)
     totals = np.maximum(counts.sum(0), 1)
-    lacking = np.outer(fractions, np.ones(len(LABELS)))  # share of each label that each split still lacks
+    lacking = np.outer(fractions, np.ones(len(LABELS)))  # fraction of each label that each split still needs
     choice = np.empty(len(names), dtype=int)
     order = rng.permutation(len(names))
     for group in order[np.argsort(-counts[order].sum(1), kind="stable")]:
         has = counts[group] > 0
-        # relative to what the split wants, so that the small splits are not left to the end
+        # relative to the target fraction, so that small splits are not filled last
         choice[group] = int((lacking[:, has] / np.asarray(fractions)[:, None]).max(1).argmax())
         lacking[choice[group]] -= counts[group] / totals
     splits = [SPLITS[choice[member]] for member in members]
     for split in SPLITS:
         for label in LABELS:
             if not any(pair == (split, label) for pair in zip(splits, labels, strict=True)):
-                raise InputError(f"too few speakers or utterances: none is left for {label} speech in the {split} set")
+                raise InputError(f"too few speakers or utterances: the {split} set would have no {label} utterance")
     return splits

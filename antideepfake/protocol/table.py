@@ -1,7 +1,7 @@
-"""The protocol: one table of utterances, the same for every corpus.
+"""Read, check and write protocols: tables of utterances with the same columns for every corpus.
 
-Twelve columns in a fixed order (those of the released AntiDeepfake protocols, so files can be exchanged); ``$ROOT`` in
-Path stands for the data folder.
+A protocol has twelve columns in a fixed order. They are those of the released AntiDeepfake protocols, so that the files
+are interchangeable. ``$ROOT`` in the column Path stands for the data folder.
 """
 
 import codecs
@@ -30,11 +30,11 @@ COLUMNS = (
     "AudioBitSample",
     "Language",
 )
-LABELS = ("fake", "real")  # the index of a label is its class: 0 = fake, 1 = real
+LABELS = ("fake", "real")  # the index of a label is its class index: 0 = fake, 1 = real
 SPLITS = ("train", "valid", "test")
 NUMBERS = {"Duration": "float64", "SampleRate": "int64", "AudioChannel": "int64", "AudioBitSample": "int64"}
-WEIGHT = "Weight"  # a column that may follow: how often training draws an utterance, on average once
-CHUNK_ROWS = 500_000  # rows of a large protocol that are held at a time
+WEIGHT = "Weight"  # optional column: how often training samples an utterance, relative to the others
+CHUNK_ROWS = 500_000  # rows of a large protocol that are in memory at a time
 
 
 def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
@@ -43,21 +43,21 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     Arguments
     ---------
     path : str or Path
-        A CSV file with at least the columns of ``COLUMNS``, in any order; or an ``.arrow`` file that
-        :func:`write_protocol` or the merge wrote, which another process checks and this one does not read before it is
-        looked at.
+        A CSV file with at least the columns of ``COLUMNS``, in any order, or an ``.arrow`` file that
+        :func:`write_protocol` or the merge wrote. A separate process checks an ``.arrow`` file; its rows are read when
+        they are accessed.
 
     Returns
     -------
     pandas.DataFrame
-        One row an utterance, in the order of the file. Duration is in seconds, SampleRate in Hz, Weight, where there is
-        one, is a factor; the columns that are not numbers are strings, ``-`` where unknown.
+        One row per utterance, in the order of the file. Duration is in seconds, SampleRate in Hz. Weight, if present,
+        is a factor. All other columns are strings, ``-`` if unknown.
 
     Raises
     ------
     InputError
-        When the file is missing, empty, lacks a column, repeats an ID, or holds a label other than real or fake or a
-        malformed number. The message names the line.
+        When the file is missing or empty, lacks a column, repeats an ID, or contains an unknown label or a malformed
+        number. The message names the line.
 
     Example
     -------
@@ -81,22 +81,22 @@ def _read_arrow(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
-    """Read and check a protocol of any length, a part at a time.
+    """Read and check a protocol of any length in chunks.
 
     Arguments
     ---------
     path : str or Path
-        As :func:`read_protocol`.
+        A protocol, see :func:`read_protocol`.
 
     Yields
     ------
     pandas.DataFrame
-        At most ``PART`` rows, as :func:`read_protocol` gives them. Whether an ID stands twice is left to the caller.
+        At most ``CHUNK_ROWS`` rows, in the form of :func:`read_protocol`. Duplicate IDs are not detected.
 
     Raises
     ------
     InputError
-        As :func:`read_protocol`.
+        In the cases of :func:`read_protocol`, except for duplicate IDs.
     """
     if Path(path).suffix == SUFFIX:
         table = _read_arrow(path)
@@ -104,14 +104,14 @@ def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
         return
     number = 0
     for number, lines in enumerate(_iterate_lines(path, CHUNK_ROWS), 1):
-        if number == 1 or len(lines):  # later parts may be nothing but blank lines
+        if number == 1 or len(lines):  # a later chunk may consist of blank lines
             _check(lines, path, unique=False)
             yield _as_numbers(lines.reset_index(drop=True))
 
 
 def _as_numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """Turn the text of the columns that are numbers, which was checked, into numbers."""
-    # by way of float, which reads a number to its last digit, and 16000.0 too
+    """Convert the numeric columns of a checked table from text to numbers."""
+    # Convert through float: it is exact to the last digit, and accepts 16000.0 for an integer.
     return table.assign(**{name: table[name].map(float).astype(kind) for name, kind in _numbers(table).items()})
 
 
@@ -130,12 +130,12 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Strings; the index is the line of the file. Blank lines are left out.
+        Strings, indexed by the line number in the file. Blank lines are omitted.
 
     Raises
     ------
     InputError
-        When the file is missing or empty, or a row has too many values, or one that is too long or has a line end.
+        When the file is missing or empty, a row has too many values, or a value is too long or contains a line break.
 
     Example
     -------
@@ -148,7 +148,7 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def _iterate_lines(path: str | os.PathLike, rows: int) -> Iterator[pd.DataFrame]:
-    """As :func:`read_lines`, some rows at a time; the first part may be empty."""
+    """Read a CSV file as :func:`read_lines` does, but in chunks; the first chunk may be empty."""
     try:
         with pd.read_csv(
             path,
@@ -166,14 +166,14 @@ def _iterate_lines(path: str | os.PathLike, rows: int) -> Iterator[pd.DataFrame]
         raise InputError(f"{path}: no such file; check the path") from None
     except (ValueError, IsADirectoryError) as error:
         raise InputError(
-            f"{path}: not a CSV file of a header and rows as long. {' '.join(str(error).split())}"
+            f"{path}: not a CSV file whose rows have as many values as its header; {' '.join(str(error).split())}"
         ) from None
 
 
 def _check_lines(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
-    """Number the lines as an editor does, leave out blank ones, and refuse what cannot be a row."""
-    if not isinstance(table.index, pd.RangeIndex):  # pandas' view of rows that are all longer than the header
-        raise InputError(f"{path}: not a CSV file of a header and rows as long; the rows have a value too many")
+    """Number the lines as an editor does, remove blank lines, and reject invalid rows."""
+    if not isinstance(table.index, pd.RangeIndex):  # pandas makes an index if all rows are longer than the header
+        raise InputError(f"{path}: not a CSV file whose rows have as many values as its header; they have one too many")
     table.index += 2
     blank = table.iloc[:, 0] == ""
     blank[blank] = (table[blank] == "").all(axis=1)
@@ -181,26 +181,26 @@ def _check_lines(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
     for column in table:
         broken = table[column].str.contains("[\r\n]")
         if broken.any():
-            raise InputError(f"{path}, line {broken.idxmax()}: the {column} has a line end in it; take it out")
-        long = table[column].str.len() > csv.field_size_limit()  # what Python's csv module reads of what we write
+            raise InputError(f"{path}:{broken.idxmax()}: the {column} contains a line break; remove it")
+        long = table[column].str.len() > csv.field_size_limit()  # Python's csv module could not read longer values
         if long.any():
             line, limit = long.idxmax(), csv.field_size_limit()
-            raise InputError(f"{path}, line {line}: the {column} is longer than {limit:,} characters; shorten it")
+            raise InputError(f"{path}:{line}: the {column} is longer than {limit:,} characters; shorten it")
     return table
 
 
 def text_encoding(path: str | os.PathLike) -> str:
-    """Tell the encoding of a text file: UTF-16 where it begins like that, as editors of Windows write it, else UTF-8.
+    """Detect the encoding of a text file: UTF-16, which Windows editors may write, or UTF-8.
 
     Arguments
     ---------
     path : str or Path
-        The file. A byte-order mark is not part of the text in the encoding returned.
+        The file.
 
     Returns
     -------
     str
-        As ``open`` takes it.
+        Name of the encoding for ``open``. Decoding with it removes a byte-order mark.
 
     Example
     -------
@@ -215,7 +215,7 @@ def text_encoding(path: str | os.PathLike) -> str:
         return "utf-16"
     if start[:3] == codecs.BOM_UTF8:
         return "utf-8-sig"
-    # without a mark: the first character of a table is Latin, so one of its two bytes is zero
+    # Without a mark: the first character of a table is Latin, so one of its two bytes is zero in UTF-16.
     if len(start) > 1 and 0 in start[:2]:
         return "utf-16-le" if start[1] == 0 else "utf-16-be"
     return "utf-8"
@@ -229,78 +229,76 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike, first_line: int
     table : pandas.DataFrame
         The protocol.
     name : str or Path
-        What to call it in a message: its file.
+        File of the protocol, for error messages.
     first_line : int
-        Line of the file that the first row has; the header is line 1.
+        Line number of the first row in the file; the header is line 1.
 
     Raises
     ------
     InputError
-        At the first fault, with its line.
+        When the table has a fault. The message names the line of the first one.
 
     Example
     -------
     >>> row = ["a", "genuine", 1.5, 16000, "$ROOT/a.wav", "-", "-", "test", 1, "PCM_S", 16, "EN"]
     >>> check_protocol(pd.DataFrame([row], columns=COLUMNS), "p.csv")
     Traceback (most recent call last):
-    antideepfake.errors.InputError: p.csv, line 2: the Label is 'genuine'; it must be real or fake
+    antideepfake.errors.InputError: p.csv:2: label 'genuine' is unknown; use 'real' or 'fake'
     """
     for column in table.select_dtypes(exclude="number"):
         if table[column].astype(str).str.contains("[\r\n]").any():
-            raise InputError(f"{name}: a {column} has a line end in it; take it out")
+            raise InputError(f"{name}: a value of {column} contains a line break; remove it")
     _check(table.set_axis(range(first_line, first_line + len(table))), name)
 
 
 def _check(table: pd.DataFrame, name: str | os.PathLike, unique: bool = True) -> None:
-    """Check a protocol whose index is the line of the file; with ``unique``, that no ID stands twice."""
+    """Check a protocol indexed by line number; with ``unique``, also check for duplicate IDs."""
     _check_columns(table, name)
 
     def fail(faulty: pd.Series, fault: str) -> None:
         if faulty.any():
             line = faulty.idxmax()
-            raise InputError(f"{name}, line {line}: " + fault.format(**table.loc[line].to_dict()))
+            raise InputError(f"{name}:{line}: " + fault.format(**table.loc[line].to_dict()))
 
-    fail(table["ID"].astype(str).str.strip() == "", "the ID is empty; give every utterance one")
+    fail(table["ID"].astype(str).str.strip() == "", "the ID is empty; give every utterance an ID")
     if unique:
-        fail(table["ID"].duplicated(), "the ID '{ID}' stands a second time; give every utterance an ID of its own")
-    fail(~table["Label"].isin(LABELS), "the Label is '{Label}'; it must be real or fake")
+        fail(table["ID"].duplicated(), "the ID '{ID}' is a duplicate; give every utterance a unique ID")
+    fail(~table["Label"].isin(LABELS), "label '{Label}' is unknown; use 'real' or 'fake'")
     above_0 = {"Duration": "a number of seconds above 0", WEIGHT: "a number above 0"}
     for column in _numbers(table):
         values = pd.to_numeric(table[column], errors="coerce")
-        wants = above_0.get(column, "a whole number of 0 or more")
+        expected = above_0.get(column, "a whole number of 0 or more")
         wrong = ~(values > 0) if column in above_0 else ~((values >= 0) & (values % 1 == 0))
-        fail(wrong | (values > 1e12), f"{column} is '{{{column}}}'; it must be {wants}")
+        fail(wrong | (values > 1e12), f"{column} is '{{{column}}}'; it must be {expected}")
 
 
 def _check_columns(table: pd.DataFrame, name: str | os.PathLike) -> None:
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
-        raise InputError(
-            f"{name}, line 1: no column {', '.join(missing)}; a protocol has the columns {', '.join(COLUMNS)}"
-        )
+        raise InputError(f"{name}:1: no column {', '.join(missing)}; a protocol has the columns {', '.join(COLUMNS)}")
     if table.empty:
-        raise InputError(f"{name}: holds no utterance; add rows below the header")
+        raise InputError(f"{name}: contains no utterances; add rows below the header")
 
 
 def split_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Divide a protocol by its Proportion.
+    """Split a protocol by its column Proportion.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        A protocol with train, valid and test.
+        A protocol with the splits train, valid and test.
     name : str or Path
-        Its file, for the message.
+        File of the protocol, for error messages.
 
     Returns
     -------
     tuple of pandas.DataFrame
-        train, valid and test.
+        The rows of train, valid and test.
 
     Raises
     ------
     InputError
-        When one of them lacks a label.
+        When a split lacks a label.
 
     Example
     -------
@@ -314,64 +312,65 @@ def split_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.Dat
         for label in LABELS:
             if not (rows["Label"] == label).any():
                 raise InputError(
-                    f"{name}: no {label} utterance has the Proportion {split}; each of the three needs both"
+                    f"{name}: no {label} utterance has the Proportion {split}; "
+                    "train, valid and test need utterances of both labels"
                 )
     return train, valid, test
 
 
 def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
-    """Check and write a protocol; the file appears whole or not at all.
+    """Check a protocol and write it. The file is written completely or not at all.
 
     Arguments
     ---------
     table : pandas.DataFrame
-        The protocol; further columns follow the twelve.
+        The protocol. Additional columns are written after the twelve of ``COLUMNS``.
     path : str or Path
-        Where to: a ``.csv`` file, or an ``.arrow`` file for a protocol of millions of rows.
+        File to write: ``.csv``, or ``.arrow`` for a protocol of millions of rows.
 
     Raises
     ------
     InputError
-        As :func:`check_protocol`.
+        When the table has a fault, see :func:`check_protocol`.
     """
     check_protocol(table, path)
     write_chunks([_as_numbers(table) if Path(path).suffix == SUFFIX else table], path)
 
 
-def write_chunks(parts: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
-    """Write a checked protocol that comes in parts; the file appears whole or not at all.
+def write_chunks(chunks: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
+    """Write the chunks of a checked protocol. The file is written completely or not at all.
 
     Arguments
     ---------
-    parts : iterable of pandas.DataFrame
-        Rows with the same columns, at least one part; further columns follow the twelve.
+    chunks : iterable of pandas.DataFrame
+        At least one chunk of rows, all with the same columns. Additional columns are written after the twelve.
     path : str or Path
-        As :func:`write_protocol`.
+        File to write, see :func:`write_protocol`.
     """
-    ordered = (part[[*COLUMNS, *(column for column in part if column not in COLUMNS)]] for part in parts)
+    ordered = (chunk[[*COLUMNS, *(column for column in chunk if column not in COLUMNS)]] for chunk in chunks)
     with atomic_path(path) as temporary:
         if temporary.suffix == SUFFIX:
             write_arrow(ordered, temporary)
         else:
             with open(temporary, "w", encoding="utf-8", newline="") as file:
-                for number, part in enumerate(ordered):
-                    part.to_csv(file, header=number == 0, index=False, lineterminator="\n")
+                for number, chunk in enumerate(ordered):
+                    chunk.to_csv(file, header=number == 0, index=False, lineterminator="\n")
 
 
 def resolve_path(path: str, data_folder: str | os.PathLike) -> Path:
-    """Put the data folder in the place of ``$ROOT``.
+    """Replace ``$ROOT`` in a path by the data folder.
 
     Arguments
     ---------
     path : str
-        Path column of a protocol.
+        Path of an utterance, as in a protocol.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
 
     Returns
     -------
     Path
-        A path that can be opened.
+        Path of the file.
 
     Example
     -------
@@ -384,19 +383,19 @@ def resolve_path(path: str, data_folder: str | os.PathLike) -> Path:
 
 
 def relative_path(path: str | os.PathLike, data_folder: str | os.PathLike) -> str:
-    """Put ``$ROOT`` in the place of the data folder; a path outside of it stays as it is.
+    """Replace the data folder in a path by ``$ROOT``; leave a path outside the data folder unchanged.
 
     Arguments
     ---------
     path : str or Path
         A file, absolute or relative to the data folder.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
 
     Returns
     -------
     str
-        Path column of a protocol.
+        Path of an utterance, as in a protocol.
 
     Example
     -------
@@ -405,14 +404,14 @@ def relative_path(path: str | os.PathLike, data_folder: str | os.PathLike) -> st
     """
     root = os.path.join(Path(data_folder).absolute(), "")
     path = os.path.join(root, path)
-    if "//" in path or "/./" in path:  # pathlib would mend every path, but is slow
+    if "//" in path or "/./" in path:  # pathlib is slow, so only paths that need it are cleaned up
         path = str(Path(path))
     path = f"$ROOT/{path.removeprefix(root)}" if path.startswith(root) else path
     return path.replace(os.sep, "/")
 
 
 def format_counts(table: pd.DataFrame) -> str:
-    """Lay out utterances and hours by split and label for a terminal.
+    """Format the number of utterances and hours by split and label as a table for a terminal.
 
     Arguments
     ---------
@@ -422,7 +421,7 @@ def format_counts(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A line a split.
+        A header and one line per split.
 
     Example
     -------
@@ -443,9 +442,9 @@ def count_utterances(
     Arguments
     ---------
     table : pandas.DataFrame
-        A protocol, or a part of one.
+        A protocol, or a chunk of one.
     counts : dict, optional
-        Counts of other parts, to which these are added.
+        Counts of earlier chunks; the counts of this one are added to them.
 
     Returns
     -------
@@ -467,7 +466,7 @@ def count_utterances(
 
 
 def format_totals(counts: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Lay out what :func:`count_utterances` gives for a terminal.
+    """Format the result of :func:`count_utterances` as a table for a terminal.
 
     Arguments
     ---------
@@ -477,7 +476,7 @@ def format_totals(counts: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     Returns
     -------
     str
-        A line a split.
+        A header and one line per split.
 
     Example
     -------

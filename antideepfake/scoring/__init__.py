@@ -1,4 +1,4 @@
-"""Scoring a protocol, and score files."""
+"""Scoring of protocols, and score files."""
 
 from antideepfake.deprecated import moved_names
 from antideepfake.scoring.provenance import ScoreProvenance, read_provenance

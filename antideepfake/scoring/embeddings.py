@@ -1,4 +1,4 @@
-"""The embeddings of utterances as a Parquet file: ID and embedding (float32), in the order of the score file."""
+"""Parquet files of embeddings: ID and embedding (float32) of each utterance, in the order of the score file."""
 
 import csv
 import os
@@ -19,7 +19,7 @@ from antideepfake.files import atomic_path
 from antideepfake.scoring.shards import Shards
 
 SUFFIX = ".parquet"
-CHUNK = 4096  # rows held at a time
+CHUNK = 4096  # rows in memory at once
 
 
 class Embeddings(NamedTuple):
@@ -30,16 +30,21 @@ class Embeddings(NamedTuple):
 
 
 class EmbeddingWriter:
-    """Write embeddings one by one, by one process or several, so that a run that dies goes on where it stopped.
+    """Write embeddings one by one, from one or several processes; an interrupted run can be resumed.
 
     Arguments
     ---------
     path : str or Path
-        The file, ``.parquet``.
+        The file; its suffix must be ``.parquet``.
     run : str
-        What tells this run from others, as for :class:`antideepfake.scoring.shards.Shards`.
+        Identifies the run, as in :class:`antideepfake.scoring.shards.Shards`.
     rank : int
-        Which of the processes this is.
+        Index of this process.
+
+    Raises
+    ------
+    InputError
+        If the path has another suffix.
 
     Example
     -------
@@ -56,25 +61,25 @@ class EmbeddingWriter:
     def __init__(self, path: str | os.PathLike, run: str, rank: int = 0) -> None:
         self.path = Path(path)
         if self.path.suffix != SUFFIX:
-            raise InputError(f"{path}: embeddings go to a file whose name ends in {SUFFIX}")
-        self._parts = Shards(path, run, rank)
+            raise InputError(f"{path}: not a {SUFFIX} file; choose a name for the embeddings that ends in {SUFFIX}")
+        self._shards = Shards(path, run, rank)
 
     def __enter__(self) -> "EmbeddingWriter":
-        self._parts.__enter__()
+        self._shards.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._parts.__exit__(kind, error, trace)
+        self._shards.__exit__(kind, error, trace)
 
-    def write(self, place: int, utterance: str, embedding: NDArray[np.float32]) -> None:
-        """Append the embedding, shape [dimensions], of the utterance at ``place``; it outlives this process."""
-        # the identifier may hold a comma, what stands before the first one may not
-        self._parts.write(place, [f"{b64encode(embedding.astype('<f4').tobytes()).decode()} {utterance}"])
+    def write(self, index: int, utterance: str, embedding: NDArray[np.float32]) -> None:
+        """Append the embedding, shape [dimensions], of the utterance at ``index``; it is on disk immediately."""
+        # The identifier may contain spaces, but Base64 does not, so the first space separates them.
+        self._shards.write(index, [f"{b64encode(embedding.astype('<f4').tobytes()).decode()} {utterance}"])
 
     def merge(self, count: int) -> None:
-        """Write the file, ``count`` rows in the order of their places; what was gathered for it stays."""
+        """Write the file, ``count`` rows in the order of their indices; the shards remain."""
         rows = self._read(count)
         first = list(islice(rows, CHUNK))
         size = len(first[0][1]) if first else 0
@@ -88,14 +93,14 @@ class EmbeddingWriter:
                 chunk = list(islice(rows, CHUNK))
 
     def _read(self, count: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        for line in self._parts.rows(count):
+        for line in self._shards.rows(count):
             [text] = next(csv.reader([line.decode()]))
             code, _, utterance = text.partition(" ")
             yield utterance, np.frombuffer(b64decode(code), "<f4")
 
     def remove(self) -> None:
-        """Delete what was gathered."""
-        self._parts.remove()
+        """Delete the shards."""
+        self._shards.remove()
 
 
 def read_embeddings(path: str | os.PathLike) -> Embeddings:
@@ -104,12 +109,12 @@ def read_embeddings(path: str | os.PathLike) -> Embeddings:
     Arguments
     ---------
     path : str or Path
-        As :class:`EmbeddingWriter` writes it.
+        A file that :class:`EmbeddingWriter` wrote.
 
     Raises
     ------
     InputError
-        When it is none.
+        If the file is missing or is not a file of embeddings.
     """
     try:
         table = pq.read_table(path, columns=["ID", "embedding"])
@@ -119,6 +124,6 @@ def read_embeddings(path: str | os.PathLike) -> Embeddings:
         raise InputError(f"{path}: not a file of embeddings ({' '.join(str(error).split())[:100]})") from None
     kind = table.schema.field("embedding").type if len(table.schema) == 2 else pa.null()
     if not pa.types.is_fixed_size_list(kind) or kind.value_type != pa.float32():
-        raise InputError(f"{path}: not a file of embeddings; these have ID and embedding, a list of float32")
+        raise InputError(f"{path}: not a file of embeddings; it needs the columns ID and embedding, a list of float32")
     vectors = table["embedding"].combine_chunks().flatten().to_numpy()
     return Embeddings(table["ID"].to_pylist(), vectors.reshape(len(table), kind.list_size))

@@ -1,4 +1,4 @@
-"""Fusing the scores of several systems."""
+"""Fusion of the scores of several systems."""
 
 import os
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
 from antideepfake.scoring.score_file import ScoreWriter, read_scores
 
-THRESHOLD_SOURCE = "a log-likelihood ratio of 0: both classes equally probable"
+THRESHOLD_SOURCE = "a log-likelihood ratio of 0: both classes are equally probable"
 
 
 def fuse_scores(fit: Sequence[str], apply: Sequence[str], output: str | os.PathLike) -> Logistic:
-    """Fit a weighted sum of scores by logistic regression on a development set, and write the fused scores of another.
+    """Fit a weighted sum of scores by logistic regression on a development set, and apply it to a test set.
 
     Arguments
     ---------
     fit, apply : sequence of str
-        Score files of the development set and of the test set, one a system, systems in the same order.
+        Score files of the development set and of the test set, one per system, in the same order of systems.
     output : str or Path
-        Score file to write. Its scores are natural log-likelihood ratios: above 0 means rather real.
+        Score file to write. Its scores are natural log-likelihood ratios; above 0 means more likely real.
 
     Returns
     -------
@@ -36,10 +36,10 @@ def fuse_scores(fit: Sequence[str], apply: Sequence[str], output: str | os.PathL
     Raises
     ------
     InputError
-        When the score files of a set are not of the same utterances.
+        If the score files of a set have different utterances, or the two lists have different lengths.
     """
     if len(fit) != len(apply):
-        raise InputError(f"{len(fit)} systems to fit and {len(apply)} to apply; give one file of each for both")
+        raise InputError(f"{len(fit)} score files to fit and {len(apply)} to apply; pass one of each for every system")
     table, scores = _join_systems(fit)
     is_real = (table["Label"] == "real").to_numpy()
     fusion = fit_logistic(scores[is_real], scores[~is_real])
@@ -58,12 +58,12 @@ def fuse_scores(fit: Sequence[str], apply: Sequence[str], output: str | os.PathL
 
 
 def _join_systems(paths: Sequence[str]) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """Give the first file's table, and the scores of all, shape [utterances, systems], in its order."""
+    """Return the table of the first file, and the scores of all files in its order, shape [utterances, systems]."""
     first, *others = (read_scores(path) for path in paths)
     columns = [first["Score"].to_numpy()]
     for path, table in zip(paths[1:], others, strict=True):
         scores = table.drop_duplicates("ID").set_index("ID")["Score"].reindex(first["ID"])
         if scores.isna().any() or len(table) != len(first):
-            raise InputError(f"{path}: not of the same utterances as {paths[0]}; score both with one protocol")
+            raise InputError(f"{path}: has other utterances than {paths[0]}; score the same protocol with both systems")
         columns.append(scores.to_numpy())
     return first, np.stack(columns, axis=1)

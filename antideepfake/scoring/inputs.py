@@ -1,4 +1,4 @@
-"""From files, folders and protocols to one table of utterances to score."""
+"""The inputs to score: files, folders and protocols as one table of utterances."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ PROTOCOLS = (".csv", ".arrow")  # suffixes
 
 
 def is_protocol(path: str | os.PathLike) -> bool:
-    """Tell whether a path has the suffix of a protocol.
+    """Return whether a path has the suffix of a protocol.
 
     Example
     -------
@@ -25,47 +25,47 @@ def is_protocol(path: str | os.PathLike) -> bool:
 
 
 def read_split(path: str | os.PathLike, split: str = "") -> pd.DataFrame:
-    """Read one split of a protocol, or all of it.
+    """Read one split of a protocol, or all splits.
 
     Arguments
     ---------
     path : str or Path
         The protocol.
     split : str
-        A value of Proportion; empty: all.
+        Value of the column Proportion; empty for all.
 
     Raises
     ------
     InputError
-        When the protocol is malformed or has no such split.
+        If the protocol is malformed or has no such split.
     """
     protocol = read_protocol(path)
     if not split:
         return protocol
     if not (protocol["Proportion"] == split).any():
-        raise InputError(f"{path}: no utterance of the split '{split}'; see the column Proportion")
+        raise InputError(f"{path}: no utterance has the split '{split}'; choose one from the column Proportion")
     return protocol[protocol["Proportion"] == split]
 
 
 def find_inputs(inputs: Sequence[str], split: str = "") -> pd.DataFrame:
-    """Gather files, folders (searched at any depth) and protocols into one table.
+    """Combine files, folders (searched recursively) and protocols into one table.
 
     Arguments
     ---------
     inputs : sequence of str
-        Paths.
+        Paths of files, folders and protocols.
     split : str
-        Split of the protocols among them; empty: all.
+        Split of the protocols; empty for all.
 
     Returns
     -------
     pandas.DataFrame
-        At least ID, Label (empty where unknown) and Path.
+        Table with at least ID, Label (empty where unknown) and Path.
 
     Raises
     ------
     InputError
-        When an input does not exist, an ID occurs twice or a name holds a line end.
+        If an input does not exist, an ID occurs twice or a name contains a line break.
 
     Example
     -------
@@ -75,26 +75,26 @@ def find_inputs(inputs: Sequence[str], split: str = "") -> pd.DataFrame:
     True
     """
     if len(inputs) == 1 and is_protocol(inputs[0]):
-        return read_split(inputs[0], split)  # checked, and not copied: it may have ten million rows
+        return read_split(inputs[0], split)  # already checked; a copy of ten million rows would be slow
     tables = []
     for name in inputs:
         if not name:
-            raise InputError("an input is an empty text; name a file, a folder or a protocol")
+            raise InputError("an input is an empty string; pass a file, a folder or a protocol")
         path = Path(name)
         if is_protocol(path):
             tables.append(read_split(path, split).astype(str))
             continue
         if _is_missing(path):
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError(f"{path}: no such file or folder; check the path")
         names = [file.as_posix() for file in (find_audio(path) if os.path.isdir(path) else [path])]
         rows = {"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}
-        tables.append(pd.DataFrame(rows, dtype=object))  # pandas' strings cannot hold a name that is not UTF-8
+        tables.append(pd.DataFrame(rows, dtype=object))  # the string type of pandas rejects names that are not UTF-8
     table = pd.concat(tables, ignore_index=True).fillna("-")
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
-        raise InputError(f"'{repeated}' is given twice; name every file once")
+        raise InputError(f"'{repeated}' is given twice; pass each file once")
     if (broken := table["ID"].str.contains("[\r\n]")).any():
-        raise InputError(f"{table.loc[broken, 'ID'].iloc[0]!r}: a line end in a name; rename the file")
+        raise InputError(f"{table.loc[broken, 'ID'].iloc[0]!r}: the name contains a line break; rename the file")
     return table
 
 
@@ -103,6 +103,6 @@ def _is_missing(path: Path) -> bool:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except OSError:  # such as a name that is too long: skipped later, with the reason
+    except OSError:  # such as a name that is too long; the file is skipped later with the reason
         return False
     return False

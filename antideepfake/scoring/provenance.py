@@ -1,4 +1,4 @@
-"""What made a score file: ``<scores>.json`` beside it."""
+"""The provenance of a score file, ``<scores>.json`` in the same folder."""
 
 import json
 import os
@@ -13,20 +13,20 @@ from antideepfake.model_folder.metadata import ModelMetadata, rename_old_keys
 
 @dataclass(frozen=True)
 class ScoreProvenance:
-    """What is known of how scores came about.
+    """The model and the protocols that a score file was made from.
 
     Arguments
     ---------
     weights : str
-        Digest of the detector's weights, with its precision.
+        Digest of the detector's weights and precision.
     version : str
-        Of this package.
+        Version of this package.
     date : str
-        When the scores were complete.
+        Date on which the score file was completed.
     metadata : ModelMetadata
-        Of the model folder.
+        Metadata of the model folder.
     protocols : list of str
-        SHA-256 of the files of the protocols that were scored; empty where there were none or they are unknown.
+        SHA-256 of the scored protocol files; empty if there were none or they are unknown.
 
     Example
     -------
@@ -43,18 +43,18 @@ class ScoreProvenance:
     protocols: list[str] = field(default_factory=list)
 
     def save(self, scores: str | os.PathLike) -> None:
-        """Write it beside its score file."""
+        """Write ``<scores>.json``."""
         with atomic_open(_path(scores)) as file:
             json.dump(asdict(self), file, indent=1, ensure_ascii=False)
 
 
 def read_provenance(scores: str | os.PathLike) -> ScoreProvenance | None:
-    """Read what lies beside a score file; None where nothing does, as for scores from elsewhere.
+    """Read the provenance of a score file; None if it has none, such as scores of other software.
 
     Raises
     ------
     InputError
-        When it is not such a record.
+        If the file is not the provenance of a score file.
     """
     path = _path(scores)
     try:
@@ -69,7 +69,7 @@ def read_provenance(scores: str | os.PathLike) -> ScoreProvenance | None:
         return None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = str(error).removeprefix(f"{path}: ")
-        raise InputError(f"{path}: not the record of a score file ({reason}); delete it") from None
+        raise InputError(f"{path}: not the provenance of a score file ({reason}); delete it") from None
 
 
 def _path(scores: str | os.PathLike) -> Path:

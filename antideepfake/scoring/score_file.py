@@ -1,7 +1,7 @@
-"""The score file: ``ID,Score,Label`` and the protocol's other columns, one line an utterance.
+"""The score file: ``ID,Score,Label`` and the other columns of the protocol, one line per utterance.
 
-Score is ``[fake_logit, real_logit]`` and Label 1 for real, 0 for fake, empty where unknown, as the released evaluation
-code reads it.
+Score is ``[fake_logit, real_logit]``. Label is 1 for real, 0 for fake, and empty where unknown. The released evaluation
+code reads the same format.
 """
 
 import csv
@@ -28,33 +28,33 @@ from antideepfake.metrics.costs import AsvScores
 from antideepfake.protocol.table import LABELS, read_lines
 from antideepfake.scoring.shards import Shards
 
-OOD = "OOD"  # column: whether a recording is out of distribution, where the model folder can tell
+OOD = "OOD"  # column: whether a recording is out of distribution, if the model folder has an OOD detector
 OLD_OOD = "Far"  # its name in version 0.1
 
 
 class SkippedFile(NamedTuple):
-    """A file without a score, and why."""
+    """A file without a score, and the reason."""
 
     path: str
     error: str
 
 
 class ScoreWriter:
-    """Write a score file line by line, by one process or several, so that a run that dies goes on where it stopped.
+    """Write a score file line by line, from one or several processes; an interrupted run can be resumed.
 
-    Lines go to parts (:class:`antideepfake.scoring.shards.Shards`), of which :meth:`merge` makes the score file. Opened
-    again for the same run, the writer keeps what is there.
+    Lines are appended to shards (:class:`antideepfake.scoring.shards.Shards`), which :meth:`merge` combines. A writer
+    opened again for the same run keeps the existing lines.
 
     Arguments
     ---------
     path : str or Path
-        The score file. Beside it, ``<path>.skipped.csv`` lists the files without a score, if there are any.
+        The score file. ``<path>.skipped.csv`` lists the files without a score, if there are any.
     metadata : list of str
         Names of the columns after ID, Score and Label.
     run : bytes
-        What tells this run from others that would write the same file: of what model and utterances it is.
+        Identifies the run by its model and utterances, to distinguish it from other runs with the same output.
     rank : int
-        Which of the processes that write together this is.
+        Index of this process.
 
     Example
     -------
@@ -71,32 +71,32 @@ class ScoreWriter:
     def __init__(self, path: str | os.PathLike, metadata: Sequence[str] = (), run: bytes = b"", rank: int = 0) -> None:
         self.path = Path(path)
         self.columns = ["ID", "Score", "Label", *metadata]
-        if repeated := [name for place, name in enumerate(self.columns) if name in self.columns[:place]]:
-            raise InputError(f"the protocol has a column {repeated[0]}, which a score file writes itself; rename it")
+        if repeated := [name for index, name in enumerate(self.columns) if name in self.columns[:index]]:
+            raise InputError(f"the protocol has a column {repeated[0]}, which is reserved in score files; rename it")
         digest = hashlib.blake2b(run + "\0".join(metadata).encode(), digest_size=4).hexdigest()
         self._scored = Shards(self.path, digest, rank)
         self._skipped = Shards(f"{os.fspath(path)}.skipped.csv", digest, rank)
 
     def done(self, count: int) -> NDArray[np.bool_]:
-        """Which utterances have a score already; those that were skipped have none.
+        """Return which utterances already have a score; skipped ones have none.
 
         Arguments
         ---------
         count : int
-            How many utterances there are.
+            Number of utterances.
 
         Returns
         -------
-        numpy.ndarray
+        array of bool
             Shape [count].
         """
         done = np.zeros(count, bool)
-        for place in self._scored.places():
-            done[place] = True
+        for index in self._scored.indices():
+            done[index] = True
         return done
 
     def forget_skipped(self) -> None:
-        """Drop what earlier runs skipped, which is tried again."""
+        """Delete the list of files that earlier runs skipped, so that this run tries them again."""
         self._skipped.remove()
 
     def __enter__(self) -> "ScoreWriter":
@@ -113,71 +113,80 @@ class ScoreWriter:
 
     def write(
         self,
-        place: int,
+        index: int,
         utterance: str,
         logits: Sequence[float],
         label: str | None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append a line, which outlives this process.
+        """Append a line; it is on disk immediately.
 
         Arguments
         ---------
-        place : int
-            Of the utterance among all.
+        index : int
+            Index of the utterance.
         utterance : str
-            ID.
+            ID of the utterance.
         logits : pair of float
-            Of fake and of real.
+            Logits of fake and of real.
         label : str, optional
-            ``fake`` or ``real``; None where unknown.
+            ``fake`` or ``real``; None if unknown.
         metadata : mapping, optional
             Values of the further columns.
+
+        Raises
+        ------
+        InputError
+            If a value contains a line break.
         """
         pair = json.dumps([float(logit) for logit in logits])
         values = [(metadata or {}).get(column, "-") for column in self.columns[3:]]
         row = [utterance, pair, "" if label is None else str(LABELS.index(label)), *map(str, values)]
         if any(end in value for value in row for end in "\r\n"):
-            raise InputError(f"{utterance!r}: a line end in a name or path, which a score file cannot hold; rename it")
-        self._scored.write(place, row)
+            raise InputError(
+                f"{utterance!r}: a name or path contains a line break, which score files do not support; rename it"
+            )
+        self._scored.write(index, row)
 
-    def skip(self, place: int, path: str, error: str) -> None:
-        """Remember a file that has no score.
+    def skip(self, index: int, path: str, error: str) -> None:
+        """Record a file that has no score.
 
         Arguments
         ---------
-        place : int
-            Of the utterance among all.
+        index : int
+            Index of the utterance.
         path, error : str
-            The file, and why.
+            The file, and the reason.
         """
-        self._skipped.write(place, [re.sub(r"[\r\n]+", " ", value) for value in (path, error)])
+        self._skipped.write(index, [re.sub(r"[\r\n]+", " ", value) for value in (path, error)])
 
     def merge(self, count: int) -> list[SkippedFile]:
-        """Make the score file and the list of skipped files of all parts, which go; for one process, at the end.
+        """Merge the shards into the score file and the list of skipped files, and delete the shards.
+
+        One process calls this after all have finished.
 
         Arguments
         ---------
         count : int
-            How many utterances there are.
+            Number of utterances.
 
         Returns
         -------
         list of SkippedFile
-            In the order of the utterances.
+            Skipped files, in the order of the utterances.
 
         Raises
         ------
         InputError
-            When some utterances were neither scored nor skipped.
+            If some utterances were neither scored nor skipped.
         """
-        missing = self._skipped.merge(["Path", "Reason"])
+        n_skipped = self._skipped.merge(["Path", "Reason"])
         with open(self._skipped.path, encoding="utf-8", newline="") as file:
             skipped = [SkippedFile(*row) for row in islice(csv.reader(file), 1, None)]
         if not skipped:
             self._skipped.path.unlink()
-        # The score file comes last: where it is, all is.
-        self._scored.merge(self.columns, count - missing)
+        # The score file is written last, so that its existence means a complete run.
+        self._scored.merge(self.columns, count - n_skipped)
         self._scored.remove()
         self._skipped.remove()
         return skipped
@@ -189,18 +198,18 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     Arguments
     ---------
     path : str or Path
-        A file of this project's or of the released code's: at least ID, Score and Label.
+        A score file of this package or of the released code, with at least ID, Score and Label.
 
     Returns
     -------
     pandas.DataFrame
-        The file's columns, with Score as the float64 difference real - fake of the logits, and Label as ``real``,
-        ``fake`` or, where unknown, an empty string.
+        The columns of the file. Score is the float64 difference real - fake of the logits; Label is ``real``, ``fake``
+        or, where unknown, an empty string.
 
     Raises
     ------
     InputError
-        When the file is missing, lacks a column, or a Score or Label is malformed; names the line.
+        If the file is missing or lacks a column, or a Score or Label is malformed; the message names the line.
 
     Example
     -------
@@ -214,20 +223,22 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     table = read_lines(path).rename(columns={OLD_OOD: OOD})
     missing = [column for column in ("ID", "Score", "Label") if column not in table.columns]
     if missing:
-        raise InputError(f"{path}, line 1: no column {', '.join(missing)}; a score file begins with ID,Score,Label")
+        raise InputError(
+            f"{path}:1: no column {', '.join(missing)}; a score file needs the columns ID, Score and Label"
+        )
     names = {str(index): label for index, label in enumerate(LABELS)} | {"": ""}
     wrong = ~table["Label"].isin(list(names))
     if wrong.any():
         line = wrong.idxmax()
         label = table.loc[line, "Label"]
-        raise InputError(f"{path}, line {line}: the Label is '{label[:80]}'; it must be 1 (real) or 0 (fake)")
+        raise InputError(f"{path}:{line}: the Label is '{label[:80]}'; it must be 1 (real) or 0 (fake)")
     logits = _parse_pairs(table["Score"], path)
     labels = table["Label"].map(names)
     return table.assign(Score=logits[:, 1] - logits[:, 0], Label=labels).reset_index(drop=True)
 
 
 def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
-    """Read columns of some utterances from their score file.
+    """Read columns of the given utterances from a score file.
 
     Arguments
     ---------
@@ -236,17 +247,17 @@ def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[
     ids : sequence of str
         Identifiers of the utterances.
     columns : sequence of str
-        Names of columns.
+        Names of the columns.
 
     Returns
     -------
     pandas.DataFrame
-        The columns, rows in the order of ``ids``.
+        The columns, with rows in the order of ``ids``.
 
     Raises
     ------
     InputError
-        When a column or an utterance is missing.
+        If a column or an utterance is missing.
 
     Example
     -------
@@ -259,14 +270,16 @@ def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[
     """
     table = read_scores(path).set_index("ID")
     if missing := [column for column in columns if column not in table]:
-        raise InputError(f"{path}: no column {', '.join(missing)}")
+        raise InputError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
     if unknown := [name for name in ids if name not in table.index]:
-        raise InputError(f"{path}: lacks {len(unknown)} of the utterances, such as '{unknown[0]}'")
+        raise InputError(
+            f"{path}: lacks {len(unknown)} of the utterances, such as '{unknown[0]}'; use that of the same run"
+        )
     return table.loc[list(ids), list(columns)].reset_index(drop=True)
 
 
 def _parse_pairs(pairs: pd.Series, path: str | os.PathLike) -> NDArray[np.float64]:
-    """Read pairs of logits: all at once, and one by one only where that fails."""
+    """Parse pairs of logits, all at once, or one by one if that fails, to find the malformed line."""
     lines = ",".join(pairs.tolist()).replace("],[", "\n")
     options = {
         "read_options": pyarrow.csv.ReadOptions(column_names=["fake", "real"]),
@@ -285,7 +298,7 @@ def _parse_pairs(pairs: pd.Series, path: str | os.PathLike) -> NDArray[np.float6
             logits[position] = float(fake), float(real)
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise InputError(
-                f"{path}, line {line}: the Score is '{pair[:80]}'; it must be [fake_logit, real_logit]"
+                f"{path}:{line}: the Score is '{pair[:80]}'; it must be [fake_logit, real_logit]"
             ) from None
     return logits
 
@@ -301,12 +314,12 @@ def read_asv_scores(path: str | os.PathLike) -> AsvScores:
     Returns
     -------
     AsvScores
-        Of each kind.
+        Scores by type of trial.
 
     Raises
     ------
     InputError
-        When a column or a kind is missing, or a value is malformed; names the line.
+        If a column or a type of trial is missing, or a value is malformed; the message names the line.
 
     Example
     -------
@@ -318,26 +331,26 @@ def read_asv_scores(path: str | os.PathLike) -> AsvScores:
     table = read_lines(path)
     missing = [column for column in ("Key", "Score") if column not in table]
     if missing:
-        raise InputError(f"{path}, line 1: no column {', '.join(missing)}; it needs Key and Score")
+        raise InputError(f"{path}:1: no column {', '.join(missing)}; it needs Key and Score")
     scores = pd.to_numeric(table["Score"], errors="coerce")
     wrong = ~np.isfinite(scores) | ~table["Key"].isin(AsvScores._fields)
     if wrong.any():
         line = wrong.idxmax()
-        raise InputError(f"{path}, line {line}: Key is target, nontarget or spoof, and Score a number")
+        raise InputError(f"{path}:{line}: Key must be target, nontarget or spoof, and Score a number")
     kinds = [scores[table["Key"] == kind].to_numpy() for kind in AsvScores._fields]
     for kind, values in zip(AsvScores._fields, kinds, strict=True):
         if not len(values):
-            raise InputError(f"{path}: no {kind} trial is in it; it needs target, nontarget and spoof")
+            raise InputError(f"{path}: no {kind} trial; the file needs target, nontarget and spoof trials")
     return AsvScores(*kinds)
 
 
 def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float, bool]]:
-    """Go through a score file that this project wrote, of any length, line by line.
+    """Iterate over the lines of a score file of this package, without loading the whole file.
 
     Arguments
     ---------
     path : str or Path
-        The file.
+        The score file.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""From a protocol and a detector to a score file."""
+"""Scoring of a protocol with a detector."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ from antideepfake.scoring.score_file import OOD, ScoreWriter, SkippedFile
 if TYPE_CHECKING:
     from antideepfake.inference.detector import Detector
 
-# Files handed to the detector at once: it and every process that reads for it hold the list of them.
+# Files passed to the detector at once; the detector and each of its reading processes keep their list in memory.
 CHUNK = 20_000
 
 
@@ -41,93 +41,96 @@ def score_protocol(
     embeddings: str | os.PathLike | None = None,
     protocols: Sequence[str | os.PathLike] = (),
 ) -> list[SkippedFile]:
-    """Score the utterances of a protocol into a score file; a run that died is resumed, by any number of processes.
+    """Score the utterances of a protocol and write a score file.
+
+    An interrupted run is resumed, with any number of processes.
 
     Arguments
     ---------
     detector : Detector
         The model.
     protocol : pandas.DataFrame
-        At least ID, Label (empty where unknown) and Path; all other columns go into the score file as they are.
+        Table with at least ID, Label (empty where unknown) and Path. All other columns are copied to the score file.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
     output : str or Path
-        The score file, in the order of the protocol; ``<output>.json`` says what made it. Files that cannot be read are
-        listed in ``<output>.skipped.csv``, which is there only if some cannot.
+        The score file, in the order of the protocol. ``<output>.json`` records its provenance. ``<output>.skipped.csv``
+        lists unreadable files; it exists only if there are any.
     batch_seconds, num_workers :
-        As :meth:`antideepfake.inference.Detector.score_files`.
+        As in :meth:`antideepfake.inference.Detector.score_files`.
     quiet : bool
         Show no progress bar.
     rank, world_size : int
-        Which of how many processes this is. If there are several, they are a process group of ``torch.distributed`` and
-        all call this function alike; each scores its share, and the one of rank 0 writes the files.
+        Index of this process, and number of processes. Several processes form a process group of
+        ``torch.distributed``, and all call this function with the same arguments. Each scores a part of the utterances,
+        and rank 0 writes the files.
     embeddings : str or Path, optional
-        A file, ``.parquet``, that takes the embedding of each utterance of the score file, in its order.
+        A ``.parquet`` file for the embedding of each utterance of the score file, in the same order.
     protocols : sequence of str or Path
-        Files that the protocol is from: their digests go into the record.
+        Files that the protocol was read from; the provenance records their digests.
 
     Returns
     -------
     list of SkippedFile
-        The files that could not be read; for other ranks than 0, none.
+        Files that could not be read; empty for ranks other than 0.
     """
     metadata = [column for column in protocol.columns if column not in ("ID", "Label")]
     if detector.ood_detector:
         metadata.append(OOD)
     run = _describe_run(detector, protocol)
-    # scores of a run without embeddings do not count for one with them
+    # A run with embeddings must not resume one without them.
     writer = ScoreWriter(output, metadata, run if embeddings is None else run + b"embeddings", rank)
-    keeper = EmbeddingWriter(embeddings, run.hex()[:8], rank) if embeddings else None
-    todo = np.flatnonzero(~writer.done(len(protocol)))
+    embedding_writer = EmbeddingWriter(embeddings, run.hex()[:8], rank) if embeddings else None
+    remaining = np.flatnonzero(~writer.done(len(protocol)))
     if rank == 0:
         writer.forget_skipped()
-    wait_for_all(world_size)  # who wrote before all have seen what is done would change the others' shares
+    wait_for_all(world_size)  # no rank may write before all have read the finished rows, or the split would differ
 
-    share = todo[rank::world_size]
+    assigned = remaining[rank::world_size]
     costs, unit = _progress_costs(protocol)
-    done = (costs.sum() - costs[todo].sum()) / world_size
-    # Files come in bursts, a window of the detector each: the time left follows from all of them, not from the last.
+    done = (costs.sum() - costs[remaining].sum()) / world_size
+    # Results arrive in bursts, one per window of the detector, so the remaining time is estimated from all of them.
     bar = {"unit": unit, "unit_scale": True, "smoothing": 0, "disable": quiet or rank > 0}
     with (
         writer,
-        keeper or nullcontext(),
-        tqdm(total=done + costs[share].sum(), initial=done, desc="scoring", **bar) as progress,
+        embedding_writer or nullcontext(),
+        tqdm(total=done + costs[assigned].sum(), initial=done, desc="scoring", **bar) as progress,
     ):
-        for start in range(0, len(share), CHUNK):
-            places = share[start : start + CHUNK]
-            # a slice first, of which a large table makes no copy
-            rows = protocol.iloc[places[0] : places[-1] + 1].iloc[places - places[0]]
+        for start in range(0, len(assigned), CHUNK):
+            indices = assigned[start : start + CHUNK]
+            # Take a slice first: unlike an index array, it does not copy a large table.
+            rows = protocol.iloc[indices[0] : indices[-1] + 1].iloc[indices - indices[0]]
             paths = [str(resolve_path(path, data_folder)) for path in rows["Path"]]
             results = detector.score_files(paths, batch_seconds, num_workers)
-            for place, values, result in zip(places, rows.itertuples(index=False, name=None), results, strict=True):
+            for index, values, result in zip(indices, rows.itertuples(index=False, name=None), results, strict=True):
                 row = dict(zip(protocol.columns, values, strict=True))
                 if result.error:
-                    writer.skip(place, result.path, result.error)
+                    writer.skip(index, result.path, result.error)
                 else:
                     row[OOD] = "yes" if result.is_ood else "no"
-                    if keeper:
-                        keeper.write(place, row["ID"], result.embedding)
-                    writer.write(place, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
-                progress.update(costs[place])
+                    if embedding_writer:
+                        embedding_writer.write(index, row["ID"], result.embedding)
+                    writer.write(index, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
+                progress.update(costs[index])
     wait_for_all(world_size)
     if rank > 0:
         return []
-    # The score file comes last: without it, the next run goes on from here. An older one goes first, or a kill would
-    # leave it beside the embeddings and the record of this run.
+    # The score file is written last, so that a run killed before can be resumed. An older one is deleted first, so that
+    # it never remains beside the embeddings and the provenance of this run.
     Path(output).unlink(missing_ok=True)
-    if keeper:
-        keeper.merge(int(writer.done(len(protocol)).sum()))
+    if embedding_writer:
+        embedding_writer.merge(int(writer.done(len(protocol)).sum()))
     today = date.today().isoformat()
     digests = [sha256([path]) for path in protocols]
     ScoreProvenance(detector.weights_digest(), __version__, today, detector.hparams.metadata, digests).save(output)
     skipped = writer.merge(len(protocol))
-    if keeper:
-        keeper.remove()
+    if embedding_writer:
+        embedding_writer.remove()
     return skipped
 
 
 def _progress_costs(protocol: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
-    """Give by how much each utterance advances the progress bar: its seconds where they are known, else one file."""
+    """Return the progress of each utterance and its unit: seconds of audio if all durations are known, else files."""
     if "Duration" in protocol:
         seconds = pd.to_numeric(protocol["Duration"], errors="coerce").to_numpy(np.float64)
         if np.isfinite(seconds).all() and (seconds > 0).all():
@@ -136,7 +139,7 @@ def _progress_costs(protocol: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
 
 
 def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:
-    """A digest of the weights and of every value of the protocol."""
+    """Return a digest of the weights and of all values of the protocol."""
     digest = hashlib.blake2b(detector.weights_digest().encode())
     for start in range(0, len(protocol), CHUNK):
         rows = protocol.iloc[start : start + CHUNK].to_numpy(object).tolist()

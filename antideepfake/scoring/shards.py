@@ -1,4 +1,4 @@
-"""A CSV file in the making: what several processes have written of it, each in a part of its own."""
+"""A CSV file that several processes write: each appends to its own shard, and the shards are merged at the end."""
 
 import csv
 import os
@@ -16,30 +16,32 @@ from antideepfake.files import atomic_open
 
 
 class Shards:
-    """Rows of a CSV file, each with its place, in files that outlive their processes until they are merged.
+    """Shards of a CSV file, which remain on disk until they are merged.
 
-    A process appends to ``<path>.<run>.<rank>.part``, a line a row, the row's place in front. All parts of a run count,
-    whoever wrote them: the next run may have more processes or fewer. A last line that a kill has torn does not.
+    A process appends to ``<path>.<run>.<rank>.part``, one line per row, with the index of the row in front. All shards
+    of a run are read, so that a resumed run may have more or fewer processes. An incomplete last line, which a killed
+    process may leave, is ignored.
 
     Arguments
     ---------
     path : str or Path
         The CSV file.
     run : str
-        What tells this run's parts from those of others; no place may mean another row within a run.
+        Identifies the run; its shards are separate from those of other runs. Within a run, an index always means the
+        same row.
     rank : int
-        Which of the processes this is.
+        Index of this process.
 
     Example
     -------
     >>> path = getfixture("tmp_path") / "letters.csv"
     >>> for rank, rows in enumerate([{0: "a", 2: "c"}, {1: "b"}]):
-    ...     with Shards(path, "run", rank) as parts:
-    ...         for place, letter in rows.items():
-    ...             parts.write(place, [letter])
-    >>> sorted(parts.places())
+    ...     with Shards(path, "run", rank) as shards:
+    ...         for index, letter in rows.items():
+    ...             shards.write(index, [letter])
+    >>> sorted(shards.indices())
     [0, 1, 2]
-    >>> parts.merge(["Letter"])
+    >>> shards.merge(["Letter"])
     3
     >>> path.read_text().split()
     ['Letter', 'a', 'b', 'c']
@@ -54,7 +56,7 @@ class Shards:
         self.own.parent.mkdir(parents=True, exist_ok=True)
         if self.own.exists():
             os.truncate(self.own, sum(len(line) for _, line in _whole_lines(self.own)))
-        # A line goes to the system as soon as it is whole, and outlives this process.
+        # Line-buffered, so that complete lines are on disk if the process is killed.
         self._file = open(self.own, "a", buffering=1, encoding="utf-8", errors="backslashreplace", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         return self
@@ -65,47 +67,47 @@ class Shards:
         with self._file:
             os.fsync(self._file.fileno())
 
-    def write(self, place: int, row: Iterable[str]) -> None:
+    def write(self, index: int, row: Iterable[str]) -> None:
         """Append a row.
 
         Arguments
         ---------
-        place : int
-            Where it belongs among the rows of all parts.
+        index : int
+            Index of the row in the CSV file.
         row : iterable of str
-            Its values, without line ends.
+            Values of the row, without line breaks.
         """
-        self._writer.writerow([place, *row])
+        self._writer.writerow([index, *row])
 
     def files(self) -> list[Path]:
-        """The parts that are there."""
+        """Return the existing shards."""
         return sorted(self.path.parent.glob(self._pattern))
 
-    def places(self) -> Iterator[int]:
-        """The places of the rows in all parts, in no order."""
-        for part in self.files():
-            for _, line in _whole_lines(part):
-                yield _place(line)
+    def indices(self) -> Iterator[int]:
+        """Yield the indices of the rows in all shards, in no particular order."""
+        for shard in self.files():
+            for _, line in _whole_lines(shard):
+                yield _index(line)
 
     def merge(self, header: Sequence[str], count: int | None = None) -> int:
-        """Write the CSV file, rows in the order of their places; the parts stay.
+        """Write the CSV file, with rows in the order of their indices; the shards remain.
 
         Arguments
         ---------
         header : list of str
             Names of the columns.
         count : int, optional
-            How many rows there must be.
+            Expected number of rows.
 
         Returns
         -------
         int
-            How many rows there are.
+            Number of rows.
 
         Raises
         ------
         InputError
-            When they are not as many as there must be; a file that is there stays as it was.
+            If the number of rows differs from ``count``; an existing file is not changed.
         """
         with atomic_open(self.path, newline="") as merged:
             csv.writer(merged, lineterminator="\n").writerow(header)
@@ -116,48 +118,53 @@ class Shards:
         return rows
 
     def rows(self, count: int | None = None) -> Iterator[bytes]:
-        """Give all rows in the order of their places: lines of CSV, without the place.
+        """Yield all rows in the order of their indices, as lines of CSV without the index.
 
         Arguments
         ---------
         count : int, optional
-            How many rows there must be.
+            Expected number of rows.
+
+        Raises
+        ------
+        InputError
+            If the number of rows differs from ``count``.
         """
-        # Where each line begins is kept, not the lines: 24 bytes a row.
-        places, numbers, offsets = array("q"), array("q"), array("q")
-        parts = self.files()
-        for number, part in enumerate(parts):
-            for offset, line in _whole_lines(part):
-                places.append(_place(line))
+        # Keep the offsets of the lines instead of the lines: 24 bytes per row.
+        indices, numbers, offsets = array("q"), array("q"), array("q")
+        shards = self.files()
+        for number, shard in enumerate(shards):
+            for offset, line in _whole_lines(shard):
+                indices.append(_index(line))
                 numbers.append(number)
                 offsets.append(offset)
-        found, first = np.unique(np.asarray(places), return_index=True)
+        found, first = np.unique(np.asarray(indices), return_index=True)
         if count not in (None, len(found)):
             raise InputError(
-                f"{self.path}: {len(found)} of {count} rows are there; run one such command at a time, this one again"
+                f"{self.path}: {len(found)} of {count} rows were written; run the command again, once at a time"
             )
         with ExitStack() as stack:
-            files = [stack.enter_context(open(part, "rb")) for part in parts]
-            for index in first:
-                file = files[numbers[index]]
-                file.seek(offsets[index])
+            files = [stack.enter_context(open(shard, "rb")) for shard in shards]
+            for row in first:
+                file = files[numbers[row]]
+                file.seek(offsets[row])
                 yield file.readline().partition(b",")[2]
 
     def remove(self) -> None:
-        """Delete all parts."""
-        for part in self.files():
-            part.unlink()
+        """Delete all shards."""
+        for shard in self.files():
+            shard.unlink()
 
 
-def _whole_lines(part: Path) -> Iterator[tuple[int, bytes]]:
-    """Byte offset and text of every line but a torn last one."""
+def _whole_lines(shard: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the byte offset and text of every complete line."""
     offset = 0
-    with open(part, "rb") as file:
+    with open(shard, "rb") as file:
         for line in file:
             if line.endswith(b"\n"):
                 yield offset, line
             offset += len(line)
 
 
-def _place(line: bytes) -> int:
+def _index(line: bytes) -> int:
     return int(line.partition(b",")[0])

@@ -1,4 +1,4 @@
-"""Scores in the forms of the field's evaluations: file names and scores, some with attacks and labels."""
+"""Score files in the formats of other evaluations: file names and scores, some with attacks and labels."""
 
 import csv
 import os
@@ -15,8 +15,8 @@ from antideepfake.files import atomic_open
 from antideepfake.protocol.table import text_encoding
 
 ASVSPOOF5_HEADER = ["filename", "cm-score"]
-FORMS = ("asvspoof5", "speech_df_arena", "anti_spoofing_arena")  # that are written
-HEADER_COLUMNS = {"filename": "Name", "cm-score": "Score"}  # ASVspoof 5; other columns of track 2 are not read
+FORMS = ("asvspoof5", "speech_df_arena", "anti_spoofing_arena")  # formats that write_submission writes
+HEADER_COLUMNS = {"filename": "Name", "cm-score": "Score"}  # ASVspoof 5; other columns of track 2 are ignored
 SUFFIXES = AUDIO_SUFFIXES | {
     ".m4a",
     ".mp4",
@@ -34,31 +34,31 @@ SUFFIXES = AUDIO_SUFFIXES | {
 LABEL_WORDS = dict.fromkeys(("bonafide", "bona-fide", "genuine", "real"), "real")
 LABEL_WORDS |= dict.fromkeys(("spoof", "spoofed", "fake"), "fake")
 READABLE = (
-    "the forms that are read: 'name score'; 'name attack key score' (ASVspoof 2019, AASIST); 'score key' or "
+    "supported formats: 'name score'; 'name attack key score' (ASVspoof 2019, AASIST); 'score key' or "
     "'key score'; a header with filename and cm-score (ASVspoof 5, tracks 1 and 2); or a score file with "
-    "ID,Score,Label; key is bonafide or spoof, and blanks, tabs or commas divide the columns"
+    "ID,Score,Label. The key is bonafide or spoof; spaces, tabs or commas separate the columns"
 )
 
 
 def write_submission(scores: pd.DataFrame, path: str | os.PathLike, form: str) -> None:
-    """Write scores as an evaluation wants them.
+    """Write scores in the format of an evaluation.
 
     Arguments
     ---------
     scores : pandas.DataFrame
-        As :func:`antideepfake.scoring.read_scores` gives. The name of an utterance is that of its file, from Path;
-        where that is unknown, its ID.
+        Scores, as :func:`antideepfake.scoring.read_scores` returns them. The name of an utterance is its file name from
+        Path, or its ID if the path is unknown.
     path : str or Path
         The file to write.
     form : str
-        ``asvspoof5``: tab-separated, with the header ``filename cm-score``, names without suffix. ``speech_df_arena``:
-        name with suffix, a space, score. ``anti_spoofing_arena``: name without suffix, a space, score with six digits
-        after the point (its ``scores.txt``).
+        ``asvspoof5``: tab-separated, with the header ``filename cm-score`` and names without suffix.
+        ``speech_df_arena``: name with suffix, a space, score. ``anti_spoofing_arena``: name without suffix, a space,
+        score with six decimals (its ``scores.txt``).
 
     Raises
     ------
     InputError
-        When the form is unknown, two utterances have one name, or a name has a space that the form cannot hold.
+        If the format is unknown, two utterances have the same name, or a name contains white space.
 
     Example
     -------
@@ -69,15 +69,17 @@ def write_submission(scores: pd.DataFrame, path: str | os.PathLike, form: str) -
     ['filename\\tcm-score', 'E_1\\t1.5']
     """
     if form not in FORMS:
-        raise InputError(f"the form '{form}' is unknown; it is one of {', '.join(FORMS)}")
+        raise InputError(f"format '{form}' is unknown; choose one of {', '.join(FORMS)}")
     names = list(file_names(scores, keep_suffix=form == "speech_df_arena"))
     repeated = pd.Series(names).duplicated()
     if repeated.any():
         name = names[int(np.argmax(repeated))]
-        raise InputError(f"two utterances have the name '{name}'; this form cannot tell them apart")
+        raise InputError(f"two utterances have the name '{name}', but this format needs unique names; rename the files")
     broken = [name for name in names if any(character.isspace() for character in name)]
     if broken:
-        raise InputError(f"'{broken[0]}': a space in the name, which this form cannot hold; rename the file")
+        raise InputError(
+            f"'{broken[0]}': the name contains white space, which this format does not allow; rename the file"
+        )
     with atomic_open(path, newline="") as file:
         writer = csv.writer(file, delimiter="\t" if form == "asvspoof5" else " ", lineterminator="\n")
         if form == "asvspoof5":
@@ -87,7 +89,7 @@ def write_submission(scores: pd.DataFrame, path: str | os.PathLike, form: str) -
 
 
 def read_submission(path: str | os.PathLike) -> pd.DataFrame:
-    """Read scores in one of the usual forms: see ``READABLE``.
+    """Read scores in one of the common formats, which ``READABLE`` lists.
 
     Arguments
     ---------
@@ -97,12 +99,12 @@ def read_submission(path: str | os.PathLike) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Score and, where the form has them, Name (as it stands in the file), Label and Attack.
+        Score and, if the format has them, Name (as in the file), Label and Attack.
 
     Raises
     ------
     InputError
-        When a line is not of such a form; names the line and lists the forms.
+        If a line has another format; the message names the line and lists the formats.
 
     Example
     -------
@@ -130,23 +132,23 @@ def read_submission(path: str | os.PathLike) -> pd.DataFrame:
                     rows.append(_parse(dict(zip(columns, words, strict=True))))
                 except (ValueError, KeyError):
                     text = line.strip() if len(line) <= 80 else f"{line[:77].strip()}..."
-                    raise InputError(f"{path}, line {number}: '{text}'; {READABLE}") from None
+                    raise InputError(f"{path}:{number}: '{text}'; {READABLE}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: neither UTF-8 nor UTF-16 text; {READABLE}") from None
     if not rows:
-        raise InputError(f"{path}: holds no scores; {READABLE}")
+        raise InputError(f"{path}: contains no scores; {READABLE}")
     return pd.DataFrame(rows)
 
 
 def _split(line: str) -> list[str]:
-    """Divide a line at its tabs, else at its commas, else at its blanks."""
+    """Split a line at tabs, or else at commas, or else at spaces."""
     line = line.strip()
     mark = next((mark for mark in "\t," if mark in line), None)
     return [word.strip().strip('"') for word in line.split(mark)]
 
 
 def _guess_columns(words: list[str]) -> tuple[str, ...]:
-    """Tell a form without a header by its first line."""
+    """Guess the columns of a format without a header from its first line."""
     if len(words) == 2 and words[0].lower() in LABEL_WORDS:
         return "Label", "Score"
     if len(words) == 2 and words[1].lower() in LABEL_WORDS:
@@ -163,26 +165,26 @@ def _parse(values: dict[str, str]) -> dict[str, str | float]:
 
 
 def find_utterances(names: Sequence[str], protocol: pd.DataFrame, source: str | os.PathLike) -> NDArray[np.intp]:
-    """Find the utterances of a protocol that the names of a submission stand for.
+    """Find the utterances of a protocol by the names in a submission.
 
     Arguments
     ---------
     names : sequence of str
-        File names, with as much of the path as is needed to tell files apart, with or without the suffix of audio.
+        File names with enough of the path to be unique, with or without the suffix of an audio file.
     protocol : pandas.DataFrame
-        ID and, where they are known, Path.
+        Table with ID and, if known, Path.
     source : str or Path
-        The submission, for the message.
+        The submission, for the error message.
 
     Returns
     -------
     array of int
-        The row of each name, -1 where the protocol has no such file.
+        Row of each name in the protocol, or -1 if it has no such file; shape [names].
 
     Raises
     ------
     InputError
-        When a name fits several utterances.
+        If a name matches several utterances.
 
     Example
     -------
@@ -192,35 +194,35 @@ def find_utterances(names: Sequence[str], protocol: pd.DataFrame, source: str | 
     """
     paths = [_parts(path) for path in _paths(protocol)]
     longest = max(map(len, paths), default=1)
-    wanted = [_parts(name)[-longest:] for name in names]
-    rows = np.full(len(wanted), -1)
-    for length in sorted({len(parts) for parts in wanted}):
+    sought = [_parts(name)[-longest:] for name in names]
+    rows = np.full(len(sought), -1)
+    for length in sorted({len(parts) for parts in sought}):
         found: dict[tuple[str, ...], int] = {}
         second: dict[tuple[str, ...], int] = {}
         for row, parts in enumerate(paths):
             if found.setdefault(parts[-length:], row) != row:
                 second[parts[-length:]] = row
-        for position, parts in enumerate(wanted):
+        for position, parts in enumerate(sought):
             if len(parts) != length:
                 continue
             if parts in second:
                 both = " and ".join(f"'{protocol['ID'].iloc[at[parts]]}'" for at in (found, second))
                 example = "/".join(paths[found[parts]][-length - 1 :])
                 raise InputError(
-                    f"{source}: the name '{names[position]}' fits several utterances of the protocol, such as {both}; "
-                    f"give more of the path, as in '{example}'"
+                    f"{source}: the name '{names[position]}' matches several utterances, such as {both}; "
+                    f"write more of the path, as in '{example}'"
                 )
             rows[position] = found.get(parts, -1)
     return rows
 
 
 def _parts(path: str) -> tuple[str, ...]:
-    """Give the parts of a path that names have in common: without the data folder and the suffix of audio."""
+    """Return the components of a path, without ``$ROOT`` and the suffix of an audio file."""
     return tuple(part for part in strip_suffix(path.replace("\\", "/")).split("/") if part not in ("", ".", "$ROOT"))
 
 
 def strip_suffix(name: str) -> str:
-    """Remove the suffix of an audio file; other dots belong to the name.
+    """Remove the suffix of an audio file; other dots are part of the name.
 
     Example
     -------
@@ -232,14 +234,14 @@ def strip_suffix(name: str) -> str:
 
 
 def _paths(table: pd.DataFrame) -> Iterator[str]:
-    """Give the path of each utterance; its ID where the path is unknown."""
+    """Yield the path of each utterance, or its ID if the path is unknown."""
     paths = table["Path"] if "Path" in table else ["-"] * len(table)
     for identifier, path in zip(table["ID"], paths, strict=True):
         yield identifier if path in ("", "-") else path
 
 
 def file_names(table: pd.DataFrame, keep_suffix: bool = False) -> Iterator[str]:
-    """Give the name of each utterance's file; its ID where the path is unknown.
+    """Yield the file name of each utterance, or its ID if the path is unknown.
 
     Example
     -------

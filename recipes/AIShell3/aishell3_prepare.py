@@ -11,12 +11,11 @@ hours       85.6 real
 AIShell3/{train,test}/wav/SSB1567/SSB15670385.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {"train": {"real": 63262}, "test": {"real": 24773}}
@@ -34,19 +33,10 @@ def describe(split: str, speaker: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_aishell3 = partial(prepare_corpus, list_utterances, corpus_folder="AIShell3")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_aishell3(**vars(args)), args.output, PUBLISHED)
-
+prepare_aishell3 = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="AIShell3"
+)
+main = partial(run_preparation, prepare_aishell3, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -13,7 +13,7 @@ ASVspoof2019-LA/LA/
   ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.{train.trn,dev.trl,eval.trl}.txt
   ASVspoof2019_LA_{train,dev,eval}/flac/LA_T_1000137.flac ...
 
-The folders dev and eval also hold enrolment speech for speaker verification, which is in none of the lists and is
+The folders dev and eval also contain enrollment speech for speaker verification, which is in none of the lists and is
 reported.
 """
 
@@ -21,9 +21,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {
     "train": {"real": 2580, "fake": 22800},
@@ -35,7 +36,7 @@ SPLITS = {"T": "train", "D": "valid", "E": "test"}
 
 
 def describe(speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose key reads LA_T_..., LA_D_... or LA_E_..."""
+    """Describe a line of a list whose key reads LA_T_..., LA_D_... or LA_E_..."""
     subset = key[3:4]
     return {
         "ID": f"ASV19LA-{key}",
@@ -56,13 +57,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_asvspoof2019_la = partial(prepare_corpus, list_utterances, corpus_folder="ASVspoof2019-LA")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_asvspoof2019_la(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_asvspoof2019_la, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -15,16 +15,17 @@ ASVspoof5/
   ASVspoof5_dev/flac_D/D_0000000001.flac ...
   ASVspoof5_eval/flac_E_eval/E_0000000000.flac ...
 
-The folders dev and eval also hold speech for track 2, which is in none of these lists and is reported.
+The folders dev and eval also contain speech for track 2, which is in none of these lists and is reported.
 """
 
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {
     "train": {"real": 18797, "fake": 163560},
@@ -36,7 +37,7 @@ SPLITS = {"T": "train", "D": "valid", "E": "test"}
 
 
 def describe(speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose key reads T_..., D_... or E_..."""
+    """Describe a line of a list whose key reads T_..., D_... or E_..."""
     subset = key[:1]
     return {
         "ID": f"ASV5-{attack}-{key}",
@@ -50,19 +51,13 @@ def describe(speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
 
 
 def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the trials in the order of the three lists, which have blanks between their columns and no header."""
+    """List the trials in the order of the three lists, which have no header and whose columns blanks separate."""
     for subset in ("dev.track_1", "eval.track_1", "train"):
         yield from read_list(corpus / f"ASVspoof5.{subset}.tsv", "speaker key - - - - - attack label", describe)
 
 
 prepare_asvspoof5 = partial(prepare_corpus, list_utterances, corpus_folder="ASVspoof5")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_asvspoof5(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_asvspoof5, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

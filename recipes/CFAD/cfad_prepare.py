@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""CFAD: Mandarin of several corpora, and twelve ways of generating it, each clean, with noise and through codecs.
+"""CFAD: Mandarin speech and twelve generation methods; clean, with noise and passed through codecs.
 
 Ma, Yi, Wang, Yan, Tao, Wang, Wang, Fu: CFAD: A Chinese dataset for fake audio detection. Speech Communication
 164, 2024.
@@ -14,17 +14,16 @@ CFAD/CFAD/{clean,codec,noisy}_version/
     fake_clean/<method>/SSB09660003_lpcnet.wav ...
     real_clean/<source>/BAC009S0724W0121.wav ...
 
-Identifiers tell neither seen from unseen nor one method from another: of two files with one identifier, the second gets
-what differs.
+IDs do not distinguish seen from unseen, nor one method from another: of two files with one ID, the second gets a
+suffix.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "CFAD/{version}/{subset:(train|dev|test)[^/]*}/{label:fake|real}{condition:[^/]*}/{method}/{name}.wav"
@@ -44,19 +43,8 @@ def describe(version: str, subset: str, label: str, condition: str, method: str,
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_cfad = partial(prepare_corpus, list_utterances, corpus_folder="CFAD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_cfad(**vars(args)), args.output)
-
+prepare_cfad = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="CFAD")
+main = partial(run_preparation, prepare_cfad, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""CVoiceFake (large): Common Voice in five languages, and the same through several vocoders.
+"""CVoiceFake (large): Common Voice in five languages, and the same utterances resynthesized by vocoders.
 
 Li, Li, Zheng, Yan, Ji, Xu: SafeEar: Content Privacy-Preserving Audio Deepfake Detection. ACM CCS 2024.
 
 source      https://safeearweb.github.io/Project
-license     as its page says
+license     see its page
 languages   English, French, German, Italian, Mandarin
 hours       315.1 real, 1561.2 fake
 
@@ -12,15 +12,14 @@ CVoiceFake/CVoiceFake_Large/{EN,FR,DE,IT,CN}/
   Bonafide/common_voice_en_36752138.mp3 ...
   vctk_parallel_wavegan.v1_generated/common_voice_en_36752138_Gen.mp3 ...
 
-Identifiers of Mandarin have CN, as in the published protocols; the column Language has ZH, as for other corpora.
+IDs of Mandarin utterances have CN, as in the published protocols; the column Language has ZH, as for other corpora.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "CVoiceFake_Large/{language}/{method}/{name}.mp3"
@@ -37,19 +36,10 @@ def describe(language: str, method: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_cvoicefake = partial(prepare_corpus, list_utterances, corpus_folder="CVoiceFake")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_cvoicefake(**vars(args)), args.output)
-
+prepare_cvoicefake = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="CVoiceFake"
+)
+main = partial(run_preparation, prepare_cvoicefake, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""CodecFake of Wu et al.: VCTK through neural codecs.
+"""CodecFake of Wu et al.: VCTK, resynthesized by neural codecs.
 
 Wu, Tseng, Lee: CodecFake: Enhancing Anti-Spoofing Models Against Deepfake Audios from Codec-Based Speech Synthesis
 Systems. Interspeech 2024.
@@ -13,51 +13,56 @@ CodecFake/
   processed/encodec_24khz+p272_103.wav ...
   data/train-00000-of-00200.parquet ...      as on the Hugging Face Hub; their audio is written to processed/
 
-Not to be confused with Codecfake-Xie; on a disk that does not tell upper from lower case, one of the two wants another
-folder and --corpus_folder.
+Not to be confused with Codecfake-Xie; on a case-insensitive disk, one of the two needs another folder and
+--corpus_folder.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.build import BuildReport
 from antideepfake.corpora.lists import translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
 
+if TYPE_CHECKING:
+    from antideepfake.corpora.build import BuildReport
+
 LAYOUT = "processed/{codec:[^/+]+}+{name}.{suffix:wav|flac}"
 COLUMNS = ["audio", "label", "speaker_id", "codec_name"]
 LABELS = {"fake": "fake", "spoof": "fake", "real": "real", "bonafide": "real"}
-CHUNK = 64  # rows held at once
+CHUNK = 64  # rows in memory at once
 
 
 def extract_audio(corpus: Path, quiet: bool = False) -> None:
     """Write the audio of Parquet files to ``processed/``, under the names of the other distribution.
 
-    Fake rows only: the corpus is fake speech, and the real recordings are those of VCTK. Files that exist are kept, so
-    that an interrupted run goes on.
+    Fake rows only: the bona fide recordings are those of VCTK. Existing files are kept, so that an interrupted run
+    resumes.
 
     Arguments
     ---------
     corpus : Path
-        Holds ``data/*.parquet``.
+        The corpus's folder, with ``data/*.parquet``.
     quiet : bool
         Show no progress bar.
 
     Raises
     ------
     InputError
-        When a file is damaged or of another form, or a row's label or name is unknown; names the file and the row.
+        When a file is damaged or has other columns, or a row's label or name is unknown.
     """
+    import pyarrow as pa  # slow to import; --help does without
+    import pyarrow.parquet as pq
+
     for path in sorted((corpus / "data").glob("*.parquet")):
         try:
             file = pq.ParquetFile(path)
@@ -73,16 +78,16 @@ def extract_audio(corpus: Path, quiet: bool = False) -> None:
             raise InputError(f"{path}: not a Parquet file with {', '.join(COLUMNS)} ({reason})") from None
 
 
-def _extract_row(values: Mapping[str, Any], corpus: Path, place: str) -> None:
+def _extract_row(values: Mapping[str, Any], corpus: Path, where: str) -> None:
     audio, codec = values["audio"] or {}, str(values["codec_name"])
     name = str(audio.get("path") or "").replace("\\", "/").rpartition("/")[2]
     if not isinstance(audio.get("bytes"), bytes) or not name or "/" in codec or codec.startswith("."):
-        raise InputError(f"{place}: no audio, no name of its file, or no codec ('{codec}')")
+        raise InputError(f"{where}: no audio, no file name, or no codec ('{codec}')")
     try:
         if translate(str(values["label"]), LABELS) == "real":
             return
     except InputError as error:
-        raise InputError(f"{place}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
     stem = os.path.splitext(name)[0].removeprefix(f"{codec}+")
     suffix = ".flac" if audio["bytes"].startswith(b"fLaC") else ".wav"
     target = corpus / "processed" / f"{codec}+{stem}{suffix}"
@@ -92,7 +97,7 @@ def _extract_row(values: Mapping[str, Any], corpus: Path, place: str) -> None:
 
 
 def describe(codec: str, name: str, suffix: str) -> dict[str, str]:
-    """Describe a file, whose name begins with that of the codec, then that of the speaker."""
+    """Describe a file, whose name begins with the codec and the speaker."""
     return {
         "ID": f"CodecF-{codec}+{name}",
         "Label": "fake",
@@ -102,17 +107,18 @@ def describe(codec: str, name: str, suffix: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their names."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-def prepare_codecfake_wu(data_folder: str | os.PathLike, output: str | os.PathLike, **options: Any) -> BuildReport:
-    """Write the audio of Parquet files, if there are any, and the protocol.
+def prepare_codecfake_wu(
+    data_folder: str | os.PathLike,
+    output: str | os.PathLike,
+    corpus_folder: str | os.PathLike = "CodecFake",
+    quiet: bool = False,
+    **options: Any,
+) -> "BuildReport":
+    """Write the audio of Parquet files, if any, and the protocol.
 
     Arguments
     ---------
-    data_folder, output, **options
+    data_folder, output, corpus_folder, quiet, **options
         As of :func:`antideepfake.corpora.prepare.prepare_corpus`.
 
     Returns
@@ -120,16 +126,18 @@ def prepare_codecfake_wu(data_folder: str | os.PathLike, output: str | os.PathLi
     BuildReport
         What was written and what was left out.
     """
-    options = {"corpus_folder": "CodecFake", **options}
-    extract_audio(Path(data_folder, options["corpus_folder"]), options.get("quiet", False))
-    return prepare_corpus(list_utterances, data_folder, output, **options)
+    extract_audio(Path(data_folder, corpus_folder), quiet)
+    return prepare_corpus(
+        lambda corpus: walk_layout(corpus, LAYOUT, describe),
+        data_folder,
+        output,
+        corpus_folder,
+        quiet=quiet,
+        **options,
+    )
 
 
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_codecfake_wu(**vars(args)), args.output)
-
+main = partial(run_preparation, prepare_codecfake_wu, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,28 +1,29 @@
 #!/usr/bin/env python
-"""Codecfake of Xie et al.: speech of LibriTTS, VCTK and AISHELL-3, and the same through seven neural codecs.
+"""Codecfake of Xie et al.: LibriTTS, VCTK and AISHELL-3, and the same resynthesized by seven neural codecs.
 
 Xie, Lu, Fu et al.: The Codecfake Dataset and Countermeasures for the Universally Detection of Deepfake Audio. IEEE
 Transactions on Audio, Speech and Language Processing, 2025. arXiv 2405.04880.
 
-source      https://github.com/xieyuankun/Codecfake, which names the archives
+source      https://github.com/xieyuankun/Codecfake, which lists the archives
 license     CC BY-NC-ND 4.0
-languages   English, Mandarin; not told for each file
+languages   English, Mandarin; not given per file
 hours       129.7 real, 808.3 fake
 
 Codecfake/
   label/{train,dev,C7}.txt
-  {train,dev,C7}/F01_SSB13650058.wav ...        moved up from where the archives put them
+  {train,dev,C7}/F01_SSB13650058.wav ...        moved up from the folders of the archives
 
-Of the test conditions only C7, the codec that is not met in training, is used. Not to be confused with CodecFake-Wu.
+Of the test conditions only C7, the codec unseen in training, is used. Not to be confused with CodecFake-Wu.
 """
 
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {"train": {"real": 105821, "fake": 634926}, "valid": {"real": 13228, "fake": 79368}}
 SPLITS = {"train": "train", "dev": "valid", "C7": "test"}
@@ -30,7 +31,7 @@ ATTACKS = {str(number): f"F0{number}" for number in range(1, 8)}
 
 
 def describe(subset: str, file: str, label: str, number: str) -> dict[str, str]:
-    """Describe a line of a list, whose last column is the number of the codec, 0 for real speech."""
+    """Describe a line of a list, whose last column is the number of the codec, 0 for bona fide speech."""
     return {
         "ID": f"Codecf-{file.removesuffix('.wav')}",
         "Label": translate(label, {"real": "real", "fake": "fake"}),
@@ -47,13 +48,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_codecfake_xie = partial(prepare_corpus, list_utterances, corpus_folder="Codecfake")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_codecfake_xie(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_codecfake_xie, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""DECRO: speech of several corpora, and the same ways of generating it, in English and in Mandarin.
+"""DECRO: English and Mandarin speech from several corpora, and the output of the same generation methods.
 
 Ba, Wen, Cheng, Wang, Lin, Lu, Liu: Transferring Audio Deepfake Detection Capability across Languages. WWW 2023.
 
 source      https://zenodo.org/records/7603208
-license     as its page says
+license     see its page
 languages   English, Mandarin
 hours       35.2 real, 102.4 fake
 
@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 FOLDER = "petrichorwq-DECRO-dataset-6fc9884"
 PUBLISHED = {
@@ -32,7 +33,7 @@ LANGUAGES = {"ch": "ZH", "en": "EN"}
 
 
 def describe(subset: str, speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose attack is the source corpus for real speech."""
+    """Describe a line of a list, where the attack of bona fide speech is its source corpus."""
     language, _, split = subset.partition("_")
     return {
         "ID": f"DECRO-{SPLITS[split]}-{LANGUAGES[language]}-{key}",
@@ -53,13 +54,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_decro = partial(prepare_corpus, list_utterances, corpus_folder="DECRO")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_decro(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_decro, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

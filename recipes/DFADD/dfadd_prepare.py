@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""DFADD: VCTK, and five diffusion and flow-matching text-to-speech systems that speak in its voices.
+"""DFADD: VCTK, and its voices cloned by five diffusion and flow-matching text-to-speech systems.
 
 Du, Lin, Chiu et al.: DFADD: The Diffusion and Flow-Matching Based Audio Deepfake Dataset. SLT 2024.
 
 source      https://github.com/isjwdu/DFADD
-license     as its page says
+license     see its page
 languages   English
 hours       41.6 real, 66.0 fake
 
@@ -13,12 +13,11 @@ DFADD/
   DATASET_PflowTTS/{train,valid,test}/p345_251_pflow.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{folder}/{split:train|valid|test}/{name}.{suffix:wav|flac}"
@@ -37,19 +36,8 @@ def describe(folder: str, split: str, name: str, suffix: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_dfadd = partial(prepare_corpus, list_utterances, corpus_folder="DFADD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_dfadd(**vars(args)), args.output)
-
+prepare_dfadd = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="DFADD")
+main = partial(run_preparation, prepare_dfadd, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,16 +1,16 @@
 #!/usr/bin/env python
-"""DSD: speech of several corpora and of its authors, and what text-to-speech and voice conversion made of it.
+"""DSD: speech from several corpora and its authors, spoofed by text-to-speech and voice conversion.
 
 Doan, Dinh-Xuan, Ryu, Kim, Lee, Hong, Jung: Trident of Poseidon: A Generalized Approach for Detecting Deepfake Voices.
 ACM CCS 2024.
 
 source      https://zenodo.org/records/13788455
-license     as its page says
+license     see its page
 languages   English, Japanese, Korean
 hours       101.0 real, 60.2 fake
 
 DSD/
-  DSD_corpus_v1.csv                     or any file that --protocol_file names
+  DSD_corpus_v1.csv                     or the value of --protocol_file
   12MWKH0048_000026.wav ...
 """
 
@@ -18,9 +18,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_csv, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 COLUMNS = {
     "file": "Utterence name (file name)",
@@ -54,15 +55,7 @@ def list_utterances(corpus: Path, protocol_file: str | None = None) -> Iterator[
 
 
 prepare_dsd = partial(prepare_corpus, list_utterances, corpus_folder="DSD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    parser = prepare_parser(__doc__)
-    parser.add_argument("--protocol_file", help="the list, where it is not in the corpus's folder")
-    args = parser.parse_args()
-    return tell_report(prepare_dsd(**vars(args)), args.output)
-
+main = partial(run_preparation, prepare_dsd, __doc__, protocol_file="the list, if it is not in the corpus's folder")
 
 if __name__ == "__main__":
     run_program(main)

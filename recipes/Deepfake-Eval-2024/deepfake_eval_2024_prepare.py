@@ -1,31 +1,32 @@
 #!/usr/bin/env python
-"""Deepfake-Eval-2024, audio: what circulated in 2024 on social media, and was sent in to be checked.
+"""Deepfake-Eval-2024, audio: recordings from social media in 2024 that were submitted for verification.
 
 Chandra, Murtfeldt, Qiu et al.: Deepfake-Eval-2024: A Multi-Modal In-the-Wild Benchmark of Deepfakes Circulated in
 2024. arXiv 2503.02857, 2025.
 
 source      https://huggingface.co/datasets/nuriachandra/Deepfake-Eval-2024 (on request)
 license     CC BY-SA 4.0
-languages   many, mostly English; not told for each file
+languages   many, mostly English; not given per file
 hours       56.5 in all
 
 Deepfake-Eval-2024/
   audio-metadata-publish.csv        with the columns Filename, Ground Truth, Finetuning Set
   audio-data/...                    mp3, m4a, wav and others
-  converted/..., segments/...       made by deepfake_eval_2024_segment.py
+  converted/..., segments/...       written by deepfake_eval_2024_segment.py
 
-Recordings last from seconds to an hour. Without --duration the protocol has whole recordings; with --duration 4 it
-has their segments of 4 s. Both want deepfake_eval_2024_segment.py to be run first, which decodes what libsndfile
-cannot read and cuts the segments.
+Recordings last from seconds to an hour. Without --duration the protocol has whole recordings; with --duration 4 it has
+segments of 4 s. Run deepfake_eval_2024_segment.py first: it decodes the files that libsndfile cannot read, and cuts the
+segments.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import make_parser, print_report
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_csv, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import AUDIO_SUFFIXES
 from antideepfake.errors import InputError
 
@@ -51,12 +52,12 @@ def list_recordings(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 def converted_path(path: str) -> str:
-    """Say where the copy of a recording stands that libsndfile cannot read, relative to the corpus's folder."""
+    """Return the path of the decoded copy of a recording, relative to the corpus's folder."""
     return path.replace("audio-data", "converted", 1) + ".flac"
 
 
 def segment_folder(path: str, seconds: int) -> str:
-    """Say where the segments 1.flac, 2.flac, ... of a recording stand, relative to the corpus's folder."""
+    """Return the folder of the segments 1.flac, 2.flac, ... of a recording, relative to the corpus's folder."""
     return path.replace("audio-data", f"segments/{seconds}s", 1)
 
 
@@ -87,12 +88,12 @@ def _whole(corpus: Path, recording: Mapping[str, str]) -> Mapping[str, str]:
 prepare_deepfake_eval_2024 = partial(prepare_corpus, list_utterances, corpus_folder="Deepfake-Eval-2024")
 
 
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    parser = prepare_parser(__doc__)
-    parser.add_argument("--duration", type=int, help="of the segments, in seconds; whole recordings when not given")
-    args = parser.parse_args()
-    return tell_report(prepare_deepfake_eval_2024(**vars(args)), args.output)
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Prepare whole recordings or segments from the command line."""
+    parser = make_parser(__doc__, prog)
+    parser.add_argument("--duration", type=int, help="length of the segments in s (default: whole recordings)")
+    args = parser.parse_args(argv)
+    return print_report(prepare_deepfake_eval_2024(**vars(args)), args.output)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 
     segments/4s/<recording>/1.flac, 2.flac, ...
 
-Segments follow one another without overlap, and the last is as short as it comes. Channels are averaged; the rate is
-the recording's own; samples have 16 bits. Each recording is decoded once for all durations. What libsndfile cannot
-read, such as m4a, is decoded by ffmpeg to converted/<recording>.flac first, and cut from there. Nothing is
-overwritten: recordings that are done are passed over, so the same command goes on after an interruption.
+Segments do not overlap; the last one may be shorter. Channels are averaged, the sampling rate is kept, samples have 16
+bits. Each recording is decoded once for all durations. Files that libsndfile cannot read, such as m4a, are first
+decoded by ffmpeg to converted/<recording>.flac. Nothing is overwritten, and finished recordings are skipped: after an
+interruption, run the same command again to continue.
 """
 
 import argparse
@@ -34,24 +34,24 @@ DURATIONS = (4, 10, 13, 30, 50)  # seconds
 
 
 def convert(path: Path, converted: Path) -> None:
-    """Decode the sound of any container that ffmpeg reads to a flac file.
+    """Decode the audio of any file that ffmpeg reads to flac.
 
     Arguments
     ---------
     path, converted : Path
-        From and to. What is there already is kept.
+        Source and target. An existing target is kept.
 
     Raises
     ------
     InputError
-        When ffmpeg is not there, or cannot read the file to its end.
+        When ffmpeg is missing or cannot read the file to its end.
     """
     if converted.exists():
         return
     try:
         import imageio_ffmpeg
     except ImportError:
-        raise InputError(f"{path}: is read by ffmpeg; install it with: pip install imageio-ffmpeg") from None
+        raise InputError(f"{path}: needs ffmpeg; install it with: pip install imageio-ffmpeg") from None
     with atomic_path(converted) as temporary:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-xerror", "-nostdin", "-i", os.fspath(path)]
         command += ["-map", "0:a:0", "-sample_fmt", "s16", "-f", "flac", os.fspath(temporary)]
@@ -60,7 +60,7 @@ def convert(path: Path, converted: Path) -> None:
 
 
 def is_foreign(path: Path) -> bool:
-    """Tell whether libsndfile cannot read the file: by its suffix, or an MP4 container under another's suffix."""
+    """Tell whether libsndfile cannot read a file: by its suffix, or as an MP4 container with another suffix."""
     with open(path, "rb") as file:
         return path.suffix.lower() not in AUDIO_SUFFIXES or file.read(8)[4:] == b"ftyp"
 
@@ -73,7 +73,7 @@ def cut(path: Path, folders: dict[int, Path]) -> None:
     path : Path
         The recording.
     folders : dict
-        Seconds -> folder for the segments of this duration. A folder appears whole or not at all.
+        Seconds -> folder for the segments of this duration. A folder gets its name only once it is complete.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def cut(path: Path, folders: dict[int, Path]) -> None:
     parts = {seconds: folder.with_name(f".{folder.name}.part") for seconds, folder in folders.items()}
     try:
         for part in parts.values():
-            shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+            shutil.rmtree(part, ignore_errors=True)  # left by a run that was killed
             part.mkdir(parents=True)
         with open_audio(path) as file, ExitStack() as stack:
             rate = file.samplerate
@@ -104,7 +104,7 @@ def cut(path: Path, folders: dict[int, Path]) -> None:
 
 
 def _read_seconds(file: AudioFile) -> Iterator[np.ndarray]:
-    """Read a second at a time; the last may be shorter."""
+    """Yield one second at a time; the last may be shorter."""
     read = np.empty((0, file.channels), np.float32)
     for block in file.blocks():
         read = np.concatenate([read, block])
@@ -116,7 +116,7 @@ def _read_seconds(file: AudioFile) -> Iterator[np.ndarray]:
 
 
 def segment_recording(corpus: Path, path: str, durations: Sequence[int]) -> str:
-    """Segment a recording, unless it is done.
+    """Segment a recording, unless it is finished.
 
     Arguments
     ---------
@@ -130,7 +130,7 @@ def segment_recording(corpus: Path, path: str, durations: Sequence[int]) -> str:
     Returns
     -------
     str
-        Empty, or why the recording is left out.
+        Empty, or the reason why the recording is left out.
     """
     folders = {seconds: corpus / segment_folder(path, seconds) for seconds in durations}
     source = corpus / path
@@ -161,9 +161,9 @@ def segment_deepfake_eval_2024(
     Arguments
     ---------
     data_folder : str or Path
-        Holds the corpus's folder.
+        Contains the corpus's folder.
     corpus_folder : str or Path
-        The corpus's folder below ``data_folder``, or anywhere else.
+        The corpus's folder, relative to ``data_folder`` or absolute.
     durations : sequence of int
         Seconds.
     num_workers : int
@@ -174,15 +174,15 @@ def segment_deepfake_eval_2024(
     Returns
     -------
     list of str
-        A sentence for each recording that was left out.
+        The reason for each recording that was left out.
 
     Raises
     ------
     InputError
-        When the metadata is not there, or a duration is not above 0.
+        When the metadata is missing or a duration is not above 0.
     """
     if min(durations) < 1:
-        raise InputError(f"a duration of {min(durations)} s; segments last a second or more")
+        raise InputError(f"--durations {min(durations)}: a segment must last at least 1 s")
     corpus = Path(data_folder, corpus_folder).absolute()
     paths = [recording["Path"] for recording in list_recordings(corpus) if "Reason" not in recording]
     with ThreadPoolExecutor(max(num_workers, 1)) as pool:
@@ -192,13 +192,13 @@ def segment_deepfake_eval_2024(
 
 
 def main() -> int:
-    """Parse the command line, cut, tell what was left out."""
+    """Cut the recordings from the command line and print which were left out."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example:\n  python %(prog)s --data_folder data --num_workers 4",
     )
-    parser.add_argument("--data_folder", required=True, help="holds the corpus's folder")
+    parser.add_argument("--data_folder", required=True, help="contains the corpus's folder")
     parser.add_argument(
         "--corpus_folder", default="Deepfake-Eval-2024", help="the corpus's folder (default: %(default)s)"
     )

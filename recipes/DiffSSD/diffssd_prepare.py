@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""DiffSSD: English by ten diffusion-based and commercial text-to-speech systems.
+"""DiffSSD: English speech of ten diffusion-based and commercial text-to-speech systems.
 
 Bhagtani, Yadav, Bestagini, Delp: DiffSSD: A Diffusion-Based Dataset for Speech Forensics. arXiv 2409.13049, 2024.
 
 source      https://huggingface.co/datasets/purdueviperlab/diffssd
-license     as its page says
+license     see its page
 languages   English
 hours       139.7 fake
 
@@ -12,22 +12,21 @@ DiffSSD/generated_speech/
   grad_tts/sentence_1.wav ...
   your_tts/speaker_1487/sentence_449.wav ...
 
-Real speech beside generated_speech is not used.
+The bona fide speech next to generated_speech is not used.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "generated_speech/{system}/{folder:([^/]*speaker[^/]*/)?}{name}.wav"
 
 
 def describe(system: str, folder: str, name: str) -> dict[str, str]:
-    """Describe a file, which has the folder of a speaker or none."""
+    """Describe a file, with or without a speaker's folder."""
     speaker = folder.rstrip("/") or "-"
     return {
         "ID": f"DiffSSD-{system}-{speaker}-EN-{name}",
@@ -38,19 +37,8 @@ def describe(system: str, folder: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_diffssd = partial(prepare_corpus, list_utterances, corpus_folder="DiffSSD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_diffssd(**vars(args)), args.output)
-
+prepare_diffssd = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="DiffSSD")
+main = partial(run_preparation, prepare_diffssd, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,29 +1,28 @@
 #!/usr/bin/env python
-"""Diffuse or Confuse: the texts of LJSpeech, spoken by systems of which most use diffusion.
+"""Diffuse or Confuse: the texts of LJSpeech, synthesized by systems most of which use diffusion.
 
 Firc, Malinka, Hanáček: Diffuse or Confuse: A Diffusion Deepfake Speech Dataset. BIOSIG 2024.
 
-source      https://arxiv.org/abs/2410.06796 names it
-license     as its page says
+source      named in https://arxiv.org/abs/2410.06796
+license     see its page
 languages   English
 hours       231.7 fake
 
 DiffusionDeepfake/{DiffGAN-TTS_aux,tacotron2-DCA_wavegrad, ...}/LJ044-0144.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{system}/{name}.wav"
 
 
 def describe(system: str, name: str) -> dict[str, str]:
-    """Describe a file. The speaker is the book, as of LJSpeech: LJ044."""
+    """Describe a file. The speaker is the book, as in LJSpeech: LJ044."""
     return {
         "ID": f"DiffFake-{system}-{name}",
         "Label": "fake",
@@ -33,19 +32,10 @@ def describe(system: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_diffusiondeepfake = partial(prepare_corpus, list_utterances, corpus_folder="DiffusionDeepfake")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_diffusiondeepfake(**vars(args)), args.output)
-
+prepare_diffusiondeepfake = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="DiffusionDeepfake"
+)
+main = partial(run_preparation, prepare_diffusiondeepfake, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

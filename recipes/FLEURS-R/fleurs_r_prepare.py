@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""FLEURS-R: FLEURS, restored by a neural vocoder. All of it counts as fake.
+"""FLEURS-R: FLEURS, restored by a neural vocoder; all of it labeled fake.
 
 Ma, Koizumi, Karita et al.: FLEURS-R: A Restored Multilingual Speech Corpus for Generation Tasks. Interspeech 2024.
 
@@ -10,15 +10,14 @@ hours       1238.8 fake
 
 FLEURS/fleurs-r/data/ceb_ph/audio/{train,dev,test}/10587240206760547719.wav ...
 
-It lies in the folder of FLEURS, beside it.
+It is in the folder of FLEURS.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "fleurs-r/data/{folder}/audio/{split:train|dev|test}/{name}.wav"
@@ -26,7 +25,7 @@ SPLITS = {"train": "train", "dev": "valid", "test": "test"}
 
 
 def describe(folder: str, split: str, name: str) -> dict[str, str]:
-    """Describe a file. Its folder is language_region, yue_hant_hk or cmn_hans_cn, which identifiers call CN."""
+    """Describe a file. Its folder is language_region, such as yue_hant_hk; cmn_hans_cn is CN in IDs."""
     language = folder.rpartition("_")[0].upper()
     is_mandarin = folder == "cmn_hans_cn"
     return {
@@ -37,19 +36,8 @@ def describe(folder: str, split: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_fleurs_r = partial(prepare_corpus, list_utterances, corpus_folder="FLEURS")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_fleurs_r(**vars(args)), args.output)
-
+prepare_fleurs_r = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="FLEURS")
+main = partial(run_preparation, prepare_fleurs_r, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

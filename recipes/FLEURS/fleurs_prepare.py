@@ -12,12 +12,11 @@ hours       1389.0 real
 FLEURS/fleurs/data/ceb_ph/audio/{train,dev,test}/10587240206760547719.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "fleurs/data/{folder}/audio/{split:train|dev|test}/{name}.wav"
@@ -25,7 +24,7 @@ SPLITS = {"train": "train", "dev": "valid", "test": "test"}
 
 
 def describe(folder: str, split: str, name: str) -> dict[str, str]:
-    """Describe a file. Its folder is language_region, yue_hant_hk or cmn_hans_cn, which identifiers call CN."""
+    """Describe a file. Its folder is language_region, such as yue_hant_hk; cmn_hans_cn is CN in IDs."""
     language = folder.rpartition("_")[0].upper()
     is_mandarin = folder == "cmn_hans_cn"
     return {
@@ -36,19 +35,8 @@ def describe(folder: str, split: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_fleurs = partial(prepare_corpus, list_utterances, corpus_folder="FLEURS")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_fleurs(**vars(args)), args.output)
-
+prepare_fleurs = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="FLEURS")
+main = partial(run_preparation, prepare_fleurs, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

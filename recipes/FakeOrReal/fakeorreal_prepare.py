@@ -1,25 +1,26 @@
 #!/usr/bin/env python
-"""FakeOrReal (FoR): recordings of several corpora and the web, and text-to-speech systems of 2019.
+"""FakeOrReal (FoR): recordings from several corpora and the web, and text-to-speech systems of 2019.
 
 Reimao, Tzerpos: FoR: A Dataset for Synthetic Speech Detection. SpeD 2019.
 
 source      https://bil.eecs.yorku.ca/datasets
-license     as its page says
+license     see its page
 languages   English
-hours       not told
+hours       unknown
 
 FakeOrReal/for-{original,norm}/{training,validation,testing}/{fake,real}/file16643.wav or .mp3 ...
 
---version original is the speech as it was gathered; norm is the same at one rate, volume and number of channels,
-balanced between classes and voices' sexes. The folders for-2seconds and for-rerecorded are not used.
+--version original is the speech as collected; norm is normalized in sampling rate, volume and channels, and balanced
+in class and gender. The folders for-2seconds and for-rerecorded are not used.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import make_parser, print_report
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {
@@ -31,7 +32,7 @@ SPLITS = {"training": "train", "validation": "valid", "testing": "test"}
 
 
 def describe(prefix: str, subset: str, label: str, name: str, suffix: str) -> dict[str, str]:
-    """Describe a file by its folders. A file1.wav beside file1.mp3 becomes FoR-...-file1-wav."""
+    """Describe a file by its folders. With a file1.mp3 next to it, the ID of file1.wav gets the suffix -wav."""
     return {"ID": f"{prefix}-{subset}-{label}-{name}", "Label": label, "Proportion": SPLITS[subset], "Language": "EN"}
 
 
@@ -44,12 +45,14 @@ def list_utterances(corpus: Path, version: str = "original") -> Iterator[Mapping
 prepare_fakeorreal = partial(prepare_corpus, list_utterances, corpus_folder="FakeOrReal")
 
 
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    parser = prepare_parser(__doc__)
-    parser.add_argument("--version", choices=PREFIXES, default="original", help="which of the two (default: original)")
-    args = parser.parse_args()
-    return tell_report(prepare_fakeorreal(**vars(args)), args.output, PUBLISHED[args.version])
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Prepare one version from the command line."""
+    parser = make_parser(__doc__, prog)
+    parser.add_argument(
+        "--version", choices=PREFIXES, default="original", help="version of the corpus (default: original)"
+    )
+    args = parser.parse_args(argv)
+    return print_report(prepare_fakeorreal(**vars(args)), args.output, PUBLISHED[args.version])
 
 
 if __name__ == "__main__":

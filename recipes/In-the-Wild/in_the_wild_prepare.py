@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""In-the-Wild: clips of 58 politicians and other celebrities, real and generated, found on the web.
+"""In-the-Wild: bona fide and spoofed clips of 58 politicians and other celebrities, found on the web.
 
 Müller, Czempin, Dieckmann, Froghyar, Böttinger: Does Audio Deepfake Detection Generalize? Interspeech 2022.
 
@@ -13,15 +13,16 @@ In-the-Wild/release_in_the_wild/
   0.wav, 1.wav, ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_csv, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {"-": {"real": 19963, "fake": 11816}}
+COLUMNS = {"file": "file", "speaker": "speaker", "label": "label"}
 
 
 def describe(file: str, speaker: str, label: str) -> dict[str, str]:
@@ -35,20 +36,12 @@ def describe(file: str, speaker: str, label: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the clips in the order of meta.csv."""
-    columns = {"file": "file", "speaker": "speaker", "label": "label"}
-    return read_csv(corpus / "release_in_the_wild/meta.csv", columns, describe)
-
-
-prepare_in_the_wild = partial(prepare_corpus, list_utterances, corpus_folder="In-the-Wild")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_in_the_wild(**vars(args)), args.output, PUBLISHED)
-
+prepare_in_the_wild = partial(
+    prepare_corpus,
+    lambda corpus: read_csv(corpus / "release_in_the_wild/meta.csv", COLUMNS, describe),
+    corpus_folder="In-the-Wild",
+)
+main = partial(run_preparation, prepare_in_the_wild, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -10,15 +10,14 @@ hours       23.9 real
 
 LJSpeech/LJSpeech-1.1/wavs/LJ018-0006.wav ...
 
-The column Speaker has the book, LJ018, as in the published protocols.
+The column Speaker contains the book, LJ018, as in the published protocols.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {"-": {"real": 13100}}
@@ -30,19 +29,10 @@ def describe(book: str, number: str) -> dict[str, str]:
     return {"ID": f"LJ-{book}-{number}", "Label": "real", "Speaker": book, "Language": "EN"}
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their names."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_ljspeech = partial(prepare_corpus, list_utterances, corpus_folder="LJSpeech")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_ljspeech(**vars(args)), args.output, PUBLISHED)
-
+prepare_ljspeech = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="LJSpeech"
+)
+main = partial(run_preparation, prepare_ljspeech, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""LibriTTS-R: LibriTTS, restored by a neural vocoder. All of it counts as fake.
+"""LibriTTS-R: LibriTTS, restored by a neural vocoder; all of it labeled fake.
 
 Koizumi, Zen, Karita et al.: LibriTTS-R: A Restored Multi-Speaker Text-to-Speech Corpus. Interspeech 2023.
 
@@ -11,13 +11,12 @@ hours       583.2 fake
 LibriTTS-R/{train-clean-100,dev-clean,test-other, ...}/166/122789/166_122789_000035_000001.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{subset:(train|dev|test)[^/]*}/{speaker}/{chapter}/{name}.wav"
@@ -35,19 +34,10 @@ def describe(subset: str, speaker: str, chapter: str, name: str) -> dict[str, st
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_libritts_r = partial(prepare_corpus, list_utterances, corpus_folder="LibriTTS-R")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_libritts_r(**vars(args)), args.output)
-
+prepare_libritts_r = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="LibriTTS-R"
+)
+main = partial(run_preparation, prepare_libritts_r, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

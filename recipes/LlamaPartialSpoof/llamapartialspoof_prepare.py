@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""LlamaPartialSpoof: LibriTTS, and six voice-cloning systems that speak all or a part of a sentence.
+"""LlamaPartialSpoof: LibriTTS, and sentences spoken in whole or in part by six voice-cloning systems.
 
 Luong, Li, Zhang, Lee, Chng: LlamaPartialSpoof: An LLM-Driven Fake Speech Dataset Simulating Disinformation Generation.
 ICASSP 2025. arXiv 2409.14743.
 
 source      https://zenodo.org/records/14214149
-license     as its page says
+license     see its page
 languages   English
 hours       130 in all
 
@@ -19,15 +19,16 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {"-": {"all": 76228 + 64388}}
 
 
 def describe(part: str, key: str, label: str) -> dict[str, str]:
-    """Describe a line of a list, whose key reads <system>_<speaker>_<chapter>_<paragraph>_<sentence>."""
+    """Describe a line of a list whose key reads <system>_<speaker>_<chapter>_<paragraph>_<sentence>."""
     system, _, rest = key.partition("_")
     return {
         "ID": f"LlamaPartialSpoof-{key}",
@@ -46,13 +47,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_llamapartialspoof = partial(prepare_corpus, list_utterances, corpus_folder="LlamaPartialSpoof")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_llamapartialspoof(**vars(args)), args.output, PUBLISHED)
-
+main = partial(run_preparation, prepare_llamapartialspoof, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -11,13 +11,12 @@ hours       50558.1 real
 MLS/mls_dutch/{train,dev,test}/audio/1595/5616/1595_5616_000325.flac ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "mls_{language}/{split:train|dev|test}/audio/{speaker}/{book}/{name}.flac"
@@ -46,19 +45,8 @@ def describe(language: str, split: str, speaker: str, book: str, name: str) -> d
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_mls = partial(prepare_corpus, list_utterances, corpus_folder="MLS")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_mls(**vars(args)), args.output)
-
+prepare_mls = partial(prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="MLS")
+main = partial(run_preparation, prepare_mls, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -12,9 +12,10 @@ from functools import cache
 import numpy as np
 from scipy import signal
 
+from antideepfake.audio.speech import find_speech_frames
+
 SAMPLE_RATE = 16000
 FRAME = SAMPLE_RATE // 100  # samples in the 10 ms frames in which speech is told from silence
-SPEECH_RANGE = 35.0  # dB below the loudest frame down to which a frame counts as speech
 MARGIN = 2  # frames left on either side of the speech, so that a soft onset is not cut into
 MIN_SECONDS, MAX_SECONDS = 1.0, 4.0
 
@@ -98,11 +99,9 @@ def find_speech(waveform: np.ndarray) -> tuple[int, int]:
         First sample and the one after the last of what lies within 35 dB of the loudest 10 ms frame, with 20 ms on
         either side. (0, 0) when there is no frame or all is silent.
     """
-    frames = waveform[: len(waveform) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
-    energy = np.mean(frames**2, axis=1) if len(frames) else np.zeros(1)
-    if energy.max() <= 0:
+    active = np.flatnonzero(find_speech_frames(waveform, FRAME))
+    if not len(active):
         return 0, 0
-    active = np.flatnonzero(energy > energy.max() * 10 ** (-SPEECH_RANGE / 10))
     return max(active[0] - MARGIN, 0) * FRAME, min((active[-1] + 1 + MARGIN) * FRAME, len(waveform))
 
 
@@ -110,7 +109,7 @@ def speech_level(waveform: np.ndarray) -> float:
     """Root mean square over the frames that hold speech, pauses left out (linear, as the samples)."""
     frames = waveform[: len(waveform) // FRAME * FRAME].reshape(-1, FRAME)
     energy = np.mean(frames**2, axis=1)
-    return float(np.sqrt(energy[energy > energy.max() * 10 ** (-SPEECH_RANGE / 10)].mean()))
+    return float(np.sqrt(energy[find_speech_frames(waveform, FRAME)].mean()))
 
 
 def apply_channel(waveform: np.ndarray, channel: Channel, rng: np.random.Generator) -> np.ndarray:

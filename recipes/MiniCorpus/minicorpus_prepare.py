@@ -1,8 +1,8 @@
-"""Make MiniCorpus, a corpus that needs no download site: recorded and generated speech, with its protocol.
+"""Make MiniCorpus, recorded and synthesized speech that needs no download site, and its protocol.
 
-The recordings and most of the engines come from Debian packages, the others from Python packages. Everything passes
-through one channel, so that the class cannot be told from level, bandwidth, length or format. README.md beside this
-file tells more.
+The recordings and most of the engines come from Debian packages, the others from Python packages. All speech passes
+through one channel, so that level, bandwidth, length and format do not reveal the class. See README.md for
+details.
 """
 
 import argparse
@@ -39,10 +39,6 @@ from antideepfake.protocol.table import format_counts, read_protocol
 
 logger = logging.getLogger("minicorpus")
 
-EXAMPLE = """\
-example:
-  python recipes/MiniCorpus/minicorpus_prepare.py --data_folder data --output data/MiniCorpus.csv
-"""
 BATCH = 40  # clips that go through an engine and the codec together
 
 
@@ -60,35 +56,32 @@ def prepare_minicorpus(
     ---------
     data_folder : str or Path
         Gets the folder ``MiniCorpus``: ``real/`` and ``fake/`` with the clips, ``cache/`` with unpacked packages and
-        decoded recordings. The cache is there and not in the home folder, so that one folder holds, and its removal
-        frees, all.
+        decoded recordings. The cache is not in the home folder, so that deleting one folder frees all space.
     output : str or Path
-        The protocol; ``<output>.report.json`` beside it counts and lists what was left out.
+        The protocol; ``<output>.report.json`` counts and lists the clips that were left out.
     num_workers : int
         Processes that make clips.
     seed : int
-        Of the split, the choice of sentences, the channels and the noise: another seed makes another corpus.
+        Seed of the split, the choice of sentences, the channels and the noise: another seed makes another corpus.
     overwrite : bool
-        Whether to make again the clips that are there. Unpacked packages are kept.
+        Whether to replace existing clips. Unpacked packages are kept.
     quiet : bool
         Whether to leave out progress bars.
 
     Returns
     -------
     int
-        How many planned clips are missing, because an engine could not be had or said too little.
+        Number of planned clips that are missing, because an engine is unavailable or produced too little speech.
 
     Raises
     ------
     InputError
-        The recordings or ffmpeg cannot be had, or the folder holds clips of another seed.
+        The recordings or ffmpeg are unavailable, or the folder contains clips of another seed.
     """
     corpus = Path(data_folder) / "MiniCorpus"
     root = (corpus / "cache/root").absolute()
     if importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise InputError(
-            "no Python module imageio_ffmpeg, which codes all clips; install this project with its extra demo"
-        )
+        raise InputError("no imageio_ffmpeg, which encodes all clips; install this project with its extra demo")
     _check_seed(corpus / "cache/seed.txt", seed, overwrite)
     sentences, seconds = decode_recordings(corpus, root, num_workers, quiet)
     plan = plan_clips(sentences, seconds, seed)
@@ -127,7 +120,7 @@ def prepare_minicorpus(
 def decode_recordings(
     corpus: Path, root: Path, num_workers: int, quiet: bool
 ) -> tuple[list[Sentence], dict[str, float]]:
-    """Fetch and decode the recordings, and measure how much speech each holds.
+    """Fetch and decode the recordings, and measure the speech in each.
 
     Arguments
     ---------
@@ -147,13 +140,13 @@ def decode_recordings(
     Raises
     ------
     InputError
-        A package cannot be had: without all of the recordings it would be another corpus.
+        A package is unavailable: without all of the recordings it would be another corpus.
     """
     packages = [name for recordings in RECORDINGS for name in (recordings.package, recordings.text_package)]
     try:
         fetch(packages, root, quiet=quiet)
     except MissingPackageError as error:
-        raise InputError(f"the recordings cannot be had: {error}; they are in Debian's main archive") from error
+        raise InputError(f"the recordings are unavailable: {error}; they are in Debian's main archive") from error
     sentences = [sentence for recordings in RECORDINGS for sentence in list_sentences(recordings, root)]
     measured = corpus / "cache/seconds.json"
     if not measured.exists():
@@ -179,8 +172,8 @@ def _decode(sentences: Sequence[Sentence], corpus: Path) -> dict[str, float]:
 def group_clips(clips: Sequence[Clip]) -> list[list[Clip]]:
     """Group clips into jobs of one generator and voice.
 
-    The groups depend on the plan alone, not on what is done already, and a job is made as a whole: so the clips are the
-    same whether or not a run was interrupted (G.722 and some engines carry a state from one clip to the next).
+    The groups depend on the plan alone, not on finished clips, and a job is done as a whole, so that an interruption
+    does not change the clips (G.722 and some engines carry a state from one clip to the next).
 
     Arguments
     ---------
@@ -203,7 +196,7 @@ def group_clips(clips: Sequence[Clip]) -> list[list[Clip]]:
 
 
 def make_clips(clips: Sequence[Clip], corpus: Path, root: Path, seed: int, overwrite: bool = False) -> str:
-    """Make the clips of one job; a clip appears under its name when it is whole.
+    """Make the clips of one job; a clip gets its final name only once it is complete.
 
     Arguments
     ---------
@@ -214,18 +207,18 @@ def make_clips(clips: Sequence[Clip], corpus: Path, root: Path, seed: int, overw
     seed : int
         Seed of the corpus.
     overwrite : bool
-        Whether to replace clips that are there.
+        Whether to replace existing clips.
 
     Returns
     -------
     str
-        What the engine said when it failed; empty when it did not.
+        The engine's message if it failed, else empty.
     """
     generator, voice = clips[0].generator, clips[0].voice
     recordings = []
     if not generator or ENGINES[generator].resynthesis:
         recordings = [soundfile.read(_decoded(clip.sentence, corpus))[0] for clip in clips]
-    if generator:  # re-synthesis of what the channel would cut off is wasted
+    if generator:  # only the part that the channel keeps needs to be resynthesized
         recordings = [
             recording[: find_speech(recording)[0] + round((clip.channel.seconds + 0.5) * SAMPLE_RATE)]
             for clip, recording in zip(clips, recordings, strict=False)
@@ -235,7 +228,9 @@ def make_clips(clips: Sequence[Clip], corpus: Path, root: Path, seed: int, overw
         try:
             waveforms = first_generation(ENGINES[generator].speak(batch))
         except subprocess.CalledProcessError as error:
-            return f"{error.cmd[0]} left with status {error.returncode}: {error.stderr.decode(errors='replace')[-200:]}"
+            return (
+                f"{error.cmd[0]} exited with status {error.returncode}: {error.stderr.decode(errors='replace')[-200:]}"
+            )
         except soundfile.LibsndfileError as error:
             return f"{generator} wrote no speech: {error}"
     else:
@@ -260,7 +255,7 @@ def _flac(clip: Clip, corpus: Path) -> Path:
 
 
 def _skipped(clip: Clip, corpus: Path) -> Path:
-    """Holds the reason why a clip could not be made, so that the next run does not try again."""
+    """The file with the reason why a clip could not be made, so that the next run does not try again."""
     return corpus / f"cache/skipped/{clip.name}.txt"
 
 
@@ -273,10 +268,10 @@ def _is_done(clip: Clip, corpus: Path) -> bool:
 
 
 def _run(function: Callable, jobs: list[tuple], num_workers: int, what: str, quiet: bool) -> list[Any]:
-    """Run jobs in processes; results in the order of the jobs."""
+    """Run jobs in processes; return the results in the order of the jobs."""
     if not jobs:
         return []
-    # torch and onnxruntime hold threads, which a forked process would not have
+    # a forked process lacks the threads of torch and onnxruntime
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker) as pool:
         futures = [pool.submit(function, *job) for job in jobs]
@@ -290,7 +285,7 @@ def _run(function: Callable, jobs: list[tuple], num_workers: int, what: str, qui
 
 
 def _start_worker() -> None:
-    """Each process uses one core, and leaves Ctrl-C to its parent."""
+    """Use one core, and leave Ctrl-C to the parent process."""
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -299,8 +294,8 @@ def _check_seed(path: Path, seed: int, overwrite: bool) -> None:
     """Clips of two seeds in one folder would be a mixture of two corpora."""
     if path.exists() and path.read_text(encoding="utf-8") != str(seed) and not overwrite:
         raise InputError(
-            f"{path.parent.parent} holds the corpus of seed {path.read_text(encoding='utf-8')}, not {seed}; "
-            "add --overwrite, or take another --data_folder"
+            f"{path.parent.parent} contains the corpus of seed {path.read_text(encoding='utf-8')}, not {seed}; "
+            "pass --overwrite or another --data_folder"
         )
     with atomic_open(path) as file:
         file.write(str(seed))
@@ -314,7 +309,7 @@ def _extend_report(path: Path, left_out: list[dict[str, str]]) -> None:
 
 
 def _measure_once(protocol: pd.DataFrame, data_folder: str, overwrite: bool, quiet: bool) -> pd.DataFrame:
-    """Measure the shortcuts of the corpus, or read what was measured: finished clips do not change."""
+    """Measure the shortcuts of the corpus, or read the earlier results: finished clips do not change."""
     measured = Path(data_folder, "MiniCorpus/cache/shortcuts.json")
     paths = sorted(protocol["Path"])
     if measured.exists() and not overwrite:
@@ -327,18 +322,22 @@ def _measure_once(protocol: pd.DataFrame, data_folder: str, overwrite: bool, qui
     return areas
 
 
-def main() -> int:
-    """Parse the command line, make the corpus, say what it holds, check it for shortcuts."""
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Make the corpus from the command line, print its content, check it for shortcuts."""
+    program = prog or "python recipes/MiniCorpus/minicorpus_prepare.py"
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLE
+        prog,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"example:\n  {program} --data_folder data --output data/MiniCorpus.csv",
     )
-    parser.add_argument("--data_folder", required=True, help="gets the folder MiniCorpus (about 1 GB)")
+    parser.add_argument("--data_folder", required=True, help="folder to write MiniCorpus to (about 1 GB)")
     parser.add_argument("--output", required=True, help="the protocol to write")
     parser.add_argument("--num_workers", type=int, default=2, help="processes that make clips (default: 2)")
     parser.add_argument("--seed", type=int, default=1234, help="another seed makes another corpus (default: 1234)")
-    parser.add_argument("--overwrite", action="store_true", help="make again the clips that are there")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing clips")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING if args.quiet else logging.INFO)
     left_out = prepare_minicorpus(
         args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet
@@ -347,12 +346,14 @@ def main() -> int:
     print(format_counts(protocol))
     fakes = protocol[protocol["Label"] == "fake"]
     generators = ", ".join(f"{name} ({count})" for name, count in fakes["Attack"].value_counts().items())
-    print(textwrap.fill(f"generators: {generators}", 100))
+    print(textwrap.fill(f"spoofing systems: {generators}", 100))
     areas = _measure_once(protocol, args.data_folder, args.overwrite, args.quiet)
     print(format_shortcuts(areas))
     shortcuts = find_shortcuts(areas)
     if shortcuts:
-        raise InputError(f"{args.output}: {', '.join(shortcuts)} alone tells the classes apart; do not train on this")
+        raise InputError(
+            f"{args.output}: {', '.join(shortcuts)} alone distinguishes the classes; do not train on this corpus"
+        )
     if left_out:
         print(f"{left_out} clips left out; the list is in {args.output}.report.json", file=sys.stderr)
     return 1 if left_out else 0

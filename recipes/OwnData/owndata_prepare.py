@@ -1,24 +1,24 @@
 #!/usr/bin/env python
-"""Prepare a folder of one's own: recordings below ``real/``, generated speech below ``fake/``.
+"""Prepare your own data: bona fide recordings below ``real/``, spoofed speech below ``fake/``.
 
     real/alice/monday/a.wav     speaker alice
-    real/b.flac                 no speaker folder
-    fake/alice/c.mp3            generated speech in the voice of alice, since real/ has her too
-    fake/some_tts/d.ogg         generator some_tts
-    fake/some_tts/alice/e.wav   generator some_tts in the voice of alice
+    real/b.flac                 unknown speaker
+    fake/alice/c.mp3            spoofed speech in the voice of alice, who is also in real/
+    fake/some_tts/d.ogg         spoofing system some_tts
+    fake/some_tts/alice/e.wav   spoofing system some_tts in the voice of alice
 
-The folders may also be called ``bonafide/`` and ``spoof/``, in upper or lower case. Files that look like recordings and
+The folders may also be called ``bonafide/`` and ``spoof/``, in upper or lower case. Files that look like recordings but
 cannot be read are left out and listed.
 
-Where there are folders, the split keeps each speaker (or generator) in one of train, valid and test. Where there are
-none, or too few to divide, utterances are divided at random, with a warning: figures on such a test set flatter.
+With such folders, each speaker (or spoofing system) is in only one of train, valid and test. Without them, or with too
+few, utterances are assigned to the splits at random, with a warning: results on such a test set are optimistic.
 """
 
 import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +40,9 @@ def find_utterances(data_folder: Path, name: str = "OwnData") -> list[dict[str, 
     Arguments
     ---------
     data_folder : Path
-        Holds both, under a name of ``FOLDERS`` in upper or lower case; where there are several for one label, all.
+        Contains both, under the names of ``FOLDERS`` in upper or lower case; several folders for one label are joined.
     name : str
-        Of the corpus; the identifiers begin with it.
+        Name of the corpus, the prefix of its IDs.
 
     Returns
     -------
@@ -52,13 +52,16 @@ def find_utterances(data_folder: Path, name: str = "OwnData") -> list[dict[str, 
     Raises
     ------
     InputError
-        When a folder is missing or holds no audio, or the name is not letters, digits, ``_``, ``.`` and ``-``.
+        When a folder is missing or contains no audio, or the name has other characters than letters, digits, ``_``,
+        ``.`` and ``-``.
     """
     if not re.fullmatch(r"[\w.-]+", name):
         raise InputError(f"--name is '{name}'; use letters, digits, '_', '.' and '-'")
     data_folder = data_folder.absolute()
     if not data_folder.is_dir():
-        raise InputError(f"{data_folder}: no such folder; --data_folder names the one that holds real/ and fake/")
+        raise InputError(
+            f"{data_folder}: no such folder; pass the folder that contains real/ and fake/ as --data_folder"
+        )
     files = {label: _find_files(data_folder, label) for label in FOLDERS}
     speakers = {folders[0] for path in files["real"] if (folders := _folders(path, data_folder))}
     rows = [row for label in files for row in _rows(label, files[label], speakers, data_folder)]
@@ -100,20 +103,20 @@ def prepare_owndata(
     quiet: bool = False,
     name: str = "OwnData",
 ) -> BuildReport:
-    """Write the protocol of one's own data.
+    """Write the protocol of your own data.
 
     Arguments
     ---------
     data_folder : str or Path
-        Holds ``real/`` and ``fake/``.
+        Contains ``real/`` and ``fake/``.
     output : str or Path
-        The protocol; one that is there already is kept.
+        The protocol. If it exists, it is kept and its report is read.
     num_workers : int
         Headers read at the same time.
     seed : int
-        Of the split.
+        Seed of the split.
     overwrite : bool
-        Make the protocol anew.
+        Replace an existing protocol.
     quiet : bool
         Show no progress.
     name : str
@@ -127,7 +130,7 @@ def prepare_owndata(
     Raises
     ------
     InputError
-        When a folder is missing or holds no audio, or there are too few files to divide.
+        When a folder is missing or contains no audio, or there are too few files for three splits.
     """
     if os.path.exists(output) and not overwrite:
         return read_report(output)
@@ -138,7 +141,7 @@ def prepare_owndata(
             return assign_splits(table["Label"], groups, np.random.default_rng(seed))
         except InputError:
             print(
-                "warning: too few speaker folders to divide by them; the training and the test set share speakers",
+                "warning: too few speaker folders for a split by speaker; training and test set share speakers",
                 file=sys.stderr,
             )
             return assign_splits(table["Label"], table["ID"], np.random.default_rng(seed))
@@ -148,21 +151,24 @@ def prepare_owndata(
     )
 
 
-def main() -> int:
-    """Parse the command line."""
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Prepare your own data from the command line."""
     parser = argparse.ArgumentParser(
+        prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python owndata_prepare.py --data_folder my_data --output my_data/OwnData.csv",
+        epilog=f"example:\n  {'' if prog else 'python '}%(prog)s --data_folder my_data --output my_data/OwnData.csv",
     )
-    parser.add_argument("--data_folder", required=True, help="holds real/ and fake/")
+    parser.add_argument("--data_folder", required=True, help="contains real/ and fake/")
     parser.add_argument("--output", required=True, help="the protocol to write")
-    parser.add_argument("--name", default="OwnData", help="name of the corpus, begins its IDs (default: OwnData)")
+    parser.add_argument(
+        "--name", default="OwnData", help="name of the corpus, the prefix of its IDs (default: OwnData)"
+    )
     parser.add_argument("--num_workers", type=int, default=2, help="headers read at the same time (default: 2)")
-    parser.add_argument("--seed", type=int, default=1234, help="of the split (default: 1234)")
-    parser.add_argument("--overwrite", action="store_true", help="make the protocol anew")
+    parser.add_argument("--seed", type=int, default=1234, help="seed of the split (default: 1234)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing protocol")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     report = prepare_owndata(**vars(args))
     print(format_counts(read_protocol(args.output)))
     if report.left_out:

@@ -6,7 +6,7 @@ Processing 6, 2025.
 
 source      https://huggingface.co/datasets/jungjee/spoofceleb
 license     CC BY 4.0
-languages   several, not told for each file
+languages   several, not given per file
 hours       173.0 real, 1916.2 fake
 
 SpoofCeleb/spoofceleb/
@@ -18,15 +18,16 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_csv
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 SPLITS = {"development": "valid", "evaluation": "test", "train": "train"}
 
 
 def describe(subset: str, file: str, speaker: str, attack: str) -> dict[str, str]:
-    """Describe a line of a list, whose attack a00 is real speech."""
+    """Describe a line of a list, where the attack a00 is bona fide speech."""
     return {
         "ID": f"SpoofCeleb-{file.removesuffix('.flac')}",
         "Label": "real" if attack == "a00" else "fake",
@@ -45,13 +46,7 @@ def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
 
 
 prepare_spoofceleb = partial(prepare_corpus, list_utterances, corpus_folder="SpoofCeleb")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_spoofceleb(**vars(args)), args.output)
-
+main = partial(run_preparation, prepare_spoofceleb, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,22 +1,21 @@
 #!/usr/bin/env python
-"""VoxCeleb2-Vocoded: VoxCeleb2, analysed and synthesized again by several neural vocoders.
+"""VoxCeleb2-Vocoded: VoxCeleb2, analyzed and resynthesized by several neural vocoders.
 
 Ge, Wang, Liu, Yamagishi: Post-training for Deepfake Speech Detection. ASRU 2025.
 
-source      not published: made from VoxCeleb2 by its authors' notebook
+source      not distributed; made from VoxCeleb2, see README.md
 license     that of VoxCeleb2, CC BY 4.0
-languages   several, not told for each file
+languages   several, not given per file
 hours       4721.5 fake
 
 VoxCeleb2-Vocoded/{hifigan, ...}/dev/aac/id04972/f9crVjbT1Eg/00255.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = "{vocoder}/dev/aac/{speaker}/{video}/{name}.wav"
@@ -32,19 +31,10 @@ def describe(vocoder: str, speaker: str, video: str, name: str) -> dict[str, str
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_voxceleb2_vocoded = partial(prepare_corpus, list_utterances, corpus_folder="VoxCeleb2-Vocoded")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_voxceleb2_vocoded(**vars(args)), args.output)
-
+prepare_voxceleb2_vocoded = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="VoxCeleb2-Vocoded"
+)
+main = partial(run_preparation, prepare_voxceleb2_vocoded, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

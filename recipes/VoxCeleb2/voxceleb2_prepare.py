@@ -5,20 +5,19 @@ Chung, Nagrani, Zisserman: VoxCeleb2: Deep Speaker Recognition. Interspeech 2018
 
 source      https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox2.html
 license     CC BY 4.0
-languages   several, not told for each file
+languages   several, not given per file
 hours       1179.6 real
 
 VoxCeleb2/dev/aac/id00082/lXxPuqI6Yac/00146.wav ...
 
-The corpus comes as m4a. Each file is to be decoded to a wav beside it first; README.md tells how.
+The corpus is distributed as m4a. First decode each file to a wav in the same folder; see README.md.
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 PUBLISHED = {"-": {"real": 1092009}}
@@ -30,19 +29,10 @@ def describe(speaker: str, video: str, name: str) -> dict[str, str]:
     return {"ID": f"VoxCeleb2-{speaker}-{video}-{name}", "Label": "real", "Speaker": speaker}
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_voxceleb2 = partial(prepare_corpus, list_utterances, corpus_folder="VoxCeleb2")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_voxceleb2(**vars(args)), args.output, PUBLISHED)
-
+prepare_voxceleb2 = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="VoxCeleb2"
+)
+main = partial(run_preparation, prepare_voxceleb2, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

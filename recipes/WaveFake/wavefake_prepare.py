@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""WaveFake: LJSpeech and JSUT through vocoders, and a text-to-speech system.
+"""WaveFake: LJSpeech and JSUT, resynthesized by vocoders, and a text-to-speech system.
 
 Frank, Schönherr: WaveFake: A Data Set to Facilitate Audio Deepfake Detection. NeurIPS Datasets and Benchmarks 2021.
 
@@ -11,12 +11,11 @@ hours       198.7 fake
 WaveFake/generated_audio/{ljspeech_melgan,jsut_parallel_wavegan, ...}/LJ001-0001_gen.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 from antideepfake.errors import InputError
 
@@ -24,7 +23,7 @@ LAYOUT = "generated_audio/{system}/{name}.wav"
 
 
 def describe(system: str, name: str) -> dict[str, str]:
-    """Describe a file, whose folder names the corpus that was spoken from."""
+    """Describe a file, whose folder names its source corpus."""
     if "jsut" not in system and "ljspeech" not in system:
         raise InputError("its folder names neither ljspeech nor jsut")
     return {
@@ -35,19 +34,10 @@ def describe(system: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_wavefake = partial(prepare_corpus, list_utterances, corpus_folder="WaveFake")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_wavefake(**vars(args)), args.output)
-
+prepare_wavefake = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="WaveFake"
+)
+main = partial(run_preparation, prepare_wavefake, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

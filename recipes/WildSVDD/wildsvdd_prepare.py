@@ -1,22 +1,21 @@
 #!/usr/bin/env python
-"""WildSVDD: singing, real and generated, found on the web, as it is and with the accompaniment taken away.
+"""WildSVDD: bona fide and spoofed singing from the web, with accompaniment and as separated vocals.
 
 Zhang, Zang, Shi, Yamamoto, Toda, Duan: SVDD 2024: The Inaugural Singing Voice Deepfake Detection Challenge. SLT 2024.
 
-source      https://challenge.singfake.org; a list of links, to be downloaded and cut with its authors' programs
-license     as its page says
-languages   not told for each file
-hours       not told
+source      https://challenge.singfake.org; a list of links; download and cut with its authors' programs
+license     see its page
+languages   unknown
+hours       unknown
 
 WildSVDD/WildSVDD_Data_Sep2024_Processed/{train,test_A,test_B}/{mixture,vocals}/bonafide_Salibi_1.flac ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.corpora.walk import walk_layout
 
 LAYOUT = (
@@ -34,19 +33,10 @@ def describe(subset: str, track: str, label: str, name: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the files by their folders."""
-    return walk_layout(corpus, LAYOUT, describe)
-
-
-prepare_wildsvdd = partial(prepare_corpus, list_utterances, corpus_folder="WildSVDD")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_wildsvdd(**vars(args)), args.output)
-
+prepare_wildsvdd = partial(
+    prepare_corpus, lambda corpus: walk_layout(corpus, LAYOUT, describe), corpus_folder="WildSVDD"
+)
+main = partial(run_preparation, prepare_wildsvdd, __doc__)
 
 if __name__ == "__main__":
     run_program(main)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""A small part of ASVspoof 2019, logical access, to try programs on.
+"""A small part of ASVspoof 2019, logical access, for trying out programs.
 
 Wang, Yamagishi, Todisco et al.: ASVspoof 2019: A large-scale public database of synthesized, converted and replayed
 speech. Computer Speech & Language 64, 2020.
@@ -15,13 +15,12 @@ toy_example/
   eval/LA_E_2834763.wav ...
 """
 
-from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
+from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
-from antideepfake.corpora.prepare import prepare_corpus, prepare_parser, tell_report
+from antideepfake.corpora.prepare import prepare_corpus
 
 PUBLISHED = {
     "train": {"real": 11, "fake": 89},
@@ -46,19 +45,12 @@ def describe(speaker: str, key: str, attack: str, label: str) -> dict[str, str]:
     }
 
 
-def list_utterances(corpus: Path) -> Iterator[Mapping[str, str]]:
-    """List the trials in the order of the list."""
-    return read_list(corpus / "protocol.txt", "speaker key - attack label", describe)
-
-
-prepare_toy_example = partial(prepare_corpus, list_utterances, corpus_folder="toy_example")
-
-
-def main() -> int:
-    """Parse the command line, write the protocol, tell what became of the corpus."""
-    args = prepare_parser(__doc__).parse_args()
-    return tell_report(prepare_toy_example(**vars(args)), args.output, PUBLISHED)
-
+prepare_toy_example = partial(
+    prepare_corpus,
+    lambda corpus: read_list(corpus / "protocol.txt", "speaker key - attack label", describe),
+    corpus_folder="toy_example",
+)
+main = partial(run_preparation, prepare_toy_example, __doc__, published=PUBLISHED)
 
 if __name__ == "__main__":
     run_program(main)

@@ -19,7 +19,6 @@ def run(*arguments, **environment):
 
 
 def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
-    """That a corpus can be prepared in pieces would rest on nothing; files would be left behind."""
     done = run("--files", "3000", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
@@ -30,6 +29,5 @@ def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
 
 
 def test_too_few_files():
-    """A run of a moment would be over before it is killed, and prove nothing."""
     done = run("--files", "10")
     assert done.returncode == 2 and done.stderr.startswith("error: --files 10: fewer than 1000")

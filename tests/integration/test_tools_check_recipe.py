@@ -1,4 +1,4 @@
-"""tools/check_recipe.py: the template filled in lacks nothing; each mistake is told with its file and line."""
+"""tools/check_recipe.py: a filled-in template passes; each mistake is reported with its file and line."""
 
 import importlib.util
 import shutil
@@ -57,8 +57,8 @@ def run(program, monkeypatch, capsys):
     return call
 
 
-def test_the_template_filled_in_lacks_nothing(recipe, run, program, write_audio, capsys):
-    """A contributor would be told of faults that are the template's; or rows of the corpus itself would not be seen."""
+def test_a_filled_in_template_passes(recipe, run, program, write_audio, capsys):
+    """Guards against reports about the template itself, and against rows of the corpus that are not checked."""
     data, module = recipe.parents[1] / "data", recipe / "new_corpus_prepare.py"
     for name in ("train/bonafide/ann_1.wav", "test/some_tts/ann_2.wav"):
         write_audio(data / "New-Corpus" / name)
@@ -73,35 +73,36 @@ def test_the_template_filled_in_lacks_nothing(recipe, run, program, write_audio,
     sys.modules.pop("new_corpus_prepare", None)
     gaps = "\n".join(program.prepare_here(recipe, data, quiet=True))
     assert "Language is not in upper case: {'ID': 'New-Corpus-bonafide-ann_1'" in gaps
-    assert "files out, as " in gaps and "ann_2.wav: cannot be read" in gaps
+    assert "leaves out " in gaps and "ann_2.wav: cannot be read" in gaps
 
 
 MISTAKES = {
     "new_corpus_prepare.py": [
         ("source      ", "origin      ", ":2: the docstring has no line 'source"),
-        ("Venue 2026.", "", ":4: the docstring's second paragraph is no citation"),
-        ("New-Corpus/", "somewhere, ", ":2: the docstring does not show how the corpus lies"),
+        ("Venue 2026.", "", ":4: the docstring's second paragraph is not a citation"),
+        ("New-Corpus/", "somewhere, ", ":2: the docstring does not show the corpus's folders and files"),
         ("prepare_new_corpus", "prepare_it", ":1: no function prepare_new_corpus(data_folder, output, ...)"),
-        ("    run_program(main)", "    main()", ": must end with main(), and run_program(main)"),
+        ("    run_program(main)", "    main()", ": no main(argv) that run_program(main) runs"),
+        ("main = partial(", "program = partial(", ": no main(argv) that run_program(main) runs"),
         ("import partial", "import partail", ": cannot be imported: ImportError"),
         ("def describe(", "def describe((", ": cannot be imported: SyntaxError"),
         ('if __name__ == "__main__":', "if True:", ": cannot be imported: SystemExit"),
         ("SPLITS = ", "# FIXME\nSPLITS = ", ": fill in: # FIXME"),
     ],
     "README.md": [
-        ("## License", "## Lizenz", ":1: no section '## License'"),
+        ("## License", "## Lizenz", ":1: section '## License' is missing or empty"),
         ("python new_corpus_prepare.py ", "python prepare.py ", ":1: no command; add 'python new_corpus_prepare.py "),
         ("# New-Corpus", "New-Corpus", ":1: must begin with '# '"),
     ],
     "corpus.yaml": [
         ("sources:", "source:", ":1: has the keys use, identifiers, source; it must have identifiers, sources, use"),
         ("none", "all", ":2: use is 'all'; it must be one of train, test, none"),
-        ("New-Corpus-", "New-Corpus", ":3: identifiers is ['New-Corpus']; it must be as [Corpus-]"),
+        ("New-Corpus-", "New-Corpus", ":3: identifiers is ['New-Corpus']; it must look like [Corpus-]"),
         ("[New-Corpus-]", "[]", ":3: identifiers is empty"),
-        ("New-Corpus-", "FLEURS-", ":3: FLEURS- could be FLEURS- of FLEURS; choose another beginning"),
-        ("New-Corpus-", "FLEURS-X-", ":3: FLEURS-X- could be FLEURS- of FLEURS; choose another beginning"),
-        ("[New-Corpus-]", "New-Corpus-", ":3: identifiers is New-Corpus-; it must be as [Corpus-]"),
-        ("use: none", "use: [", ":1: has the keys of none; it must have"),
+        ("New-Corpus-", "FLEURS-", ":3: FLEURS- is ambiguous with FLEURS- of FLEURS; choose another prefix"),
+        ("New-Corpus-", "FLEURS-X-", ":3: FLEURS-X- is ambiguous with FLEURS- of FLEURS; choose another prefix"),
+        ("[New-Corpus-]", "New-Corpus-", ":3: identifiers is New-Corpus-; it must look like [Corpus-]"),
+        ("use: none", "use: [", ":1: has the keys (none); it must have"),
     ],
     "../README.md": [("| [New-Corpus]", "| [Old]", ":1: no row of this corpus; add '| [New-Corpus]")],
     "../../tests/recipes/test_new_corpus.py": [('"ann"', '"bob"', "AssertionError")],
@@ -109,30 +110,30 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("recipe", ["folders"], indirect=True)
-def test_each_mistake_is_told(recipe, program):
-    """A contributor would learn of it from a reviewer, days later, or a user from a wrong table, months later."""
+def test_each_mistake_is_reported_with_its_line(recipe, program):
+    """Guards against mistakes that only a reviewer, or a user of a wrong protocol, would find."""
     for name, mistakes in MISTAKES.items():
         path = (recipe / name).resolve()
         right = path.read_text()
-        for before, after, told in mistakes:
+        for before, after, expected in mistakes:
             assert before in right
             path.write_text(right.replace(before, after))
             sys.modules.pop("new_corpus_prepare", None)
             gaps = program.find_gaps(recipe)
             if "tests" in name:
                 gaps += program.run_test(recipe)
-                told = ": the test fails"
-            assert any(gap.startswith(f"{path}:") and told in gap for gap in gaps), (after, gaps)
+                expected = ": the test fails"
+            assert any(gap.startswith(f"{path}:") and expected in gap for gap in gaps), (after, gaps)
         path.write_text(right)
     yaml = recipe / "corpus.yaml"
     yaml.write_text(yaml.read_text().replace("New-Corpus-", "FLEURS-X-").replace("sources: []", "sources: [FLEURS]"))
     sys.modules.pop("new_corpus_prepare", None)
-    assert program.find_gaps(recipe) == []  # a corpus may lengthen the beginning of the one that it is made of
+    assert program.find_gaps(recipe) == []  # a corpus may extend the prefix of the one it is made from
 
 
 @pytest.mark.parametrize("recipe", ["list"], indirect=True)
-def test_what_is_not_there(recipe, run, program):
-    """A file that is missing would end in a traceback; what is left of the template would go into the project."""
+def test_missing_files_and_leftovers_are_listed(recipe, run, program):
+    """Guards against a traceback for a missing file, and against template files in the project."""
     for name in ("README.md", "corpus.yaml", "new_corpus_prepare.py"):
         (recipe / name).unlink()
     (recipe.parents[1] / "tests/recipes/test_new_corpus.py").rename(recipe / "test_corpus.py")
@@ -152,8 +153,8 @@ def test_what_is_not_there(recipe, run, program):
     assert run(recipe / "nowhere")[0] == 2
 
 
-def test_rows(program):
-    """Tables of languages and attacks would have one thing under two names; IDs would be taken for another corpus's."""
+def test_rows_that_break_a_convention_are_reported(program):
+    """Guards against one language under two names, and against IDs that look like another corpus's."""
     pandas = pytest.importorskip("pandas")
     right = {"ID": "N-1", "Label": "real", "Attack": "-", "Proportion": "test", "Language": "EN", "Speaker": "-"}
     assert list(program.check_rows(pandas.DataFrame([right]), ["N-"])) == []
@@ -174,7 +175,7 @@ def test_a_missing_pytest_is_not_a_failing_test(recipe, run, program, monkeypatc
         importlib.util, "find_spec", lambda name, *rest: None if name == "pytest" else find(name, *rest)
     )
     status, said = run(recipe)
-    assert status == 2 and "pytest is not installed" in said.err and "the test fails" not in said.out + said.err
+    assert status == 2 and "needs pytest; install it with" in said.err and "the test fails" not in said.out + said.err
 
 
 def test_one_missing_thing_is_singular(recipe, run):

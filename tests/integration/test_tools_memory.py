@@ -39,7 +39,6 @@ def run(monkeypatch, tmp_path, capsys):
 
 
 def test_the_table_has_a_row_for_each_way(run):
-    """Numbers would stand under the wrong heading, or the table break on a screen of 100 columns."""
     status, (out, _) = run("wavlm_xlarge", "--clips", 1, "--seconds", 1)
     _, heading, *rows = out.splitlines()
     assert status == 0 and len(rows) == len(WAYS)
@@ -51,13 +50,11 @@ def test_the_table_has_a_row_for_each_way(run):
 
 
 def test_a_front_end_that_is_not_there_is_told(run):
-    """A slip of the pen would end in a traceback."""
     status, (_, err) = run("wavlm_small")
     assert status == 2 and "wavlm_small.yaml: no such file" in err
 
 
 def test_only_what_fits_is_measured(run):
-    """A machine would be brought to its knees, or what is measured stand in another row."""
     _, (out, _) = run("wavlm_xlarge", "--clips", 1, "--seconds", 1, "--measure", 0.05)
     _, heading, *rows = out.splitlines()
     assert heading.endswith("measured") and len(heading) <= 100

@@ -119,15 +119,12 @@ def test_the_second_run_does_nothing_and_says_so(trained, train):
     assert out.startswith(f"{results}: training already finished on ")
 
 
-def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path, monkeypatch):
+def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path, command):
     folder, _ = trained
     expected = read_scores(folder / "results" / "scores.csv").set_index("Path")["Score"]
     model = folder / "results" / "model"
-    command = ("score.py", model, folder / "data" / "OwnData.csv", "--data_folder", folder / "data", "--quiet")
-    monkeypatch.setattr(sys, "argv", [*map(str, command), "--output", str(tmp_path / "s.csv")])
-    with pytest.raises(SystemExit) as left:
-        runpy.run_path(str(ROOT / "tools" / "score.py"), run_name="__main__")
-    assert left.value.code == 0
+    given = (folder / "data" / "OwnData.csv", "--data_folder", folder / "data", "--output", tmp_path / "s.csv")
+    assert command("score", model, *given, "--quiet")[0] == 0
     found = read_scores(tmp_path / "s.csv").set_index("Path")["Score"]
     np.testing.assert_allclose(found[expected.index], expected, atol=1e-5)
     classifier = EncoderClassifier.from_hparams(source=str(model), savedir=str(tmp_path / "saved"))

@@ -1,4 +1,4 @@
-"""Fixtures for the recipes that prepare corpora: a tiny tree of files, and the protocol that a recipe makes of it."""
+"""Fixtures for the recipes that prepare corpora: a small tree of files, and the protocol that a recipe writes."""
 
 import importlib.util
 import io
@@ -20,7 +20,7 @@ SHOWN = ["ID", "Label", "Attack", "Speaker", "Proportion", "Language"]
 
 
 def load_file(path: Path) -> ModuleType:
-    """Import a program that lies in no package."""
+    """Import a script that is in no package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -50,7 +50,7 @@ def load_recipe() -> Callable[..., ModuleType]:
 
 @pytest.fixture(scope="session")
 def sounds() -> dict[str, bytes]:
-    """Half a second of noise in each format, encoded once; of half a shorter MP3, too few frames would be missing."""
+    """Half a second of noise in each format, encoded once; half of a shorter MP3 would not look truncated."""
     encoded = {}
     for suffix, form in FORMATS.items():
         file = io.BytesIO()
@@ -61,7 +61,7 @@ def sounds() -> dict[str, bytes]:
 
 @pytest.fixture
 def make_tree(tmp_path: Path, sounds: dict[str, bytes]) -> Callable[..., Path]:
-    """Write audio files and lists below the data folder, and give it; a name that holds ``broken`` is cut short."""
+    """Write audio files and lists below the data folder and return it; names with ``broken`` are truncated."""
 
     def make(audio: list[str], lists: Mapping[str, str] | None = None) -> Path:
         for name, text in (lists or {}).items():
@@ -80,10 +80,10 @@ def make_tree(tmp_path: Path, sounds: dict[str, bytes]) -> Callable[..., Path]:
 
 @pytest.fixture
 def prepare(tmp_path: Path, make_tree) -> Callable[..., tuple[list[tuple[str, ...]], BuildReport]]:
-    """Make a tree, let a recipe prepare it, and give the rows of the protocol (columns ``SHOWN``) and the report.
+    """Make a tree, prepare it with a recipe, and return the rows of the protocol (columns ``SHOWN``) and the report.
 
-    What holds for every recipe is looked at here: paths exist, the rows keep to the conventions, the same tree gives
-    the same protocol with more workers.
+    Checks what applies to every recipe: paths exist, rows follow the conventions, and the number of workers does not
+    change the protocol.
     """
 
     def run(recipe: str, audio: list[str], lists: Mapping[str, str] | None = None, **options: Any):
@@ -104,5 +104,5 @@ def prepare(tmp_path: Path, make_tree) -> Callable[..., tuple[list[tuple[str, ..
 
 @pytest.fixture
 def reasons() -> Callable[[BuildReport], dict[str, str]]:
-    """What a report says of each file that was left out, by its name."""
+    """The reason for each file that a report lists as left out, by file name."""
     return lambda report: {Path(entry["path"]).name: entry["reason"] for entry in report.left_out}

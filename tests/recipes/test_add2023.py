@@ -7,8 +7,8 @@ from antideepfake.errors import InputError
 FOLDER = "ADD2023/Track1.2/testR2"
 
 
-def test_rows(prepare, reasons):
-    """A missing file would be written with a length of -1."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against rows for files that are missing or truncated."""
     labels = ["fake", "genuine", "fake", "genuine"]
     keys = [f"ADD2023_T1.2R2_E_0000000{number}.wav" for number in range(3)] + ["broken.wav"]
     label_file = "".join(f"{key} {label}\n" for key, label in zip(keys, labels, strict=True))
@@ -24,5 +24,5 @@ def test_rows(prepare, reasons):
 def test_an_unknown_label_is_refused(prepare):
     """Guards against a bona fide utterance that counts as fake because its label is spelled otherwise."""
     lists = {f"{FOLDER}/label.txt": "a.wav fake\nb.wav bonafide\n"}
-    with pytest.raises(InputError, match=r"label\.txt, line 2: 'bonafide' is none of genuine, fake"):
+    with pytest.raises(InputError, match=r"label\.txt:2: 'bonafide' is none of genuine, fake"):
         prepare("ADD2023", [f"{FOLDER}/wav/a.wav"], lists)

@@ -9,8 +9,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """A folder of neither set would take the split of the file before; a set deeper by a folder, another speaker."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against a split or a speaker guessed for a file in an unexpected folder."""
     rows, report = prepare("AIShell3", AUDIO)
     assert rows == [
         ("AIShell3-SSB0005-SSB00050001", "real", "-", "SSB0005", "test", "ZH"),

@@ -24,8 +24,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """A missing file would end the run; enrolment speech, which is in no list, be taken for trials."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against a missing file that ends the run, and against enrollment speech counted as trials."""
     rows, report = prepare("ASVspoof2019-LA", AUDIO, LISTS)
     assert rows == [
         ("ASV19LA-LA_T_1138215", "real", "-", "LA_0079", "train", "EN"),
@@ -39,15 +39,15 @@ def test_rows(prepare, reasons):
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("LA_0079 LA_X_1 - - bonafide", "'X' is none of T, D, E"), ("LA_0079 LA_T_1 - - genuine", "line 1: 'genuine'")],
+    [("LA_0079 LA_X_1 - - bonafide", "'X' is none of T, D, E"), ("LA_0079 LA_T_1 - - genuine", "trn.txt:1: 'genuine'")],
 )
 def test_a_list_of_another_corpus_is_refused(prepare, line, said):
-    """Every trial would become fake, without a word."""
+    """Guards against labeling every trial fake."""
     with pytest.raises(InputError, match=said):
         prepare("ASVspoof2019-LA", AUDIO, {**LISTS, f"{LIST}.train.trn.txt": line})
 
 
 def test_a_missing_list_is_named(prepare):
-    """A protocol without its training set would pass for the corpus."""
+    """Guards against a protocol without one of its splits."""
     with pytest.raises(InputError, match=r"dev.trl.txt: no such file"):
         prepare("ASVspoof2019-LA", AUDIO, {name: text for name, text in LISTS.items() if ".dev" not in name})

@@ -9,8 +9,8 @@ LA_0043 DF_E_2000027 mp3m4a asvspoof bonafide bonafide notrim eval bonafide - - 
 """
 
 
-def test_rows(prepare, reasons):
-    """Trials of the other source corpora would be lost; missing ones be dropped without a word."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against losing trials of other source corpora, and missing files without notice."""
     audio = [f"{FLAC}/DF_E_20000{number}.flac" for number in (11, 13, 26)]
     rows, report = prepare("ASVspoof2021-DF", audio, {"ASVspoof2021-DF/keys/DF/CM/trial_metadata.txt": KEYS})
     assert rows == [

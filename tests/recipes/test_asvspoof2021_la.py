@@ -11,8 +11,8 @@ LA_0014 LA_E_missing none - bonafide bonafide notrim hidden
 
 
 @pytest.mark.parametrize("place", ["keys/LA/CM/trial_metadata.txt", "ASVspoof2021-LA.txt", "../elsewhere.txt"])
-def test_rows(prepare, reasons, tmp_path, place):
-    """The keys would only be found in the current folder; trimmed trials and other phases than eval be lost."""
+def test_the_keys_are_found_where_releases_have_them(prepare, reasons, tmp_path, place):
+    """Guards against losing trimmed trials and trials of the phases progress and hidden."""
     options = {"protocol_file": str(tmp_path / "data" / "elsewhere.txt")} if "elsewhere" in place else {}
     audio = [f"{FLAC}/LA_E_9332881.flac", f"{FLAC}/LA_E_0000002.flac"]
     (tmp_path / "data/ASVspoof2021-LA").mkdir(parents=True)

@@ -16,8 +16,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare):
-    """The first trial of each list would be lost, taken for a header."""
+def test_rows_follow_the_list(prepare):
+    """Guards against taking the first trial of each list for a header."""
     rows, report = prepare("ASVspoof5", AUDIO, LISTS)
     assert rows == [
         ("ASV5-A11-D_0000000001", "fake", "A11", "D_0062", "valid", "EN"),

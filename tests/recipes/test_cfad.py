@@ -9,8 +9,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Utterances of one name, seen and unseen or of two methods, would both be lost; a source be called an attack."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against losing utterances that share a name, and against a source given as an attack."""
     rows, report = prepare("CFAD", AUDIO)
     assert rows == [
         ("CFAD-clean_version-train-real-BAC009S0724W0121", "real", "-", "BAC009S0724W0121", "train", "ZH"),

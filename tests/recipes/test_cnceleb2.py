@@ -6,8 +6,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare):
-    """Speech of the first part, in a folder beside, would be taken for the second."""
+def test_rows_follow_the_folders(prepare):
+    """Guards against taking the first part of the corpus, in a neighboring folder, for the second."""
     rows, report = prepare("CNCeleb2", AUDIO)
     assert rows == [
         ("CNCeleb2-id10936-recitation-02-028", "real", "-", "id10936", "-", "ZH"),

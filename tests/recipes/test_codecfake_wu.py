@@ -13,8 +13,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """A name without + would end the run; one without _ leave .wav in the speaker."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against file names without + or without _."""
     rows, report = prepare("CodecFake-Wu", AUDIO)
     assert rows == [
         ("CodecF-descript+p272", "fake", "descript", "p272", "-", "EN"),
@@ -31,7 +31,7 @@ def _write_parquet(folder, rows):
 
 
 def test_parquet_of_the_hub_gives_the_same_rows(make_tree, load_recipe, sounds, tmp_path):
-    """Guards against a corpus that cannot be prepared as it is downloaded today."""
+    """Guards against a corpus that cannot be prepared in the form in which the Hub distributes it."""
     wav, flac = sounds[".wav"], sounds[".flac"]
     rows = [
         ({"bytes": wav, "path": "encodec_24khz+p272_103.wav"}, "fake", "p272", "encodec_24khz"),
@@ -57,15 +57,15 @@ def test_parquet_of_the_hub_gives_the_same_rows(make_tree, load_recipe, sounds, 
         (({"bytes": b"x", "path": None}, "fake", "p1", "codec"), "row 1: no audio"),
     ],
 )
-def test_bad_rows_of_parquet_are_told(load_recipe, tmp_path, row, said):
-    """Guards against audio that is written outside the corpus, or labeled by a guess."""
+def test_bad_rows_of_parquet_are_refused(load_recipe, tmp_path, row, said):
+    """Guards against audio written outside the corpus, and against a guessed label."""
     _write_parquet(tmp_path / "data/CodecFake/data", [row])
     with pytest.raises(InputError, match=said):
         load_recipe("CodecFake-Wu").extract_audio(tmp_path / "data/CodecFake", quiet=True)
     assert not list(tmp_path.rglob("*.wav"))
 
 
-def test_a_damaged_parquet_file_is_told(load_recipe, tmp_path):
+def test_a_damaged_parquet_file_is_refused(load_recipe, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/train-00000-of-00001.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match="not a Parquet file"):

@@ -15,8 +15,8 @@ LISTS = {
 }
 
 
-def test_rows(prepare, reasons):
-    """The first line of a list would be taken for a header; blanks at a line"s end make all of it vanish."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against taking the first line for a header, and against blanks at the end of a line."""
     rows, report = prepare("Codecfake-Xie", AUDIO, LISTS)
     assert rows == [
         ("Codecf-SSB13650058", "real", "-", "-", "train", "-"),

@@ -7,8 +7,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Identifiers would differ from the published ones; Mandarin go by two names; real speech have an attack."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against IDs that differ from the published ones, and against an attack for bona fide speech."""
     rows, report = prepare("CVoiceFake", AUDIO)
     assert rows == [
         ("CVoice-CN-Bonafide-common_voice_zh-CN_1", "real", "-", "-", "-", "ZH"),

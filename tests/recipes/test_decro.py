@@ -18,8 +18,8 @@ LISTS = {
 }
 
 
-def test_rows(prepare, reasons):
-    """Keys of digits would lose their zeros, and their files be missing; blanks at a line"s end shift the columns."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against numeric keys that lose their zeros, and against blanks at the end of a line."""
     rows, report = prepare("DECRO", AUDIO, LISTS)
     assert rows == [
         ("DECRO-valid-ZH-00032123", "real", "-", "unknown", "valid", "ZH"),

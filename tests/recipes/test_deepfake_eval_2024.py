@@ -43,7 +43,7 @@ def corpus(tmp_path, write_audio, make_tree):
 
 
 def test_segments_of_every_format_and_duration(corpus, segmenter, prepare):
-    """m4a files would vanish; files of one name in two formats or folders overwrite each other; nobody would know."""
+    """Guards against losing m4a files, and recordings that share a name."""
     left_out = segmenter.segment_deepfake_eval_2024(corpus, durations=(4, 10), quiet=True)
     assert [reason.split(":")[0].rpartition("/")[2] for reason in left_out] == ["gone.flac", "broken.wav"]
     rows, report = prepare(CORPUS, [], duration=4)
@@ -62,7 +62,7 @@ def test_segments_of_every_format_and_duration(corpus, segmenter, prepare):
 
 
 def test_segments_joined_are_the_recording(corpus, segmenter):
-    """Samples would be lost between segments, or the average of the channels not be one."""
+    """Guards against losing samples between segments."""
     segmenter.segment_deepfake_eval_2024(corpus, durations=(4,), quiet=True)
     folder = corpus / CORPUS
     parts = [soundfile.read(folder / f"segments/4s/b.wav/{k}.flac", dtype="int16") for k in (1, 2, 3)]
@@ -74,7 +74,7 @@ def test_segments_joined_are_the_recording(corpus, segmenter):
 
 
 def test_whole_recordings_need_decoding_first(corpus, segmenter, prepare, reasons):
-    """A protocol would hold m4a files, which nothing here can read, or lose them without a word."""
+    """Guards against m4a files in a protocol, which libsndfile cannot read."""
     rows, report = prepare(CORPUS, [])
     assert [row[0] for row in rows] == ["DE2024-b.mp3", "DE2024-b.wav", "DE2024-sub/b.wav"]
     assert reasons(report)["c.m4a"] == "deepfake_eval_2024_segment.py decodes it first"
@@ -82,8 +82,8 @@ def test_whole_recordings_need_decoding_first(corpus, segmenter, prepare, reason
     assert "DE2024-c.m4a" in [row[0] for row in prepare(CORPUS, [])[0]]
 
 
-def test_what_is_done_is_not_done_again(corpus, segmenter, monkeypatch):
-    """An interrupted run would begin anew; a half-written folder pass for a whole one."""
+def test_an_interrupted_run_continues(corpus, segmenter, monkeypatch):
+    """Guards against taking a half-written folder for a whole one."""
     folder = corpus / CORPUS / "segments/4s"
     with monkeypatch.context() as patch:
         patch.setattr(segmenter, "_read_seconds", lambda file: iter([np.zeros((RATE, 1)), 1 / 0]))

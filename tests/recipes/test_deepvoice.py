@@ -36,7 +36,6 @@ def recordings(tmp_path, write_audio):
 
 
 def test_segments_are_cut_and_listed(recordings, prepare, reasons, capsys):
-    """A list would have to be followed by hand; real speech be called converted."""
     rows, report = prepare("DeepVoice", [], protocol_file=str(recordings / "log.txt"))
     assert rows == ROWS
     assert set(reasons(report)) == {"gone-to-x_seg_1.wav"}
@@ -48,8 +47,7 @@ def test_segments_are_cut_and_listed(recordings, prepare, reasons, capsys):
         assert cut_rate == rate and np.array_equal(cut, part)
 
 
-def test_segments_that_are_there_are_kept_and_suffice(recordings, prepare):
-    """Hours of cutting would be repeated; without the list nothing could be done."""
+def test_existing_segments_are_kept_and_need_no_list(recordings, prepare):
     prepare("DeepVoice", [], protocol_file=str(recordings / "log.txt"))
     path = recordings / "data/DeepVoice/AUDIO_SEGMENTS/REAL/linus-original_seg_1.wav"
     before = path.stat().st_mtime_ns
@@ -58,9 +56,9 @@ def test_segments_that_are_there_are_kept_and_suffice(recordings, prepare):
     assert prepare("DeepVoice", [])[0] == ROWS
 
 
-@pytest.mark.parametrize(("text", "said"), [("nothing\n", "holds no segment"), (None, "--protocol_file names")])
-def test_a_wrong_list_is_told(recordings, prepare, text, said):
-    """Another file would give an empty corpus."""
+@pytest.mark.parametrize(("text", "said"), [("nothing\n", "lists no segment"), (None, "as --protocol_file")])
+def test_a_wrong_list_is_refused(recordings, prepare, text, said):
+    """Guards against an empty corpus."""
     if text:
         (recordings / "other.txt").write_text(text)
     with pytest.raises(InputError, match=said):

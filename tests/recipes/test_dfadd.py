@@ -8,8 +8,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Utterances of one name in two sets would both be lost; other folders become splits."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against losing utterances that share a name in two splits, and against other folders as splits."""
     rows, report = prepare("DFADD", AUDIO)
     assert rows == [
         ("DFADD-DATASET_PflowTTS-p345_251_pflow", "fake", "DATASET_PflowTTS", "p345", "test", "EN"),

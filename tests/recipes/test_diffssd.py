@@ -8,8 +8,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare):
-    """Real speech beside the generated would be called fake; a file whose name holds "speaker" be its own speaker."""
+def test_rows_follow_the_folders(prepare):
+    """Guards against bona fide speech labeled fake, and against a file name taken for a speaker's folder."""
     rows, report = prepare("DiffSSD", AUDIO)
     assert rows == [
         ("DiffSSD-grad_tts---EN-sentence_1", "fake", "grad_tts", "-", "-", "EN"),

@@ -6,8 +6,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare):
-    """Every utterance would have a speaker of its own, named after its file."""
+def test_rows_follow_the_folders(prepare):
+    """Guards against a speaker of its own for every utterance."""
     rows, report = prepare("DiffusionDeepfake", AUDIO)
     assert rows == [
         ("DiffFake-DiffGAN-TTS_aux-LJ044-0145_x", "fake", "DiffGAN-TTS_aux", "LJ044", "-", "EN"),

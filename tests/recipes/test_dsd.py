@@ -18,8 +18,8 @@ LISTS = {
 }
 
 
-def test_rows(prepare, reasons):
-    """The first line after the header would be lost; the list only be found in the current folder."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against losing the first line after the header."""
     rows, report = prepare("DSD", AUDIO, LISTS)
     assert rows == [
         ("DSD-12MWKH0048_000026", "real", "-", "12MWKH0048", "train", "KO"),
@@ -29,8 +29,7 @@ def test_rows(prepare, reasons):
     assert set(reasons(report)) == {"gone.wav"}
 
 
-def test_the_list_may_lie_elsewhere(prepare, tmp_path):
-    """The corpus's folder could not be one that is read only."""
+def test_the_list_may_be_elsewhere(prepare, tmp_path):
     (tmp_path / "list.csv").write_text(LISTS["DSD/DSD_corpus_v1.csv"])
     rows, _ = prepare("DSD", AUDIO, protocol_file=str(tmp_path / "list.csv"))
     assert len(rows) == 3

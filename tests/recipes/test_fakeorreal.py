@@ -10,8 +10,8 @@ FILES = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """A wav beside an mp3 of its name would be lost with it; an unknown folder take the split of the one before."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against losing a wav beside an mp3 of the same name."""
     audio = [f"FakeOrReal/for-original/{name}" for name in FILES] + ["FakeOrReal/for-2seconds/training/real/a.wav"]
     rows, report = prepare("FakeOrReal", audio)
     assert rows == [
@@ -24,6 +24,6 @@ def test_rows(prepare, reasons):
 
 
 def test_norm_has_identifiers_of_its_own(prepare):
-    """The two versions could not stand in one table."""
+    """Guards against two versions that cannot be in one table."""
     rows, _ = prepare("FakeOrReal", [f"FakeOrReal/for-norm/{FILES[2]}"], version="norm")
     assert rows == [("FoRnorm-testing-fake-file16643", "fake", "-", "-", "test", "EN")]

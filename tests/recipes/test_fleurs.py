@@ -9,8 +9,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """An unknown language would end the run; Mandarin go by two names; one name in two sets be lost."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against two names for Mandarin, and against losing one of two utterances that share a name."""
     rows, report = prepare("FLEURS", AUDIO)
     assert rows == [
         ("FLEURS-CEB-10587240206760547719", "real", "-", "-", "train", "CEB"),

@@ -9,8 +9,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Restored speech would be called real, or the corpus be looked for outside of the folder of FLEURS."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against restored speech labeled real."""
     rows, report = prepare("FLEURS-R", AUDIO)
     assert rows == [
         ("FLEURS-R-CEB-10587240206760547719", "fake", "-", "-", "train", "CEB"),

@@ -8,8 +8,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """One file that is cut short would end the run; those of one name by two systems both be lost."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against a truncated file that ends the run, and against losing utterances that share a name."""
     rows, report = prepare("HABLA", AUDIO)
     assert rows == [
         ("HABLA-fake-vem_02484_00993837010-arm_01523_020267", "fake", "CycleGAN", "vem_02484-arm_01523", "-", "ES"),

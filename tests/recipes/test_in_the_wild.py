@@ -3,8 +3,8 @@
 FOLDER = "In-the-Wild/release_in_the_wild"
 
 
-def test_rows(prepare, reasons):
-    """Names with blanks and commas, a missing and a broken clip: rows with a length of -1, or shifted columns."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against names with blanks and commas, and against rows for missing or truncated clips."""
     lines = ["file,speaker,label", "10.wav,Alec Guinness,spoof", '0.wav,"King, Martin Luther",bona-fide']
     lines += ["1.wav,Bernie Sanders,bona-fide", "broken.wav,Bernie Sanders,spoof"]
     audio = [f"{FOLDER}/{name}.wav" for name in ("0", "10", "broken", "99")]

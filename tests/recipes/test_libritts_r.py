@@ -9,8 +9,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Utterances would be of the wrong class or split; files deeper by a folder have another speaker."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against a split or a speaker guessed for a file in an unexpected folder."""
     rows, report = prepare("LibriTTS-R", AUDIO)
     assert rows == [
         ("Libri-R-116_1_0", "fake", "-", "116", "valid", "EN"),

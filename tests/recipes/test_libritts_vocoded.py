@@ -6,8 +6,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare):
-    """Two vocoders of one utterance would share an identifier."""
+def test_rows_follow_the_folders(prepare):
+    """Guards against one ID for two vocoders."""
     rows, report = prepare("LibriTTS-Vocoded", AUDIO)
     assert rows == [
         ("LibriTTS-Vo-hifigan-166_122789_000035_000001", "fake", "hifigan", "166", "valid", "EN"),

@@ -6,8 +6,7 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Identifiers would differ from the published ones."""
+def test_rows_follow_the_folders(prepare, reasons):
     rows, report = prepare("LJSpeech", AUDIO)
     assert rows == [
         ("LJ-LJ018-0006", "real", "-", "LJ018", "-", "EN"),

@@ -9,8 +9,8 @@ LISTS = {
 }
 
 
-def test_rows(prepare, reasons):
-    """Sentences of which a part is fake would count as real; systems and speakers be taken for each other."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against partially spoofed sentences labeled real, and against a system taken for a speaker."""
     audio = [f"R01TTS.0.a/{REAL}", f"R01TTS.0.a/{FAKE}", f"R01TTS.0.b/{PARTIAL}", "R01TTS.0.b/x_1_broken"]
     rows, report = prepare("LlamaPartialSpoof", [f"{FOLDER}/{name}.wav" for name in audio], LISTS)
     assert rows == [

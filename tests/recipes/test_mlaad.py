@@ -6,8 +6,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare):
-    """Identifiers would differ from the published ones; Mandarin have a language of its own."""
+def test_rows_follow_the_folders(prepare):
+    """Guards against IDs that differ from the published ones, and against two names for Mandarin."""
     rows, report = prepare("MLAAD", AUDIO)
     assert rows == [
         (

@@ -9,8 +9,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Polish and Portuguese would be called Italian; a language unknown, whatever came before."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against a wrong or a guessed language."""
     rows, report = prepare("MLS", AUDIO)
     assert rows == [
         ("MLS-NL-1595_5616_000325", "real", "-", "1595", "train", "NL"),

@@ -102,7 +102,7 @@ def run(monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("row", RECIPES, ids=lambda row: row["Hparam_file"].removeprefix("recipes/"))
-def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
+def test_recipe(row, data, tiny_front_end, tmp_path, run, command, monkeypatch):
     # making MiniCorpus needs packages from a network: a corpus of the same form is there already
     there = SimpleNamespace(prepare_minicorpus=lambda data_folder, output: None)
     monkeypatch.setitem(sys.modules, "minicorpus_prepare", there)
@@ -110,9 +110,9 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
     results = tmp_path / "results"
     script = ROOT / row["Script_file"]
     yaml = str((ROOT / row["Hparam_file"]).relative_to(script.parent))
-    command = [yaml, "--data_folder", str(data), "--output_folder", str(results), *shlex.split(f"{STEPS} {flags}")]
+    given = [yaml, "--data_folder", str(data), "--output_folder", str(results), *shlex.split(f"{STEPS} {flags}")]
 
-    child = multiprocessing.get_context("fork").Process(target=run, args=(script, *command))
+    child = multiprocessing.get_context("fork").Process(target=run, args=(script, *given))
     child.start()
     end = time.monotonic() + 60
     while child.is_alive() and not list(results.glob("checkpoints/CKPT*")) and time.monotonic() < end:
@@ -121,12 +121,12 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
     child.join()
     assert not (results / "finished.json").exists()
 
-    status, out, err = run(script, *command)
+    status, out, err = run(script, *given)
     assert status == 0, err
     log = pd.read_csv(results / "train_log.csv")
     assert log["step"].tolist() == [3, 6] and np.isfinite(log[["train_loss", "valid_loss"]]).all(axis=None)
     assert log["skipped_steps"].tolist() == [0, 0]
-    _, out, _ = run(script, *command)
+    _, out, _ = run(script, *given)
     assert out.startswith(f"{results}: training already finished on ")
 
     metadata = json.loads((results / "model" / "metadata.json").read_text())
@@ -136,9 +136,18 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, monkeypatch):
     scores = [result.score for result in detector.score_files(wavs)]
     assert np.isfinite(scores).all() and np.ptp(scores) > 0
     new = str(tmp_path / "scores.csv")
-    given = (results / "model", data / "ASVspoof2019-LA.csv", "--data_folder", data, "--split", "test", "--output", new)
-    assert run(ROOT / "tools" / "score.py", *map(str, given))[0] == 0
-    status, out, _ = run(ROOT / "tools" / "evaluate.py", new, "--output", str(tmp_path / "evaluation"))
+    scored = (
+        results / "model",
+        data / "ASVspoof2019-LA.csv",
+        "--data_folder",
+        data,
+        "--split",
+        "test",
+        "--output",
+        new,
+    )
+    assert command("score", *scored)[0] == 0
+    status, out, _ = command("evaluate", new, "--output", tmp_path / "evaluation")
     assert status == 0 and out.startswith("scores: ") and (tmp_path / "evaluation" / "report.html").is_file()
 
 

@@ -18,8 +18,8 @@ LISTS = {
 }
 
 
-def test_rows(prepare):
-    """Real speech would be called an attack; identifiers lose the folders that make them unique."""
+def test_rows_follow_the_list(prepare):
+    """Guards against an attack for bona fide speech, and against IDs that are not unique."""
     rows, report = prepare("SpoofCeleb", AUDIO, LISTS)
     assert rows == [
         ("SpoofCeleb-a00/id10318/YYsxcZ5saac-00002-006", "real", "-", "id10318", "valid", "-"),

@@ -16,8 +16,8 @@ LISTS = {
 }
 
 
-def test_rows(prepare, reasons):
-    """A missing file would end the run; the files be looked for as flac."""
+def test_rows_follow_the_list(prepare, reasons):
+    """Guards against a missing file that ends the run."""
     rows, report = prepare("toy_example", AUDIO, LISTS)
     assert rows == [
         ("ASV19LAdemo-LA_T_7529623", "fake", "A01", "LA_0079", "train", "EN"),

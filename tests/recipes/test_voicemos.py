@@ -8,8 +8,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """Identifiers would change when a file is added; natural speech be called generated."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against IDs that change when a file is added, and against natural speech labeled fake."""
     rows, report = prepare("VoiceMOS", AUDIO)
     assert rows == [
         ("VoiceMOS-2008-A-submission-news-news_2008_0095", "real", "-", "-", "-", "-"),

@@ -10,8 +10,8 @@ LISTS = {
 }
 
 
-def test_rows(prepare):
-    """The corpus"s m4a files beside their copies would be called damaged; the test part be taken for dev."""
+def test_rows_follow_the_folders(prepare):
+    """Guards against m4a files reported as damaged, and against the test part taken for dev."""
     rows, report = prepare("VoxCeleb2", AUDIO, LISTS)
     assert rows == [
         ("VoxCeleb2-id00082-lXxPuqI6Yac-00146", "real", "-", "id00082", "-", "-"),

@@ -6,8 +6,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare):
-    """Two vocoders of one utterance would share an identifier."""
+def test_rows_follow_the_folders(prepare):
+    """Guards against one ID for two vocoders."""
     rows, report = prepare("VoxCeleb2-Vocoded", AUDIO)
     assert rows == [
         ("VoxCeleb2-Vo-hifigan-id04972-f9crVjbT1Eg-00255", "fake", "hifigan", "id04972", "-", "-"),

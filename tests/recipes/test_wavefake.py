@@ -9,8 +9,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """A folder of neither corpus would take the language of the one before; a loose file be its own attack."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against a language guessed for a file in an unexpected folder."""
     rows, report = prepare("WaveFake", AUDIO)
     assert rows == [
         ("WF-common_voices_prompts_ljspeech_gen_0", "fake", "common_voices_prompts_ljspeech", "-", "-", "EN"),

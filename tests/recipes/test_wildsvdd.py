@@ -7,8 +7,8 @@ AUDIO = [
 ]
 
 
-def test_rows(prepare, reasons):
-    """The name of a set would be called a language; a file of neither label take that of the one before."""
+def test_rows_follow_the_folders(prepare, reasons):
+    """Guards against a label guessed for a file of neither class."""
     rows, report = prepare("WildSVDD", AUDIO)
     assert rows == [
         ("WildSVDD-test_B-vocals-bonafide_Salibi_1", "real", "-", "-", "test", "-"),

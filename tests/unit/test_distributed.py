@@ -20,7 +20,6 @@ def _process(rank, folder, results):
 
 
 def test_two_processes_agree(tmp_path):
-    """Gradients, losses and scores of two processes would not be those of both."""
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     children = [context.Process(target=_process, args=(rank, tmp_path, results)) for rank in range(2)]
@@ -34,15 +33,12 @@ def test_two_processes_agree(tmp_path):
 
 
 def test_one_process_is_alone():
-    """A run without torchrun would wait for others, or need a process group."""
     values = torch.tensor([1.0, 2.0])
     wait_for_all(1)
     assert rank_and_size() == (0, 1) and gather([1, 2]) == [1, 2] and torch.equal(average(values), values)
 
 
 def test_a_process_that_is_gone_is_told(monkeypatch):
-    """The others would end in a traceback that hides the message of the one that failed."""
-
     def barrier():
         raise RuntimeError("Connection closed by peer")
 

@@ -22,7 +22,6 @@ from antideepfake.audio.probe import probe
     ],
 )
 def test_probe_tells_the_header(tmp_path, write_audio, name, options, expected):
-    """Duration, rate or encoding in a protocol would be wrong."""
     header = probe(
         write_audio(tmp_path / name, np.random.default_rng(1).uniform(-0.3, 0.3, (12000, 2)), 8000, **options)
     )
@@ -32,5 +31,4 @@ def test_probe_tells_the_header(tmp_path, write_audio, name, options, expected):
 
 
 def test_one_sample_has_a_duration(tmp_path, write_audio):
-    """A file of one sample would be written with a duration of 0, which no protocol may have."""
     assert probe(write_audio(tmp_path / "a.wav", np.array([0.5])))["Duration"] == 0.01

@@ -58,5 +58,5 @@ def test_a_changed_byte_in_an_ogg_file_is_damage(tmp_path, write_audio):
     content = bytearray(path.read_bytes())
     for place in (28, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with open(path, "rb") as file, pytest.raises(DamagedError, match="check sum"):
+        with open(path, "rb") as file, pytest.raises(DamagedError, match="checksum"):
             find_links(file, len(content))

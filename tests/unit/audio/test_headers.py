@@ -31,7 +31,6 @@ def encode(frames, channels=1, rate=16000, form="FLAC", subtype="PCM_16", seed=1
     st.sampled_from([8000, 16000, 22050, 44100, 48000]),
 )
 def test_it_agrees_with_libsndfile(scratch, kind, frames, channels, rate):
-    """Duration, rate or depth in a protocol would be wrong."""
     path = scratch / "a"
     path.write_bytes(encode(frames, channels, rate, *kind))
     header = read_header(path)
@@ -41,7 +40,6 @@ def test_it_agrees_with_libsndfile(scratch, kind, frames, channels, rate):
 
 @given(st.sampled_from(["WAV", "FLAC"]), st.sampled_from([700, 4096, 4097, 20000]), st.floats(0, 1, exclude_max=True))
 def test_a_file_cut_short_is_never_whole(scratch, form, frames, share):
-    """A file cut short by a full disk or a broken download would be in the protocol."""
     whole = encode(frames, form=form)
     (scratch / "a").write_bytes(whole[: int(share * len(whole))])
     assert read_header(scratch / "a") is None
@@ -49,7 +47,6 @@ def test_a_file_cut_short_is_never_whole(scratch, form, frames, share):
 
 @pytest.mark.parametrize("position", [1, 2, 3, 40, 400, 2000])
 def test_a_flac_file_with_a_damaged_end_is_doubted(tmp_path, position):
-    """A file whose last frame does not decode would be in the protocol."""
     whole = bytearray(encode(20000))
     whole[-position] ^= 0x10
     (tmp_path / "a").write_bytes(whole)
@@ -57,7 +54,6 @@ def test_a_flac_file_with_a_damaged_end_is_doubted(tmp_path, position):
 
 
 def test_a_flac_file_that_lost_its_middle_frame_by_frame_is_doubted(tmp_path):
-    """The last frame of a shorter file would pass for that of the file which the header describes."""
     long, short = encode(20000), encode(12000)
     (tmp_path / "a").write_bytes(long[:42] + short[42:])
     assert read_header(tmp_path / "a") is None
@@ -68,14 +64,12 @@ def test_a_flac_file_that_lost_its_middle_frame_by_frame_is_doubted(tmp_path):
     [("OGG", "VORBIS"), ("WAV", "ULAW"), ("WAVEX", "PCM_16"), ("AIFF", "PCM_16"), ("RF64", "PCM_16")],
 )
 def test_other_formats_are_left_to_libsndfile(tmp_path, form, subtype):
-    """A compressed or extended file would be taken for a plain one."""
     (tmp_path / "a").write_bytes(encode(8000, form=form, subtype=subtype))
     assert read_header(tmp_path / "a") is None
 
 
 @pytest.mark.parametrize("length", [0xFFFFFFFF, 0, 1])
 def test_a_wav_of_unknown_or_no_length_is_doubted(tmp_path, length):
-    """A stream's header, which says that the file has 4 GB, would give its duration."""
     whole = bytearray(encode(8000, form="WAV"))
     whole[40:44] = length.to_bytes(4, "little")
     (tmp_path / "a").write_bytes(whole)
@@ -85,7 +79,6 @@ def test_a_wav_of_unknown_or_no_length_is_doubted(tmp_path, length):
 
 
 def test_chunks_before_the_data_are_passed_over(tmp_path):
-    """A wav with notes in front would be called damaged."""
     whole = encode(8000, form="WAV")
     (tmp_path / "a").write_bytes(whole[:36] + b"LIST\x03\0\0\0abc\0" + whole[36:] + b"tail\2\0\0\0xy")
     header = read_header(tmp_path / "a")
@@ -97,13 +90,11 @@ def test_chunks_before_the_data_are_passed_over(tmp_path):
     st.sampled_from([b"", b"fLaC", b"fLaC\0\0\0\x22", b"RIFF\0\0\0\0WAVE", b"RIFF____WAVEfmt "]),
 )
 def test_noise_gives_nothing(scratch, noise, start):
-    """A damaged header would end a walk through a million files in a traceback."""
     (scratch / "a").write_bytes(start + noise)
     assert read_header(scratch / "a") is None
 
 
 def test_what_is_no_file_gives_nothing(tmp_path):
-    """As above."""
     assert read_header(tmp_path) is None
     assert read_header(tmp_path / "missing") is None
     assert read_header("caf\udce9.wav") is None

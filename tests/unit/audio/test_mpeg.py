@@ -23,7 +23,7 @@ def _encode(path, rate=16_000, channels=1, seconds=3.0, mode="CONSTANT"):
 
 
 def _strip(content):
-    """Remove the first frame, which promises how many follow."""
+    """Remove the first frame, which declares how many follow."""
     return content[content.index(content[:2], 4) :]
 
 
@@ -92,7 +92,7 @@ def test_a_few_frames_less_than_promised_are_no_damage(tmp_path):
     size = len(_strip(content)) // _count(path, content).total
     _count(path, content[: -FEW * size])
     assert 48_000 - len(read_audio(path)[0]) < (FEW + 1) * 576
-    with pytest.raises(DamagedError, match=r"truncated; its header promises .* frames"):
+    with pytest.raises(DamagedError, match=r"truncated; its header declares .* frames"):
         _count(path, content[: -(FEW + 1) * size])
 
 

@@ -1,7 +1,5 @@
 """Trivial properties are what their definitions say, and a corpus that one of them gives away is found out."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.audit.shortcuts import (
-    area_under_curve,
     find_shortcuts,
     format_shortcuts,
     measure_properties,
@@ -22,8 +19,6 @@ from antideepfake.corpora.build import build_protocol
 from antideepfake.protocol.table import read_protocol
 
 RATE = 16000
-TOOL = Path(__file__).parents[3] / "tools/check_shortcuts.py"
-values = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=20).map(np.array)
 
 
 def tone(seconds: float, amplitude: float = 0.5, frequency: float = 1000) -> np.ndarray:
@@ -93,30 +88,6 @@ def test_channels_are_averaged():
     assert measure_properties(stereo, RATE)["peak"] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize(
-    ("real", "fake", "area"),
-    [
-        ([2, 3], [0, 1], 1.0),
-        ([0, 1], [2, 3], 0.0),
-        ([1, 1], [1, 1, 1], 0.5),
-        ([1, 3], [2], 0.5),
-        ([1, 2], [1, 0], 0.875),  # of four pairs, three are won and one is a tie
-        ([0, 0, 1], [0, 1], (2 * 0.5 + 1 + 0.5) / 6),
-    ],
-)
-def test_area_by_hand(real: list[float], fake: list[float], area: float):
-    assert area_under_curve(np.array(real, float), np.array(fake, float)) == pytest.approx(area)
-
-
-@given(values, values)
-def test_area_is_the_share_of_won_pairs(real: np.ndarray, fake: np.ndarray):
-    difference = real[:, None] - fake[None]
-    won = np.mean((difference > 0) + 0.5 * (difference == 0))
-    assert area_under_curve(real, fake) == pytest.approx(won)
-    assert area_under_curve(fake, real) == pytest.approx(1 - won)
-    assert area_under_curve(3 * real + 1, 3 * fake + 1) == pytest.approx(won)
-
-
 def make_corpus(folder: Path, rng: np.random.Generator, gain_of_fake: float = 1.0) -> Path:
     """Noise of random level and length, in which the classes differ by ``gain_of_fake`` alone."""
     utterances = []
@@ -130,7 +101,7 @@ def make_corpus(folder: Path, rng: np.random.Generator, gain_of_fake: float = 1.
     return folder / "protocol.csv"
 
 
-def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator):
+def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator, command):
     protocol = make_corpus(tmp_path, rng, gain_of_fake=4.0)
     areas = measure_shortcuts(read_protocol(protocol), tmp_path, quiet=True)
     assert list(areas) == ["all", "train", "test"]  # there is no valid
@@ -138,22 +109,15 @@ def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator):
     assert "level" in find_shortcuts(areas)
     assert "duration" not in find_shortcuts(areas)
     assert "shortcut" in format_shortcuts(areas)
-    done = subprocess.run(
-        [sys.executable, TOOL, protocol, "--data_folder", tmp_path, "--quiet"], capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    assert "level" in done.stdout
-    assert "level" in done.stderr
-    assert done.stderr.count("\n") == 1
+    status, out, err = command("check", "shortcuts", protocol, "--data_folder", tmp_path, "--quiet")
+    assert status == 1
+    assert "level" in out and "level" in err and err.count("\n") == 1
 
 
-def test_matched_corpus_passes(tmp_path: Path, rng: np.random.Generator):
+def test_matched_corpus_passes(tmp_path: Path, rng: np.random.Generator, command):
     protocol = make_corpus(tmp_path, rng)
-    done = subprocess.run(
-        [sys.executable, TOOL, protocol, "--data_folder", tmp_path, "--quiet"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    status, out, err = command("check", "shortcuts", protocol, "--data_folder", tmp_path, "--quiet")
+    assert status == 0 and err == "" and "no shortcut" in out
 
 
 @pytest.mark.parametrize(("area", "found"), [(0.66, True), (0.64, False), (0.5, False), (0.36, False), (0.34, True)])

@@ -49,7 +49,6 @@ def high_energy(y):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_result_is_in_step_and_as_loud(name, speech):
-    """A codec's delay, or its loss of level, would tell coded speech from other speech."""
     for seed in range(3):
         coded = Codec([name])(speech, np.random.default_rng(seed))
         assert coded.shape == speech.shape and coded.dtype == torch.float32
@@ -61,7 +60,6 @@ def test_the_result_is_in_step_and_as_loud(name, speech):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_band_is_that_of_the_table(name, speech):
-    """A telephone's codec would leave what no telephone carries."""
     coded = Codec([name])(speech, np.random.default_rng(1))
     if FORMATS[name].sample_rate == 8000:
         assert high_energy(coded.numpy()) < high_energy(speech.numpy()) - 20
@@ -71,7 +69,6 @@ def test_the_band_is_that_of_the_table(name, speech):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if FORMATS[name].compression])
 def test_more_compression_loses_more(name, speech):
-    """The level would be ignored, and every clip have the same bit rate."""
     least, most = FORMATS[name].compression
 
     def error(level):
@@ -83,7 +80,6 @@ def test_more_compression_loses_more(name, speech):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if FORMATS[name].compression])
 def test_every_clip_has_its_own_compression(name, speech):
-    """A detector would learn the traces of one bit rate."""
     codec, rng = Codec([name]), np.random.default_rng(1)
     results = [codec(speech, rng) for _ in range(6)]
     losses = [(result - speech).norm().item() for result in results]
@@ -98,7 +94,6 @@ def test_every_clip_has_its_own_compression(name, speech):
     st.integers(0, 2**32),
 )
 def test_the_result_is_finite_as_long_and_repeatable(name, length, amplitude, seed):
-    """One short or loud clip would end the training, or a run depend on what came before."""
     waveform = amplitude * torch.randn(length, generator=torch.Generator().manual_seed(seed)).clamp(-3, 3)
     before = waveform.clone()
     codec = Codec([name])
@@ -111,7 +106,6 @@ def test_the_result_is_finite_as_long_and_repeatable(name, length, amplitude, se
 
 @pytest.mark.parametrize("name", NAMES)
 def test_loud_speech_is_not_clipped(name, speech):
-    """What exceeds full scale would be cut off, which no codec does to speech at its usual level."""
     full = speech / speech.abs().max()
     for loudness in (1.0, 30.0):
         coded = Codec([name])(loudness * full, np.random.default_rng(1)) / loudness
@@ -120,21 +114,18 @@ def test_loud_speech_is_not_clipped(name, speech):
 
 
 def test_every_format_gets_its_turn(speech):
-    """A detector would be trained on the first codec of the list alone."""
     codec, rng = Codec(["mu_law", "narrow_band", "ima_adpcm"]), np.random.default_rng(1)
     results = {tuple(codec(speech[:1000], rng).tolist()) for _ in range(20)}
     assert len(results) == 3
 
 
 def test_a_copy_does_the_same(speech):
-    """A loader's worker, which gets a copy, would fail."""
     codec = Codec(["gsm", "mp3"])
     expected = codec(speech, np.random.default_rng(1))
     assert torch.equal(copy.deepcopy(codec)(speech, np.random.default_rng(1)), expected)
 
 
 def test_an_unknown_format_is_named_with_those_there_are():
-    """The user would have to read the source to learn what a format is called."""
     with pytest.raises(InputError, match=r"formats: speex; those of this installation are mp3, .*gsm"):
         Codec(["mp3", "speex"])
     with pytest.raises(InputError, match="none given"):

@@ -21,7 +21,6 @@ def noise(waveform, generator):
 
 
 def test_augmentations_come_in_their_order():
-    """Noise would be coded where the YAML has it added after the codec."""
     rng = np.random.default_rng(1)
     assert Compose([add, double])(torch.ones(2), rng).tolist() == [4, 4]
     assert Compose([double, add])(torch.ones(2), rng).tolist() == [3, 3]
@@ -29,7 +28,6 @@ def test_augmentations_come_in_their_order():
 
 
 def test_each_has_its_own_probability():
-    """One that is to be rare would be applied always, or all together or none."""
     chain, rng = Compose([add, double, double], [1.0, 0.3, 0.0]), np.random.default_rng(1)
     values = np.array([chain(torch.zeros(1), rng).item() for _ in range(2000)])
     assert set(values) == {1, 2}
@@ -37,7 +35,6 @@ def test_each_has_its_own_probability():
 
 
 def test_the_generator_decides():
-    """A run would depend on the number of workers."""
     chain = Compose([noise, noise, Compose([noise], [0.5])], [0.5, 0.5, 0.5])
     first, second = (
         [chain(torch.zeros(1), rng).item() for _ in range(20)] for rng in map(np.random.default_rng, (1, 1))
@@ -47,6 +44,5 @@ def test_the_generator_decides():
 
 @pytest.mark.parametrize("probabilities", [[0.5], [0.5, 1.5], [0.5, -0.1], [0.5, 0.5, 0.5]])
 def test_probabilities_that_do_not_fit_are_named(probabilities):
-    """An augmentation without a probability would be left out in silence."""
     with pytest.raises(InputError, match="for 2 augmentations; give one for each, from 0 to 1"):
         Compose([add, double], probabilities)

@@ -31,7 +31,6 @@ def spectrum(waveform):
 @pytest.mark.parametrize("kind", ["white noise", "pink noise"])
 @pytest.mark.parametrize("decibels", [20, 0])
 def test_noise_has_the_ratio_that_it_says(speech, kind, decibels):
-    """Pauses would count as signal, and the noise be weaker than the table says."""
     noise = PERTURBATIONS[kind].apply(speech, decibels, rng()) - speech
     signal = speech[find_speech(speech)]
     measured = 10 * torch.log10(signal.square().mean() / noise.square().mean())
@@ -39,7 +38,6 @@ def test_noise_has_the_ratio_that_it_says(speech, kind, decibels):
 
 
 def test_white_is_white_and_pink_is_pink(speech):
-    """One would be called the other."""
     for slope, ratio in ((0, 1.0), (1, 0.1)):
         power = spectrum(add_noise(speech, -60, rng(), slope))
         bands = [power[start : start + 400].mean() for start in (1000, 10000)]  # 500 Hz and 5 kHz
@@ -48,7 +46,6 @@ def test_white_is_white_and_pink_is_pink(speech):
 
 @pytest.mark.parametrize("seconds", [0.2, 0.8])
 def test_an_echo_dies_away_in_its_time(seconds):
-    """A room would be another than the table says."""
     click = torch.zeros(2 * RATE)
     click[0] = 1
     echo = reverberate(click, seconds, rng())
@@ -61,7 +58,6 @@ def test_an_echo_dies_away_in_its_time(seconds):
 
 
 def test_bandwidth_level_clipping_and_speed(speech):
-    """A strength would mean something else than its unit."""
     noise = torch.from_numpy(rng().standard_normal(2 * RATE)).float()
     narrow = spectrum(PERTURBATIONS["bandwidth"].apply(noise, 8000, rng()))
     assert narrow[9000:].mean() < 1e-3 * narrow[:7000].mean()
@@ -76,7 +72,6 @@ def test_bandwidth_level_clipping_and_speed(speech):
 
 
 def test_silence_is_taken_away_or_kept_alone(speech):
-    """The question whether a detector listens to silence would be put with speech in it."""
     trimmed = PERTURBATIONS["trimmed"].apply(speech, 1, rng())
     assert len(trimmed) == pytest.approx(1.4 * RATE, abs=700)
     alone = PERTURBATIONS["no speech"].apply(speech, 1, rng())
@@ -87,7 +82,6 @@ def test_silence_is_taken_away_or_kept_alone(speech):
 
 @given(size=st.integers(1, 3000), name=st.sampled_from(sorted(PERTURBATIONS)))
 def test_any_length_will_do(size, name):
-    """A short clip would end hours of work."""
     waveform = 0.1 * torch.from_numpy(np.random.default_rng(size).standard_normal(size)).float()
     before = waveform.clone()
     for strength in PERTURBATIONS[name].strengths:
@@ -98,7 +92,6 @@ def test_any_length_will_do(size, name):
 
 
 def test_codecs_change_and_keep(speech):
-    """A codec would do nothing, or return something else than the speech."""
     for name in ("mp3", "vorbis", "opus", "a-law", "g723", "gsm"):
         strength = PERTURBATIONS[name].strengths[-1]
         coded = PERTURBATIONS[name].apply(speech, strength, rng())

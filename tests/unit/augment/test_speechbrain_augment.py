@@ -71,8 +71,6 @@ def waveform():
 
 
 def test_each_call_depends_on_the_generator_alone(make_augment, waveform):
-    """A run would depend on the number of workers, and on what each has augmented before."""
-
     def run(seeds):
         augment = Seeded(make_augment())
         return {seed: augment(waveform, np.random.default_rng(seed)) for seed in seeds}
@@ -86,7 +84,6 @@ def test_each_call_depends_on_the_generator_alone(make_augment, waveform):
 
 
 def test_what_others_draw_stays_the_same(make_augment, waveform):
-    """Weights and dropout would depend on whether a process augments."""
     augment, rng = Seeded(make_augment()), np.random.default_rng(1)
     torch.manual_seed(5)
     random.seed(5)
@@ -98,7 +95,6 @@ def test_what_others_draw_stays_the_same(make_augment, waveform):
 
 
 def test_the_waveform_stays_as_it_is(make_augment, waveform):
-    """The next epoch would augment what is augmented already."""
     before = waveform.clone()
     result = Seeded(make_augment())(waveform, np.random.default_rng(1))
     assert torch.equal(waveform, before)
@@ -106,8 +102,6 @@ def test_the_waveform_stays_as_it_is(make_augment, waveform):
 
 
 def test_an_augmentation_in_place_gets_a_copy(waveform):
-    """Some of SpeechBrain's write into what they are given."""
-
     class Louder(torch.nn.Module):
         def forward(self, waveforms):
             return waveforms.mul_(2)
@@ -120,13 +114,11 @@ def test_an_augmentation_in_place_gets_a_copy(waveform):
 @pytest.mark.parametrize("length", [400, 16000])
 @pytest.mark.parametrize("amplitude", [1e-4, 1.0, 30.0])
 def test_short_quiet_and_loud_clips_stay_finite(make_augment, length, amplitude):
-    """One clip would end the training."""
     result = Seeded(make_augment())(amplitude * torch.randn(length), np.random.default_rng(1))
     assert len(result) >= 0.9 * length and torch.isfinite(result).all()
 
 
 def test_a_copy_does_the_same(make_augment, waveform):
-    """A loader's worker, which gets a copy, would fail or draw otherwise."""
     augment = Seeded(make_augment())
     augment(waveform, np.random.default_rng(1))
     expected = augment(waveform, np.random.default_rng(2))
@@ -134,7 +126,6 @@ def test_a_copy_does_the_same(make_augment, waveform):
 
 
 def test_every_noise_file_is_as_likely(noises):
-    """Some of the files would never be heard, or each process begin with the same."""
     augment, rng = Seeded(AddNoise(noises, snr_low=0, snr_high=0)), np.random.default_rng(1)
     waveform = 0.001 * torch.randn(4000)
     peaks = [torch.fft.rfft(augment(waveform, rng)).abs().argmax().item() * 4 for _ in range(300)]
@@ -144,7 +135,6 @@ def test_every_noise_file_is_as_likely(noises):
 
 
 def test_the_ratio_of_speech_to_noise_is_within_its_range(noises, waveform):
-    """Noise would drown the speech, or not be there."""
     augment, rng = Seeded(AddNoise(noises, snr_low=5, snr_high=15, pad_noise=True)), np.random.default_rng(1)
     ratios = []
     for _ in range(50):
@@ -155,7 +145,6 @@ def test_the_ratio_of_speech_to_noise_is_within_its_range(noises, waveform):
 
 
 def test_every_impulse_response_is_used(impulse_responses):
-    """All clips would be in one room."""
     augment, rng = Seeded(AddReverb(impulse_responses)), np.random.default_rng(1)
     click = torch.zeros(4000)
     click[100] = 1
@@ -164,7 +153,6 @@ def test_every_impulse_response_is_used(impulse_responses):
 
 
 def test_noise_of_another_sample_rate_is_resampled(tmp_path, write_audio, waveform):
-    """A hum would be an octave off."""
     tone = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000)
     write_csv([str(write_audio(tmp_path / "tone.wav", tone, 8000))], str(tmp_path / "noise.csv"))
     augment = Seeded(AddNoise(str(tmp_path / "noise.csv"), snr_low=-40, snr_high=-40, noise_sample_rate=8000))
@@ -173,7 +161,6 @@ def test_noise_of_another_sample_rate_is_resampled(tmp_path, write_audio, wavefo
 
 
 def test_lengths_are_given_to_those_that_take_them(waveform):
-    """An augmentation that takes none would fail."""
     rng = np.random.default_rng(1)
     assert Seeded(SignFlip(flip_prob=1.0))(waveform, rng).equal(-waveform)
     assert Seeded(DropChunk(drop_start=10, drop_end=20))(waveform, rng)[:200].eq(0).any()
@@ -182,7 +169,6 @@ def test_lengths_are_given_to_those_that_take_them(waveform):
 @pytest.mark.parametrize("text", ["", "ID,duration,wav,wav_format,wav_opts\n", "a,b\n1,2\n"])
 @pytest.mark.parametrize("augment", [AddNoise, AddReverb])
 def test_a_list_that_is_none_is_named_at_once(augment, text, tmp_path):
-    """The user would learn of it from a worker's traceback after the model is loaded."""
     path = tmp_path / "noise.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=r"noise\.csv: .*has the columns ID, duration, wav"):
@@ -190,7 +176,6 @@ def test_a_list_that_is_none_is_named_at_once(augment, text, tmp_path):
 
 
 def test_missing_files_are_named_at_once(tmp_path):
-    """The user would learn of it from a worker's traceback after the model is loaded."""
     path = tmp_path / "noise.csv"
     with pytest.raises(InputError, match=r"noise\.csv: .*No such file"):
         Seeded(AddNoise(str(path)))

@@ -81,7 +81,6 @@ def spectral_distance(first, second):
 
 @pytest.mark.parametrize("name", ["world", "griffin_lim"])
 def test_what_comes_out_is_what_went_in(name, speech):
-    """The vocoder would be fed with the wrong rate or scale, and speak no more like its source."""
     if name == "world":
         pytest.importorskip("pyworld")
     again, rate = resynthesize(load_vocoder(name), speech, RATE, seed=1)
@@ -93,7 +92,6 @@ def test_what_comes_out_is_what_went_in(name, speech):
 @pytest.mark.parametrize("name", ["world", "griffin_lim", "speechbrain", "transformers"])
 @pytest.mark.parametrize("rate", [8000, RATE, 22050])
 def test_neither_level_nor_length_tells(name, rate, speech, speechbrain_model, transformers_model):
-    """A detector would learn that generated speech is louder, or a frame longer."""
     if name == "world":
         pytest.importorskip("pyworld")
     folder = {"speechbrain": speechbrain_model, "transformers": transformers_model}.get(name)
@@ -109,7 +107,6 @@ def test_neither_level_nor_length_tells(name, rate, speech, speechbrain_model, t
 
 @pytest.mark.parametrize("name", ["world", "griffin_lim", "speechbrain", "transformers"])
 def test_very_short_recordings(name, speechbrain_model, transformers_model):
-    """A clip shorter than a frame would stop hours of work."""
     if name == "world":
         pytest.importorskip("pyworld")
     folder = {"speechbrain": speechbrain_model, "transformers": transformers_model}.get(name)
@@ -120,7 +117,6 @@ def test_very_short_recordings(name, speechbrain_model, transformers_model):
 
 
 def test_what_a_neural_vocoder_hears(speech, speechbrain_model, transformers_model):
-    """A spectrogram of another scale or range than that of its training would be sung back as noise."""
     heard = {}
     for name, folder in (("speechbrain", speechbrain_model), ("transformers", transformers_model)):
         vocoder = load_vocoder(f"{name}:{folder}")
@@ -139,7 +135,6 @@ def test_what_a_neural_vocoder_hears(speech, speechbrain_model, transformers_mod
 
 
 def test_the_seed_decides(speech):
-    """A second run would make another corpus."""
     vocoder = load_vocoder("griffin_lim")
     state = torch.get_rng_state()
     first, again, other = (resynthesize(vocoder, speech, RATE, seed)[0] for seed in (1, 1, 2))
@@ -150,7 +145,6 @@ def test_the_seed_decides(speech):
 
 @pytest.mark.parametrize("name", ["melgan", "speechbrain:", "transformers:/no/such/folder"])
 def test_unknown_vocoders(name):
-    """A wrong name would end in a traceback after hours."""
     with pytest.raises(InputError, match="vocoder"):
         load_vocoder(name)
 
@@ -167,7 +161,6 @@ def test_weights_of_another_model(transformers_model, tmp_path):
 
 
 def test_world_is_not_installed(monkeypatch):
-    """The user would not learn which package it is."""
     monkeypatch.setitem(sys.modules, "pyworld", None)
     with pytest.raises(InputError, match="pyworld-prebuilt"):
         load_vocoder("world")(np.zeros(1000), RATE, 0)

@@ -21,11 +21,10 @@ def _raise(error: BaseException):
         (lambda: 0, 0, ""),
         (lambda: 1, 1, ""),
         (lambda: _raise(InputError("a.wav: no such file")), 2, "error: a.wav: no such file\n"),
-        (lambda: _raise(KeyboardInterrupt()), 130, "interrupted; run the same command again to go on\n"),
+        (lambda: _raise(KeyboardInterrupt()), 130, "interrupted; run the same command again to continue\n"),
     ],
 )
 def test_exit_statuses(main, status, said, capsys):
-    """A script that calls a program could not tell success, skipping, a mistake and an interruption apart."""
     with pytest.raises(SystemExit) as left:
         run_program(main)
     assert left.value.code == status
@@ -36,7 +35,6 @@ def test_exit_statuses(main, status, said, capsys):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_is_one_sentence(number, capsys):
-    """A user whose disk is full would see a traceback in place of what to do."""
     with pytest.raises(SystemExit) as left:
         run_program(lambda: _raise(OSError(number, "No space left on device", "scores.csv")))
     said = capsys.readouterr().err
@@ -46,7 +44,6 @@ def test_full_disk_is_one_sentence(number, capsys):
 
 
 def test_full_disk_without_a_file_name(capsys):
-    """The sentence would name a file None: the system names none when a write fails."""
     with pytest.raises(SystemExit) as left:
         run_program(lambda: _raise(OSError(errno.ENOSPC, "No space left on device")))
     said = capsys.readouterr().err
@@ -55,21 +52,18 @@ def test_full_disk_without_a_file_name(capsys):
 
 
 def test_faults_of_the_program_are_not_hidden():
-    """A bug would be told as a user's mistake, without the traceback that finds it."""
     with pytest.raises(ZeroDivisionError):
         run_program(lambda: 1 // 0)
 
 
 @pytest.mark.parametrize("sentence", ["first\nsecond", "a fault (Error tokenizing data.\n)"])
 def test_a_mistake_takes_one_line(sentence, capsys):
-    """A message of a library with line ends in it would spread over several lines of a log."""
     with pytest.raises(SystemExit):
         run_program(lambda: _raise(InputError(sentence)))
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_reader_that_wants_no_more(tmp_path):
-    """`tools/evaluate.py scores.csv | head` would end in a traceback."""
     program = tmp_path / "program.py"
     program.write_text(
         "from antideepfake.cli.program import run_program\n"

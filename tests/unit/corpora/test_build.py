@@ -1,4 +1,4 @@
-"""From files to a protocol: nothing unreadable in it, everything left out on record."""
+"""From files to a protocol: unreadable files are left out and reported."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from antideepfake.errors import InputError
 from antideepfake.protocol.table import read_protocol
 
 
-def _spoilt(folder, write_audio):
+def _write_damaged_files(folder, write_audio):
     whole = write_audio(folder / "good.flac").read_bytes()
     write_audio(folder / "good.wav")
     write_audio(folder / "no_sample.wav", np.zeros(0))
@@ -31,8 +31,8 @@ def _spoilt(folder, write_audio):
 
 
 def test_unreadable_files_are_left_out_and_listed(tmp_path, write_audio):
-    """A protocol would hold files that do not decode, on which training stops hours later."""
-    bad = _spoilt(tmp_path, write_audio)
+    """Guards against files in a protocol that do not decode."""
+    bad = _write_damaged_files(tmp_path, write_audio)
     (tmp_path / "folder.wav").mkdir()
     names = ["good.wav", *bad, "folder.wav", "good.flac"]
     rows = [{"ID": name, "Label": "real", "Path": name} for name in names]
@@ -48,7 +48,7 @@ def test_unreadable_files_are_left_out_and_listed(tmp_path, write_audio):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.ogg"])
 def test_truncated_files_are_left_out(tmp_path, write_audio, name):
-    """A file cut short by a full disk or a broken download would be in the protocol, with the length it once had."""
+    """Guards against durations of files that a full disk or a broken download truncated."""
     path = write_audio(tmp_path / name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     write_audio(tmp_path / "good.wav")
@@ -58,8 +58,7 @@ def test_truncated_files_are_left_out(tmp_path, write_audio, name):
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_order_is_that_given_whatever_the_workers(tmp_path, write_audio, workers):
-    """Two runs would write two protocols, and a split by position would change."""
+def test_the_order_does_not_depend_on_the_workers(tmp_path, write_audio, workers):
     names = [f"{number}.wav" for number in (3, 1, 2, 5, 4)]
     for name in names:
         write_audio(tmp_path / name)
@@ -69,8 +68,7 @@ def test_order_is_that_given_whatever_the_workers(tmp_path, write_audio, workers
     assert read_protocol(tmp_path / "p.csv")["ID"].tolist() == names
 
 
-def test_what_is_known_is_kept_and_the_rest_is_a_dash(tmp_path, write_audio):
-    """Generator and speaker of an utterance would be lost on the way to the protocol."""
+def test_unknown_columns_are_a_dash(tmp_path, write_audio):
     path = write_audio(tmp_path / "data" / "x" / "a.wav")
     row = {"ID": "a", "Label": "fake", "Path": str(path), "Attack": "world", "Proportion": "valid"}
     build_protocol([row], tmp_path / "data", tmp_path / "p.csv", quiet=True)
@@ -79,15 +77,13 @@ def test_what_is_known_is_kept_and_the_rest_is_a_dash(tmp_path, write_audio):
     assert (written["Speaker"], written["Language"]) == ("-", "-")
 
 
-def test_nothing_readable_is_a_mistake_and_writes_nothing(tmp_path):
-    """A wrong folder would give an empty protocol."""
+def test_a_corpus_without_readable_files_is_refused(tmp_path):
     with pytest.raises(InputError, match="none of 1 files"):
         build_protocol([{"ID": "a", "Label": "real", "Path": "a.wav"}], tmp_path, tmp_path / "p.csv", quiet=True)
     assert os.listdir(tmp_path) == []
 
 
-def test_of_two_files_with_one_identifier_both_are_kept(tmp_path, write_audio):
-    """Two utterances of one name would share a line of the score file, or one of them be lost."""
+def test_two_files_with_one_id_are_both_kept(tmp_path, write_audio):
     names = ["train/a.mp3", "train/a.wav", "test/a.wav", "train/a.mp3", "b.wav"]
     for name in names:
         write_audio(tmp_path / name)
@@ -97,8 +93,7 @@ def test_of_two_files_with_one_identifier_both_are_kept(tmp_path, write_audio):
     assert [entry["reason"] for entry in report.left_out] == ["the corpus names it a second time"]
 
 
-def test_audio_that_no_utterance_has_is_listed(tmp_path, write_audio):
-    """Nobody would know that a corpus's list leaves out half of its files."""
+def test_audio_that_is_no_utterance_is_listed(tmp_path, write_audio):
     for name in ("x/a.wav", "x/b.wav", "x/.c.wav", "y/d.wav"):
         write_audio(tmp_path / name)
     (tmp_path / "x" / "notes.txt").touch()
@@ -106,8 +101,7 @@ def test_audio_that_no_utterance_has_is_listed(tmp_path, write_audio):
     assert (report.unlisted, report.left_out) == (["$ROOT/x/b.wav"], [])
 
 
-def test_a_reason_leaves_an_utterance_out(tmp_path, write_audio):
-    """A recipe could not say that a file is none of its corpus's."""
+def test_an_utterance_with_a_reason_is_left_out(tmp_path, write_audio):
     for name in ("a.wav", "b.wav"):
         write_audio(tmp_path / name)
     rows = [{"ID": "a", "Label": "real", "Path": "a.wav"}, {"ID": "b", "Path": "b.wav", "Reason": "noise"}]
@@ -117,23 +111,23 @@ def test_a_reason_leaves_an_utterance_out(tmp_path, write_audio):
 
 
 def test_a_wrong_label_names_its_line_and_writes_nothing(tmp_path, write_audio, monkeypatch):
-    """A recipe's mistake would reach training; or the line be told that it has in its chunk."""
+    """Guards against the line within the chunk instead of the line of the protocol."""
     monkeypatch.setattr(build, "CHUNK", 2)
     labels = ["real", "fake", "real", "spoof"]
     rows = [{"ID": f"{n}", "Label": label, "Path": f"{n}.wav"} for n, label in enumerate(labels)]
     for row in rows:
         write_audio(tmp_path / row["Path"])
-    with pytest.raises(InputError, match="line 5: the Label is 'spoof'"):
+    with pytest.raises(InputError, match=":5: label 'spoof' is unknown"):
         build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
     assert {path.suffix for path in tmp_path.iterdir()} == {".wav"}
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError(28, "No space left on device")])
-def test_interrupted_it_goes_on_where_it_was(tmp_path, write_audio, monkeypatch, workers, interruption):
-    """A million headers would be read again; or the protocol of a resumed run differ from that of another."""
+def test_an_interrupted_run_resumes(tmp_path, write_audio, monkeypatch, workers, interruption):
+    """Guards against a protocol of a resumed run that differs."""
     monkeypatch.setattr(build, "CHUNK", 4)
-    monkeypatch.setattr(build, "PIECE", 2)
+    monkeypatch.setattr(build, "TASK", 2)
     rows = [{"ID": f"{number}", "Label": "real", "Path": f"{number}.wav"} for number in range(20)]
     for number, row in enumerate(rows):
         path = write_audio(tmp_path / row["Path"], rate=800 * (number + 1))
@@ -163,8 +157,8 @@ def test_interrupted_it_goes_on_where_it_was(tmp_path, write_audio, monkeypatch,
     assert not list(tmp_path.glob("*.journal"))
 
 
-def test_file_names_that_no_protocol_can_hold(tmp_path, write_audio):
-    """One name from an old zip file, or with a line end, would end the walk through a corpus."""
+def test_file_names_that_are_invalid_in_a_protocol_are_left_out(tmp_path, write_audio):
+    """Guards against one file name that ends the preparation of a corpus."""
     os.rename(write_audio(tmp_path / "x.wav"), os.fsencode(tmp_path) + b"/caf\xe9.wav")
     write_audio(tmp_path / "good.wav")
     write_audio(tmp_path / "line\nend.wav")

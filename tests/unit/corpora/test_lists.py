@@ -1,4 +1,4 @@
-"""Reading the lists of corpora: texts stay texts, faults are told with their line."""
+"""Lists of corpora: texts stay texts, errors name the line."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from antideepfake.errors import InputError
 COLUMNS = {"file": "File name", "label": 2}
 
 
-def test_white_space_of_any_kind_divides_columns(tmp_path):
-    """A blank at a line's end would shift the columns, a key of digits lose its zeros, line ends of Windows stay."""
+def test_any_white_space_separates_columns(tmp_path):
+    """Guards against shifted columns, and numeric keys that lose their zeros."""
     (tmp_path / "a.txt").write_bytes(b"ann 007 x bonafide \r\n\r\nbob\t08  y spoof extra\n")
     rows = list(read_list(tmp_path / "a.txt", "speaker key - label", dict))
     assert rows == [
@@ -18,28 +18,26 @@ def test_white_space_of_any_kind_divides_columns(tmp_path):
     ]
 
 
-def test_csv_columns_by_name_and_by_place(tmp_path):
-    """A byte-order mark, a comma in a name or another order of columns would break the list."""
+def test_csv_columns_by_name_and_by_index(tmp_path):
     (tmp_path / "a.csv").write_text('\ufeffFile name,x,y\r\n"a, b.wav",1, NA\r\n\r\nc.wav,2,007\r\n', encoding="utf-8")
     rows = list(read_csv(tmp_path / "a.csv", COLUMNS, dict))
     assert rows == [{"file": "a, b.wav", "label": "NA"}, {"file": "c.wav", "label": "007"}]
 
 
 def refuse(**fields):
-    """As a recipe does that does not know a label."""
+    """Refuse a line, as a recipe does with an unknown label."""
     raise InputError("unknown")
 
 
 @pytest.mark.parametrize(
     ("text", "describe", "said"),
     [
-        ("ann 007\nbob\n", dict, "line 2: 1 columns; the corpus's list has at least 2"),
-        ("\nann 007\n", refuse, "line 2: unknown"),
+        ("ann 007\nbob\n", dict, "a.txt:2: 1 columns; the corpus's list has at least 2"),
+        ("\nann 007\n", refuse, "a.txt:2: unknown"),
         (None, dict, "a.txt: no such file; it comes with the corpus"),
     ],
 )
-def test_faults_of_a_list(tmp_path, text, describe, said):
-    """A list of another corpus would give a protocol of nonsense."""
+def test_a_malformed_list_is_refused_with_its_line(tmp_path, text, describe, said):
     if text is not None:
         (tmp_path / "a.txt").write_text(text)
     with pytest.raises(InputError, match=said):
@@ -49,21 +47,19 @@ def test_faults_of_a_list(tmp_path, text, describe, said):
 @pytest.mark.parametrize(
     ("text", "describe", "said"),
     [
-        ("x,y,z\n1,2,3\n", dict, "line 1: no column 'File name'"),
-        ("", dict, "line 1: no column 'File name'"),
-        ("File name,x,y\na.wav,1\n", dict, "line 2: 2 columns; the header has 3"),
-        ("File name,x,y\na.wav,1,2\n", refuse, "line 2: unknown"),
-        ("File name,x,y\n" + "a" * 200_000, dict, "line 2: field larger than field limit"),
+        ("x,y,z\n1,2,3\n", dict, "a.csv:1: no column 'File name'"),
+        ("", dict, "a.csv:1: no column 'File name'"),
+        ("File name,x,y\na.wav,1\n", dict, "a.csv:2: 2 columns; the header has 3"),
+        ("File name,x,y\na.wav,1,2\n", refuse, "a.csv:2: unknown"),
+        ("File name,x,y\n" + "a" * 200_000, dict, "a.csv:2: field larger than field limit"),
     ],
 )
-def test_faults_of_a_csv(tmp_path, text, describe, said):
-    """As above."""
+def test_a_malformed_csv_is_refused_with_its_line(tmp_path, text, describe, said):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(InputError, match=said):
         list(read_csv(tmp_path / "a.csv", COLUMNS, describe))
 
 
-def test_a_folder_in_the_place_of_a_list(tmp_path):
-    """A mistyped --protocol_file would end in a traceback."""
+def test_a_folder_instead_of_a_list_is_refused(tmp_path):
     with pytest.raises(InputError, match="Is a directory"):
         list(read_list(tmp_path, "key", dict))

@@ -1,4 +1,4 @@
-"""Corpora by their identifiers: a clip counted as another corpus's would be trained or tested on by mistake."""
+"""Corpora by the prefixes of their IDs, and their sources."""
 
 from pathlib import Path
 
@@ -34,8 +34,8 @@ RECIPES = read_corpora(ROOT / "recipes")
         ("-x", ""),
     ],
 )
-def test_the_longest_beginning_decides(identifier, corpus):
-    """FLEURS-R would be taken for FLEURS, and one of the two CodecFakes for the other."""
+def test_the_longest_prefix_decides(identifier, corpus):
+    """Guards against confusing FLEURS with FLEURS-R, and CodecFake-Wu with Codecfake-Xie."""
     assert find_corpora([identifier], RECIPES).tolist() == [corpus]
 
 
@@ -43,19 +43,18 @@ TEXTS = st.text("ab-", max_size=4)
 
 
 @given(st.lists(TEXTS), st.lists(TEXTS.filter(bool), unique=True, max_size=5))
-def test_many_are_told_as_one_by_one(identifiers, beginnings):
-    """The quick way over columns would differ from the rule."""
-    corpora = {f"c{n}": Corpus(f"c{n}", "train", (text,)) for n, text in enumerate(beginnings)}
+def test_a_column_of_ids_is_found_as_one_by_one(identifiers, prefixes):
+    corpora = {f"c{n}": Corpus(f"c{n}", "train", (text,)) for n, text in enumerate(prefixes)}
     wanted = []
     for identifier in identifiers:
-        fits = [text for text in beginnings if identifier.startswith(text)]
+        fits = [text for text in prefixes if identifier.startswith(text)]
         longest = max(fits, key=len, default=None)
-        wanted.append(f"c{beginnings.index(longest)}" if longest else identifier.partition("-")[0])
+        wanted.append(f"c{prefixes.index(longest)}" if longest else identifier.partition("-")[0])
     assert find_corpora(identifiers, corpora).tolist() == wanted
 
 
 def test_sources_are_followed():
-    """A corpus made of a corpus made of VCTK would pass for one without VCTK."""
+    """Guards against a corpus made from VCTK by way of another that seems to have no VCTK."""
     assert trace_sources("toy_example", RECIPES) == {"toy_example", "ASVspoof2019-LA", "VCTK"}
     assert trace_sources("LibriTTS-R", RECIPES) == {"LibriTTS-R", "LibriTTS"}
     assert trace_sources("unknown", RECIPES) == {"unknown"}
@@ -63,23 +62,20 @@ def test_sources_are_followed():
     assert trace_sources("a", circle) == {"a", "b"}
 
 
-def test_the_union_is_the_corpora_for_training():
-    """A model folder would record other corpora than it was trained on."""
+def test_the_union_lists_the_corpora_for_training():
     union = yaml.safe_load((ROOT / "hparams" / "union.yaml").read_text())
     assert sorted(union) == sorted(name for name, corpus in RECIPES.items() if corpus.use == "train")
     assert len(union) == 29
-    # in the order of the published list, without regard to case but for what the list itself has otherwise
+    # the order of the published list, which ignores case, with its own exceptions
     assert union.index("LibriTTS-Vocoded") < union.index("LJSpeech") < union.index("MLAAD")
     assert union.index("ASVspoof2021-LA") < union.index("ASVspoof2021-DF")
 
 
-def test_every_corpus_that_is_prepared_has_its_file():
-    """Its utterances would count as an unknown corpus's, and be trained on without a word."""
+def test_every_recipe_has_a_corpus_yaml():
     assert {path.parent.name for path in (ROOT / "recipes").glob("*/*_prepare.py")} == set(RECIPES)
 
 
 def test_published_hours_are_those_of_the_paper():
-    """The table of a union would compare with wrong figures."""
     hours = [corpus.published_hours for corpus in RECIPES.values() if corpus.use == "train"]
     assert round(sum(entry["real"] for entry in hours), -1) == 56370
     assert round(sum(entry["fake"] for entry in hours), -1) == 18280
@@ -91,8 +87,8 @@ GOOD = "use: train\nidentifiers: [A-]\nsources: []\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "holds no keys"),
-        ("- a", "holds no keys"),
+        ("", "contains no keys"),
+        ("- a", "contains no keys"),
         ("use: [", "not YAML"),
         (GOOD.replace("train", "training"), "use is 'training'"),
         (GOOD.replace("use: train\n", ""), "use is None"),
@@ -117,18 +113,16 @@ GOOD = "use: train\nidentifiers: [A-]\nsources: []\n"
         ("? [a, b]\n: c\n", "not YAML"),
     ],
 )
-def test_a_malformed_file_is_told(tmp_path, text, said):
-    """A slip in one of forty files would end in a traceback, or be taken for a corpus without sources."""
+def test_a_malformed_corpus_yaml_is_refused(tmp_path, text, said):
     (tmp_path / "A").mkdir()
     (tmp_path / "A" / "corpus.yaml").write_text(text)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         read_corpora(tmp_path)
-    message = str(told.value)
+    message = str(error.value)
     assert said in message and "corpus.yaml" in message and "\n" not in message
 
 
-def test_beginnings_that_two_corpora_share_and_a_wrong_folder_are_told(tmp_path):
-    """Utterances of one corpus would silently count as another's; or none would be known at all."""
+def test_shared_prefixes_and_a_wrong_folder_are_refused(tmp_path):
     with pytest.raises(InputError, match="no folder in it has a"):
         read_corpora(tmp_path)
     for name in ("A", "B"):

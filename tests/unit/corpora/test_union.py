@@ -26,7 +26,7 @@ ORDER = ["B", "A", "absent"]
 
 
 def write(path, rows):
-    """A protocol of pairs of identifier and Proportion, or of triples with the Label."""
+    """Write a protocol of pairs of ID and Proportion, or of triples with the Label."""
     fixed = dict(zip(COLUMNS, ["", "real", 3600.0, 16000, "", "-", "-", "-", 1, "PCM_S", 16, "EN"], strict=True))
     labels = [row[2] if len(row) > 2 else "real" for row in rows]
     values = [
@@ -53,8 +53,8 @@ def protocols(tmp_path):
     ]
 
 
-def test_rows_go_where_the_published_lists_have_them(tmp_path, protocols):
-    """Training would be on test corpora, or without the test splits that the paper trained on."""
+def test_rows_go_to_the_splits_of_the_published_lists(tmp_path, protocols):
+    """Guards against training on test corpora, and against leaving out test splits that the paper trained on."""
     report = merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
     in_order = ["B-2", "B-3", "A-1", "A-3", "A-4", "N-1", "mine-1"]
     shuffled = pd.Series(in_order).sample(frac=1, random_state=42).tolist()  # as the released code does
@@ -73,8 +73,9 @@ def test_rows_go_where_the_published_lists_have_them(tmp_path, protocols):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".arrow"])
-def test_the_order_given_and_the_size_of_parts_change_nothing(tmp_path, protocols, monkeypatch, suffix):
-    """Two people with the same corpora would train on other batches."""
+def test_the_union_depends_neither_on_the_order_of_protocols_nor_on_the_chunk_size(
+    tmp_path, protocols, monkeypatch, suffix
+):
     rng = np.random.default_rng(1)
     many = [(f"B-x{number}", str(rng.choice(["train", "valid"]))) for number in range(50)]
     protocols.append(write(tmp_path / "more.csv", many))
@@ -89,16 +90,14 @@ def test_the_order_given_and_the_size_of_parts_change_nothing(tmp_path, protocol
         assert first.to_dict("records") == second.to_dict("records")
 
 
-def test_other_seeds_shuffle_otherwise(tmp_path, protocols):
-    """The seed would be without effect."""
+def test_another_seed_gives_another_order(tmp_path, protocols):
     for seed in (1, 2):
         merge_protocols(protocols, tmp_path / str(seed), CORPORA, ORDER, seed=seed, quiet=True)
     first, second = (identifiers(tmp_path / str(seed) / "train.csv") for seed in (1, 2))
     assert first != second and sorted(first) == sorted(second)
 
 
-def test_repeated_identifiers_are_kept_once(tmp_path, protocols):
-    """The released merge loses every copy within a file, and has none of its checks between files."""
+def test_a_repeated_id_is_kept_once(tmp_path, protocols):
     protocols.append(write(tmp_path / "z.csv", [("A-1", "train"), ("A-9", "train"), ("B-1", "-")]))
     report = merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
     assert sorted(identifiers(tmp_path / "union" / "train.csv")).count("A-1") == 1
@@ -113,8 +112,8 @@ def test_repeated_identifiers_are_kept_once(tmp_path, protocols):
     assert paths["A-1"] == "$ROOT/a/A-1.wav"
 
 
-def test_what_is_to_be_tested_on_is_never_trained_on(tmp_path, protocols):
-    """A test set given both ways would leak into training."""
+def test_a_protocol_given_for_testing_is_not_trained_on(tmp_path, protocols):
+    """Guards against a test set given both ways that leaks into training."""
     test = write(tmp_path / "z.csv", [("A-1", "train"), ("N-5", "valid")])
     report = merge_protocols([*protocols, test], tmp_path / "union", CORPORA, ORDER, test=[test], quiet=True)
     assert "A-1" not in identifiers(tmp_path / "union" / "train.csv")
@@ -122,8 +121,8 @@ def test_what_is_to_be_tested_on_is_never_trained_on(tmp_path, protocols):
     assert report.repetitions[0]["kept"] == str(test) and report.repeated == 1
 
 
-def test_files_of_an_earlier_merge_go(tmp_path, protocols):
-    """A test set of another union would lie beside this one's training set."""
+def test_files_of_an_earlier_merge_are_removed(tmp_path, protocols):
+    """Guards against the test set of another union next to this one's training set."""
     union = tmp_path / "union"
     merge_protocols(protocols, union, CORPORA, ORDER, quiet=True)
     merge_protocols(protocols[3:], union, CORPORA, ORDER, suffix=".arrow", quiet=True)
@@ -131,8 +130,7 @@ def test_files_of_an_earlier_merge_go(tmp_path, protocols):
 
 
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from(["real", "fake"])), min_size=1, max_size=30))
-def test_groups_weigh_the_same(scratch, kinds):
-    """A corpus of 50,000 hours would drown all others in spite of the balance that was asked for."""
+def test_balanced_groups_have_equal_weight(scratch, kinds):
     path = write(scratch / "p.csv", [(f"{name}-{n}", "-", label) for n, (name, label) in enumerate(kinds)])
     merge_protocols([path], scratch / "union", CORPORA, ORDER, balance=["corpus", "label"], quiet=True)
     table = read_protocol(scratch / "union" / "train.csv")
@@ -141,8 +139,7 @@ def test_groups_weigh_the_same(scratch, kinds):
     assert np.isclose(table["Weight"].mean(), 1)
 
 
-def test_the_table_fits_the_terminal():
-    """Lines of the longest names would break on a terminal of 100 columns."""
+def test_the_table_fits_a_terminal_of_100_columns():
     recipes = read_corpora(Path(__file__).parents[3] / "recipes")
     counts = {name: {"train": {"real": [9_999_999, 3.6e8], "fake": [1, 1.0]}} for name in recipes}
     languages = {name: ["DE", "EN", "FR", "ZH"] for name in recipes} | {"MLS": ["DE", "EN", "ES", "FR", "IT"]}
@@ -163,12 +160,12 @@ def test_repeated_ids_within_a_protocol_keep_the_first(tmp_path):
     assert sorted(table.index) == ["A-1", "A-2"] and table.loc["A-1", "Path"].endswith("A-1.wav")
     assert report.repeated == 2
     assert report.repetitions[0] == {"id": "A-1", "kept": str(one), "left_out": str(one)}
-    with pytest.raises(InputError, match="a second time"):
+    with pytest.raises(InputError, match="is a duplicate"):
         read_protocol(one)
 
 
 @pytest.mark.parametrize("step", range(4))
-def test_a_killed_merge_leaves_a_sign_and_no_mixture(tmp_path, protocols, monkeypatch, step):
+def test_a_killed_merge_is_recognized_as_unfinished(tmp_path, protocols, monkeypatch, step):
     output = tmp_path / "union"
     merge_protocols(protocols[:3], output, CORPORA, ORDER, quiet=True)
     replace, moved = os.replace, []

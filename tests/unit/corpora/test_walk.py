@@ -1,4 +1,4 @@
-"""Walking through a corpus's folders: in order, all of it, each file told by its place."""
+"""Files of a corpus: all of them, in order, described by their paths."""
 
 import os
 
@@ -14,7 +14,6 @@ NAME = st.text(st.sampled_from("aB-._ é"), min_size=1, max_size=6).map(lambda t
 
 
 def test_find_audio_goes_deep_and_sorted(tmp_path):
-    """Files in sub-folders or with capital suffixes would be missed, or come in the order of the disk."""
     for name in ("b/2.FLAC", "b/1.mp3", "a.wav", "c.txt", "d.Ogg", "e.opus"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -23,8 +22,8 @@ def test_find_audio_goes_deep_and_sorted(tmp_path):
     assert found == ["a.wav", "b/1.mp3", "b/2.FLAC", "d.Ogg", "e.opus"]
 
 
-def test_find_audio_passes_over_hidden_files(tmp_path):
-    """A Mac leaves ._a.wav beside every a.wav on a foreign disk: half of the corpus would be reported as damaged."""
+def test_find_audio_ignores_hidden_files(tmp_path):
+    """Guards against the files ._a.wav that macOS writes to foreign disks, reported as damaged."""
     (tmp_path / "a.wav").touch()
     (tmp_path / "._a.wav").touch()
     assert [path.name for path in find_audio(tmp_path)] == ["a.wav"]
@@ -33,8 +32,7 @@ def test_find_audio_passes_over_hidden_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"), [("missing", "no such folder"), ("", "holds no audio"), ("a.txt", "no such")]
 )
-def test_find_audio_mistakes(tmp_path, name, said):
-    """A wrong folder would look like a corpus without files."""
+def test_a_folder_without_audio_is_refused(tmp_path, name, said):
     (tmp_path / "a.txt").touch()
     with pytest.raises(InputError, match=said):
         find_audio(tmp_path / name)
@@ -42,7 +40,7 @@ def test_find_audio_mistakes(tmp_path, name, said):
 
 @given(st.lists(st.lists(NAME, min_size=1, max_size=4), max_size=12))
 def test_the_order_is_that_of_whole_paths(tmp_path_factory, paths):
-    """Protocols of one corpus would differ between this library and others that sort whole paths."""
+    """Guards against a protocol in another order than that of programs that sort whole paths."""
     root = tmp_path_factory.mktemp("walk")
     for parts in paths:
         path = root.joinpath(*parts[:-1], f"{parts[-1]}.wav")
@@ -53,7 +51,6 @@ def test_the_order_is_that_of_whole_paths(tmp_path_factory, paths):
 
 
 def test_links_to_folders_are_followed(tmp_path):
-    """A corpus whose parts lie on several disks would be empty."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "a.wav").touch()
     (tmp_path / "corpus").mkdir()
@@ -61,7 +58,7 @@ def test_links_to_folders_are_followed(tmp_path):
     assert list(walk_audio(tmp_path / "corpus")) == [f"{tmp_path}/corpus/part/a.wav"]
 
 
-def test_whatever_looks_like_a_recording_is_found(tmp_path):
+def test_all_files_that_look_like_recordings_are_found(tmp_path):
     """Guards against passing over half of a folder that a phone left."""
     names = ["a.m4a", "b.amr", "c.WebM", "d.aac", "e.3gp", "f.wma", "g.aiff", "h.au", "i.caf", "j.w64", "k.mp4"]
     for name in [*names, "notes.txt", "picture.jpg", "scores.csv"]:
@@ -69,13 +66,13 @@ def test_whatever_looks_like_a_recording_is_found(tmp_path):
     assert [path.name for path in find_audio(tmp_path)] == names
 
 
-def test_a_layout_passes_over_what_a_corpus_was_decoded_from(tmp_path):
+def test_a_layout_ignores_files_that_cannot_be_decoded(tmp_path):
     for name in ("a.wav", "a.m4a"):
         (tmp_path / name).touch()
     assert [row["Path"] for row in walk_layout(tmp_path, "{name}.wav", lambda name: {"ID": name})] == ["a.wav"]
 
 
-def test_links_to_folders_above_or_beside_give_every_file_once(tmp_path):
+def test_links_inside_a_corpus_yield_every_file_once(tmp_path):
     for name in ("a/x.wav", "b/y.wav", "z.wav", "b/.hidden/h.wav"):
         (tmp_path / "l" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "l" / name).touch()
@@ -94,7 +91,7 @@ def test_links_to_folders_above_or_beside_give_every_file_once(tmp_path):
     ]
 
 
-def test_a_folder_that_may_not_be_read_comes_in_the_place_of_its_files(tmp_path, monkeypatch):
+def test_a_folder_without_permission_is_yielded_instead_of_its_files(tmp_path, monkeypatch):
     for name in ("a/x.wav", "b/y.wav"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
@@ -113,8 +110,8 @@ def test_a_folder_that_may_not_be_read_comes_in_the_place_of_its_files(tmp_path,
     assert [row.get("Reason") for row in rows] == ["a folder that may not be read", None]
 
 
-def test_layout_tells_fields_and_refuses_the_rest(tmp_path):
-    """A folder level too many would move speaker and split by one, in silence."""
+def test_a_layout_names_fields_and_refuses_other_files(tmp_path):
+    """Guards against an extra folder level that shifts speaker and split."""
     names = ["data/en/train/x+y.wav", "data/en/dev/z.wav", "data/en/train/more/x+y.wav", "data/en/train/x.wav", "b.wav"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -131,19 +128,18 @@ def test_layout_tells_fields_and_refuses_the_rest(tmp_path):
     assert refused == {"data/en/dev/z.wav", "data/en/train/more/x+y.wav", "data/en/train/x.wav"}
 
 
-def test_what_describe_refuses_is_left_out_with_its_reason(tmp_path):
-    """One file of an unknown language would end the walk."""
+def test_a_file_refused_by_describe_has_its_reason(tmp_path):
     (tmp_path / "xx.wav").touch()
 
     def describe(name):
-        raise InputError(f"'{name}' is no language")
+        raise InputError(f"'{name}' is not a language")
 
     assert list(walk_layout(tmp_path, "{name}.wav", describe)) == [
-        {"ID": "xx", "Path": "xx.wav", "Reason": "'xx' is no language"}
+        {"ID": "xx", "Path": "xx.wav", "Reason": "'xx' is not a language"}
     ]
 
 
 def test_a_missing_folder_is_named_with_the_layout(tmp_path):
-    """A corpus unpacked one level too deep would look like an empty one."""
+    """Guards against a corpus in one folder too many that looks empty."""
     with pytest.raises(InputError, match=r"wavs: no such folder; .*wavs/\{name\}.wav"):
         list(walk_layout(tmp_path, "wavs/{name}.wav", lambda name: {}))

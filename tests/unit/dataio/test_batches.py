@@ -14,7 +14,6 @@ LENGTHS = st.lists(st.floats(0.01, 60), min_size=1, max_size=60)
 
 @given(LENGTHS, st.floats(1, 50), st.integers(1, 10))
 def test_every_clip_is_in_one_batch_and_no_batch_too_large(lengths, batch_seconds, num_buckets):
-    """Clips would be left out of training, or a batch would not fit into memory."""
     plan = BatchPlan(lengths, batch_seconds, num_buckets, 1)
     for epoch in (0, 1):
         batches = plan.epoch(epoch)
@@ -26,7 +25,6 @@ def test_every_clip_is_in_one_batch_and_no_batch_too_large(lengths, batch_second
 
 @given(LENGTHS, st.integers(1, 4), st.integers(1, 3))
 def test_processes_share_all_batches(lengths, size, epochs):
-    """A clip would be left out, or two processes train on it."""
     plan = BatchPlan(lengths, 20.0, 3, 1)
     shares = [PlannedBatches(plan, rank, size) for rank in range(size)]
     for share in shares:
@@ -37,7 +35,6 @@ def test_processes_share_all_batches(lengths, size, epochs):
 
 
 def test_one_process_accumulating_takes_the_batches_of_two():
-    """Two processes would not do what one does that accumulates."""
     plan = BatchPlan(np.random.default_rng(1).uniform(1, 5, 61), 20.0, 3, 1)
     one, first, second = shares = PlannedBatches(plan), PlannedBatches(plan, 0, 2), PlannedBatches(plan, 1, 2)
     for share in shares:
@@ -47,7 +44,6 @@ def test_one_process_accumulating_takes_the_batches_of_two():
 
 
 def test_a_part_of_the_way_is_that_part_of_the_whole():
-    """A resumed run would go on with other batches than one that was never stopped."""
     plan = BatchPlan(np.random.default_rng(1).uniform(1, 5, 60), 20.0, 3, 1)
     whole, rest = (
         PlannedBatches(plan),
@@ -61,7 +57,6 @@ def test_a_part_of_the_way_is_that_part_of_the_whole():
     ("low", "high", "batch_seconds", "num_buckets"), [(2.0, 3.0, 100.0, 8), (1.0, 13.0, 100.0, 8), (0.5, 4.0, 30.0, 4)]
 )
 def test_batches_hold_about_what_is_asked_for(low, high, batch_seconds, num_buckets):
-    """A learning rate chosen for 100 seconds would be used with batches of 30, and clips be padded to the longest."""
     lengths = np.random.default_rng(1).uniform(low, high, 2000)
     audio, padded = [], []
     for batch in BatchPlan(lengths, batch_seconds, num_buckets, 1).epoch(0):
@@ -73,7 +68,6 @@ def test_batches_hold_about_what_is_asked_for(low, high, batch_seconds, num_buck
 
 @given(LENGTHS, st.floats(1, 50), st.integers(1, 10), st.data())
 def test_weighted_epochs_have_equally_many_batches_none_too_large(lengths, batch_seconds, num_buckets, data):
-    """Batches are counted through all epochs: a resumed run would go on with others, or a batch not fit into memory."""
     weights = data.draw(st.lists(st.floats(0.001, 1000), min_size=len(lengths), max_size=len(lengths)))
     plan = BatchPlan(lengths, batch_seconds, num_buckets, 1, weights)
     for epoch in (0, 1):
@@ -84,7 +78,6 @@ def test_weighted_epochs_have_equally_many_batches_none_too_large(lengths, batch
 
 
 def test_weights_say_how_often_an_utterance_is_drawn():
-    """A corpus of 50,000 hours would drown all others in spite of the weights."""
     rng = np.random.default_rng(1)
     weights = np.where(np.arange(1000) < 100, 5.5, 0.5)
     plan = BatchPlan(rng.uniform(1, 5, 1000), 20.0, 4, 1, weights)
@@ -96,7 +89,6 @@ def test_weights_say_how_often_an_utterance_is_drawn():
 
 
 def test_weighted_draws_depend_on_seed_and_epoch_alone():
-    """A resumed run would go on with other utterances than one that was never stopped."""
     lengths, weights = np.random.default_rng(1).uniform(1, 5, (2, 60))
 
     def epochs(seed, numbers):
@@ -108,7 +100,6 @@ def test_weighted_draws_depend_on_seed_and_epoch_alone():
 
 
 def test_order_depends_on_seed_and_epoch():
-    """A run could not be repeated; or every epoch would have the same batches."""
     lengths = np.random.default_rng(1).uniform(1, 5, 100)
 
     def batches(seed, epoch):

@@ -20,7 +20,6 @@ from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
 
 @given(st.floats(0.1, 10), st.floats(0, 10), st.floats(0.01, 100), st.integers(0, 5))
 def test_crops_lie_within_the_clip(shortest, more, seconds, seed):
-    """Training would read beyond the end of a file, or other lengths than asked for."""
     start, duration = RandomCrop(shortest, shortest + more)(seconds, np.random.default_rng(seed))
     if seconds <= shortest + more:
         assert (start, duration) == (0.0, None)
@@ -30,7 +29,6 @@ def test_crops_lie_within_the_clip(shortest, more, seconds, seed):
 
 
 def test_crops_spread_over_the_clip():
-    """Training would hear the beginnings of files only."""
     crop, rng = RandomCrop(1.0, 2.0), np.random.default_rng(1)
     starts, durations = zip(*(crop(11.5, rng) for _ in range(400)), strict=True)
     assert np.histogram(starts, 5, (0, 10))[0].min() > 40
@@ -39,7 +37,6 @@ def test_crops_spread_over_the_clip():
 
 @pytest.mark.parametrize(("shortest", "longest"), [(0, 1), (3, 2), (-1, 2)])
 def test_crops_of_no_length_are_refused(shortest, longest):
-    """The mistake would show only as empty waveforms."""
     with pytest.raises(ValueError, match="is needed"):
         RandomCrop(shortest, longest)
 
@@ -49,7 +46,6 @@ def _table(rows):
 
 
 def test_items_are_the_files(tmp_path, write_audio):
-    """Waveforms and labels would be mixed up."""
     write_audio(tmp_path / "x" / "a.wav", rate=8000)
     write_audio(tmp_path / "b.wav")
     table = _table([("7", "real", "$ROOT/x/a.wav", 0.5), ("b", "fake", str(tmp_path / "b.wav"), 0.5)])
@@ -60,7 +56,6 @@ def test_items_are_the_files(tmp_path, write_audio):
 
 
 def test_a_mapped_protocol_gives_the_same_items(tmp_path, write_audio):
-    """Training on a large union would differ from training on the same rows in memory."""
     rows = []
     for number, label in enumerate(["real", "fake", "real"]):
         write_audio(tmp_path / f"{number}.wav", np.random.default_rng(number).uniform(-0.5, 0.5, 8000))
@@ -78,7 +73,6 @@ def test_a_mapped_protocol_gives_the_same_items(tmp_path, write_audio):
 
 
 def test_a_dataset_keeps_no_object_of_an_utterance(tmp_path):
-    """Ten million utterances as Python's dicts take five gigabytes, in every process that reads."""
     table = pd.DataFrame(
         {"ID": [f"utterance-{n}" for n in range(20_000)], "Label": "real", "Path": "-", "Duration": 1.0}
     )
@@ -95,7 +89,6 @@ def _long_file(folder, write_audio):
 
 
 def test_training_reads_the_crop_and_testing_the_whole(tmp_path, write_audio):
-    """Validation would be on crops, or training on files of any length."""
     table = _long_file(tmp_path, write_audio)
     cropped = make_dataset(table, tmp_path, crop=RandomCrop(1.0, 2.0))[0]["waveform"]
     assert 16000 <= len(cropped) <= 32000
@@ -103,7 +96,6 @@ def test_training_reads_the_crop_and_testing_the_whole(tmp_path, write_audio):
 
 
 def test_draws_repeat_per_seed_epoch_and_utterance_only(tmp_path, write_audio):
-    """A run could not be repeated; or every epoch would see the same second of a file of an hour."""
     table = _long_file(tmp_path, write_audio)
 
     def noise(waveform, generator):
@@ -121,8 +113,7 @@ def test_draws_repeat_per_seed_epoch_and_utterance_only(tmp_path, write_audio):
     assert dataset[1, 0]["id"] == dataset[2, 0]["id"] == "a" and dataset[1, 1]["id"] == "b"
 
 
-def test_augmentation_comes_before_normalisation(tmp_path, write_audio):
-    """The front end would get waveforms of a level that it was not trained on."""
+def test_augmentation_comes_before_normalization(tmp_path, write_audio):
     table = _long_file(tmp_path, write_audio)
     seen = []
 
@@ -136,7 +127,6 @@ def test_augmentation_comes_before_normalisation(tmp_path, write_audio):
 
 
 def test_too_short_is_told_with_the_front_ends_need(tmp_path, write_audio):
-    """A front end would crash on a clip of less than a frame."""
     write_audio(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 300))
     with pytest.raises(InputError, match="at least 400"):
         make_dataset(_table([("a", "real", "$ROOT/a.wav", 0.02)]), tmp_path, min_samples=400)[0]

@@ -1,4 +1,4 @@
-"""From scores to figures, groups and comparisons."""
+"""Metrics, groups and comparisons of scores."""
 
 import numpy as np
 import pandas as pd
@@ -16,11 +16,11 @@ from antideepfake.model_folder.calibration import fit_logistic
 
 @pytest.fixture
 def scores():
-    """Two generators, two languages, four speakers; the scores of the second generator are nearer to real speech."""
+    """Two attacks, two languages, forty speakers; the second attack has scores closer to bona fide speech."""
     rng = np.random.default_rng(1)
     count = 400
     is_real = np.arange(count) % 2 == 0
-    attack = np.where(is_real, "-", np.where(np.arange(count) % 4 == 1, "far", "near"))
+    attack = np.where(is_real, "-", np.where(np.arange(count) % 4 == 1, "distant", "near"))
     return pd.DataFrame(
         {
             "ID": [f"u{number}" for number in range(count)],
@@ -39,31 +39,30 @@ def eer(scores):
     return float(equal_error_rate(error_rates(sort_trials(real, fake)))[0])
 
 
-def test_generators_are_held_against_all_real_speech(scores):
-    """An attack has no real speech of its own: its error rate would be unknown."""
+def test_each_attack_is_compared_with_all_bona_fide_utterances(scores):
     evaluation = Evaluator().evaluate(scores, "s", ["Attack"])
-    far, near = evaluation.groups["Attack"]
-    assert [(group.name, group.real, group.fake) for group in (far, near)] == [("far", 200, 100), ("near", 200, 100)]
-    assert far.metrics["eer"].value == eer(scores[scores["Attack"] != "near"])
-    assert far.metrics["eer"].value < evaluation.overall.metrics["eer"].value < near.metrics["eer"].value
+    distant, near = evaluation.groups["Attack"]
+    assert [(group.name, group.real, group.fake) for group in (distant, near)] == [
+        ("distant", 200, 100),
+        ("near", 200, 100),
+    ]
+    assert distant.metrics["eer"].value == eer(scores[scores["Attack"] != "near"])
+    assert distant.metrics["eer"].value < evaluation.overall.metrics["eer"].value < near.metrics["eer"].value
 
 
-def test_other_columns_divide_both_classes(scores):
-    """The French figure would be of English recordings."""
+def test_other_columns_split_both_classes(scores):
     english, french = Evaluator().evaluate(scores, "s", ["Language"]).groups["Language"]
     assert (english.real, english.fake, french.real, french.fake) == (50, 50, 150, 150)
     assert french.metrics["eer"].value == eer(scores[scores["Language"] == "FR"])
 
 
 def test_durations_are_divided_into_ranges(scores):
-    """Every hundredth of a second would be a group."""
     groups = Evaluator().evaluate(scores, "s", ["Duration"]).groups["Duration"]
     assert [group.name for group in groups] == ["0 to 2 s", "2 to 4 s", "4 to 8 s", "8 to 16 s", "16 to 32 s"]
     assert sum(group.real + group.fake for group in groups) == len(scores)
 
 
-def test_a_class_that_is_absent(scores):
-    """A corpus of generated speech alone could not be looked at, or an error rate be made up for it."""
+def test_metrics_of_a_single_class(scores):
     overall = Evaluator(threshold=1.0).evaluate(scores[scores["Label"] == "fake"], "s").overall
     assert "eer" not in overall.metrics and "no real" in overall.note
     assert overall.metrics["fpr"].value == pytest.approx((scores.loc[scores["Label"] == "fake", "Score"] >= 1).mean())
@@ -92,7 +91,7 @@ def test_few_errors_are_noted_whatever_the_number_of_utterances(wrong, is_noted)
 def test_few_clusters_are_noted(scores, speakers, is_noted):
     scores = scores.assign(Speaker=np.arange(len(scores)) // 2 % speakers)
     note = Evaluator(cluster="Speaker", n_resamples=50).evaluate(scores, "s").overall.note
-    assert note == (f"only {speakers} values of Speaker: the intervals say little" if is_noted else "")
+    assert note == (f"only {speakers} values of Speaker: the intervals are unreliable" if is_noted else "")
 
 
 def test_unknown_speakers_are_not_one_cluster(scores):
@@ -128,7 +127,7 @@ def test_a_detector_at_chance_and_a_reversed_one_are_noted():
     assert notes[0] == "" and "are the scores reversed?" in notes[1] and "at chance" not in notes[1]
 
 
-FIGURES_OF_COVERAGE = (
+COVERED_METRICS = (
     *("eer", "eer_interpolated", "roc_auc", "accuracy", "precision", "recall", "f1", "fpr", "fnr"),
     *("min_dcf", "act_dcf", "cllr", "min_cllr", "eer_threshold"),
 )
@@ -136,14 +135,14 @@ FIGURES_OF_COVERAGE = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "rate"), [(50, 0.01), (50, 0.1), (200, 0.05)])
-def test_intervals_hold_the_truth(count, rate):
+def test_intervals_cover_the_truth(count, rate):
     """Guards against intervals that are too narrow, above all where there are few errors or none."""
     distance = -ndtri(rate)  # of either mean from 0: two unit normals with that EER
     grid = ndtri((np.arange(100_000) + 0.5) / 100_000)
     truth = compute_metrics(sort_trials(grid + distance, grid - distance), threshold=0.0)
     rng = np.random.default_rng(5)
     runs = 100
-    held = dict.fromkeys(FIGURES_OF_COVERAGE, 0)
+    held = dict.fromkeys(COVERED_METRICS, 0)
     for _ in range(runs):
         table = make_table(rng.normal(distance, 1, count), rng.normal(-distance, 1, count))
         metrics = Evaluator(n_resamples=300).evaluate(table, "s").overall.metrics
@@ -154,7 +153,7 @@ def test_intervals_hold_the_truth(count, rate):
 
 
 @pytest.mark.slow
-def test_intervals_of_few_speakers_hold_the_truth():
+def test_intervals_of_few_speakers_cover_the_truth():
     """Guards against intervals that take the speakers of a test set for all speakers."""
     rng = np.random.default_rng(5)
     truth, held, runs = float(ndtr(-1 / np.sqrt(1.25))), 0, 100
@@ -162,15 +161,14 @@ def test_intervals_of_few_speakers_hold_the_truth():
         speakers = np.tile(np.repeat(np.arange(20), 10), 2)
         voice = rng.normal(0, 0.5, 40)[speakers + 20 * (np.arange(400) >= 200)]
         values = rng.normal(0, 1, 400) + voice + np.repeat([1.0, -1.0], 200)
-        names = [f"{number} {place < 200}" for place, number in enumerate(speakers)]
+        names = [f"{number} {index < 200}" for index, number in enumerate(speakers)]
         table = make_table(values[:200], values[200:], Speaker=names)
         eer = Evaluator(cluster="Speaker", n_resamples=300).evaluate(table, "s").overall.metrics["eer"]
         held += eer.low <= truth <= eer.high
     assert held >= 0.9 * runs
 
 
-def test_calibration_enters_the_costs_alone(scores):
-    """Error rates would move with the calibration, or Cllr not."""
+def test_calibration_changes_only_the_costs(scores):
     is_real = scores["Label"] == "real"
     calibration = fit_logistic(scores.loc[is_real, "Score"], scores.loc[~is_real, "Score"])
     plain, calibrated = (
@@ -183,7 +181,6 @@ def test_calibration_enters_the_costs_alone(scores):
 
 
 def test_verification_adds_its_cost(scores):
-    """The t-DCF would be missing, or there where nobody asked."""
     asv = AsvScores(np.array([1.0, 2.0, 3.0]), np.array([-2.0, -1.0]), np.array([2.0, 2.5]))
     assert Evaluator(asv=asv).evaluate(scores, "s").overall.metrics["min_t_dcf"].value > 0
     assert "min_t_dcf" not in Evaluator().evaluate(scores, "s").overall.metrics
@@ -194,20 +191,18 @@ def test_verification_adds_its_cost(scores):
     [
         (lambda scores: scores.assign(Score=scores["Score"].where(scores["ID"] != "u3", np.nan)), "1 scores .*'u3'"),
         (lambda scores: scores.assign(Score=scores["Score"].where(scores["ID"] != "u3", np.inf)), "in fp32"),
-        (lambda scores: pd.concat([scores, scores.head(2)]), "2 utterances come a second time, such as 'u0'"),
+        (lambda scores: pd.concat([scores, scores.head(2)]), "2 utterances are repeated, such as 'u0'"),
         (lambda scores: scores.assign(Label=scores["Label"].where(scores["ID"] != "u3", "")), "no label, such as 'u3'"),
-        (lambda scores: scores.drop(columns="Attack"), "no column Attack; there are Language"),
-        (lambda scores: scores.head(0), "holds no scores"),
+        (lambda scores: scores.drop(columns="Attack"), "no column Attack; the scores have Language"),
+        (lambda scores: scores.head(0), "contains no scores"),
     ],
 )
-def test_what_cannot_be_evaluated_is_told(scores, change, message):
-    """A figure would come of scores that are none, or of one utterance counted twice."""
+def test_invalid_scores_raise_an_error(scores, change, message):
     with pytest.raises(InputError, match=message):
         Evaluator().evaluate(change(scores), "s", ["Attack"])
 
 
-def test_systems_are_compared_on_what_they_share(scores):
-    """Systems would be compared by utterances that one of them has not scored."""
+def test_systems_are_compared_on_their_common_utterances(scores):
     worse = scores.assign(Score=scores["Score"] + np.random.default_rng(2).normal(0, 3, len(scores)))
     evaluation = Evaluator().evaluate(worse, "worse")
     Evaluator().compare(scores.head(300), worse.tail(250).sample(frac=1, random_state=1), evaluation)
@@ -219,8 +214,7 @@ def test_systems_are_compared_on_what_they_share(scores):
     assert not set(evaluation.differences) & {"accuracy", "act_dcf"}  # these depend on a threshold
 
 
-def test_nothing_in_common(scores):
-    """Two test sets would end in a division by zero."""
+def test_systems_without_common_utterances_have_no_differences(scores):
     evaluation = Evaluator().evaluate(scores, "s")
     Evaluator().compare(scores.assign(ID="x" + scores["ID"]), scores, evaluation)
     assert evaluation.common == 0 and not evaluation.differences

@@ -1,4 +1,4 @@
-"""Pictures of scores."""
+"""Plots of scores."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -23,8 +23,7 @@ def real_and_fake():
     return rng.normal(2, 1, 5000), rng.normal(0, 1, 5000)
 
 
-def test_curves_are_thinned_and_right(real_and_fake):
-    """A page would hold a point for each of a million scores, or a curve that misses the equal error rate."""
+def test_det_curves_are_thinned_and_correct(real_and_fake):
     real, fake = real_and_fake
     figure = plot_det({"fake": sort_trials(real, fake)})
     line = figure.axes[0].lines[1]
@@ -34,8 +33,7 @@ def test_curves_are_thinned_and_right(real_and_fake):
     assert "EER 15." in line.get_label() or "EER 16." in line.get_label()
 
 
-def test_bars_hold_all_scores(real_and_fake):
-    """Scores far out would be missing from the picture."""
+def test_histograms_include_all_scores(real_and_fake):
     real, fake = real_and_fake
     figure = plot_histograms({"s": ({"real": np.append(real, 1e6), "fake": fake}, 1.0)})
     assert "real (5001)" in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
@@ -44,15 +42,13 @@ def test_bars_hold_all_scores(real_and_fake):
 
 
 def test_reliability_of_true_ratios_lies_on_the_diagonal(real_and_fake):
-    """A calibrated detector would look as if it were not."""
     real, fake = real_and_fake
     figure = plot_reliability({"true": (2 * real - 2, 2 * fake - 2)})  # unit normals two apart
     points = figure.axes[0].collections[0].get_offsets()
     assert np.abs(points[:, 0] - points[:, 1]).max() < 0.05
 
 
-def test_svg_stands_in_a_page(real_and_fake):
-    """A page would have black text on black, or pictures that take each other's parts."""
+def test_svg_elements_have_unique_identifiers_and_the_color_of_the_page(real_and_fake):
     real, fake = real_and_fake
     trials = sort_trials(real, fake)
     first, second = (figure_to_svg(plot_det({"f": trials}), name) for name in "ab")
@@ -62,8 +58,7 @@ def test_svg_stands_in_a_page(real_and_fake):
     assert names[0] and not names[0] & names[1]
 
 
-def test_groups_and_files(tmp_path, real_and_fake):
-    """A file would be missing, or a group without both classes break the picture."""
+def test_groups_with_both_classes_are_plotted_and_saved(tmp_path, real_and_fake):
     import pandas as pd
 
     real, fake = real_and_fake

@@ -28,39 +28,35 @@ def evaluation():
             "Attack": np.where(is_real, "-", np.where(np.arange(120) < 20, "a_&|%", "b" * 60)),
         }
     )
-    return Evaluator(threshold=0.5, threshold_source="as tried " + 30 * "and told ").evaluate(
+    return Evaluator(threshold=0.5, threshold_source="as tried " + 30 * "and tested ").evaluate(
         scores, "small", ["Attack"]
     )
 
 
-def test_terminal_fits_and_says_what_is_there(evaluation):
-    """Lines would wrap in a terminal, or a figure, a threshold or a warning not be told."""
+def test_text_fits_the_terminal_and_includes_all_metrics(evaluation):
     text = format_evaluations([evaluation])
     assert max(map(len, text.splitlines())) <= 100
     assert text.startswith("small: 40 real, 80 fake")
     assert all(METRICS[name].name in text for name in evaluation.overall.metrics)
-    assert "a score at or above 0.500 (as tried and told" in text
+    assert "a score at or above 0.500 (as tried and tested" in text
     eer = next(line for line in text.splitlines() if line.startswith("EER %"))
     assert eer.split()[2] == f"{100 * evaluation.overall.metrics['eer'].value:.2f}"
     assert "* Attack a_&|%: only " in text and "misclassified at the EER" in " ".join(text.split())
 
 
-def test_every_figure_has_a_name_and_a_meaning(evaluation):
-    """A new figure would end in an error when it is printed."""
+def test_every_metric_has_a_name_and_a_meaning(evaluation):
     table = overall_table(evaluation.overall)
     assert len(table) == len(evaluation.overall.metrics)
     assert (table["meaning"].str.len() > 10).all()
 
 
-def test_shares_are_in_per_cent_and_others_not(evaluation):
-    """0.1 would be read as a tenth of a per cent."""
-    rows = overall_table(evaluation.overall).set_index("figure")["value"]
+def test_only_fractions_are_in_percent(evaluation):
+    rows = overall_table(evaluation.overall).set_index("metric")["value"]
     assert float(rows["accuracy %"]) == pytest.approx(100 * evaluation.overall.metrics["accuracy"].value, abs=0.005)
     assert float(rows["ROC AUC"]) == pytest.approx(evaluation.overall.metrics["roc_auc"].value, abs=0.0005)
 
 
-def test_names_of_groups_do_not_break_a_table(evaluation):
-    """A generator with an ampersand would break the paper, one with a bar the README."""
+def test_names_of_groups_are_escaped_in_tables(evaluation):
     table = pd.DataFrame([["a_&|%$#{}~^\\", "1"]], columns=["Attack", "EER %"])
     assert r"a\_\&|\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{} & 1 \\" in format_latex(table)
     assert format_markdown(table).splitlines()[2].count(" | ") == 1
@@ -68,7 +64,6 @@ def test_names_of_groups_do_not_break_a_table(evaluation):
 
 
 def test_numbers_for_a_spreadsheet_are_exact(evaluation):
-    """A spreadsheet would hold what was rounded for people."""
     table = flatten([evaluation])
     assert table["group"].tolist() == ["all", "a_&|%", "b" * 60]
     assert table["eer"][0] == evaluation.overall.metrics["eer"].value
@@ -76,7 +71,7 @@ def test_numbers_for_a_spreadsheet_are_exact(evaluation):
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", "plain", "-"])
-def test_names_are_no_formulas_in_a_spreadsheet(name):
+def test_names_are_escaped_in_a_spreadsheet(name):
     scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, -1.0], "Label": ["real", "fake"], "Attack": ["x", name]})
     table = flatten([Evaluator(n_resamples=10).evaluate(scores, name, ["Attack"])])
     expected = name if name in ("plain", "-") else f"'{name}"

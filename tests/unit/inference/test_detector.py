@@ -71,7 +71,7 @@ def test_bad_files_are_reported_in_their_place(detector, files, alone, tmp_path,
         write_audio(tmp_path / "short.wav", noise[:399] / 10): "too short",
         write_audio(
             tmp_path / "nan.wav", np.where(np.arange(3000) == 5, np.nan, noise), subtype="FLOAT"
-        ): "not numbers",
+        ): "not finite numbers",
     }
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("text " * 100)
@@ -194,7 +194,7 @@ def test_integers_are_scaled_to_one(detector):
         (np.random.default_rng(1).standard_normal(100), 16000, "too short"),
         (np.random.default_rng(1).standard_normal((2, 8000)), 16000, "too short"),  # channels first, by mistake
         (np.random.default_rng(1).standard_normal((1, 8000, 2)), 16000, "shape"),
-        (np.full(8000, np.nan), 16000, "not numbers"),
+        (np.full(8000, np.nan), 16000, "not finite numbers"),
         (np.empty(0), 16000, "shape"),
         (np.random.default_rng(1).standard_normal(8000), 0, "0 Hz"),
     ],
@@ -349,14 +349,14 @@ def test_samples_of_any_memory_layout_and_type_are_scored(detector, change):
         ((np.random.default_rng(1).standard_normal((1, 16000)), 16000), r"\[time, channels\]"),
         ((np.random.default_rng(1).standard_normal((2, 16000)), 16000), r"shape \[2, 16000\]"),
         ((np.zeros((2, 3, 4)), 16000), r"shape \[2, 3, 4\]"),
-        ((np.random.default_rng(1).standard_normal(16000), 16000.5), "sample rate of 16000.5 Hz"),
+        ((np.random.default_rng(1).standard_normal(16000), 16000.5), "sample rate is 16000.5 Hz"),
         ((np.random.default_rng(1).standard_normal(16000), "16k"), "item 1: neither"),
         ((np.random.default_rng(1).standard_normal(16000),), "item 1: neither"),
-        ((1e30 * np.random.default_rng(1).standard_normal(16000), 16000), "beyond 1e"),
-        ((1e300 * np.random.default_rng(1).standard_normal(16000), 16000), "not numbers"),
+        ((1e30 * np.random.default_rng(1).standard_normal(16000), 16000), "above 1e"),
+        ((1e300 * np.random.default_rng(1).standard_normal(16000), 16000), "not finite numbers"),
         (None, "item 1: neither"),
         (7, "item 1: neither"),
-        ("", "an empty name"),
+        ("", "the file name is empty"),
         ("a" * 300, "File name too long"),
     ],
 )

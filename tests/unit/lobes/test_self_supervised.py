@@ -246,7 +246,7 @@ def test_chunks_give_the_whole(name, chunk, monkeypatch):
 
 
 @torch.inference_mode()
-def test_quiet_parts_do_not_upset_the_folded_normalisation():
+def test_quiet_parts_do_not_upset_the_folded_normalization():
     front_end = _build("wav2vec 2.0, group norm")
     model = front_end.model_class(front_end.model.config).eval()
     model.load_state_dict(front_end.model.state_dict())

@@ -19,7 +19,7 @@ def make_scores(rng, count, distance=2.0):
 
 
 def naive_interval(scores, is_real, rng, n_resamples):
-    """Draw utterances one by one."""
+    """Resample utterances one by one."""
     real, fake = scores[is_real], scores[~is_real]
     rates = [
         float(equal_error_rate(error_rates(sort_trials(rng.choice(real, len(real)), rng.choice(fake, len(fake)))))[0])
@@ -28,8 +28,7 @@ def naive_interval(scores, is_real, rng, n_resamples):
     return np.quantile(rates, [0.025, 0.975])
 
 
-def test_interval_is_that_of_drawing_one_by_one():
-    """Drawing counts instead of utterances would give another distribution."""
+def test_interval_matches_naive_resampling():
     rng = np.random.default_rng(1)
     scores, is_real = make_scores(rng, 300)
     low, high = naive_interval(scores, is_real, rng, 1500)
@@ -38,8 +37,7 @@ def test_interval_is_that_of_drawing_one_by_one():
     assert eer.high == pytest.approx(high, abs=0.01)
 
 
-def test_the_figure_itself_is_exact(monkeypatch):
-    """Sharing bins would move the figure that is printed, and not only its bounds a little."""
+def test_bins_leave_the_value_exact_and_the_interval_close(monkeypatch):
     rng = np.random.default_rng(1)
     scores, is_real = make_scores(rng, 600)
     exact = compute_metrics(sort_trials(scores[is_real], scores[~is_real]), threshold=1.0)
@@ -53,8 +51,7 @@ def test_the_figure_itself_is_exact(monkeypatch):
         assert abs(high - fine[name].high) < 0.2 * width + 1e-9, name
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
-    """Intervals too narrow would call chance a result."""
+def test_intervals_cover_the_truth_at_the_confidence_level():
     truth = 0.1586552539  # of two normal distributions two standard deviations apart: the normal integral at -1
     rng = np.random.default_rng(3)
     inside = 0
@@ -66,7 +63,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
 
 
 def test_clusters_widen_the_interval():
-    """Speakers of many utterances would count as many speakers."""
     rng = np.random.default_rng(1)
     speakers = np.repeat(np.arange(40), 50)
     is_real = speakers % 2 == 0
@@ -76,22 +72,19 @@ def test_clusters_widen_the_interval():
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
-def test_a_cluster_of_one_class_alone():
-    """A draw without real speech would end in a division by zero, and the interval in nothing."""
+def test_interval_is_finite_with_clusters_of_a_single_class():
     scores, is_real = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True])
     found = estimate(metrics, scores, is_real, np.random.default_rng(1), clusters=np.array(["a", "b", "c", "c"]))
     assert all(np.isfinite(found["eer"]))
 
 
 def test_same_seed_same_interval():
-    """A report could not be made a second time."""
     scores, is_real = make_scores(np.random.default_rng(1), 200)
     first, second = (estimate(metrics, scores, is_real, np.random.default_rng(7))["eer"] for _ in range(2))
     assert first == second
 
 
-def test_paired_test_sees_what_intervals_do_not():
-    """Two systems on the same trials would be compared as if on different ones."""
+def test_paired_test_is_more_sensitive_than_intervals():
     rng = np.random.default_rng(1)
     scores, is_real = make_scores(rng, 600, 1.5)
     better = scores + 0.25 * is_real + rng.normal(0, 0.1, 600)
@@ -105,7 +98,6 @@ def test_paired_test_sees_what_intervals_do_not():
 
 
 def test_a_system_does_not_differ_from_itself():
-    """Chance in the draws would show as a difference."""
     scores, is_real = make_scores(np.random.default_rng(1), 200)
     same = compare_systems(metrics, scores, scores.copy(), is_real, np.random.default_rng(1))["eer"]
     assert (same.difference, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)

@@ -22,9 +22,9 @@ SCORES = st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=25)
 
 
 def reference_sweep(real, fake):
-    """Both error rates as the ASVspoof 5 package's definition says, trial by trial."""
-    scores = [(score, 0, place) for place, score in enumerate(real)]
-    scores += [(score, 1, place) for place, score in enumerate(fake)]
+    """Compute both error rates trial by trial, by the definition of the ASVspoof 5 package."""
+    scores = [(score, 0, index) for index, score in enumerate(real)]
+    scores += [(score, 1, index) for index, score in enumerate(fake)]
     rejected, accepted = 0, len(fake)
     scores = sorted(scores)  # bona fide first among equals
     lowest = [score for score, _, _ in scores] + [np.nextafter(scores[-1][0], np.inf)]  # that each point accepts
@@ -37,17 +37,15 @@ def reference_sweep(real, fake):
 
 @given(real=SCORES, fake=SCORES)
 def test_equal_error_rate_is_that_of_the_definition(real, fake):
-    """Published error rates could not be compared with ours to the last digit, ties and imbalance included."""
     points = reference_sweep(real, fake)
-    best = min(range(len(points)), key=lambda place: abs(points[place][0] - points[place][1]))
+    best = min(range(len(points)), key=lambda index: abs(points[index][0] - points[index][1]))
     eer, threshold = equal_error_rate(error_rates(sort_trials(real, fake)))
     assert eer == pytest.approx((points[best][0] + points[best][1]) / 2, abs=1e-15)
     assert threshold == points[best][2]
 
 
 @pytest.mark.parametrize("sizes", [(3, 6), (6, 3), (7, 21), (49, 10), (15, 5)])
-def test_equally_near_points_are_taken_as_the_definition_does(sizes):
-    """Rounding in the last digit, not the definition, would choose among points that are equally near."""
+def test_ties_between_nearest_points_resolve_as_in_the_definition(sizes):
     rng = np.random.default_rng(sum(sizes))
     for _ in range(300):
         real, fake = rng.normal(0.5, 1, sizes[0]), rng.normal(0, 1, sizes[1])
@@ -69,13 +67,11 @@ def test_equally_near_points_are_taken_as_the_definition_does(sizes):
     ],
 )
 def test_worked_by_hand(real, fake, eer):
-    """The definition above could share a mistake with the code."""
     assert equal_error_rate(error_rates(sort_trials(real, fake)))[0] == pytest.approx(eer)
 
 
 @given(real=SCORES, fake=SCORES)
 def test_costs_are_those_of_the_definitions(real, fake):
-    """A normalization or a prior would be wrong, or a threshold left out."""
     points = reference_sweep(real, fake)
     trials = sort_trials(real, fake)
     assert min_dcf(error_rates(trials)) == pytest.approx(min(0.95 * p[0] + 0.5 * p[1] for p in points) / 0.5)
@@ -87,15 +83,13 @@ def test_costs_are_those_of_the_definitions(real, fake):
 
 
 @given(real=SCORES, fake=SCORES)
-def test_roc_auc_is_the_share_of_pairs(real, fake):
-    """Ties would count as won or lost."""
+def test_roc_auc_is_the_fraction_of_pairs(real, fake):
     expected = np.mean([(ours > theirs) + (ours == theirs) / 2 for ours in real for theirs in fake])
     assert roc_auc(sort_trials(real, fake)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(real=SCORES, fake=SCORES)
 def test_minimum_cllr_is_below_every_monotone_calibration(real, fake):
-    """The calibration-free cost would not be the smallest, or depend on the scale of the scores."""
     lowest = min_cllr(sort_trials(real, fake))
     for scale, offset in ((1, 0), (0.3, -1), (2, 1)):
         scaled = sort_trials(scale * np.array(real) + offset, scale * np.array(fake) + offset)
@@ -105,14 +99,12 @@ def test_minimum_cllr_is_below_every_monotone_calibration(real, fake):
 
 
 def test_minimum_cllr_by_hand():
-    """Two of three blocks are certain; in the middle one of each class remains, worth a bit each."""
-    # shares of a class: certain fake 1/2, undecided 1/2 and 1/2, certain real 1/2
+    # fractions of a class: certain fake 1/2, undecided 1/2 and 1/2, certain real 1/2
     assert min_cllr(sort_trials(real=[0.0, 1.0], fake=[0.0, -1.0])) == pytest.approx(0.5)
 
 
 def test_interpolated_equal_error_rate_by_hand():
-    """The Arena's figure would be the one without interpolation: here 1/4 and not 1/3."""
-    # points (FRR, OOD): (0, 1) (0, 1/2) (1, 1/2) (1, 0): the line from (0, 1/2) to (1, 1/2) crosses at 1/2
+    # points (FRR, FAR): (0, 1) (0, 1/2) (1, 1/2) (1, 0): the line from (0, 1/2) to (1, 1/2) crosses at 1/2
     assert interpolated_equal_error_rate(sort_trials([1.0], [0.0, 2.0])) == pytest.approx(0.5)
     # between (1/3, 1/2) and (1/3, 0)
     assert interpolated_equal_error_rate(sort_trials([0.0, 3.0, 4.0], [-1.0, 1.0])) == pytest.approx(1 / 3)
@@ -121,8 +113,7 @@ def test_interpolated_equal_error_rate_by_hand():
 
 
 @given(real=SCORES, fake=SCORES, threshold=st.integers(-7, 7))
-def test_decision_rates_count_what_they_say(real, fake, threshold):
-    """Precision and recall, or the two kinds of error, would be exchanged."""
+def test_decision_rates_match_their_definitions(real, fake, threshold):
     rates = decision_rates(sort_trials(real, fake), threshold)
     kept, passed = sum(score >= threshold for score in real), sum(score >= threshold for score in fake)
     assert rates["accuracy"] == pytest.approx((kept + len(fake) - passed) / (len(real) + len(fake)))
@@ -134,7 +125,6 @@ def test_decision_rates_count_what_they_say(real, fake, threshold):
 
 
 def test_t_dcf_by_hand():
-    """The costs of the verification system would be left out, or the cheaper of the two defaults not be the norm."""
     asv = AsvScores(np.array([1.0, 2.0, 3.0, 4.0]), np.array([-2.0, -1.0, 0.0, 2.5]), np.array([2.0, 5.0]))
     # its equal error rate is 1/4 at 1: of the targets none lies below 1, one nontarget and both spoofs at or above it
     always = 0.0095 * 10 * 0.25
@@ -144,15 +134,13 @@ def test_t_dcf_by_hand():
     assert min_t_dcf(rates, asv) == pytest.approx(cost / (always + min(miss, alarm)))
 
 
-def test_t_dcf_of_a_useless_verification():
-    """A verification that lets no spoofed speech in would give a negative or meaningless cost."""
+def test_t_dcf_rejects_a_verification_system_that_accepts_no_spoofs():
     asv = AsvScores(np.array([1.0, 2.0]), np.array([-2.0, -1.0]), np.array([-5.0]))
     with pytest.raises(InputError, match="no spoofed"):
         min_t_dcf(error_rates(sort_trials([1.0], [0.0])), asv)
 
 
 def test_a_dcf_by_hand():
-    """Nontarget and spoofed speech would weigh alike."""
     asv = AsvScores(np.array([0.0, 2.0]), np.array([1.0]), np.array([-1.0, 3.0]))
     options = []
     for threshold in (-9, -1, 0, 1, 2, 3):
@@ -162,25 +150,23 @@ def test_a_dcf_by_hand():
 
 
 @pytest.mark.parametrize(("real", "fake", "message"), [([], [1.0], "no real"), ([1.0], [np.nan], "1 scores of fake")])
-def test_faulty_scores_are_told(real, fake, message):
-    """A figure would come of nothing, or of what is no number."""
+def test_missing_class_or_non_finite_score_is_an_error(real, fake, message):
     with pytest.raises(InputError, match=message):
         sort_trials(real, fake)
 
 
 @given(real=SCORES, fake=SCORES, n_resamples=st.integers(1, 3))
-def test_counts_of_draws_give_what_each_draw_gives(real, fake, n_resamples):
-    """The bootstrap's figures would not be those of its draws."""
+def test_resampled_counts_match_each_resample_alone(real, fake, n_resamples):
     trials = sort_trials(real, fake)
     rng = np.random.default_rng(len(real))
     counts = [
         rng.integers(0, 3, (n_resamples, len(trials.scores))) * kind + kind for kind in (trials.real, trials.fake)
     ]
     together = compute_metrics(trials._replace(real=counts[0], fake=counts[1]), threshold=0.5)
-    for draw in range(n_resamples):
-        alone = compute_metrics(trials._replace(real=counts[0][draw], fake=counts[1][draw]), threshold=0.5)
+    for index in range(n_resamples):
+        alone = compute_metrics(trials._replace(real=counts[0][index], fake=counts[1][index]), threshold=0.5)
         for name, value in alone.items():
-            np.testing.assert_allclose(together[name][draw], value, err_msg=name)
+            np.testing.assert_allclose(together[name][index], value, err_msg=name)
 
 
 @given(real=SCORES, fake=SCORES)
@@ -196,3 +182,27 @@ def test_a_score_at_the_threshold_counts_as_real(real, fake):
     for threshold, missed, passed in zip(*(values[distinct] for values in rates), strict=True):
         decided = decision_rates(trials, threshold)
         assert (decided["fnr"], decided["fpr"]) == (pytest.approx(missed), pytest.approx(passed))
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "area"),
+    [
+        ([2, 3], [0, 1], 1.0),
+        ([0, 1], [2, 3], 0.0),
+        ([1, 1], [1, 1, 1], 0.5),
+        ([1, 3], [2], 0.5),
+        ([1, 2], [1, 0], 0.875),  # of four pairs, three are won and one is a tie
+        ([0, 0, 1], [0, 1], (2 * 0.5 + 1 + 0.5) / 6),
+    ],
+)
+def test_area_by_hand(real, fake, area):
+    assert roc_auc(sort_trials(real, fake)) == pytest.approx(area)
+
+
+@given(SCORES.map(np.array), SCORES.map(np.array))
+def test_area_is_the_fraction_of_won_pairs(real, fake):
+    difference = real[:, None] - fake[None]
+    won = np.mean((difference > 0) + 0.5 * (difference == 0))
+    assert roc_auc(sort_trials(real, fake)) == pytest.approx(won)
+    assert roc_auc(sort_trials(fake, real)) == pytest.approx(1 - won)
+    assert roc_auc(sort_trials(3 * real + 1, 3 * fake + 1)) == pytest.approx(won)

@@ -28,8 +28,7 @@ def normal_scores(rng, count=4000, scale=3.0, offset=5.0):
 
 
 @pytest.mark.parametrize("fit", [fit_logistic, fit_isotonic])
-def test_calibrated_scores_are_ratios(fit):
-    """A probability that is stated would not be one, on data that the calibration has not seen."""
+def test_calibrated_scores_are_log_likelihood_ratios(fit):
     rng = np.random.default_rng(1)
     calibrate = fit(*normal_scores(rng))
     real, fake = normal_scores(rng)
@@ -38,8 +37,7 @@ def test_calibrated_scores_are_ratios(fit):
     assert after == pytest.approx(min_cllr(sort_trials(real, fake)), abs=0.02)
 
 
-def test_class_sizes_do_not_enter():
-    """A corpus with much spoofed speech would shift every ratio."""
+def test_calibration_does_not_depend_on_class_sizes():
     rng = np.random.default_rng(1)
     real, fake = normal_scores(rng, 3000)
     once, thrice = fit_logistic(real, fake), fit_logistic(real, np.tile(fake, 3))
@@ -47,15 +45,13 @@ def test_class_sizes_do_not_enter():
     assert thrice.weights == pytest.approx(once.weights, abs=5e-3)
 
 
-def test_classes_that_do_not_overlap():
-    """Weights would grow without end, or a ratio be infinite."""
+def test_separated_classes_have_a_finite_calibration():
     for fit in (fit_logistic, fit_isotonic):
         ratios = fit([1.0, 2.0], [-1.0, -2.0])(np.array([-100.0, 100.0]))
         assert np.isfinite(ratios).all() and ratios[0] < 0 < ratios[1]
 
 
 def test_fusion_weighs_each_system():
-    """A system that knows nothing would be listened to, or two good ones not be better together than alone."""
     rng = np.random.default_rng(1)
     is_real = np.arange(4000) < 1000
     systems = rng.normal(0, 1, (4000, 3)) * [1, 1, 9] + np.outer(is_real, [2, 1, 0])
@@ -71,16 +67,14 @@ def test_fusion_weighs_each_system():
 
 
 @given(real=SCORES, fake=SCORES)
-def test_isotonic_never_falls(real, fake):
-    """A higher score would mean less."""
+def test_isotonic_calibration_never_decreases(real, fake):
     calibrate = fit_isotonic(real, fake)
     assert (np.diff(calibrate(np.linspace(-8, 8, 200))) >= -1e-12).all()
     assert np.isfinite(calibrate.ratios).all()
 
 
 @given(real=SCORES, fake=SCORES, share=st.floats(0, 0.99))
-def test_thresholds_keep_their_promise(real, fake, share):
-    """More errors would come than were asked for, or a threshold with fewer of the other kind be passed over."""
+def test_thresholds_keep_the_error_rate_within_the_limit(real, fake, share):
     real, fake = np.array(real), np.array(fake)
     candidates = np.concatenate([[10.0], real, fake])
     threshold, _ = threshold_for(real, fake, fpr=share)
@@ -93,23 +87,21 @@ def test_thresholds_keep_their_promise(real, fake, share):
     assert (fake >= threshold).mean() == min((fake >= other).mean() for other in good)
 
 
-def test_without_a_wish_the_threshold_is_that_of_the_equal_error_rate():
-    """A model folder would decide elsewhere than its validation says."""
+def test_the_default_threshold_is_that_of_the_equal_error_rate():
     real, fake = normal_scores(np.random.default_rng(1), 200)
     threshold, source = threshold_for(real, fake)
     assert threshold == equal_error_rate(error_rates(sort_trials(real, fake)))[1]
     assert source.startswith("equal error rates: ")
 
 
-def test_wrong_wishes():
-    """A share in per cent would be taken for one above 1, and give a threshold that lets everything pass."""
+def test_invalid_limits_are_errors():
     with pytest.raises(InputError, match="less than 1"):
         threshold_for([1.0], [0.0], fpr=5)
-    with pytest.raises(InputError, match="give one"):
+    with pytest.raises(InputError, match="pass only one"):
         threshold_for([1.0], [0.0], fpr=0.1, fnr=0.1)
 
 
-def test_the_threshold_of_the_equal_error_rate_gives_the_errors_that_it_names():
+def test_the_default_threshold_has_the_errors_that_it_names():
     real, fake = np.array([1.0, 2.0, 3.0, 4.0]), np.array([-1.0, 0.0, 0.5, 2.0])
     threshold, source = threshold_for(real, fake)
     assert threshold == 2.0 and source == (
@@ -119,8 +111,7 @@ def test_the_threshold_of_the_equal_error_rate_gives_the_errors_that_it_names():
 
 
 @pytest.mark.parametrize("calibration", [Logistic([2.0], -1.0), Isotonic([0.0, 1.0, 2.0], [-3.0, 0.0, 0.5])])
-def test_written_and_read_again(calibration):
-    """A model folder would calibrate otherwise than was fitted."""
+def test_calibration_survives_a_round_trip(calibration):
     again = read_calibration(describe_calibration(calibration))
     scores = np.linspace(-2, 4, 20)
     assert again == calibration
@@ -147,7 +138,6 @@ def test_written_and_read_again(calibration):
         {"method": "isotonic", "scores": [0.0, 1.0], "ratios": [-1e308, 1e308]},
     ],
 )
-def test_what_is_none(values):
-    """A damaged model folder would state probabilities that are not numbers."""
+def test_malformed_calibrations_are_errors(values):
     with pytest.raises(InputError, match="calibrate again"):
         read_calibration(values)

@@ -7,8 +7,7 @@ from antideepfake.model_folder.card import write_model_card
 from antideepfake.model_folder.metadata import ModelMetadata
 
 
-def test_card_says_what_the_folder_knows(tmp_path):
-    """A repository on the hub would hide its license, or what the model must not be tested on."""
+def test_card_includes_the_metadata(tmp_path):
     metadata = ModelMetadata(
         1.25, "chosen by hand", ["ASVspoof5", "MLS"], provenance="x.ckpt (SHA-256 abc)", license="CC-BY-NC-SA-4.0"
     )
@@ -17,7 +16,7 @@ def test_card_says_what_the_folder_knows(tmp_path):
     header = yaml.safe_load(card.split("---")[1])
     assert header["license"] == "cc-by-nc-sa-4.0" and header["library_name"] == "speechbrain"
     for text in (
-        "probabilities are not calibrated",
+        "Probabilities are not calibrated",
         "1.25",
         "chosen by hand",
         "ASVspoof5, MLS",
@@ -26,23 +25,22 @@ def test_card_says_what_the_folder_knows(tmp_path):
         "someone/detector",
     ):
         assert text in card
-    assert "probabilities are not calibrated" in card
+    assert "Probabilities are not calibrated" in card
 
 
-def test_card_of_an_unknown_model_says_so(tmp_path):
-    """A card would claim a license that nobody gave."""
+def test_card_names_what_is_unknown(tmp_path):
     write_model_card(tmp_path, "x", ModelMetadata())
     card = (tmp_path / "README.md").read_text()
     assert yaml.safe_load(card.split("---")[1])["license"] == "other"
     assert card.count("unknown") == 3
 
 
-def test_card_gives_the_errors_at_the_threshold(tmp_path):
+def test_card_includes_the_errors_at_the_threshold(tmp_path):
     errors = {"eer": 0.1, "fnr": 0.36, "fpr": 0.025, "real": 50, "fake": 200}
     write_model_card(tmp_path, "x", ModelMetadata(0.5, "chosen on the validation set", threshold_errors=errors))
     card = " ".join((tmp_path / "README.md").read_text().split())
     assert "chosen on the validation set" in card
-    assert "36.0 % of real speech is called fake and 2.5 % of fake speech is called real" in card
+    assert "36.0 % of real utterances are rejected as fake and 2.5 % of fake utterances are accepted as real" in card
     assert "50 real and 200 fake utterances (equal error rate 10.0 %)" in card
     write_model_card(tmp_path, "x", ModelMetadata())
     assert "| Errors at the threshold | not measured |" in (tmp_path / "README.md").read_text()

@@ -25,12 +25,12 @@ from antideepfake.model_folder.license import LICENSES, combine_licenses, find_l
         ([], ""),
     ],
 )
-def test_the_strictest_license_holds_and_unknown_ones_are_named(licenses, expected):
+def test_the_strictest_license_applies_and_unknown_ones_are_named(licenses, expected):
     assert combine_licenses({str(number): text for number, text in enumerate(licenses)}) == expected
 
 
 @given(st.lists(st.sampled_from(list(LICENSES)), min_size=1))
-def test_a_combination_asks_for_all_that_its_works_ask_for(licenses):
+def test_a_combination_meets_the_requirements_of_all_works(licenses):
     combined = combine_licenses(dict(enumerate(licenses))).split(" AND ")
     asked = set().union(*(LICENSES[name] for name in licenses))
     assert set().union(*(LICENSES[name] for name in combined)) == asked or len(combined) == 1
@@ -39,7 +39,7 @@ def test_a_combination_asks_for_all_that_its_works_ask_for(licenses):
 
 
 @given(st.sampled_from(list(LICENSES)))
-def test_usual_spellings_are_understood(name):
+def test_common_spellings_are_recognized(name):
     for text in (name, name.lower(), name.replace("-", " "), f" {name}\n"):
         assert find_spdx(text) == name
 

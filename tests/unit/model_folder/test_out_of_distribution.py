@@ -8,11 +8,10 @@ from antideepfake.errors import InputError
 from antideepfake.model_folder.out_of_distribution import fit_ood_detector, read_ood_detector
 
 
-def test_as_many_are_far_as_wanted():
-    """The detector would abstain from everything, or from nothing."""
+def test_the_requested_fraction_is_out_of_distribution():
     rng = np.random.default_rng(1)
     mix = rng.standard_normal((8, 8))
-    ood_detector = fit_ood_detector(rng.standard_normal((2000, 8)) @ mix, share=0.05)
+    ood_detector = fit_ood_detector(rng.standard_normal((2000, 8)) @ mix, fraction=0.05)
     fresh = rng.standard_normal((4000, 8)) @ mix
     assert ood_detector.is_ood(fresh).mean() == pytest.approx(0.05, abs=0.015)
     assert ood_detector.is_ood(fresh + 5 * mix[0]).mean() > 0.5
@@ -20,22 +19,19 @@ def test_as_many_are_far_as_wanted():
 
 
 def test_narrow_directions_count():
-    """A small step across would be as usual as a large one along."""
     rng = np.random.default_rng(1)
     ood_detector = fit_ood_detector(rng.standard_normal((1000, 2)) * [100, 0.1])
     assert ood_detector.is_ood(np.array([[150.0, 0.0], [0.0, 50.0]])).tolist() == [False, True]
 
 
 def test_fewer_utterances_than_dimensions():
-    """An inverse of what has none would make everything far."""
     rng = np.random.default_rng(1)
-    ood_detector = fit_ood_detector(rng.standard_normal((60, 200)), share=0.1)
+    ood_detector = fit_ood_detector(rng.standard_normal((60, 200)), fraction=0.1)
     assert ood_detector.is_ood(rng.standard_normal((500, 200))).mean() == pytest.approx(0.1, abs=0.12)
     assert ood_detector.is_ood(5 * rng.standard_normal((50, 200))).all()
 
 
 def test_shrinkage_is_that_of_ledoit_and_wolf():
-    """The covariance would be shrunk by another amount than the formula's, worked out plainly here."""
     rng = np.random.default_rng(1)
     values = rng.standard_normal((40, 5)) * [1, 2, 3, 4, 5]
     centered = values - values.mean(0)
@@ -48,8 +44,7 @@ def test_shrinkage_is_that_of_ledoit_and_wolf():
     np.testing.assert_allclose(whiten @ whiten.T, expected, rtol=1e-4, atol=1e-7)
 
 
-def test_saved_and_read_again(tmp_path):
-    """A model folder would abstain by another limit than was fitted; one without the file not load."""
+def test_ood_detector_survives_a_round_trip(tmp_path):
     ood_detector = fit_ood_detector(np.random.default_rng(1).standard_normal((50, 3)))
     ood_detector.save(tmp_path / "t.safetensors")
     again = read_ood_detector(tmp_path / "t.safetensors")
@@ -57,8 +52,7 @@ def test_saved_and_read_again(tmp_path):
     assert read_ood_detector(tmp_path / "none.safetensors") is None
 
 
-def test_damaged_files_and_wrong_wishes(tmp_path):
-    """The detector would fail later, with words of other libraries."""
+def test_damaged_files_and_invalid_arguments_are_errors(tmp_path):
     path = tmp_path / "t.safetensors"
     path.write_bytes(b"no tensors")
     with pytest.raises(InputError, match="fit it again or delete it"):
@@ -80,7 +74,7 @@ def test_damaged_files_and_wrong_wishes(tmp_path):
     with pytest.raises(InputError, match="too few"):
         fit_ood_detector(np.eye(5))
     with pytest.raises(InputError, match="between 0 and 1"):
-        fit_ood_detector(np.eye(30), share=1.0)
+        fit_ood_detector(np.eye(30), fraction=1.0)
 
 
 def make_speakers(rng, count=20, utterances=40, dimensions=16):
@@ -99,12 +93,12 @@ def test_new_speakers_are_not_out_of_distribution():
     assert np.mean(by_speaker) < 0.1 < np.mean(by_utterance)
 
 
-def test_embeddings_that_cannot_be_fitted():
+def test_invalid_embeddings_are_errors():
     rng = np.random.default_rng(1)
     good = rng.standard_normal((50, 3))
     with pytest.raises(InputError, match="not finite"):
         fit_ood_detector(np.where(np.arange(50)[:, None] == 3, np.nan, good))
-    with pytest.raises(InputError, match="all embeddings are alike"):
+    with pytest.raises(InputError, match="all embeddings are equal"):
         fit_ood_detector(np.ones((50, 3)))
     with pytest.raises(InputError, match="of one speaker"):
         fit_ood_detector(good, clusters=np.zeros(50))

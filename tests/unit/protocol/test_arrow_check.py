@@ -25,10 +25,10 @@ def test_a_right_file_passes_and_a_wrong_one_is_named(tmp_path):
     label, duration = pa.array(["real"], pa.large_string()), pa.array([1.5])
     assert _check(_write(tmp_path / "a.arrow", {"Label": label, "Duration": duration})) == (0, "")
     status, said = _check(_write(tmp_path / "b.arrow", {"Label": label, "Duration": pa.array([None], pa.float64())}))
-    assert status == 1 and said.startswith(", row 1: the Duration is 'None'")
+    assert status == 1 and said.startswith(", row 1: the Duration 'None' is invalid")
 
 
 def test_types_that_no_protocol_has_are_refused(tmp_path):
     for values in (pa.array(["real"]).dictionary_encode(), pa.array([["real"]]), pa.array(["real"])):
         fault = arrow_check.find_fault(_write(tmp_path / "a.arrow", {"Label": values}), ["real"], [])
-        assert "Label holds no text" in fault
+        assert "Label must contain text" in fault

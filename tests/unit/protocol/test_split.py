@@ -14,7 +14,6 @@ CORPUS = st.lists(st.tuples(st.sampled_from(LABELS), st.integers(0, 9).map(str))
 
 @given(CORPUS, st.integers(0, 5))
 def test_groups_stay_together_and_every_split_has_both_classes(corpus, seed):
-    """A test on known speakers flatters; a split of one class has no error rate."""
     labels, groups = zip(*corpus, strict=True)
     try:
         splits = assign_splits(labels, groups, np.random.default_rng(seed))
@@ -28,7 +27,6 @@ def test_groups_stay_together_and_every_split_has_both_classes(corpus, seed):
 
 @given(st.integers(3, 12), st.integers(1, 5), st.integers(0, 20))
 def test_three_speakers_with_both_classes_are_enough(speakers, utterances, seed):
-    """A corpus that can be divided by speakers would be refused, or divided at random."""
     groups = [str(speaker) for speaker in range(speakers) for _ in range(2 * utterances)]
     splits = assign_splits(["real", "fake"] * (speakers * utterances), groups, np.random.default_rng(seed))
     assert set(splits) == set(SPLITS)
@@ -36,7 +34,6 @@ def test_three_speakers_with_both_classes_are_enough(speakers, utterances, seed)
 
 @given(st.integers(0, 50))
 def test_shares_are_those_wanted(seed):
-    """The training set would be far smaller than asked for."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(LABELS, 600, p=[0.8, 0.2]).tolist()
     splits = np.array(assign_splits(labels, rng.integers(0, 60, 600).astype(str).tolist(), rng))
@@ -47,7 +44,6 @@ def test_shares_are_those_wanted(seed):
 
 
 def test_same_seed_same_split_and_other_seed_another():
-    """A run could not be repeated, or the seed would be without effect."""
     labels, groups = ["real", "fake"] * 30, [str(number // 2) for number in range(60)]
     once, again, other = (assign_splits(labels, groups, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert once == again
@@ -59,7 +55,6 @@ def test_same_seed_same_split_and_other_seed_another():
     [(["real"] * 9, list("abcabcabc")), (["real", "fake"] * 4, list("aabbaabb")), (["real", "fake"], ["a", "b"])],
 )
 def test_what_cannot_be_divided_is_told(labels, groups):
-    """Training would start on a corpus with one class or two speakers, and fail at the first validation."""
     with pytest.raises(InputError, match="too few speakers or utterances"):
         assign_splits(labels, groups, np.random.default_rng(1))
 

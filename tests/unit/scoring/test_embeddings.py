@@ -11,7 +11,6 @@ from antideepfake.scoring.embeddings import EmbeddingWriter, read_embeddings
 
 
 def test_several_processes_and_a_kill(tmp_path):
-    """Rows would stand at other utterances' places, or a torn row end the merge."""
     path, rows = tmp_path / "e.parquet", np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32)
     for rank, places in enumerate([(0, 3, 6), (5, 1)]):
         with EmbeddingWriter(path, "run", rank) as writer:
@@ -30,8 +29,7 @@ def test_several_processes_and_a_kill(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["e.parquet"]
 
 
-def test_rows_that_are_missing(tmp_path):
-    """Embeddings would be taken for those of other utterances than they are."""
+def test_missing_rows_are_an_error(tmp_path):
     with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
         writer.write(0, "u", np.ones(3, np.float32))
     with pytest.raises(InputError, match="1 of 2 rows"):
@@ -39,9 +37,8 @@ def test_rows_that_are_missing(tmp_path):
     assert not (tmp_path / "e.parquet").exists()
 
 
-def test_what_is_no_file_of_embeddings(tmp_path):
-    """A table of something else would be compared, or another library's words come."""
-    with pytest.raises(InputError, match="whose name ends in"):
+def test_other_files_are_errors(tmp_path):
+    with pytest.raises(InputError, match="a name for the embeddings that ends in"):
         EmbeddingWriter(tmp_path / "e.csv", "run")
     with pytest.raises(InputError, match="no such file"):
         read_embeddings(tmp_path / "e.parquet")
@@ -54,8 +51,7 @@ def test_what_is_no_file_of_embeddings(tmp_path):
             read_embeddings(tmp_path / "e.parquet")
 
 
-def test_more_rows_than_are_held_at_a_time(tmp_path, monkeypatch):
-    """The first part of the rows alone would be written; or none where nothing could be read."""
+def test_more_rows_than_one_chunk(tmp_path, monkeypatch):
     monkeypatch.setattr(embeddings, "CHUNK", 2)
     with EmbeddingWriter(tmp_path / "e.parquet", "run") as writer:
         for place in range(5):

@@ -10,18 +10,16 @@ from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
 
 
 def test_written_and_read_again(tmp_path):
-    """An evaluation would forget threshold, calibration or training corpora of the model."""
     record = ScoreProvenance("0a1b fp32", "0.1", "2026-11-23", ModelMetadata(0.5, training_corpora=["A"]), ["0b"])
     record.save(tmp_path / "scores.csv")
     assert read_provenance(tmp_path / "scores.csv") == record
 
 
 def test_none_and_damaged(tmp_path):
-    """Scores from elsewhere could not be evaluated; a damaged record would be taken for none."""
     assert read_provenance(tmp_path / "scores.csv") is None
     for text in ("{", "{}", '{"metadata": {"color": 1}}', "[]"):
         (tmp_path / "scores.csv.json").write_text(text)
-        with pytest.raises(InputError, match=r"scores\.csv\.json: not the record"):
+        with pytest.raises(InputError, match=r"scores\.csv\.json: not the provenance"):
             read_provenance(tmp_path / "scores.csv")
 
 
@@ -47,7 +45,7 @@ GOOD = {"weights": "0a", "version": "0.1", "date": "2026-11-23", "metadata": {}}
 )
 def test_values_of_a_wrong_type_are_an_input_error(tmp_path, values):
     (tmp_path / "scores.csv.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match=r"scores\.csv\.json: not the record of a score file .*; delete it"):
+    with pytest.raises(InputError, match=r"scores\.csv\.json: not the provenance of a score file .*; delete it"):
         read_provenance(tmp_path / "scores.csv")
 
 

@@ -36,7 +36,6 @@ def _write(path, rows, rank=0):
 @given(_rows(PLAIN))
 @example([("NA", (1.0, 2.0), "real", "null"), ("007", (0.0, 0.0), None, "1e5"), ('a,"b', (0.0, -1.5), "fake", " x ")])
 def test_round_trip(scratch, rows):
-    """Names that look like numbers, or have commas and quotes in them, would not be found again; scores be rounded."""
     _write(scratch / "scores.csv", rows)
     table = read_scores(scratch / "scores.csv")
     expected = [[name, float(real) - float(fake), label or "", attack] for name, (fake, real), label, attack in rows]
@@ -51,7 +50,6 @@ def _parts(path):
 @given(_rows(PLAIN), st.floats(0, 1))
 @example([("é語" * 4, (1.0, 2.0), "real", LINE_ENDS)] * 1, 0.65)
 def test_resume_after_truncation_at_any_byte(scratch, rows, share):
-    """A run killed in the middle of a line, or of a letter, would leave a torn line or lose a score."""
     path = scratch / "scores.csv"
     _write(path, rows)
     whole = path.read_bytes()
@@ -66,14 +64,12 @@ def test_resume_after_truncation_at_any_byte(scratch, rows, share):
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\rb"])
-def test_line_ends_in_names_are_refused(tmp_path, name):
-    """A line torn there would be taken for whole on resume, and the file be spoilt silently."""
-    with pytest.raises(InputError, match="line end"), ScoreWriter(tmp_path / "s.csv") as writer:
+def test_line_breaks_in_names_are_errors(tmp_path, name):
+    with pytest.raises(InputError, match="line break"), ScoreWriter(tmp_path / "s.csv") as writer:
         writer.write(0, name, (0.0, 1.0), "real")
 
 
-def test_resume_knows_what_is_done(tmp_path):
-    """Work of hours would be repeated, or an utterance be there twice."""
+def test_resumed_writer_knows_the_finished_rows(tmp_path):
     with pytest.raises(KeyboardInterrupt), ScoreWriter(tmp_path / "s.csv") as writer:
         writer.write(0, "a", (0.0, 1.0), "real")
         writer.write(1, "b", (0.0, 1.0), "fake")
@@ -86,8 +82,7 @@ def test_resume_knows_what_is_done(tmp_path):
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a", "b", "c"]
 
 
-def test_lines_of_all_processes_count(tmp_path):
-    """With fewer processes than before, the lines of those that are no more would be lost, or scored again."""
+def test_lines_of_all_processes_are_merged(tmp_path):
     for rank, place in ((0, 2), (1, 0), (2, 1)):
         with ScoreWriter(tmp_path / "s.csv", rank=rank) as writer:
             writer.write(place, f"id{place}", (0.0, 1.0), "real")
@@ -98,15 +93,13 @@ def test_lines_of_all_processes_count(tmp_path):
     assert os.listdir(tmp_path) == ["s.csv"]
 
 
-def test_a_line_outlives_a_kill(tmp_path):
-    """What was scored before a kill would be lost."""
+def test_written_lines_survive_a_kill(tmp_path):
     with ScoreWriter(tmp_path / "s.csv") as writer:
         writer.write(0, "a", (0.0, 1.0), "real")
         assert [part.read_text() for part in _parts(tmp_path / "s.csv")] == ['0,a,"[0.0, 1.0]",1\n', ""]
 
 
 def test_skipped_files_of_all_processes_are_listed_in_order(tmp_path):
-    """The user would learn of the first process's unreadable files only."""
     for rank, place in ((0, 2), (1, 0), (0, 1)):
         with ScoreWriter(tmp_path / "s.csv", rank=rank) as writer:
             writer.skip(place, f"{place}.wav", f"{place}.wav: broken\nin two lines")
@@ -117,8 +110,7 @@ def test_skipped_files_of_all_processes_are_listed_in_order(tmp_path):
     assert len((tmp_path / "s.csv.skipped.csv").read_text().splitlines()) == 4
 
 
-def test_what_was_skipped_can_be_forgotten(tmp_path):
-    """A file repaired between two runs would be scored and listed as skipped."""
+def test_skipped_files_can_be_forgotten(tmp_path):
     with ScoreWriter(tmp_path / "s.csv", rank=1) as writer:
         writer.skip(0, "a.wav", "a.wav: broken")
     writer = ScoreWriter(tmp_path / "s.csv")
@@ -127,8 +119,7 @@ def test_what_was_skipped_can_be_forgotten(tmp_path):
     assert os.listdir(tmp_path) == ["s.csv"]
 
 
-def test_a_score_file_that_lacks_lines_is_not_made(tmp_path):
-    """Of two runs at once, the second would put a short score file in the place of the whole one."""
+def test_no_score_file_is_written_while_rows_are_missing(tmp_path):
     with ScoreWriter(tmp_path / "s.csv") as first, ScoreWriter(tmp_path / "s.csv") as second:
         for writer in (first, second):
             writer.write(0, "a", (0.0, 1.0), "real")
@@ -139,8 +130,7 @@ def test_a_score_file_that_lacks_lines_is_not_made(tmp_path):
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["a"]
 
 
-def test_what_another_run_left_is_not_gone_on_with(tmp_path):
-    """Lines of two kinds, or of two models, would stand in one file."""
+def test_lines_of_another_run_are_ignored(tmp_path):
     path = tmp_path / "s.csv"
     for run, metadata in ((b"model a", []), (b"model a", ["Speaker"]), (b"model b", [])):
         with ScoreWriter(path, metadata, run) as writer:
@@ -149,8 +139,6 @@ def test_what_another_run_left_is_not_gone_on_with(tmp_path):
 
 
 def test_full_disk_leaves_no_score_file(tmp_path, monkeypatch):
-    """A score file that ends in the middle would pass for a whole one."""
-
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -164,8 +152,7 @@ def test_full_disk_leaves_no_score_file(tmp_path, monkeypatch):
 
 
 @given(_rows(PLAIN))
-def test_line_by_line_as_at_once(scratch, rows):
-    """The program's table would differ from its score file."""
+def test_iterating_matches_reading_at_once(scratch, rows):
     _write(scratch / "scores.csv", rows)
     table = read_scores(scratch / "scores.csv")
     expected = [(*row, False) for row in zip(table["ID"], table["Score"], strict=True)]
@@ -176,50 +163,47 @@ HEADER = "ID,Score,Label\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "not a CSV file"),
-        ("ID,Score\na,1\n", "line 1: no column Label"),
-        (HEADER + 'a,"[0, 1]",1\nb,0.7,1\n', "line 3: the Score is '0.7'; it must be [fake_logit, real_logit]"),
-        (HEADER + 'a,"[0, 1, 2]",1\n', "line 2: the Score is '[0, 1, 2]'"),
-        (HEADER + 'a,"[0, x]",1\n', "line 2: the Score is '[0, x]'"),
-        (HEADER + 'a,"[0, null]",1\n', "line 2: the Score is '[0, null]'"),
-        (HEADER + "a,,1\n", "line 2: the Score is ''"),
-        (HEADER + "a," + "[" * 100_000 + ",1\n", "line 2: the Score is '[[["),
-        (HEADER + f'a,"[0, 1{"0" * 400}]",1\nb,x,1\n', "line 2: the Score is '[0, 1000"),
-        (HEADER + f'a,"[0, 1]",{"1" * 1000}\n', "line 2: the Label is '1111"),
-        (HEADER + 'a,"[0, 1]",real\n', "line 2: the Label is 'real'; it must be 1 (real) or 0 (fake)"),
-        (HEADER + 'a,"[0, 1]",2\n', "line 2: the Label is '2'"),
+        ("ID,Score\na,1\n", ":1: no column Label"),
+        (HEADER + 'a,"[0, 1]",1\nb,0.7,1\n', ":3: the Score is '0.7'; it must be [fake_logit, real_logit]"),
+        (HEADER + 'a,"[0, 1, 2]",1\n', ":2: the Score is '[0, 1, 2]'"),
+        (HEADER + 'a,"[0, x]",1\n', ":2: the Score is '[0, x]'"),
+        (HEADER + 'a,"[0, null]",1\n', ":2: the Score is '[0, null]'"),
+        (HEADER + "a,,1\n", ":2: the Score is ''"),
+        (HEADER + "a," + "[" * 100_000 + ",1\n", ":2: the Score is '[[["),
+        (HEADER + f'a,"[0, 1{"0" * 400}]",1\nb,x,1\n', ":2: the Score is '[0, 1000"),
+        (HEADER + f'a,"[0, 1]",{"1" * 1000}\n', ":2: the Label is '1111"),
+        (HEADER + 'a,"[0, 1]",real\n', ":2: the Label is 'real'; it must be 1 (real) or 0 (fake)"),
+        (HEADER + 'a,"[0, 1]",2\n', ":2: the Label is '2'"),
         (HEADER + 'a,"[0, 1]",1\nb,"[0, 1]",1,x,y\n', "line 3"),
-        (HEADER + '\na,"[0, 1]",5\n', "line 3"),
+        (HEADER + '\na,"[0, 1]",5\n', ":3: the Label is '5'"),
     ],
 )
-def test_every_fault_has_its_sentence(tmp_path, text, said):
-    """A damaged score file would end in a traceback, or give a wrong error rate."""
+def test_each_fault_has_its_message(tmp_path, text, message):
     (tmp_path / "s.csv").write_text(text)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         read_scores(tmp_path / "s.csv")
-    assert said in str(told.value) and "s.csv" in str(told.value)
-    assert "\n" not in str(told.value) and len(str(told.value).removeprefix(str(tmp_path))) < 250
+    assert message in str(raised.value) and "s.csv" in str(raised.value)
+    assert "\n" not in str(raised.value) and len(str(raised.value).removeprefix(str(tmp_path))) < 250
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "folder"])
 def test_missing_file_and_folder(tmp_path, name):
-    """A wrong path would end in a traceback."""
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=name):
         read_scores(tmp_path / name)
 
 
 def test_a_file_of_the_released_code(tmp_path):
-    """Scores that others computed with the released code could not be evaluated here."""
     (tmp_path / "s.csv").write_text('ID,Score,Label\nLA_E_1,"[-2.5, 1.25]",1\nLA_E_2,"[3, -3]",0\n')
     assert read_scores(tmp_path / "s.csv").values.tolist() == [["LA_E_1", 3.75, "real"], ["LA_E_2", -6.0, "fake"]]
 
 
 @pytest.mark.parametrize("column", ["Score", "Label", "ID"])
-def test_a_column_that_the_score_file_writes_itself_is_refused(tmp_path, column):
-    with pytest.raises(InputError, match=f"a column {column}, which a score file writes itself; rename it"):
+def test_reserved_columns_are_errors(tmp_path, column):
+    with pytest.raises(InputError, match=f"a column {column}, which is reserved in score files; rename it"):
         ScoreWriter(tmp_path / "s.csv", ["Attack", column])
 
 

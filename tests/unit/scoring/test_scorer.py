@@ -56,8 +56,7 @@ def protocol():
     return pd.DataFrame(rows, columns=["ID", "Label", "Path", "Attack"])
 
 
-def test_scores_stand_in_the_order_of_the_protocol(tmp_path, protocol):
-    """Scores would be given to other utterances."""
+def test_scores_are_in_the_order_of_the_protocol(tmp_path, protocol):
     skipped = score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
     table = read_scores(tmp_path / "s.csv")
     assert skipped == []
@@ -68,8 +67,7 @@ def test_scores_stand_in_the_order_of_the_protocol(tmp_path, protocol):
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_embeddings_of_a_run_that_died(tmp_path, protocol, number):
-    """Embeddings would be of other utterances than the lines of the score file, or those before the kill be lost."""
+def test_embeddings_of_an_interrupted_run_are_resumed(tmp_path, protocol, number):
     names = [os.path.basename(path) for path in protocol["Path"]]
     given = (protocol, "/data", tmp_path / "s.csv")
     with pytest.raises(KeyboardInterrupt):
@@ -82,16 +80,14 @@ def test_embeddings_of_a_run_that_died(tmp_path, protocol, number):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_scores_remember_their_detector(tmp_path, protocol):
-    """Scores would be judged by another threshold than that of the model which gave them."""
+def test_provenance_names_the_detector(tmp_path, protocol):
     score_protocol(_Detector(scale=2.5), protocol, "/data", tmp_path / "s.csv", quiet=True)
     record = read_provenance(tmp_path / "s.csv")
     assert record.weights == "2.5" and record.metadata.threshold == 2.5
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_a_run_that_died_is_resumed_not_repeated(tmp_path, protocol, number):
-    """A million files would be scored again after a failure at the last."""
+def test_an_interrupted_run_is_resumed(tmp_path, protocol, number):
     name = "x" * number + ".wav"
     with pytest.raises(KeyboardInterrupt):
         score_protocol(_Detector(dies_at=name), protocol, "/data", tmp_path / "s.csv", quiet=True)
@@ -103,7 +99,6 @@ def test_a_run_that_died_is_resumed_not_repeated(tmp_path, protocol, number):
 
 
 def test_unreadable_files_are_listed(tmp_path, protocol):
-    """The user would not learn which files have no score, or one of them would stop the run."""
     skipped = score_protocol(_Detector(bad=["x.wav", "xxx.wav"]), protocol, "/data", tmp_path / "s.csv", quiet=True)
     assert [os.path.basename(result.path) for result in skipped] == ["x.wav", "xxx.wav"]
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id2", "id4"]
@@ -115,23 +110,20 @@ def test_unreadable_files_are_listed(tmp_path, protocol):
     ]
 
 
-def test_an_old_list_of_skipped_files_goes(tmp_path, protocol):
-    """The list of an earlier run would stand beside a score file that lacks nothing."""
+def test_an_old_list_of_skipped_files_is_deleted(tmp_path, protocol):
     score_protocol(_Detector(bad=["x.wav"]), protocol, "/data", tmp_path / "s.csv", quiet=True)
     score_protocol(_Detector(), protocol, "/data", tmp_path / "s.csv", quiet=True)
     assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.json"]
 
 
 def test_files_skipped_before_an_interruption_are_listed(tmp_path, protocol):
-    """Only what was skipped after the interruption would be told."""
     with pytest.raises(KeyboardInterrupt):
         score_protocol(_Detector(bad=["x.wav"], dies_at="xxx.wav"), protocol, "/d", tmp_path / "s.csv", quiet=True)
     skipped = score_protocol(_Detector(bad=["x.wav"]), protocol, "/d", tmp_path / "s.csv", quiet=True)
     assert [os.path.basename(result.path) for result in skipped] == ["x.wav"]
 
 
-def test_scores_of_two_models_never_stand_in_one_file(tmp_path, protocol):
-    """After an interruption, a run with another model would go on in the file of the first: figures of neither."""
+def test_scores_of_two_models_are_never_mixed(tmp_path, protocol):
     with pytest.raises(KeyboardInterrupt):
         score_protocol(_Detector(dies_at="xxx.wav"), protocol, "/data", tmp_path / "s.csv", quiet=True)
     try:
@@ -141,8 +133,7 @@ def test_scores_of_two_models_never_stand_in_one_file(tmp_path, protocol):
     assert (read_scores(tmp_path / "s.csv")["Score"] < 0).all()
 
 
-def test_lines_of_another_protocol_do_not_stay(tmp_path, protocol):
-    """After an interruption, utterances that were not asked for would be in the score file."""
+def test_lines_of_another_protocol_are_dropped(tmp_path, protocol):
     with pytest.raises(KeyboardInterrupt):
         score_protocol(_Detector(dies_at="xxx.wav"), protocol, "/data", tmp_path / "s.csv", quiet=True)
     try:
@@ -178,7 +169,6 @@ def _score_together(protocol, output, monkeypatch, detectors):
 
 @pytest.mark.parametrize("world_size", [2, 3, 7])
 def test_processes_share_the_work(tmp_path, protocol, monkeypatch, world_size):
-    """Processes would score the same files, or leave some out."""
     detectors = [_Detector(bad=["x.wav", "xx.wav"]) for _ in range(world_size)]
     skipped, *others = _score_together(protocol, tmp_path / "s.csv", monkeypatch, detectors)
     assert others == [[]] * (world_size - 1)
@@ -192,8 +182,7 @@ def test_processes_share_the_work(tmp_path, protocol, monkeypatch, world_size):
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1), (3, 2)])
-def test_another_number_of_processes_goes_on(tmp_path, protocol, monkeypatch, first, second):
-    """Lines of processes that are no more would be lost or repeated."""
+def test_a_run_resumes_with_another_number_of_processes(tmp_path, protocol, monkeypatch, first, second):
     before = [_Detector(dies_at="xxxx.wav", bad=["x.wav"]) for _ in range(first)]
     assert "died" in _score_together(protocol, tmp_path / "s.csv", monkeypatch, before)
     assert not (tmp_path / "s.csv").exists()
@@ -205,8 +194,7 @@ def test_another_number_of_processes_goes_on(tmp_path, protocol, monkeypatch, fi
     assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.json"]
 
 
-def test_files_are_handed_on_in_chunks(tmp_path, protocol, monkeypatch):
-    """Every process that reads would hold the paths of a million files; or a chunk's border lose some."""
+def test_files_are_passed_to_the_detector_in_chunks(tmp_path, protocol, monkeypatch):
     monkeypatch.setattr(scorer, "CHUNK", 2)
     detector, sizes = _Detector(bad=["xx.wav"]), []
     score_files = detector.score_files
@@ -221,8 +209,7 @@ def test_files_are_handed_on_in_chunks(tmp_path, protocol, monkeypatch):
     assert read_scores(tmp_path / "s.csv")["ID"].tolist() == ["id0", "id1", "id3", "id4"]
 
 
-def test_a_repaired_file_takes_its_place(tmp_path, protocol):
-    """A file that could be read on the second run only would stand at the end, or be missing."""
+def test_a_repaired_file_is_scored_by_the_next_run(tmp_path, protocol):
     with pytest.raises(KeyboardInterrupt):
         score_protocol(_Detector(bad=["x.wav"], dies_at="xxx.wav"), protocol, "/d", tmp_path / "s.csv", quiet=True)
     score_protocol(_Detector(), protocol, "/d", tmp_path / "s.csv", quiet=True)
@@ -230,8 +217,7 @@ def test_a_repaired_file_takes_its_place(tmp_path, protocol):
     assert sorted(os.listdir(tmp_path)) == ["s.csv", "s.csv.json"]
 
 
-def test_a_corrected_label_is_not_that_of_before(tmp_path, protocol):
-    """After an interruption, lines with the old labels would stay."""
+def test_a_corrected_label_replaces_the_old_one(tmp_path, protocol):
     with pytest.raises(KeyboardInterrupt):
         score_protocol(_Detector(dies_at="xxx.wav"), protocol, "/data", tmp_path / "s.csv", quiet=True)
     protocol = protocol.assign(Label="fake")
@@ -239,16 +225,13 @@ def test_a_corrected_label_is_not_that_of_before(tmp_path, protocol):
     assert set(read_scores(tmp_path / "s.csv")["Label"]) == {"fake"}
 
 
-def test_nothing_readable_gives_an_empty_table(tmp_path, protocol):
-    """The report over no score would crash."""
+def test_no_readable_file_yields_an_empty_table(tmp_path, protocol):
     names = ["x" * number + ".wav" for number in range(5)]
     assert len(score_protocol(_Detector(bad=names), protocol, "/data", tmp_path / "s.csv", quiet=True)) == 5
     assert read_scores(tmp_path / "s.csv").empty
 
 
 def test_full_disk_leaves_no_score_file(tmp_path, protocol, monkeypatch):
-    """A short score file would pass for a whole one."""
-
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""Shards of a CSV file: what several processes wrote comes out as one, in order, whatever was torn."""
+"""Shards of a CSV file."""
 
 import csv
 import os
@@ -12,50 +12,46 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\n
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), TEXT), max_size=12), st.randoms())
-def test_rows_come_out_in_the_order_of_their_places(scratch, rows, random):
-    """Rows would be lost, repeated or out of order when processes share them."""
-    places = list(range(len(rows)))
-    random.shuffle(places)
-    for place in places:
-        rank, text = rows[place]
-        with Shards(scratch / "a.csv", "run", rank) as parts:
-            parts.write(place, [text, "x"])
-    parts = Shards(scratch / "a.csv", "run")
-    assert sorted(parts.places()) == list(range(len(rows)))
-    parts.merge(["a, b", "c"])
-    parts.remove()
+def test_merged_rows_are_in_the_order_of_their_indices(scratch, rows, random):
+    indices = list(range(len(rows)))
+    random.shuffle(indices)
+    for index in indices:
+        rank, text = rows[index]
+        with Shards(scratch / "a.csv", "run", rank) as shards:
+            shards.write(index, [text, "x"])
+    shards = Shards(scratch / "a.csv", "run")
+    assert sorted(shards.indices()) == list(range(len(rows)))
+    shards.merge(["a, b", "c"])
+    shards.remove()
     with open(scratch / "a.csv", newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["a, b", "c"], *([text, "x"] for _, text in rows)]
-    assert not parts.files()
+    assert not shards.files()
 
 
-def test_a_torn_line_does_not_count(tmp_path):
-    """A line torn by a kill would be merged, or be glued to the next."""
+def test_an_incomplete_last_line_is_ignored(tmp_path):
     for rank in range(2):
-        with Shards(tmp_path / "a.csv", "run", rank) as parts:
-            for place in (rank, 10 + rank):
-                parts.write(place, ["text"])
-        os.truncate(parts.own, parts.own.stat().st_size - 3)
-    assert sorted(parts.places()) == [0, 1]
-    with Shards(tmp_path / "a.csv", "run") as parts:  # of the other process, nobody cuts the torn line
-        parts.write(10, ["new"])
-    parts.merge(["Text"])
+        with Shards(tmp_path / "a.csv", "run", rank) as shards:
+            for index in (rank, 10 + rank):
+                shards.write(index, ["text"])
+        os.truncate(shards.own, shards.own.stat().st_size - 3)
+    assert sorted(shards.indices()) == [0, 1]
+    with Shards(tmp_path / "a.csv", "run") as shards:  # the shard of the other process keeps its incomplete line
+        shards.write(10, ["new"])
+    shards.merge(["Text"])
     assert (tmp_path / "a.csv").read_text() == "Text\ntext\ntext\nnew\n"
 
 
-def test_parts_of_other_files_and_runs_are_left_alone(tmp_path):
-    """Runs side by side would take or delete each other's rows; an output named with * those of all."""
+def test_shards_of_other_files_and_runs_are_kept(tmp_path):
     for name, run in (("a.csv", "one"), ("a.csv", "two"), ("b.csv", "one"), ("[*].csv", "one")):
-        with Shards(tmp_path / name, run) as parts:
-            parts.write(0, [name])
-    assert parts.files() == [parts.own]
-    parts.remove()
+        with Shards(tmp_path / name, run) as shards:
+            shards.write(0, [name])
+    assert shards.files() == [shards.own]
+    shards.remove()
     assert len(os.listdir(tmp_path)) == 3
 
 
 def test_names_that_are_not_utf8(tmp_path):
-    """A file name from an old system would end the run."""
-    with Shards(tmp_path / "a.csv", "run") as parts:
-        parts.write(0, ["caf\udce9"])
-    parts.merge(["Name"])
+    with Shards(tmp_path / "a.csv", "run") as shards:
+        shards.write(0, ["caf\udce9"])
+    shards.merge(["Name"])
     assert (tmp_path / "a.csv").read_text() == "Name\ncaf\\udce9\n"

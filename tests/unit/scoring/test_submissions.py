@@ -1,4 +1,4 @@
-"""The forms that evaluations take."""
+"""Score files in the formats of other evaluations."""
 
 import pandas as pd
 import pytest
@@ -17,8 +17,7 @@ from antideepfake.scoring.submissions import FORMS, find_utterances, read_submis
         ("anti_spoofing_arena", "E_1 -1.250000\nE_2 0.123457\n"),
     ],
 )
-def test_lines_are_those_that_the_evaluation_wants(tmp_path, form, text):
-    """A submission would be refused, or rounded so that scores tie."""
+def test_lines_have_the_format_of_the_evaluation(tmp_path, form, text):
     paths = ["$ROOT/A/E_1.flac", "$ROOT/A/E_2.flac"]
     scores = pd.DataFrame({"ID": ["A-E_1", "A-E_2"], "Score": [-1.25, 0.1234567891], "Path": paths})
     write_submission(scores, tmp_path / "s", form)
@@ -28,8 +27,7 @@ def test_lines_are_those_that_the_evaluation_wants(tmp_path, form, text):
 
 
 @given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
-def test_scores_come_back_to_the_last_digit(tmp_path_factory, values):
-    """Ranks, and with them error rates, would change on the way."""
+def test_scores_survive_a_round_trip_exactly(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("s") / "s"
     scores = pd.DataFrame({"ID": [f"u{number}" for number in range(len(values))], "Score": values})
     for form in FORMS[:2]:
@@ -37,22 +35,20 @@ def test_scores_come_back_to_the_last_digit(tmp_path_factory, values):
         assert read_submission(path)["Score"].tolist() == values
 
 
-def test_names_that_a_form_cannot_hold(tmp_path):
-    """Two utterances would become one, or a line have three words."""
+def test_unsupported_names_and_formats_are_errors(tmp_path):
     scores = pd.DataFrame({"ID": ["a", "b"], "Score": [1.0, 2.0], "Path": ["$ROOT/x/1.wav", "$ROOT/y/1.wav"]})
     with pytest.raises(InputError, match="two utterances have the name '1'"):
         write_submission(scores, tmp_path / "s", "asvspoof5")
-    with pytest.raises(InputError, match="a space in the name"):
+    with pytest.raises(InputError, match="white space"):
         write_submission(scores.assign(Path=["$ROOT/my file.wav", "-"]), tmp_path / "s", "asvspoof5")
-    with pytest.raises(InputError, match="it is one of asvspoof5"):
+    with pytest.raises(InputError, match="choose one of asvspoof5"):
         write_submission(scores, tmp_path / "s", "csv")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_line_that_is_none(tmp_path):
-    """A file of another form would be read as scores."""
+def test_a_malformed_line_is_named(tmp_path):
     (tmp_path / "s").write_text("E_1 1.5\nE_2 high\n")
-    with pytest.raises(InputError, match="line 2: 'E_2 high'"):
+    with pytest.raises(InputError, match=":2: 'E_2 high'"):
         read_submission(tmp_path / "s")
 
 
@@ -61,7 +57,7 @@ def test_a_line_that_is_none(tmp_path):
     form=st.sampled_from(FORMS),
     suffix=st.sampled_from([".wav", ".FLAC", ".m4a", ""]),
 )
-def test_what_is_written_is_found_again(tmp_path_factory, stems, form, suffix):
+def test_written_names_are_found_in_the_protocol(tmp_path_factory, stems, form, suffix):
     """Guards against names with dots that lose their end."""
     stems = [stem.replace(" ", "") for stem in stems]
     stems = list(dict.fromkeys(stems))
@@ -97,13 +93,13 @@ PROTOCOL = pd.DataFrame(
         ("", -1),
     ],
 )
-def test_names_are_found_by_as_much_of_the_path_as_is_given(name, row):
+def test_names_are_found_by_the_end_of_the_path(name, row):
     assert find_utterances([name], PROTOCOL, "s").tolist() == [row]
 
 
 def test_a_name_of_several_utterances_is_refused():
     """Guards against scores that count for two utterances."""
-    with pytest.raises(InputError, match=r"'0000' fits several utterances .* 'r0' and 'f0'; .* as in 'real/0000'"):
+    with pytest.raises(InputError, match=r"'0000' matches several utterances .* 'r0' and 'f0'; .* as in 'real/0000'"):
         find_utterances(["0001", "0000"], PROTOCOL, "s")
 
 
@@ -126,7 +122,7 @@ FOUR = "E_1 A07 spoof -1.5\nE_2 - bonafide 2\n"
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_usual_forms_are_read(tmp_path, text, columns, labels, encoding):
+def test_common_formats_are_read(tmp_path, text, columns, labels, encoding):
     (tmp_path / "s").write_text(text, encoding=encoding)
     scores = read_submission(tmp_path / "s")
     assert scores.columns.tolist() == columns and scores["Score"].tolist() == [-1.5, 2.0]
@@ -137,19 +133,19 @@ def test_usual_forms_are_read(tmp_path, text, columns, labels, encoding):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("E_1 high\n", "line 1: 'E_1 high'"),
-        ("1.5\n2.5\n", "line 1: '1.5'"),
-        ("E_1 bonafide 1.5\n", "line 1: 'E_1 bonafide 1.5'"),
-        ("E_1 A07 maybe 1.5\n", "line 1: 'E_1 A07 maybe 1.5'"),
-        (FOUR + "E_3 1.5\n", "line 3: 'E_3 1.5'"),
-        ("filename cm-score\nE_1 1.5 3\n", "line 2: 'E_1 1.5 3'"),
-        ("id,cm-score\n", "line 1: 'id,cm-score'"),
-        ("\n", "holds no scores"),
+        ("E_1 high\n", ":1: 'E_1 high'"),
+        ("1.5\n2.5\n", ":1: '1.5'"),
+        ("E_1 bonafide 1.5\n", ":1: 'E_1 bonafide 1.5'"),
+        ("E_1 A07 maybe 1.5\n", ":1: 'E_1 A07 maybe 1.5'"),
+        (FOUR + "E_3 1.5\n", ":3: 'E_3 1.5'"),
+        ("filename cm-score\nE_1 1.5 3\n", ":2: 'E_1 1.5 3'"),
+        ("id,cm-score\n", ":1: 'id,cm-score'"),
+        ("\n", "contains no scores"),
     ],
 )
-def test_other_forms_are_answered_with_those_that_are_read(tmp_path, text, line):
+def test_errors_list_the_supported_formats(tmp_path, text, line):
     (tmp_path / "s").write_text(text)
-    with pytest.raises(InputError, match=f"{line}.*the forms that are read: 'name score'; 'name attack key score'"):
+    with pytest.raises(InputError, match=f"{line}.*supported formats: 'name score'; 'name attack key score'"):
         read_submission(tmp_path / "s")
 
 
@@ -160,7 +156,7 @@ def test_text_of_another_encoding_is_an_input_error(tmp_path):
 
 
 @given(text=st.text(max_size=200))
-def test_any_text_gives_scores_or_an_input_error(tmp_path_factory, text):
+def test_any_text_yields_scores_or_an_input_error(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("s") / "s"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:

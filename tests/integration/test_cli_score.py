@@ -1,7 +1,6 @@
-"""tools/score.py: files, folders and protocols in; a table, a score file and an exit status out."""
+"""antideepfake score: from files, folders and protocols to a table, a score file and an exit status."""
 
 import errno
-import importlib.util
 import os
 import shutil
 import signal
@@ -13,35 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antideepfake.cli.main import main
+from antideepfake.cli.score import print_scores
 from antideepfake.files import lock_output
 from antideepfake.inference.detector import load_detector
 from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
+from antideepfake.scoring import scorer
 from antideepfake.scoring.provenance import read_provenance
 from antideepfake.scoring.score_file import read_scores
 
-PROGRAM = Path(__file__).parents[2] / "tools" / "score.py"
-
-
-@pytest.fixture(scope="module")
-def program():
-    """The module of tools/score.py."""
-    spec = importlib.util.spec_from_file_location("score_program", PROGRAM)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture
-def run(program, monkeypatch, tmp_path):
-    """Run the program in this process, from an empty folder; gives its status."""
+def run(monkeypatch, tmp_path):
+    """Run ``antideepfake score`` in this process, from an empty folder; gives its status."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["score.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
-            program.run_program(program.main)
+            main(["score", *map(str, arguments)])
         return left.value.code
 
     return call
@@ -56,9 +45,8 @@ def data(tmp_path, write_audio):
 
 
 def test_a_folder_as_a_program(model_folder, data, tmp_path):
-    """The command of the README would fail, or mix its log into the table."""
     (data / "empty.wav").touch()
-    command = [sys.executable, PROGRAM, model_folder, data, "--output", tmp_path / "s.csv"]
+    command = [sys.executable, "-m", "antideepfake", "score", model_folder, data, "--output", tmp_path / "s.csv"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
@@ -72,7 +60,6 @@ def test_a_folder_as_a_program(model_folder, data, tmp_path):
 
 
 def test_table_and_score_file_say_what_the_detector_says(run, model_folder, data, capsys):
-    """The program would show another score or decision than the same model in Python."""
     assert run(model_folder, data, "--quiet") == 0
     scores = read_scores("scores.csv").set_index("ID")
     said = capsys.readouterr()
@@ -89,7 +76,6 @@ def test_table_and_score_file_say_what_the_detector_says(run, model_folder, data
 
 
 def test_bad_files_are_skipped_and_listed(run, model_folder, data, write_audio, capsys):
-    """One bad recording would end the run, or be left out without a word."""
     (data / "empty.wav").touch()
     (data / "text.wav").write_text("no audio " * 50)
     write_audio(data / "silent.flac", np.zeros(8000))
@@ -107,7 +93,6 @@ def test_bad_files_are_skipped_and_listed(run, model_folder, data, write_audio, 
 
 
 def test_a_single_file_and_one_that_is_bad(run, model_folder, data, capsys):
-    """The journalist's one recording would not be scored; or a bad one crash the report over nothing."""
     assert run(model_folder, data / "b.wav", "--quiet") == 0
     assert read_scores("scores.csv")["ID"].tolist() == [str(data / "b.wav")]
     (data / "empty.wav").touch()
@@ -116,18 +101,16 @@ def test_a_single_file_and_one_that_is_bad(run, model_folder, data, capsys):
     assert "0 scored" in capsys.readouterr().out
 
 
-def test_a_line_end_in_a_name_is_told_before_the_work(run, model_folder, data, capsys):
-    """The run would end at that file, after hours perhaps."""
+def test_a_line_end_in_a_name_is_refused_before_the_work(run, model_folder, data, capsys):
     (data / "a.flac").rename(data / "a\nb.flac")
     assert run(model_folder, data, "--quiet") == 2
     told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "a line end in a name" in told
+    assert told.count("\n") == 1 and "the name contains a line break" in told
     assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize("name", ["sound.raw", "notes.txt", "noextension"])
 def test_a_file_that_is_no_audio_is_skipped(run, model_folder, tmp_path, capsys, name):
-    """A file with a suffix that libsndfile reads otherwise would end in a traceback."""
     (tmp_path / name).write_bytes(bytes(range(256)) * 4)
     assert run(model_folder, tmp_path / name, "--quiet") == 1
     assert f"skipped {tmp_path / name}: " in capsys.readouterr().err
@@ -142,7 +125,6 @@ def _protocol(path, data):
 
 
 def test_a_protocol_keeps_labels_and_columns(run, model_folder, data, tmp_path):
-    """An evaluation by generator would not be possible from the score file."""
     path = _protocol(tmp_path / "p.csv", data)
     assert run(model_folder, path, "--data_folder", data, "--quiet") == 0
     table = read_scores("scores.csv")
@@ -152,7 +134,6 @@ def test_a_protocol_keeps_labels_and_columns(run, model_folder, data, tmp_path):
 
 
 def test_a_mapped_protocol_gives_the_same_score_file(run, model_folder, data, tmp_path):
-    """A test set of millions of rows would be refused, or scored otherwise."""
     path = _protocol(tmp_path / "p.csv", data)
     write_protocol(read_protocol(path), tmp_path / "p.arrow")
     for name in ("p.csv", "p.arrow"):
@@ -161,7 +142,6 @@ def test_a_mapped_protocol_gives_the_same_score_file(run, model_folder, data, tm
 
 
 def test_files_and_protocols_together(run, model_folder, data, tmp_path):
-    """Inputs of two kinds would be refused, or columns that one lacks be empty."""
     path = _protocol(tmp_path / "p.csv", data)
     assert run(model_folder, path, data / "a.flac", "--data_folder", data, "--quiet") == 0
     table = read_scores("scores.csv")
@@ -170,7 +150,6 @@ def test_files_and_protocols_together(run, model_folder, data, tmp_path):
 
 
 def test_results_do_not_depend_on_batches_or_workers(run, model_folder, data):
-    """The same recording would get two scores on two machines."""
     tables = []
     for number, options in enumerate((("--batch_seconds", "0.1"), ("--batch_seconds", "60", "--num_workers", "2"))):
         assert run(model_folder, data, "--output", f"{number}.csv", "--quiet", *options) == 0
@@ -178,8 +157,7 @@ def test_results_do_not_depend_on_batches_or_workers(run, model_folder, data):
     np.testing.assert_allclose(tables[0]["Score"], tables[1]["Score"], atol=1e-5)
 
 
-def test_an_old_score_file_is_kept_unless_told(run, model_folder, data, capsys):
-    """The scores of an hour would be overwritten by a slip."""
+def test_an_existing_score_file_is_kept(run, model_folder, data, capsys):
     Path("scores.csv").write_text("mine")
     assert run(model_folder, data) == 2
     assert capsys.readouterr().err == (
@@ -190,9 +168,8 @@ def test_an_old_score_file_is_kept_unless_told(run, model_folder, data, capsys):
     assert len(read_scores("scores.csv")) == 3
 
 
-def test_an_interruption_is_130_and_goes_on(run, program, model_folder, data, monkeypatch, capsys):
-    """Ctrl-C would print a traceback, or lose what was scored."""
-    score, calls = program.score_protocol, []
+def test_an_interruption_gives_130_and_is_continued(run, model_folder, data, monkeypatch, capsys):
+    score, calls = scorer.score_protocol, []
 
     def interrupted(detector, *arguments, **options):
         if not calls:
@@ -206,9 +183,9 @@ def test_an_interruption_is_130_and_goes_on(run, program, model_folder, data, mo
             monkeypatch.setattr(detector, "score_files", some)
         return score(detector, *arguments, **options)
 
-    monkeypatch.setattr(program, "score_protocol", interrupted)
+    monkeypatch.setattr(scorer, "score_protocol", interrupted)
     assert run(model_folder, data, "--quiet") == 130
-    assert capsys.readouterr().err == "interrupted; run the same command again to go on\n"
+    assert capsys.readouterr().err == "interrupted; run the same command again to continue\n"
     assert not Path("scores.csv").exists()
     assert sum(len(path.read_text().splitlines()) for path in Path().glob("scores.csv.*.part")) == 2
     assert run(model_folder, data, "--quiet") == 0
@@ -217,7 +194,6 @@ def test_an_interruption_is_130_and_goes_on(run, program, model_folder, data, mo
 
 
 def test_a_full_disk_is_one_sentence(run, model_folder, data, monkeypatch, capsys):
-    """A full disk would print a traceback, or leave a short score file under the final name."""
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -258,7 +234,6 @@ def test_a_full_disk_is_one_sentence(run, model_folder, data, monkeypatch, capsy
     ],
 )
 def test_mistakes_take_one_line_and_status_2(run, model_folder, data, capsys, arguments, said):
-    """A user's mistake would end in a traceback, or after the work is done."""
     Path("file").touch()
     if "folder" in arguments:
         Path("folder").mkdir()
@@ -271,14 +246,12 @@ def test_mistakes_take_one_line_and_status_2(run, model_folder, data, capsys, ar
 
 
 def test_file_names_that_are_not_utf8(run, model_folder, data):
-    """One name from an old zip file would end the run over a folder with a traceback."""
     os.rename(data / "a.flac", os.fsencode(data) + b"/caf\xe9.flac")
     assert run(model_folder, data, "--quiet") in (0, 1)
     assert len(read_scores("scores.csv")) >= 2
 
 
 def test_help_ends_with_an_example(run, capsys):
-    """The first thing a user types would fail or not show how to begin."""
     assert run("--help") == 0
     assert capsys.readouterr().out.strip().splitlines()[-2] == "example:"
 
@@ -296,8 +269,8 @@ def many(tmp_path, write_audio):
     return [tmp_path / "many.csv", "--data_folder", tmp_path, "--batch_seconds", "0.5"]
 
 
-def _torchrun(program, *arguments, **options):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", program, *arguments]
+def _torchrun(*arguments, **options):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -316,9 +289,8 @@ def _kill_all(process):
 @pytest.mark.slow
 @pytest.mark.parametrize("resumed_by", [1, 2])
 def test_a_killed_run_of_two_processes_goes_on(run, model_folder, many, resumed_by):
-    """After a crash of the machine, scores would be lost, repeated, out of order, or given to other utterances."""
     assert run(model_folder, *many, "--output", "whole.csv", "--quiet") == 1
-    process = _torchrun(PROGRAM, model_folder, *many)
+    process = _torchrun("-m", "antideepfake", "score", model_folder, *many)
     count, deadline = 0, time.monotonic() + 120
     while count < 50 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -331,7 +303,7 @@ def test_a_killed_run_of_two_processes_goes_on(run, model_folder, many, resumed_
     if resumed_by == 1:
         assert run(model_folder, *many, "--quiet") == 1
     else:
-        process = _torchrun(PROGRAM, model_folder, *many)
+        process = _torchrun("-m", "antideepfake", "score", model_folder, *many)
         out, err = process.communicate(timeout=120)
         assert process.returncode == 1  # torchrun's word for the status of rank 0
         assert [line.split()[0] for line in out.splitlines()].count("decision") == 1
@@ -346,16 +318,15 @@ def test_a_killed_run_of_two_processes_goes_on(run, model_folder, many, resumed_
 
 @pytest.mark.slow
 def test_a_process_that_fails_ends_all(run, model_folder, many, tmp_path):
-    """The others would wait for it for days, a GPU each; or a score file without its share pass for a whole one."""
     program = tmp_path / "program.py"
     program.write_text(
         "import os, runpy\n"
         "from antideepfake.inference import Detector\n"
         "def fail(*arguments): raise OSError(5, 'Input/output error', '1.wav')\n"
         "if os.environ['RANK'] == '1': Detector.score_files = fail\n"
-        f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')\n"
+        "runpy.run_module('antideepfake', run_name='__main__')\n"
     )
-    process = _torchrun(program, model_folder, *many, "--quiet")
+    process = _torchrun(program, "score", model_folder, *many, "--quiet")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1 and out == ""
     assert "error: 1.wav: Input/output error" in err
@@ -365,9 +336,8 @@ def test_a_process_that_fails_ends_all(run, model_folder, many, tmp_path):
 
 
 def test_precision_and_trust_reach_the_detector(model_folder, data, run, tmp_path, capsys):
-    """An option would be accepted and do nothing, or code of a folder run without being asked."""
     assert run(model_folder, data, "--precision", "fp8") == 2
-    assert "'fp8' is unknown" in capsys.readouterr().err
+    assert "--precision: invalid choice: 'fp8'" in capsys.readouterr().err
     assert run(model_folder, data, "--precision", "bf16", "--quiet") == 0
     folder = shutil.copytree(model_folder, tmp_path / "own")
     (folder / "config.json").unlink()
@@ -376,8 +346,9 @@ def test_precision_and_trust_reach_the_detector(model_folder, data, run, tmp_pat
     assert run(folder, data, "--overwrite", "--trust_code", "--quiet") == 0
 
 
-def test_the_table_calls_a_score_at_the_threshold_real(program):
-    lines = program.format_scores([("a", 0.5, False), ("b", 0.49, False)], 0.5).splitlines()
+def test_the_table_calls_a_score_at_the_threshold_real(capsys):
+    print_scores([("a", 0.5, False), ("b", 0.49, False)], 0.5, "table")
+    lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["real", "fake"]
     assert lines[-1] == "2 scored: 1 real, 1 fake (score at or above 0.50: real)"
 
@@ -407,7 +378,7 @@ def test_a_score_that_is_not_finite_is_neither_written_nor_counted(run, model_fo
     assert run(model_folder, tmp_path / "a") == 1
     out, err = capsys.readouterr()
     assert "1 scored" in out and "nan" not in out
-    assert "huge.wav: holds samples beyond" in err
+    assert "huge.wav: contains samples above" in err
     assert "huge" not in Path("scores.csv").read_text()
 
 

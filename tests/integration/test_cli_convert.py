@@ -1,10 +1,7 @@
-"""tools/convert_checkpoint.py as a user runs it: from a released detector to scores."""
+"""antideepfake convert: from a released detector to scores."""
 
 import json
 import os
-import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -22,18 +19,22 @@ ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "tests" / "fixtures" / "parity"
 
 
-def _convert(*arguments):
-    command = [sys.executable, str(ROOT / "tools" / "convert_checkpoint.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture
+def convert(command):
+    """Run ``antideepfake convert SOURCE --output OUTPUT``."""
+
+    def run(source, output, *options):
+        return command("convert", source, "--output", output, *options)
+
+    return run
 
 
-def test_a_released_detector_becomes_a_model_folder(tmp_path):
-    """The first command of somebody who comes for the published models would fail."""
+def test_a_released_detector_becomes_a_model_folder(convert, tmp_path):
     source = tmp_path / "mms_300m_anti_deepfake.ckpt"
     source.write_bytes((PARITY / "layernorm.ckpt").read_bytes())
-    run = _convert(source, tmp_path / "model", "--num_attention_heads", 4)
-    assert run.returncode == 0 and run.stderr == ""
-    assert "95 tensors: 87 used, 8 left out" in run.stdout and "codebook" in run.stdout
+    status, out, err = convert(source, tmp_path / "model", "--num_attention_heads", 4)
+    assert status == 0 and err == ""
+    assert "95 tensors: 87 used, 8 left out" in out and "codebook" in out
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == 0.0 and "as published" in metadata["threshold_source"]
     assert len(metadata["training_corpora"]) == 29 and metadata["license"] == "CC-BY-NC-SA-4.0"
@@ -51,20 +52,18 @@ def test_a_released_detector_becomes_a_model_folder(tmp_path):
         np.testing.assert_allclose(result.logits, expected[f"logits{index}"], atol=1e-4)
         np.testing.assert_allclose(result.embedding, expected[f"pooled{index}"], atol=1e-4)
 
-    again = _convert(source, tmp_path / "model", "--num_attention_heads", 4)
-    assert again.returncode == 2 and "--overwrite" in again.stderr
+    status, _, err = convert(source, tmp_path / "model", "--num_attention_heads", 4)
+    assert status == 2 and "--overwrite" in err
 
 
-def test_what_is_not_known_is_not_claimed(tmp_path):
-    """A detector that somebody fine-tuned would carry the license and the corpora of the published ones."""
-    run = _convert(PARITY / "hubert.safetensors", tmp_path / "model", "--num_attention_heads", 4)
-    assert run.returncode == 0 and "--published" in run.stderr
+def test_an_unknown_detector_gets_no_corpora_and_no_license(convert, tmp_path):
+    status, _, err = convert(PARITY / "hubert.safetensors", tmp_path / "model", "--num_attention_heads", 4)
+    assert status == 0 and "--published" in err
     metadata = json.loads((tmp_path / "model" / "metadata.json").read_text())
     assert metadata["training_corpora"] == [] and metadata["license"] == ""
 
 
-def test_mistakes_are_told_in_a_sentence(tmp_path):
-    """A wrong file would end in a traceback, or leave half a folder."""
+def test_mistakes_take_one_line_and_status_2(convert, tmp_path):
     state = safetensors.torch.load_file(PARITY / "groupnorm.safetensors")
     encoder = {name: value for name, value in state.items() if "proj_fc" not in name}
     safetensors.torch.save_file(encoder, tmp_path / "encoder.safetensors")
@@ -72,18 +71,17 @@ def test_mistakes_are_told_in_a_sentence(tmp_path):
     for source, told in {
         tmp_path / "nothing.ckpt": "no such file",
         PARITY / "groupnorm.safetensors": "number of attention heads",
-        tmp_path / "encoder.safetensors": "no detector",
+        tmp_path / "encoder.safetensors": "not a detector",
         tmp_path / "surprise.pt": "unknown: surprise",
         PARITY / "waves.safetensors": "not a wav2vec 2.0",
     }.items():
         heads = [] if "heads" in told else ["--num_attention_heads", 4]
-        run = _convert(source, tmp_path / "model", *heads)
-        assert run.returncode == 2 and told in run.stderr and "Traceback" not in run.stderr
-        assert len(run.stderr.splitlines()) == 1 and not (tmp_path / "model").exists()
+        status, _, err = convert(source, tmp_path / "model", *heads)
+        assert status == 2 and told in err and "Traceback" not in err
+        assert len(err.splitlines()) == 1 and not (tmp_path / "model").exists()
 
 
-def test_push_uploads_a_private_repository_with_a_card(tmp_path, monkeypatch, capsys):
-    """A model of a license that restricts it would be made public, or a repository be left without a card."""
+def test_push_uploads_a_private_repository_with_a_card(convert, tmp_path, monkeypatch):
     calls = []
 
     class Api:
@@ -98,40 +96,38 @@ def test_push_uploads_a_private_repository_with_a_card(tmp_path, monkeypatch, ca
     source = str(PARITY / "hubert.safetensors")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / ".model.elsewhere.1.part.safetensors").touch()  # of a killed run on another computer
-    arguments = [source, str(tmp_path / "model"), "--num_attention_heads", "4", "--push", "someone/detector"]
-    monkeypatch.setattr(sys, "argv", ["convert_checkpoint.py", *arguments])
-    with pytest.raises(SystemExit) as left:
-        runpy.run_path(str(ROOT / "tools" / "convert_checkpoint.py"), run_name="__main__")
-    assert left.value.code == 0
+    options = ("--num_attention_heads", 4, "--push", "someone/detector")
+    status, out, _ = convert(source, tmp_path / "model", *options)
+    assert status == 0
     files = ["README.md", "config.json", "hyperparams.yaml", "label_encoder.txt", "metadata.json", "model.safetensors"]
     assert calls == [("create", "someone/detector", True, True), ("upload", "someone/detector", files)]
     assert 'load_detector("someone/detector")' in (tmp_path / "model" / "README.md").read_text()
-    assert "private" in capsys.readouterr().out
+    assert "private" in out
 
 
-def test_a_killed_conversion_goes_on(tmp_path):
+def test_a_killed_conversion_goes_on(convert, tmp_path):
     arguments = [PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4]
-    assert _convert(*arguments).returncode == 0
+    assert convert(*arguments)[0] == 0
     for name in ("hyperparams.yaml", "config.json", "README.md"):  # what a kill before the end leaves
         (tmp_path / "model" / name).unlink()
-    assert _convert(*arguments).returncode == 0
+    assert convert(*arguments)[0] == 0
     load_detector(tmp_path / "model")
 
 
-def test_a_folder_with_other_files_is_kept(tmp_path):
+def test_a_folder_with_other_files_is_kept(convert, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis.txt").touch()
-    run = _convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
-    assert run.returncode == 2 and "model: already exists; name another folder or pass --overwrite" in run.stderr
+    status, _, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
+    assert status == 2 and "model: already exists; choose another --output or pass --overwrite" in err
 
 
-def test_two_conversions_into_one_folder_are_refused(tmp_path):
+def test_two_conversions_into_one_folder_are_refused(convert, tmp_path):
     with lock_output(tmp_path / "model"):
-        run = _convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
-    assert run.returncode == 2 and "another run is writing it" in run.stderr
+        status, _, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4)
+    assert status == 2 and "another run is writing it" in err
 
 
 @pytest.mark.parametrize("heads", [-4, 0, 5])
-def test_impossible_numbers_of_heads_are_refused(tmp_path, heads):
-    run = _convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", heads)
-    assert run.returncode == 2 and "num_attention_heads" in run.stderr and len(run.stderr.splitlines()) == 1
+def test_impossible_numbers_of_heads_are_refused(convert, tmp_path, heads):
+    status, _, err = convert(PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", heads)
+    assert status == 2 and "num_attention_heads" in err and len(err.splitlines()) == 1

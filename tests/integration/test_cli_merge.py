@@ -1,7 +1,6 @@
-"""tools/merge_protocols.py: protocols of corpora in; train, valid and test of a union and a table out."""
+"""antideepfake merge: from the protocols of corpora to train, valid and test of a union."""
 
-import importlib.util
-import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -9,25 +8,12 @@ import pytest
 
 from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
 
-PROGRAM = Path(__file__).parents[2] / "tools" / "merge_protocols.py"
-
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the program in this process; gives its status, standard output and standard error."""
-    spec = importlib.util.spec_from_file_location("merge_program", PROGRAM)
-    assert spec and spec.loader
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
+def run(command, monkeypatch, tmp_path):
+    """Run ``antideepfake merge`` from a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["merge_protocols.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            program.run_program(program.main)
-        return left.value.code, *capsys.readouterr()
-
-    return call
+    return partial(command, "merge")
 
 
 @pytest.fixture
@@ -50,7 +36,6 @@ def protocols(tmp_path):
 
 
 def test_a_union_of_some_corpora(run, protocols):
-    """The first step of post-training could not be done with one command."""
     status, out, err = run(*protocols, "--output", "union", "--quiet")
     assert status == 0
     train = read_protocol("union/train.csv")["ID"].tolist()
@@ -66,10 +51,9 @@ def test_a_union_of_some_corpora(run, protocols):
     assert "seed 42" in out
 
 
-def test_an_arrow_union_with_weights_and_a_test_set_of_ones_own(run, protocols):
-    """The options would be without effect."""
+def test_an_arrow_union_with_weights_and_a_custom_test_set(run, protocols):
     mine = protocols.pop()
-    options = ("--test", mine, "--balance", "corpus", "--format", "arrow", "--seed", "7", "--quiet")
+    options = ("--test_protocols", mine, "--balance", "corpus", "--form", "arrow", "--seed", "7", "--quiet")
     status, out, err = run(*protocols, "--output", "union", *options)
     assert status == 0 and "seed 7" in out and "trained on here" not in err
     table = read_protocol("union/train.arrow")
@@ -79,22 +63,20 @@ def test_an_arrow_union_with_weights_and_a_test_set_of_ones_own(run, protocols):
     assert read_protocol("union/test.arrow")["ID"].tolist() == ["ItW-1", "mine-1"]
 
 
-def test_repeated_rows_are_told_with_a_status(run, protocols):
-    """Rows would vanish without a word."""
+def test_repeated_rows_are_counted_and_give_status_1(run, protocols):
     Path("again.csv").write_bytes(Path("lj.csv").read_bytes())
     status, _, err = run(*protocols, "again.csv", "--output", "union", "--quiet")
     assert status == 1 and "left out: 1 rows" in err and "union/merge.report.json" in err
 
 
-def test_mistakes_are_told_and_a_union_is_not_replaced_unasked(run, protocols):
-    """A week's training set would be overwritten by a slip; or a misspelled option end in a traceback."""
+def test_mistakes_are_reported_and_a_union_is_kept(run, protocols):
     assert run(*protocols, "--output", "union", "--quiet")[0] == 0
     status, _, err = run(protocols[0], "--output", "union", "--quiet")
     assert status == 2 and "--overwrite" in err and len(read_protocol("union/train.csv")) == 6
     assert run(protocols[0], "--output", "union", "--overwrite", "--quiet")[0] == 0
     assert sorted(path.name for path in Path("union").iterdir()) == ["merge.report.json", "train.csv"]
     status, _, err = run(protocols[0], "--output", "other", "--balance", "corpora")
-    assert status == 2 and "it takes corpus, language, label" in err
+    assert status == 2 and "choose from corpus, language, label" in err
     status, _, err = run("union/train.csv", "--output", "union", "--overwrite")
     assert status == 2 and "union/train.csv: a source that would be replaced" in err
     status, _, err = run("absent.csv", "--output", "other", "--quiet")

@@ -1,12 +1,12 @@
-"""tools/vocode.py: the real speech of a protocol in, a folder for each vocoder and a protocol out."""
+"""antideepfake vocode: from the real speech of a protocol to a folder for each vocoder and a protocol."""
 
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from antideepfake.files import lock_output
 from antideepfake.protocol.table import read_protocol, write_protocol
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tools" / "vocode.py"
 
 
 @pytest.fixture
@@ -47,25 +46,13 @@ def arguments(source, tmp_path):
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """Run the program in this process; gives its status."""
-    spec = importlib.util.spec_from_file_location("vocode_program", PROGRAM)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def call(*given):
-        monkeypatch.setattr(sys, "argv", ["vocode.py", *map(str, given)])
-        with pytest.raises(SystemExit) as left:
-            module.run_program(module.main)
-        return left.value.code
-
-    return call
+def run(command):
+    """Run ``antideepfake vocode``."""
+    return partial(command, "vocode")
 
 
 def test_the_result_is_what_the_recipe_reads(run, arguments, tmp_path):
-    """LibriTTS-Vocoded made here would have other identifiers, splits or speakers than its recipe gives."""
-    assert run(*arguments) == 0
+    assert run(*arguments)[0] == 0
     table = read_protocol(tmp_path / "v.csv")
     recipe = ROOT / "recipes" / "LibriTTS-Vocoded" / "libritts_vocoded_prepare.py"
     given = ["--data_folder", tmp_path / "data", "--output", tmp_path / "r.csv", "--quiet"]
@@ -77,7 +64,6 @@ def test_the_result_is_what_the_recipe_reads(run, arguments, tmp_path):
 
 
 def test_level_and_length_are_those_of_the_source(run, arguments, source, tmp_path):
-    """A detector would learn to tell length or level."""
     run(*arguments)
     before, after = (read_protocol(path) for path in (source, tmp_path / "v.csv"))
     for old, new in zip(before["Path"][:4], after["Path"], strict=True):
@@ -86,17 +72,16 @@ def test_level_and_length_are_those_of_the_source(run, arguments, source, tmp_pa
         assert len(mono) == len(pair[1]) and np.std(pair[1]) == pytest.approx(np.std(mono), rel=0.01)
 
 
-def test_a_bad_source_is_left_out(run, arguments, source, tmp_path, capsys):
-    """One broken file would stop the work on thousands, or be passed over in silence."""
+def test_a_bad_source_is_left_out(run, arguments, source, tmp_path):
     broken = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[1]
     broken.write_bytes(broken.read_bytes()[:60])
-    assert run(*arguments) == 1
-    assert "left out: 1 files" in capsys.readouterr().err
+    status, _, err = run(*arguments)
+    assert status == 1 and "left out: 1 files" in err
     assert "the source: " in (tmp_path / "v.csv.report.json").read_text()
     assert len(read_protocol(tmp_path / "v.csv")) == 3
 
 
-def test_two_sources_of_one_name(run, arguments, tmp_path, source, capsys):
+def test_two_sources_of_one_name(run, arguments, tmp_path, source):
     """Guards against one output overwriting the other and being listed twice."""
     clip = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[0]
     samples, rate = soundfile.read(clip)
@@ -105,22 +90,21 @@ def test_two_sources_of_one_name(run, arguments, tmp_path, source, capsys):
         {"ID": f"Libri-{path.suffix}", "Label": "real", "Path": str(path)} for path in (clip, clip.with_suffix(".wav"))
     ]
     build_protocol(utterances, tmp_path / "data", source, quiet=True)
-    assert run(*arguments) == 2
-    assert "would both become" in capsys.readouterr().err
+    status, _, err = run(*arguments)
+    assert status == 2 and "would both become" in err
 
 
-def test_samples_that_are_not_numbers(run, arguments, tmp_path, capsys):
+def test_samples_that_are_not_numbers(run, arguments, tmp_path):
     """Guards against full-scale noise in the corpus of generated speech."""
     clip = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[0]
     samples, rate = soundfile.read(clip)
     samples[5] = np.nan
     soundfile.write(clip, samples, rate, format="WAV", subtype="FLOAT")
-    assert run(*arguments) == 1
+    assert run(*arguments)[0] == 1
     assert "not finite numbers" in (tmp_path / "v.csv.report.json").read_text()
 
 
 def test_killed_and_continued(run, arguments, source, tmp_path):
-    """Half a file would stay under its name, or what is done be done again, or workers make other files."""
     table = read_protocol(source)
     first = table[table["Label"] == "real"].iloc[[0]]
     folder = tmp_path / "data" / "LibriTTS"
@@ -134,7 +118,7 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
         utterances.append({"ID": f"Libri-{path.stem}", "Label": "real", "Path": str(path)})
     build_protocol(utterances, tmp_path / "data", source, quiet=True)
     arguments[-1] = "2"
-    command = [sys.executable, str(PROGRAM), *arguments]
+    command = [sys.executable, "-m", "antideepfake", "vocode", *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     target = tmp_path / "data" / "LibriTTS-Vocoded"
@@ -153,7 +137,7 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
     shutil.rmtree(target)
     (tmp_path / "v.csv").unlink()
     arguments[-1] = "0"
-    assert run(*arguments) == 0
+    assert run(*arguments)[0] == 0
     assert {path.name: path.read_bytes() for path in target.rglob("*.wav")} == whole
 
 
@@ -165,10 +149,9 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
         ({"0": "-1"}, "--num_workers is -1"),
     ],
 )
-def test_mistakes_are_reported_before_the_work(run, arguments, change, message, capsys, tmp_path):
-    """A wrong name would be found after hours, or code of others run unasked."""
-    assert run(*[change.get(given, given) for given in arguments]) == 2
-    assert message in capsys.readouterr().err
+def test_mistakes_are_reported_before_the_work(run, arguments, change, message, tmp_path):
+    status, _, err = run(*[change.get(given, given) for given in arguments])
+    assert status == 2 and message in err
     assert not (tmp_path / "data" / "LibriTTS-Vocoded").exists()
 
 
@@ -183,7 +166,7 @@ def test_a_file_directly_in_the_data_folder(run, arguments, source, tmp_path):
     clip = sorted((tmp_path / "data" / "LibriTTS").rglob("*.flac"))[0]
     shutil.copy(clip, tmp_path / "data" / "clip.flac")
     _list_again(source, "$ROOT/clip.flac")
-    assert run(*arguments) == 0
+    assert run(*arguments)[0] == 0
     assert read_protocol(tmp_path / "v.csv")["Path"].tolist() == ["$ROOT/LibriTTS-Vocoded/griffin_lim/clip.wav"]
 
 
@@ -199,24 +182,23 @@ def test_a_file_directly_in_the_data_folder(run, arguments, source, tmp_path):
     ],
 )
 def test_sources_that_would_write_elsewhere_or_over_another_are_refused(
-    run, arguments, source, tmp_path, capsys, paths, message
+    run, arguments, source, tmp_path, paths, message
 ):
     _list_again(source, *paths)
-    assert run(*arguments) == 2
-    said = capsys.readouterr().err
-    assert message in said and said.count("\n") == 1
+    status, _, err = run(*arguments)
+    assert status == 2 and message in err and err.count("\n") == 1
     assert not (tmp_path / "data" / "LibriTTS-Vocoded").exists()
 
 
-def test_vocoders_that_would_share_a_folder_are_refused(run, arguments, capsys):
+def test_vocoders_that_would_share_a_folder_are_refused(run, arguments):
     place = arguments.index("griffin_lim")
     both = [*arguments[:place], "transformers:one/vocoder", "transformers:two/vocoder", *arguments[place + 1 :]]
-    assert run(*both) == 2
-    assert "two vocoders would share the folder vocoder" in capsys.readouterr().err
-    assert run(*[{"griffin_lim": "transformers:.."}.get(given, given) for given in arguments]) == 2
+    status, _, err = run(*both)
+    assert status == 2 and "two vocoders would share the folder vocoder" in err
+    assert run(*[{"griffin_lim": "transformers:.."}.get(given, given) for given in arguments])[0] == 2
 
 
-def test_two_runs_into_one_folder_are_refused(run, arguments, tmp_path, capsys):
+def test_two_runs_into_one_folder_are_refused(run, arguments, tmp_path):
     with lock_output(tmp_path / "data" / "LibriTTS-Vocoded"):
-        assert run(*arguments) == 2
-    assert "another run is writing it" in capsys.readouterr().err
+        status, _, err = run(*arguments)
+    assert status == 2 and "another run is writing it" in err

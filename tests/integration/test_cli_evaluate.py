@@ -1,8 +1,6 @@
 """From score files to figures, through the programs that people type."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,26 +14,12 @@ from antideepfake.protocol.table import COLUMNS, write_protocol
 from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
 from antideepfake.scoring.score_file import ScoreWriter, read_scores
 
-TOOLS = Path(__file__).parents[2] / "tools"
-
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
-    """Run a program of tools/ in this process, from an empty folder; gives status, output and errors."""
+def run(command, monkeypatch, tmp_path):
+    """Run the command from a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def run(tool, *arguments):
-        spec = importlib.util.spec_from_file_location(f"{tool}_program", TOOLS / f"{tool}.py")
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, "argv", [f"{tool}.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            module.run_program(module.main)
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
+    return command
 
 
 @pytest.fixture
@@ -81,7 +65,6 @@ def eer_line(out):
 
 
 def test_threshold_and_generators_come_with_the_scores(run, write):
-    """The decision would be judged by a threshold that the model has not, unseen generators count as seen."""
     path = write("s.csv", threshold=1.25, threshold_source="as tried", training_attacks=["world"])
     status, out, err = run("evaluate", path, "--by", "Attack,SeenAttack", "--output", "r", "--quiet")
     assert status == 0 and "a score at or above 1.250 (as tried)" in out and "seen in training" in out
@@ -94,64 +77,59 @@ def test_threshold_and_generators_come_with_the_scores(run, write):
 
 
 def test_a_corpus_of_the_training_cannot_be_missed(run, write, tmp_path):
-    """A model would shine on what it has heard, and nobody be told."""
     path = write("s.csv", training_corpora=["DFADD", "mine"])
     path.write_text(path.read_text().replace("\nu", "\nASV19LA-u"))
     status, out, err = run("evaluate", path, "--quiet", "--output", "r", "--by", "Corpus")
-    assert status == 0 and "WARNING: the test set is not apart" in err and "DFADD (VCTK)" in err
+    assert status == 0 and "WARNING: the test set overlaps" in err and "DFADD (VCTK)" in err
     assert "ASVspoof2019-LA" in out
     assert json.loads(Path("r/metrics.json").read_text())["warnings"] and "DFADD" in Path("r/report.html").read_text()
     assert "WARNING" not in run("evaluate", write("t.csv", training_corpora=["LJSpeech"]), "--quiet")[2]
 
 
 def test_a_threshold_given_wins(run, write):
-    """The option would be accepted and do nothing."""
     _, out, _ = run("evaluate", write("s.csv", threshold=1.25), "--threshold", 0.5, "--quiet")
-    assert "a score at or above 0.500 (as given on the command line)" in out
+    assert "a score at or above 0.500 (given by the user)" in out
 
 
 def test_a_file_of_the_released_code(run, tmp_path):
-    """Score files that are there already could not be evaluated."""
     (tmp_path / "s.csv").write_text('ID,Score,Label\na,"[0.5, 1.5]",1\nb,"[1.0, -1.0]",0\n')
     status, out, _ = run("evaluate", "s.csv", "--quiet")
     assert status == 0 and out.startswith("s: 1 real, 1 fake")
 
 
 def test_systems_side_by_side(run, write):
-    """Two systems could not be told apart, or be compared on what only one of them has scored."""
     first, second = write("a.csv"), write("b.csv", seed=2, distance=0.5, ids=range(10, 130))
     status, out, err = run("evaluate", first, second, "--quiet", "--output", "r")
     assert status == 0
-    assert "minus a" in out and err.startswith("b and a: compared on the 110 utterances of both; 20 are in one alone")
+    assert "minus a" in out and err.startswith(
+        "b and a: compared on the 110 utterances of both; 20 are in only one of them"
+    )
     compared = json.loads(Path("r/metrics.json").read_text())["compared"]
     assert compared[0]["utterances_in_common"] == 110 and compared[0]["difference_to_first"]["eer"]["difference"] > 0
 
 
 def test_labels_and_columns_from_a_protocol(run, write, protocol):
-    """Scores without labels could not be evaluated, nor by a column that only the protocol has."""
     path = write("s.csv", ids=range(4, 120))
     path.write_text(path.read_text().replace('",1,', '",,').replace('",0,', '",,'))
     assert run("evaluate", path, "--quiet")[0] == 2
     status, out, err = run("evaluate", path, "--protocol", protocol, "--by", "Language", "--quiet")
     assert status == 1 and "s: 58 real, 58 fake" in out and "FR" in out
-    assert "4 of it have no score" in err
+    assert "4 utterances of the protocol have no score" in err
 
 
 @pytest.mark.parametrize("form", ["asvspoof5", "speech_df_arena", "anti_spoofing_arena"])
 def test_submissions_go_out_and_come_back(run, write, protocol, form):
-    """A submission would be refused, or have another error rate than the scores it was made of."""
     path = write("s.csv")
-    assert run("export_scores", path, "--form", form, "--output", "submission.txt")[0] == 0
+    assert run("export-scores", path, "--form", form, "--output", "submission.txt")[0] == 0
     status, out, _ = run("evaluate", "submission.txt", "--protocol", protocol, "--quiet")
     assert status == 0
     _, before, _ = run("evaluate", path, "--quiet")
     assert eer_line(out) == eer_line(before)  # the EER
     status, _, err = run("evaluate", "submission.txt", "--quiet")
-    assert status == 2 and "--protocol tells what they are of" in err
+    assert status == 2 and "name the protocol of its utterances with --protocol" in err
 
 
 def test_verification_scores(run, write, tmp_path):
-    """The cost together with the speaker verification could not be had."""
     rng = np.random.default_rng(1)
     kinds = {"target": 3.0, "nontarget": 0.0, "spoof": 2.5}
     lines = [f"{kind},{rng.normal(mean, 1)}" for kind, mean in kinds.items() for _ in range(50)]
@@ -160,16 +138,15 @@ def test_verification_scores(run, write, tmp_path):
     assert status == 0 and "min t-DCF" in out and "a-DCF of the speaker verification by itself: " in out
     (tmp_path / "asv.csv").write_text("Key,Score\nfriend,1\n")
     status, _, err = run("evaluate", write("s.csv"), "--asv_scores", "asv.csv", "--quiet")
-    assert status == 2 and "asv.csv, line 2: Key is target, nontarget or spoof" in err
+    assert status == 2 and "asv.csv:2: Key must be target, nontarget or spoof" in err
 
 
 def test_calibration_is_remembered_and_used(run, write, tmp_path):
-    """The model folder would state probabilities and decide as before."""
     metadata = {"provenance": "one model"}
     development, test = (write(name, seed, 4.0, **metadata) for seed, name in enumerate(["dev.csv", "test.csv"]))
     (tmp_path / "model").mkdir()
     ModelMetadata(**metadata).save(tmp_path / "model" / "metadata.json")
-    status, out, _ = run("calibrate", "model", development, "--fnr", "0.05", "--test", test)
+    status, out, _ = run("calibrate", "model", development, "--fnr", "0.05", "--test_scores", test)
     assert status == 0 and out.splitlines()[1].split()[1] == "before"
     folder = ModelMetadata()
     folder.load(tmp_path / "model" / "metadata.json")
@@ -190,7 +167,6 @@ def test_calibration_is_remembered_and_used(run, write, tmp_path):
 
 
 def test_fusion_is_better_than_its_parts(run, write, tmp_path):
-    """The systems would be added in another order than they were weighed, or utterances mixed up."""
     names = [f"{kind}_{system}.csv" for kind in ("dev", "test") for system in ("a", "b")]
     paths = [write(name, seed, 1.5, training_corpora=[name]) for seed, name in enumerate(names)]
     lines = paths[3].read_text().splitlines()
@@ -204,21 +180,20 @@ def test_fusion_is_better_than_its_parts(run, write, tmp_path):
     assert metrics["overall"]["cllr"] < 0.8
 
     shorter = write("short.csv", ids=range(50))
-    status, _, err = run("fuse", "--fit", paths[0], shorter, "--apply", *paths[2:], "--output", "fused.csv")
-    assert status == 2 and "short.csv: not of the same utterances" in err
+    status, _, err = run("fuse", "--fit", paths[0], shorter, "--apply", *paths[2:], "--output", "new.csv")
+    assert status == 2 and "short.csv: has other utterances" in err
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("ID,Score\na,1\n", "no column Label"),
-        ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', "line 3: the Score is 'oops'"),
-        ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite numbers, the first that of 'a'"),
-        ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances come a second time, such as 'a'"),
+        ('ID,Score,Label\na,"[1, 2]",1\nb,oops,0\n', ":3: the Score is 'oops'"),
+        ('ID,Score,Label\na,"[1, NaN]",1\nb,"[1, 2]",0\n', "1 scores are not finite, such as that of 'a'"),
+        ('ID,Score,Label\na,"[1, 2]",1\na,"[1, 2]",0\n', "1 utterances are repeated, such as 'a'"),
     ],
 )
-def test_what_is_amiss_is_told_in_a_sentence(run, tmp_path, text, message):
-    """A researcher would get a traceback, or a figure of something else."""
+def test_mistakes_are_reported_in_one_sentence(run, tmp_path, text, message):
     (tmp_path / "s.csv").write_text(text)
     status, _, err = run("evaluate", "s.csv", "--quiet")
     assert status == 2 and message in err and err.count("\n") == 1
@@ -232,14 +207,14 @@ def test_names_that_fit_several_utterances_are_refused(run, tmp_path, protocol):
     names = [f"{n:04}" for n in range(60)]
     Path("stems.txt").write_text("\n".join(f"{name} 1.5" for name in names))
     status, out, err = run("evaluate", "stems.txt", "--protocol", "same.csv", "--quiet")
-    assert status == 2 and out == "" and "'0000' fits several utterances" in err and err.count("\n") == 1
+    assert status == 2 and out == "" and "'0000' matches several utterances" in err and err.count("\n") == 1
     lines = [f"{label}/{name}.wav {score}" for label, score in (("real", 1), ("fake", -1)) for name in names]
     Path("paths.txt").write_text("\n".join(lines))
     status, out, _ = run("evaluate", "paths.txt", "--protocol", "same.csv", "--quiet")
     assert status == 0 and out.startswith("paths: 60 real, 60 fake") and eer_line(out).split()[2] == "0.00"
     Path("twice.txt").write_text("\n".join([lines[0], *lines]))
     status, _, err = run("evaluate", "twice.txt", "--protocol", "same.csv", "--quiet")
-    assert status == 2 and "1 utterances come a second time, such as 'u0'" in err and err.count("\n") == 1
+    assert status == 2 and "1 utterances are repeated, such as 'u0'" in err and err.count("\n") == 1
 
 
 def test_labels_of_a_four_column_file_are_enough(run, tmp_path, protocol):
@@ -296,6 +271,17 @@ def test_calibration_keeps_the_old_threshold_and_says_what_the_new_one_errs(run,
     assert "must" not in out
 
 
+def test_every_calibration_keeps_the_one_before(run, write, model):
+    development = write("dev.csv", distance=3.0, provenance="one model")
+    first = read_metadata(model)
+    assert run("calibrate", model, development)[0] == 0
+    second = read_metadata(model)
+    assert run("calibrate", model, development, "--fnr", 0.2)[0] == 0
+    kept = read_metadata(model).previous_threshold
+    assert kept["threshold"] == second.threshold and kept["threshold_source"] == second.threshold_source
+    assert kept["previous_threshold"]["threshold"] == first.threshold == 0.25
+
+
 @pytest.mark.parametrize(
     ("share", "status", "said"), [(0.01, 2, "cannot support"), (0.1, 0, "hardly support"), (0.2, 0, "")]
 )
@@ -317,7 +303,7 @@ def test_a_calibration_that_does_not_fit_is_warned_of(run, write, model):
     metadata = {"provenance": "one model"}
     development = write("dev.csv", distance=4.0, **metadata)
     other = write("a_folder_whose_name_is_rather_long_test.csv", distance=-4.0, **metadata)
-    _, out, err = run("calibrate", model, development, "--test", other)
+    _, out, err = run("calibrate", model, development, "--test_scores", other)
     assert "long_test.csv: the calibration raises Cllr from" in err and "_test.csv" in out
 
 
@@ -351,7 +337,7 @@ def test_the_warning_begins_above_three_times_the_validation_error(run, tmp_path
 def test_files_without_a_common_utterance_cannot_be_compared(run, write):
     first, second = write("a.csv", ids=range(60)), write("b.csv", ids=range(60, 120))
     status, out, err = run("evaluate", first, second, "--quiet")
-    assert status == 2 and out == "" and "have no utterance in common; evaluate each by itself" in err
+    assert status == 2 and out == "" and "have no utterance in common; evaluate them separately" in err
 
 
 def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
@@ -362,7 +348,9 @@ def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
     path = write("s.csv", training_corpora=["mine"], training_protocols=[trained | {"utterances": 300}])
     path.write_text(path.read_text().replace("\nu", "\nmine-u"))
     status, out, err = run("evaluate", path, "--protocol", "mine.csv", "--quiet", "--output", "r")
-    assert status == 0 and "WARNING" not in err and "* mine: the training data had other splits of this corpus" in out
+    assert (
+        status == 0 and "WARNING" not in err and "* mine: the training data include other splits of this corpus" in out
+    )
     assert json.loads(Path("r/metrics.json").read_text())["warnings"] == []
     assert "other splits of this corpus" in Path("r/report.html").read_text()
     assert "SAME CORPUS: mine" in run("evaluate", path, "--quiet")[2]  # of which split is unknown

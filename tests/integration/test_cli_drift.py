@@ -1,9 +1,7 @@
 """From recordings to drift and to a detector that abstains."""
 
-import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +13,12 @@ from antideepfake.inference.detector import load_detector
 from antideepfake.scoring.embeddings import EmbeddingWriter, read_embeddings
 from antideepfake.scoring.score_file import read_scores
 
-TOOLS = Path(__file__).parents[2] / "tools"
-
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
-    """Run a program of tools/ in this process; gives status, output and errors."""
+def run(command, monkeypatch, tmp_path):
+    """Run the command from a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def run(tool, *arguments):
-        spec = importlib.util.spec_from_file_location(f"{tool}_program", TOOLS / f"{tool}.py")
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, "argv", [f"{tool}.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            module.run_program(module.main)
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
+    return command
 
 
 def save(path, values):
@@ -59,7 +43,6 @@ def folders(tmp_path, write_audio, model_folder):
 
 
 def test_from_scores_to_abstaining(run, folders):
-    """The rows would not be those of the score file, the drift not be seen, or the detector judge what it cannot."""
     for name in ("usual", "other"):
         given = (name, "--output", f"{name}.csv", "--embeddings", f"{name}.parquet", "--quiet")
         assert run("score", "model", *given)[0] == 0
@@ -68,26 +51,25 @@ def test_from_scores_to_abstaining(run, folders):
         np.testing.assert_allclose(read_embeddings(f"{name}.parquet").values, embeddings, atol=1e-5)
         assert not list(folders.glob("*.part"))
 
-    status, out, _ = run("drift", "usual.parquet", "other.parquet", "--output", "d.png", "--table", "d.csv")
+    status, out, _ = run("drift", "usual.parquet", "other.parquet", "--output", "d")
     assert status == 0 and out.splitlines()[1].split()[:2] == ["all", "30"]
     assert float(out.splitlines()[1].split()[-1]) <= 0.01
-    assert len(pd.read_csv("d.csv")) == embeddings[0].shape[0] and Path("d.png").stat().st_size > 1000
+    assert len(pd.read_csv("d/dimensions.csv")) == embeddings[0].shape[0] and Path("d/drift.png").stat().st_size > 1000
     assert "shift: incoming recordings differ" in out
     status, out, _ = run("drift", "usual.csv", "usual.csv")
     assert status == 0 and out.splitlines()[1].split()[2] == "0.000" and out.splitlines()[1].split()[-1] == "1.000"
 
-    assert run("fit_abstain", "model", "usual.parquet", "--share", "0.05")[0] == 0
+    assert run("fit-ood", "model", "usual.parquet", "--fraction", "0.05")[0] == 0
     _, out, _ = run("score", "model", "usual", "other", "--output", "both.csv", "--quiet")
-    far = read_scores("both.csv").set_index("ID")["Far"] == "yes"
+    far = read_scores("both.csv").set_index("ID")["OOD"] == "yes"
     usual = far.index.str.startswith("usual")
     assert far[usual].sum() <= 4 and far[~usual].sum() >= 2 * far[usual].sum()
-    assert f", {far.sum()} unsure (far from what the model knows)" in out
+    assert f", {far.sum()} unsure (out of distribution)" in out
     results = load_detector("model").score_files([folders / name for name in far.index])
     assert [result.is_ood for result in results] == far.tolist()
 
 
 def test_which_kind_moved(run, folders):
-    """The operator would see that something moved, and not what."""
     rng = np.random.default_rng(1)
     save("a.parquet", rng.standard_normal((60, 3)))
     save("b.parquet", rng.standard_normal((45, 3)) + np.repeat([0, 2, 0], [20, 22, 3])[:, None])
@@ -104,12 +86,11 @@ def test_which_kind_moved(run, folders):
     [
         (("none.parquet", "a.parquet"), "none.parquet: no such file"),
         (("a.parquet", "a.parquet", "--by", "Language"), "embeddings have no columns; --by needs --scores"),
-        (("a.parquet", "a.parquet", "--by", "Language", "--scores", "b.csv"), "does not hold 2 of the utterances"),
+        (("a.parquet", "a.parquet", "--by", "Language", "--scores", "b.csv"), "b.csv: lacks 2 of the utterances"),
         (("a.parquet", "a.parquet", "--by", "Attack", "--scores", "b.csv"), "b.csv: no column Attack"),
     ],
 )
-def test_what_is_amiss_is_told(run, tmp_path, given, message):
-    """A traceback would greet the operator."""
+def test_mistakes_give_status_2(run, tmp_path, given, message):
     save(tmp_path / "a.parquet", np.eye(3))
     (tmp_path / "b.csv").write_text('ID,Score,Label,Language\nu0,"[0, 1]",1,EN\n')
     status, _, err = run("drift", *given)
@@ -124,7 +105,7 @@ def save_speakers(path, rng, shift=0.0, speakers=8, utterances=6, dimensions=4):
     path.with_suffix(".csv").write_text("\n".join(["ID,Score,Label,Speaker", *lines]))
 
 
-def test_an_operator_is_told_whether_to_act(run, tmp_path):
+def test_the_verdict_and_the_exit_status_follow_the_p_value(run, tmp_path):
     rng = np.random.default_rng(2)
     save_speakers(tmp_path / "a", rng)
     save_speakers(tmp_path / "b", rng)
@@ -165,16 +146,18 @@ def test_embeddings_of_another_model_leave_the_folder_as_it_was(run, folders):
         "nan": np.full((40, size), np.nan),
     }.items():
         save(Path(f"{name}.parquet"), values)
-        status, _, err = run("fit_abstain", "model", f"{name}.parquet")
+        status, _, err = run("fit-ood", "model", f"{name}.parquet")
         assert status == 2 and err.startswith(f"error: {name}.parquet: ") and err.count("\n") == 1
     assert {path.name: path.read_bytes() for path in Path("model").iterdir()} == before
 
 
 def test_abstaining_by_speaker(run, folders):
     save_speakers(Path("a"), np.random.default_rng(1), dimensions=read_shape("model"))
-    status, out, err = run("fit_abstain", "model", "a.parquet", "--scores", "a.csv", "--share", "0.1")
+    status, out, err = run("fit-ood", "model", "a.parquet", "--scores", "a.csv", "--fraction", "0.1")
     assert status == 0 and err == "" and "out of distribution: a distance above" in out
-    assert "speakers are unknown" in run("fit_abstain", "model", "a.parquet")[2]
+    status, _, err = run("fit-ood", "model", "a.parquet")
+    assert status == 2 and "already exists; pass --overwrite" in err
+    assert "speakers are unknown" in run("fit-ood", "model", "a.parquet", "--overwrite")[2]
 
 
 def read_shape(model):

@@ -1,0 +1,153 @@
+"""The command line of the recipes that prepare corpora: their options, and what they print at the end."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from antideepfake.corpora.build import BuildReport
+
+
+def run_preparation(
+    prepare: Callable[..., "BuildReport"],
+    description: str | None,
+    argv: Sequence[str] | None = None,
+    prog: str | None = None,
+    *,
+    published: Mapping[str, Mapping[str, int]] | None = None,
+    protocol_file: str | None = None,
+) -> int:
+    """Parse the command line of a recipe, prepare the corpus, print what was written and what was left out.
+
+    Arguments
+    ---------
+    prepare : callable
+        The recipe's ``prepare_<corpus>``. Its arguments are named as the options.
+    description, prog : str
+        As of :func:`make_parser`.
+    argv : sequence of str, optional
+        The options; by default those of this process.
+    published : dict, optional
+        As of :func:`print_report`.
+    protocol_file : str, optional
+        Help text of an option ``--protocol_file``, for a corpus whose list need not be in its folder.
+
+    Returns
+    -------
+    int
+        As of :func:`print_report`.
+
+    Raises
+    ------
+    InputError
+        As of :func:`antideepfake.corpora.prepare.prepare_corpus`.
+
+    Example
+    -------
+    >>> from antideepfake.corpora.build import BuildReport
+    >>> def prepare_nothing(data_folder, output):
+    ...     return BuildReport(0)
+    >>> run_preparation(prepare_nothing, "A corpus.", ["--data_folder", "data", "--output", "p.csv"])
+    split           real               fake
+    0
+    """
+    parser = make_parser(description, prog)
+    if protocol_file:
+        parser.add_argument("--protocol_file", help=protocol_file)
+    args = parser.parse_args(argv)
+    return print_report(prepare(**vars(args)), args.output, published)
+
+
+def make_parser(description: str | None, prog: str | None = None) -> argparse.ArgumentParser:
+    """Make a parser with the options that all preparations share.
+
+    Arguments
+    ---------
+    description : str
+        What ``--help`` prints first: the recipe's docstring.
+    prog : str, optional
+        What the user typed before the options; by default the name of the script.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        Its result has the names of the arguments of :func:`antideepfake.corpora.prepare.prepare_corpus`. An option that
+        is not given is absent, so that the recipe's default applies.
+
+    Example
+    -------
+    >>> vars(make_parser("In-the-Wild").parse_args(["--data_folder", "data", "--output", "p.csv"]))
+    {'data_folder': 'data', 'output': 'p.csv'}
+    """
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        epilog=f"example:\n  {'' if prog else 'python '}%(prog)s --data_folder data --output protocol.csv",
+    )
+    parser.add_argument("--data_folder", required=True, help="contains the corpus's folder; $ROOT in the protocol")
+    parser.add_argument("--output", required=True, help="the protocol to write")
+    parser.add_argument("--num_workers", type=int, help="headers read at the same time (default: 2)")
+    parser.add_argument("--corpus_folder", help="the corpus's folder in data_folder, if it has another name")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing protocol")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+def print_report(
+    report: "BuildReport", output: str | os.PathLike, published: Mapping[str, Mapping[str, int]] | None = None
+) -> int:
+    """Print counts and hours on standard output, differences and omissions on standard error.
+
+    Arguments
+    ---------
+    report : BuildReport
+        Of the preparation.
+    output : str or Path
+        The protocol.
+    published : dict, optional
+        Split -> label -> number of utterances, as the corpus's authors count them; the label ``all`` is both. Other
+        splits and labels are not compared.
+
+    Returns
+    -------
+    int
+        Exit status: 1 when a file was left out, else 0.
+
+    Example
+    -------
+    >>> from antideepfake.corpora.build import BuildReport
+    >>> report = BuildReport(1, counts={"test": {"real": [1, 1800.0]}})
+    >>> print_report(report, "p.csv", {"test": {"real": 1}})
+    split           real               fake
+    test              1    0.50 h        0    0.00 h
+    all published counts agree
+    0
+    """
+    from antideepfake.protocol.table import format_totals  # slow to import; --help does without
+
+    print(format_totals(report.counts))
+    differences = [
+        f"{label} utterances of split {split}: {wanted} published, {found} here"
+        for split, counts in (published or {}).items()
+        for label, wanted in counts.items()
+        if (found := _count(report.counts.get(split, {}), label)) != wanted
+    ]
+    if published and not differences:
+        print("all published counts agree")
+    for difference in differences:
+        print(difference, file=sys.stderr)
+    if report.unlisted:
+        print(f"{len(report.unlisted)} audio files in the same folders are not in the corpus's list", file=sys.stderr)
+    if report.left_out:
+        print(f"left out: {len(report.left_out)} files", file=sys.stderr)
+    if report.unlisted or report.left_out:
+        print(f"the list is in {os.fspath(output)}.report.json", file=sys.stderr)
+    return 1 if report.left_out else 0
+
+
+def _count(counts: Mapping[str, Sequence[float]], label: str) -> int:
+    return sum(int(count[0]) for name, count in counts.items() if label in (name, "all"))
