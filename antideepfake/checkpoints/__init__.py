@@ -1,4 +1,4 @@
-"""Published weights: reading, key mapping, initialization."""
+"""Published weights: read, map keys, initialize a detector."""
 
 from antideepfake.checkpoints.initialization import start_from
 from antideepfake.checkpoints.key_mapping import Checkpoint, load_front_end, load_pretrained, read_checkpoint

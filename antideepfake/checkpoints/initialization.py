@@ -1,11 +1,11 @@
-"""Where training starts: a detector or an encoder that was trained before."""
+"""Initialize a detector with the weights of a trained detector or encoder."""
 
 import os
 
 import torch
 from speechbrain.utils.logger import get_logger
 
-from antideepfake.checkpoints.key_mapping import extract_encoder, read_checkpoint
+from antideepfake.checkpoints.key_mapping import load_encoder, read_checkpoint
 from antideepfake.checkpoints.loading import fetch_folder
 from antideepfake.errors import InputError
 from antideepfake.lobes.detector import UtteranceEncoder
@@ -19,20 +19,20 @@ logger = get_logger(__name__)
 def start_from(
     embedding_model: UtteranceEncoder, classifier: torch.nn.Module, source: str | os.PathLike | None
 ) -> None:
-    """Give a detector the weights to start from: of a detector, classifier included, or of an encoder alone.
+    """Load the weights that training starts from: of a detector, including its classifier, or of an encoder alone.
 
     Arguments
     ---------
     embedding_model, classifier :
-        The modules of the detector; changed in place. They must be of the kind and size of the trained ones.
+        The modules of the detector; changed in place. They must have the architecture of the trained ones.
     source : str, Path or None
         A model folder, a detector of the released code, a self-supervised model of fairseq or transformers, or the id
-        of one of these on the Hugging Face hub. None leaves the random weights.
+        of one of these on the Hugging Face Hub. None keeps the random weights.
 
     Raises
     ------
     InputError
-        When there is no such detector, or it is of another kind: what differs is told.
+        When the source does not exist or has another architecture; names the differences.
 
     Example
     -------
@@ -61,14 +61,16 @@ def start_from(
     front_end = embedding_model.front_end
     if not isinstance(front_end, SelfSupervisedFrontEnd):
         raise InputError(
-            f"{source}: not a model folder, and a {type(front_end).__name__} has no other published weights"
+            f"{source}: not a model folder; a {type(front_end).__name__} has no other weights to start from"
         )
     checkpoint = read_checkpoint(source, front_end.architecture["num_attention_heads"])
-    extract_encoder(front_end, checkpoint, source)
+    load_encoder(front_end, checkpoint, source)
     if not checkpoint.classifier:
         logger.info(f"{source} is an encoder: back end and classifier start from random weights")
         return
     try:
         classifier.load_state_dict(checkpoint.classifier)
     except RuntimeError as error:
-        raise InputError(f"{source}: its classifier is of another kind. {error}") from None
+        raise InputError(
+            f"{source}: its classifier has another architecture ({' '.join(str(error).split())})"
+        ) from None

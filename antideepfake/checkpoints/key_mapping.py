@@ -1,4 +1,4 @@
-"""From published names to this project's: every tensor is used, or left out for a reason; anything else is an error."""
+"""Map published tensor names to this project's: every tensor is used or left out for a reason; else it is an error."""
 
 import os
 import re
@@ -11,9 +11,9 @@ from antideepfake.checkpoints.loading import Weights, read_weights
 from antideepfake.errors import InputError
 from antideepfake.lobes.self_supervised import DROPOUT, HuBERT, SelfSupervisedFrontEnd, Wav2Vec2, Wav2Vec2BERT, WavLM
 
-# Name as of the last part, and why a detector has no use for it.
+# Names of tensors that a detector does not need, and why.
 LEFT_OUT = {
-    r"mask_emb|masked_spec_embed": "stands for masked frames in pre-training",
+    r"mask_emb|masked_spec_embed": "replaces masked frames in pre-training",
     r"quantizer\..*": "codebook of the targets in pre-training",
     r"project_q\..*|project_hid\..*": "projects to the targets of pre-training",
     r"final_proj\..*": "projects to the targets of pre-training",
@@ -21,7 +21,7 @@ LEFT_OUT = {
     r"lm_head\..*": "recognizes speech",
     r"embedding_model\.back_end\..*": "back end of another detector",
 }
-# fairseq's names to those of transformers; the first that fits.
+# fairseq's names to those of transformers; the first match counts.
 FAIRSEQ = [
     (r"feature_extractor\.conv_layers\.(\d+)\.0\.(.+)", r"feature_extractor.conv_layers.\1.conv.\2"),
     (r"feature_extractor\.conv_layers\.(\d+)\.2\.(?:1\.)?(.+)", r"feature_extractor.conv_layers.\1.layer_norm.\2"),
@@ -55,31 +55,31 @@ KINDS: dict[str, type[SelfSupervisedFrontEnd]] = {
     "wav2vec2-bert": Wav2Vec2BERT,
 }
 OWN_KINDS = {f"antideepfake.lobes.{kind.__name__}": kind for kind in KINDS.values()}
-# Of detectors of the released code, of transformers, and of this project's model folders.
+# Prefixes in detectors of the released code, in transformers, and in this project's model folders.
 PREFIXES = ("m_ssl.model.", "wav2vec2.", "hubert.", "wavlm.", "wav2vec2_bert.", "embedding_model.front_end.model.")
 HEAD = re.compile(r"(?:proj_fc|classifier)\.(weight|bias)")
-# Attention heads of every size of wav2vec 2.0, XLS-R, MMS, HuBERT and WavLM that was published.
+# Attention heads by hidden size, for all published wav2vec 2.0, XLS-R, MMS, HuBERT and WavLM models.
 PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published checkpoint, understood.
+    """A published checkpoint with known architecture.
 
     Arguments
     ---------
     kind : type
-        Which front end it is of.
+        Class of the front end.
     settings : dict
         Of the front end.
     encoder : dict
-        Tensors of ``front_end.model``, by their names there.
+        Tensors of ``front_end.model``, by name.
     classifier : dict
         ``weight`` [2, size] and ``bias`` [2] of a detector, fake first; empty for an encoder alone.
     left_out : dict
-        Names of tensors that are not used, and why.
+        Names of unused tensors, and why they are not used.
     provenance : str
-        Where it comes from.
+        Name and SHA-256 of the source.
     """
 
     kind: type[SelfSupervisedFrontEnd]
@@ -103,20 +103,21 @@ def read_checkpoint(source: str | os.PathLike, num_attention_heads: int | None =
     Arguments
     ---------
     source : str or Path
-        As :func:`antideepfake.checkpoints.read_weights`.
+        As for :func:`antideepfake.checkpoints.read_weights`.
     num_attention_heads : int, optional
-        What no tensor tells. Needed only for sizes that were never published, if the checkpoint does not say it.
+        Cannot be derived from tensors. Needed only for unpublished sizes whose checkpoint does not state it.
 
     Returns
     -------
     Checkpoint
-        Every tensor of the source is in ``encoder``, ``classifier`` or ``left_out``, and the architecture lacks none.
+        Every tensor of the source is in ``encoder``, ``classifier`` or ``left_out``; no tensor of the architecture is
+        missing.
 
     Raises
     ------
     InputError
-        As :func:`antideepfake.checkpoints.read_weights`; also when a tensor is missing, unknown or of the wrong shape,
-        or holds what is not a number: all names are listed.
+        As for :func:`antideepfake.checkpoints.read_weights`; also when a tensor is missing, unknown, not finite or of
+        the wrong shape: all names are listed.
 
     Example
     -------
@@ -127,23 +128,28 @@ def read_checkpoint(source: str | os.PathLike, num_attention_heads: int | None =
     >>> checkpoint.kind.__name__, checkpoint.settings["num_hidden_layers"], checkpoint.left_out
     ('Wav2Vec2', 2, {})
     """
-    return understand(read_weights(source), num_attention_heads)
+    return map_weights(read_weights(source), num_attention_heads)
 
 
-def understand(weights: Weights, num_attention_heads: int | None = None) -> Checkpoint:
-    """Map the names of tensors, find out the architecture, and check that the two agree.
+def map_weights(weights: Weights, num_attention_heads: int | None = None) -> Checkpoint:
+    """Map the names of tensors, derive the architecture, and check that the two agree.
 
     Arguments
     ---------
     weights : Weights
-        Tensors; on the meta device, too.
+        Tensors, on any device including meta.
     num_attention_heads : int, optional
-        As :func:`read_checkpoint`.
+        As for :func:`read_checkpoint`.
 
     Returns
     -------
     Checkpoint
-        As :func:`read_checkpoint`.
+        As :func:`read_checkpoint` returns it.
+
+    Raises
+    ------
+    InputError
+        As for :func:`read_checkpoint`.
     """
     is_fairseq = any("conv_layers.0.0.weight" in name for name in weights.state)
     rules = FAIRSEQ if is_fairseq else TRANSFORMERS
@@ -189,7 +195,7 @@ def understand(weights: Weights, num_attention_heads: int | None = None) -> Chec
         if found[name].shape != expected[name].shape:
             shapes = f"{list(found[name].shape)} instead of {list(expected[name].shape)}"
             problems.append(f"of shape {shapes}: {originals.get(name, name)}")
-    problems += [f"not a number: {name}" for name, value in weights.state.items() if not _is_finite(value)]
+    problems += [f"not finite: {name}" for name, value in weights.state.items() if not _is_finite(value)]
     if problems:
         raise InputError(f"{weights.source}: does not fit {kind.__name__}; " + "; ".join(problems))
     return Checkpoint(kind, settings, encoder, classifier, left_out, weights.provenance)
@@ -200,13 +206,13 @@ def _is_finite(value: torch.Tensor) -> bool:
 
 
 def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFrontEnd], dict[str, Any]]:
-    own = weights.config.get("front_end")  # of a model folder of this project
+    own = weights.config.get("front_end")  # in a model folder of this project
     settings = own if isinstance(own, dict) else weights.config
     kind = KINDS.get(str(weights.config.get("model_type"))) or OWN_KINDS.get(str(settings.get("class")))
     if kind is None:
         raise InputError(
-            f"{weights.source}: has transformers' names, but no config.json beside it with a model_type of "
-            f"{', '.join(KINDS)}; give the folder that holds both"
+            f"{weights.source}: a transformers model without a config.json whose model_type is one of "
+            f"{', '.join(KINDS)}; pass the folder that contains both"
         )
     return kind, {name: settings.get(name, value) for name, value in kind.defaults().items() if name not in DROPOUT}
 
@@ -214,7 +220,7 @@ def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFro
 def _fairseq_architecture(
     weights: Weights, encoder: dict[str, torch.Tensor], left_out: dict[str, str], num_attention_heads: int | None
 ) -> tuple[type[SelfSupervisedFrontEnd], dict[str, Any]]:
-    """Read the architecture off the shapes; heads and the place of the norms follow what was published."""
+    """Derive the architecture from the shapes; heads and position of the norms are those of published models."""
     conv = "feature_extractor.conv_layers"
     convolutions = [
         encoder[f"{conv}.{index}.conv.weight"].shape for index in range(7) if f"{conv}.{index}.conv.weight" in encoder
@@ -225,16 +231,14 @@ def _fairseq_architecture(
     if position is None or inner is None or len(convolutions) != 7:
         raise InputError(f"{weights.source}: incomplete; convolutions or the first layer are missing")
     if [position.dim(), inner.dim(), *map(len, convolutions)] != [3, 2, *[3] * 7] or not position.numel():
-        raise InputError(f"{weights.source}: convolutions or the first layer are not of the shape of a wav2vec 2.0's")
+        raise InputError(f"{weights.source}: convolutions or the first layer do not have the shapes of a wav2vec 2.0")
     size = position.shape[0]
     layer_norm = f"{conv}.1.layer_norm.weight" in encoder
     heads = num_attention_heads
     if heads is None:
         heads = weights.config.get("encoder_attention_heads") or PUBLISHED_HEADS.get(size)
     if heads is None:
-        raise InputError(
-            f"{weights.source}: does not say its number of attention heads; give it with --num_attention_heads"
-        )
+        raise InputError(f"{weights.source}: does not state its number of attention heads; pass --num_attention_heads")
     settings = {
         "hidden_size": size,
         "num_hidden_layers": max(layers) + 1,
@@ -260,9 +264,9 @@ def load_front_end(
     Arguments
     ---------
     source, num_attention_heads :
-        As :func:`read_checkpoint`: self-supervised model or detector, whose classifier is left aside.
+        As for :func:`read_checkpoint`: a self-supervised model, or a detector, whose classifier is ignored.
     all_layers : bool
-        As :class:`antideepfake.lobes.self_supervised.SelfSupervisedFrontEnd`.
+        As for :class:`antideepfake.lobes.self_supervised.SelfSupervisedFrontEnd`.
 
     Returns
     -------
@@ -281,19 +285,19 @@ def load_front_end(
 
 
 def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike) -> None:
-    """Give a front end published weights; its architecture must be theirs.
+    """Load published weights of the same architecture into a front end.
 
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Takes the weights.
+        Changed in place.
     source : str or Path
-        As :func:`load_front_end`.
+        As for :func:`load_front_end`.
 
     Raises
     ------
     InputError
-        As :func:`read_checkpoint`; also when the source is of another architecture: the settings that differ are told.
+        As for :func:`read_checkpoint`; also when the source has another architecture; names the different settings.
 
     Example
     -------
@@ -304,20 +308,25 @@ def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike
     >>> load_pretrained(front_end, folder)
     """
     checkpoint = read_checkpoint(source, front_end.architecture["num_attention_heads"])
-    extract_encoder(front_end, checkpoint, source)
+    load_encoder(front_end, checkpoint, source)
 
 
-def extract_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, source: str | os.PathLike) -> None:
-    """Give a front end the encoder of a checkpoint; raise an ``InputError`` that says how the two differ, if they do.
+def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, source: str | os.PathLike) -> None:
+    """Load the encoder of a checkpoint into a front end.
 
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Takes the weights.
+        Changed in place.
     checkpoint : Checkpoint
-        As :func:`read_checkpoint` gives.
+        As :func:`read_checkpoint` returns it.
     source : str or Path
         Of the checkpoint, for the message.
+
+    Raises
+    ------
+    InputError
+        When the architectures differ; names the different settings.
     """
     wanted = front_end.architecture
     with torch.device("meta"):
@@ -326,5 +335,5 @@ def extract_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, s
         f"{name} is {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value
     ]
     if differing:
-        raise InputError(f"{source}: of another architecture; {', '.join(differing)}")
+        raise InputError(f"{source}: has another architecture; {', '.join(differing)}")
     front_end.model.load_state_dict(checkpoint.encoder)

@@ -1,4 +1,4 @@
-"""From a file, folder or hub id to tensors; nothing is unpickled but tensors."""
+"""Read tensors from a file, a folder or a Hub id; nothing but tensors is unpickled."""
 
 import argparse
 import os
@@ -22,7 +22,7 @@ WEIGHT_FILES = ("*.safetensors", "*.ckpt", "*.pt", "*.pth", "pytorch_model*.bin"
 
 
 class Inert:
-    """Stands for an object in a checkpoint that is not needed; does nothing with what it is given."""
+    """Placeholder for an object in a checkpoint that is not needed; ignores its arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -31,8 +31,8 @@ class Inert:
         pass
 
 
-# What checkpoints hold beside tensors: settings and a dictionary (fairseq), numbers of numpy such as the error rate of
-# an epoch. Nothing of it is run: all of these names but the first stand for the class above.
+# Objects besides tensors in checkpoints: settings and a dictionary (fairseq), numpy numbers such as the error rate of
+# an epoch. None of their code runs: all of these names but the first load as the class above.
 HARMLESS: list[Any] = [argparse.Namespace]
 HARMLESS += [
     (Inert, name)
@@ -44,11 +44,11 @@ HARMLESS += [
         "numpy.core.multiarray._reconstruct",
         "numpy._core.multiarray.scalar",
         "numpy._core.multiarray._reconstruct",
-        "_codecs.encode",  # bytes within one of them
+        "_codecs.encode",  # bytes of a numpy number
     )
 ]
-CONTAINERS = ("model", "state_dict", "model_state_dict", "net")  # keys under which training programs keep the tensors
-# Shards of a name that come from a wrapper, not from the model: DistributedDataParallel, torch.compile, FSDP.
+CONTAINERS = ("model", "state_dict", "model_state_dict", "net")  # keys under which training programs store the tensors
+# Parts of a name that come from a wrapper: DistributedDataParallel, torch.compile, FSDP.
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 NUMBERS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 NUMBERS |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
@@ -56,18 +56,19 @@ NUMBERS |= {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors by name, and what came with them.
+    """The tensors of a checkpoint by name, with their origin.
 
     Arguments
     ---------
     state : dict
         Name to tensor.
     config : dict
-        What the checkpoint (fairseq) or the folder's config.json (transformers) says of the architecture; may be empty.
+        Description of the architecture in the checkpoint (fairseq) or the folder's config.json (transformers); may be
+        empty.
     source : str
-        Where from, for messages.
+        File, folder or Hub id, for messages.
     provenance : str
-        Where from, for a model folder to remember: a name, and the SHA-256 of the files.
+        Name and SHA-256 of the files, for the metadata of a model folder.
     """
 
     state: dict[str, torch.Tensor]
@@ -77,24 +78,24 @@ class Weights:
 
 
 def fetch_folder(source: str | os.PathLike, patterns: tuple[str, ...]) -> Path:
-    """Give a local folder, downloaded if ``source`` is a hub id.
+    """Find a local folder; download it if ``source`` is a Hub id.
 
     Arguments
     ---------
     source : str or Path
-        A folder, or ``owner/name`` on the Hugging Face hub. What exists here, or lies in a folder that does, is a path.
+        A folder, or ``owner/name`` on the Hugging Face Hub. It is a path if it or its parent folder exists.
     patterns : tuple of str
         Files to download.
 
     Returns
     -------
     Path
-        The folder, or a path that is not there.
+        The folder; it may not exist.
 
     Raises
     ------
     InputError
-        When the hub has no such model or cannot be reached.
+        When the Hub has no such model or cannot be reached.
 
     Example
     -------
@@ -110,7 +111,7 @@ def fetch_folder(source: str | os.PathLike, patterns: tuple[str, ...]) -> Path:
         return Path(huggingface_hub.snapshot_download(os.fspath(source), allow_patterns=list(patterns)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{source}: no such folder here, and not to be had from the hub ({reason})") from None
+        raise InputError(f"{source}: not a local folder, and could not be downloaded from the Hub ({reason})") from None
 
 
 def read_weights(source: str | os.PathLike) -> Weights:
@@ -119,10 +120,10 @@ def read_weights(source: str | os.PathLike) -> Weights:
     Arguments
     ---------
     source : str or Path
-        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch), a folder that holds one (or
-        several with their index), or a hub id. A torch file has its tensors flat, or under ``model``, ``state_dict``,
-        ``model_state_dict`` or ``net``. What wrappers put into names (``module.``, ``_orig_mod.``) is taken out, and so
-        is ``model.`` where all names begin with it.
+        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch), a folder that contains one (or
+        several with their index), or a Hub id. A torch file has its tensors at the top level, or under ``model``,
+        ``state_dict``, ``model_state_dict`` or ``net``. The parts of names that wrappers add (``module.``,
+        ``_orig_mod.``) are removed, and so is ``model.`` if all names begin with it.
 
     Returns
     -------
@@ -132,7 +133,7 @@ def read_weights(source: str | os.PathLike) -> Weights:
     Raises
     ------
     InputError
-        When there is no such file, it is damaged, or it holds objects other than tensors.
+        When the file does not exist, is damaged, or contains objects other than tensors.
 
     Example
     -------
@@ -165,27 +166,27 @@ def _weight_files(folder: Path) -> list[Path]:
         files = sorted(folder.glob(pattern))
         if len(files) > 1 and not list(folder.glob("*.index.json")):
             names = ", ".join(file.name for file in files)
-            raise InputError(f"{folder}: holds several checkpoints ({names}); name one of them")
+            raise InputError(f"{folder}: contains several checkpoints ({names}); pass one of them")
         if files:
             return files
-    raise InputError(f"{folder}: holds no weights ({', '.join(WEIGHT_FILES)})")
+    raise InputError(f"{folder}: contains no weights ({', '.join(WEIGHT_FILES)})")
 
 
 def _strip_wrappers(state: dict[str, torch.Tensor], source: str | os.PathLike) -> dict[str, torch.Tensor]:
-    """Take out of the names what wrappers of a model put there."""
+    """Remove the parts of names that wrappers of a model add."""
     names = [".".join(part for part in name.split(".") if part not in WRAPPERS) for name in state]
     if all(name.startswith("model.") for name in names):  # the attribute of a LightningModule
         names = [name.removeprefix("model.") for name in names]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise InputError(
-            f"{source}: holds {twice[0]} with and without the prefix of a wrapper such as module.; keep one"
+            f"{source}: contains {twice[0]} with and without the prefix of a wrapper such as module.; keep one"
         )
     return dict(zip(names, state.values(), strict=True))
 
 
 def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read one file: its tensors, and what it says of the architecture."""
+    """Read one file: its tensors, and its description of the architecture."""
     if path.suffix == ".safetensors":
         return read_safetensors(path), {}
     refuse_text(path)
@@ -197,37 +198,37 @@ def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         if unknown is None:
             raise InputError(f"{path}: not a torch checkpoint, or damaged") from None
         raise InputError(
-            f"{path}: holds objects other than tensors ({unknown[1]}), which could run code and are not opened; save "
-            "its state dict alone where it comes from, or take it as safetensors"
+            f"{path}: contains objects other than tensors ({unknown[1]}), which could run code and are not loaded; "
+            "save its state dict alone, or as safetensors"
         ) from None
-    except Exception as error:  # of a damaged file, torch and its unpickler raise two dozen kinds
+    except Exception as error:  # torch and its unpickler raise many types for a damaged file
         raise_system_error(error)
         raise InputError(f"{path}: not a torch checkpoint, or damaged ({first_line(error)})") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__}, not tensors by name")
+        raise InputError(f"{path}: contains a {type(content).__name__}, not tensors by name; save the state dict")
     container = next((name for name in CONTAINERS if isinstance(content.get(name), dict)), None)
     state = content if container is None else content[container]
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
     numbers = [name for name, value in state.items() if value is None or isinstance(value, int | float | str | Inert)]
     if not tensors or len(tensors) + len(numbers) < len(state) or not all(isinstance(name, str) for name in state):
         raise InputError(
-            f"{path}: not tensors by name, flat or under one of {', '.join(CONTAINERS)}; it holds "
+            f"{path}: not tensors by name, at the top level or under one of {', '.join(CONTAINERS)}; it contains "
             f"{', '.join(str(name)[:80] for name in list(state)[:5] if isinstance(name, str | int))}"
         )
     for name, value in tensors.items():
-        # strides of 0 make a tensor of terabytes out of a byte, which a copy would allocate
+        # strides of 0 turn a byte into a tensor of terabytes, which a copy would allocate
         if not (
             value.layout is torch.strided
             and value.device.type == "cpu"
             and value.dtype in NUMBERS
             and value.nbytes <= value.untyped_storage().nbytes()
         ):
-            raise InputError(f"{path}: {name[:80]} is no plain tensor of numbers; save the state dict alone")
+            raise InputError(f"{path}: {name[:80]} is not a plain tensor of numbers; save the state dict alone")
     return tensors, _architecture(content) if container == "model" else {}
 
 
 def _is_whole_archive(path: Path) -> bool:
-    """Tell torch's present format, a ZIP archive, from its older one; refuse one that unpacks to more than it holds."""
+    """Check whether a file is a ZIP archive, torch's current format; refuse one that unpacks to more than its size."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -237,7 +238,7 @@ def _is_whole_archive(path: Path) -> bool:
 
 
 def _architecture(content: dict[str, Any]) -> dict[str, Any]:
-    """What a fairseq checkpoint says of its model: ``cfg.model``, ``cfg`` (WavLM), or older ``args``; else nothing."""
+    """Find the settings of a fairseq checkpoint: ``cfg.model``, ``cfg`` (WavLM), or older ``args``; else nothing."""
     found = [content[key] for key in ("cfg", "args") if isinstance(content.get(key), dict | argparse.Namespace)]
     config: dict[str, Any] = _as_dict(found[0]) if found else {}
     model = config.get("model")

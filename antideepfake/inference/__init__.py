@@ -1,4 +1,4 @@
-"""Interfaces for use from Python."""
+"""The Python interface: load a detector and score recordings."""
 
 from antideepfake.inference.detector import Detector, FileScore, load_detector
 

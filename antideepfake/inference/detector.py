@@ -1,4 +1,4 @@
-"""The detector as one uses it from Python."""
+"""Load a detector and score recordings from Python."""
 
 import hashlib
 import os
@@ -90,7 +90,7 @@ class FileScore:
 
 
 class _Items(Dataset):
-    """Names and waveforms; instead of one that cannot be read, why."""
+    """Names with waveforms, or with the reason why an item cannot be read."""
 
     def __init__(self, items: list[Item], min_samples: int) -> None:
         self.items = items
@@ -113,7 +113,7 @@ def _read_item(item: Item, index: int, min_samples: int) -> tuple[str, torch.Ten
         return name, make_waveform(_to_signal(samples, name), sample_rate, name, min_samples)
     except InputError as error:
         return name, str(error)
-    except Exception as error:  # whatever the item is, it must not stop the others
+    except Exception as error:  # no item may stop the others
         return name, f"{name}: neither a path nor a pair of samples and their rate ({type(error).__name__}: {error})"
 
 
@@ -124,11 +124,11 @@ def _to_signal(samples: Any, name: str) -> torch.Tensor:
         samples = (samples.float() if samples.is_floating_point() else samples).numpy()
     array = np.asarray(samples)
     if array.dtype.kind not in "fiu":
-        raise InputError(f"{name}: samples of type {array.dtype}; they are floats or integers")
+        raise InputError(f"{name}: samples of type {array.dtype}; pass floats or integers")
     if array.dtype.kind != "f":
         return torch.from_numpy(scale_integers(array))
-    with np.errstate(over="ignore"):  # becomes infinite, which is refused
-        # a copy: torch takes neither negative strides nor the byte order of other machines
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which make_waveform refuses
+        # a copy, since torch supports neither negative strides nor foreign byte orders
         return torch.from_numpy(np.array(array, np.float32, order="C"))
 
 
@@ -212,21 +212,21 @@ class Detector(EncoderClassifier):
         num_workers: int = 0,
         progress: bool = False,
     ) -> Iterator[FileScore]:
-        """Score recordings in their order; one that cannot be read is reported and does not stop the others.
+        """Score recordings in order; one that cannot be read is reported and does not stop the others.
 
         Arguments
         ---------
         items : iterable
             Paths of audio files of any format, rate and number of channels; or pairs of samples and their rate in Hz,
-            samples being an array or tensor of shape [time] or [time, channels], of floats or integers. There may be
-            more of them than fit into memory, if ``num_workers`` is 0. A single path stands for a list of it.
+            where samples are an array or tensor of floats or integers, shape [time] or [time, channels]. With
+            ``num_workers`` 0 they may be a generator of more recordings than fit into memory. A single path is allowed.
         batch_seconds : float
-            Audio in a batch, padding included, in seconds. On a CPU more than 16 gain nothing but need more memory; a
-            GPU wants 100 or more. A single longer file makes a batch of its own.
+            Audio in a batch, padding included, in seconds. On a CPU, more than 16 is not faster; a GPU needs 100 or
+            more. A longer file forms a batch of its own.
         num_workers : int
-            Processes that read files; 0 reads them in this one.
+            Processes that read files; 0 reads them in this process.
         progress : bool
-            Show a bar on standard error.
+            Show a progress bar on standard error.
 
         Yields
         ------
@@ -238,7 +238,7 @@ class Detector(EncoderClassifier):
         min_samples = self.mods["embedding_model"].front_end.receptive_field
         total = len(items) if isinstance(items, Sized) else None
         waveforms = _read(items, min_samples, num_workers)
-        # Some batches' worth of files is read ahead and sorted by length: little padding, bounded memory.
+        # Read some batches ahead and sort them by length: little padding, bounded memory.
         window: list[tuple[str, torch.Tensor | str]] = []
         seconds = 0.0
         with tqdm(total=total, desc="scoring", unit="file", disable=not progress) as bar:
@@ -281,18 +281,18 @@ class Detector(EncoderClassifier):
         logits = self.mods["classifier"](embeddings).float().tolist()
         threshold, calibration = self.hparams.metadata.threshold, self.hparams.metadata.log_likelihood_ratio()
         vectors = embeddings.float().cpu().numpy()
-        far = self.ood_detector.is_ood(vectors).tolist() if self.ood_detector else [False] * len(vectors)
-        for (index, _), (fake, real), is_ood, vector in zip(batch, logits, far, vectors, strict=True):
+        ood = self.ood_detector.is_ood(vectors).tolist() if self.ood_detector else [False] * len(vectors)
+        for (index, _), (fake, real), is_ood, vector in zip(batch, logits, ood, vectors, strict=True):
             name = window[index][0]
             if isfinite(real - fake):
                 yield index, FileScore(name, (fake, real), threshold, "", calibration, is_ood, vector)
             else:
-                error = f"{name}: the detector's output for it is not a finite number"
+                error = f"{name}: the output of the detector is not a finite number"
                 yield index, FileScore(name, (nan, nan), threshold, error)
 
 
 def _read(items: Iterable[Item], min_samples: int, num_workers: int) -> Iterator[tuple[str, torch.Tensor | str]]:
-    """Read items in their order: names, and waveforms or why there is none."""
+    """Read items in order: names with waveforms, or with the reason why there is none."""
     if num_workers == 0:
         for index, item in enumerate(items):
             yield _read_item(item, index, min_samples)
@@ -309,14 +309,14 @@ def load_detector(
     Arguments
     ---------
     source : str or Path
-        A model folder, or the id of one on the Hugging Face hub, ``owner/name``.
+        A model folder, or the id of one on the Hugging Face Hub, ``owner/name``.
     device : str
         ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     precision : str
-        As :meth:`Detector.prepare`.
+        As for :meth:`Detector.prepare`.
     trust_code : bool
         Load a folder without config.json through its hyperparams.yaml, which can run any code. Detectors with modules
-        that are not of this project have no config.json: say yes for those of your own.
+        from outside this project have no config.json: set it for your own.
 
     Returns
     -------
@@ -326,15 +326,15 @@ def load_detector(
     Raises
     ------
     InputError
-        When the folder is not a model folder or is damaged, or the device is not there.
+        When the folder is not a model folder or is damaged, or the device does not exist.
     """
     folder = fetch_folder(source, ("config.json", "hyperparams.yaml", OOD_DETECTOR, OLD_OOD_DETECTOR, *FILES.values()))
     plain = (folder / "config.json").is_file()
     for name in ("config.json" if plain else "hyperparams.yaml", *FILES.values()):
         if not (folder / name).is_file():
-            raise InputError(f"{source}: not a model folder; it holds no {name}")
+            raise InputError(f"{source}: not a model folder; it contains no {name}")
     try:
-        torch.empty(1, device=device).cpu()  # meta, which has no memory, cannot
+        torch.empty(1, device=device).cpu()  # fails on meta, which has no memory
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"the device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
     if plain:
@@ -343,22 +343,22 @@ def load_detector(
         try:
             detector = Detector.from_hparams(source=str(folder), savedir=None, run_opts={"device": device})
         except (YAMLError, KeyError, AttributeError, ImportError, TypeError, ValueError) as error:
-            raise InputError(f"{source}/hyperparams.yaml: not that of a model folder ({error})") from None
+            raise InputError(f"{source}/hyperparams.yaml: not from a model folder ({error})") from None
     else:
         raise InputError(
-            f"{source}: holds no config.json, and its hyperparams.yaml can run code; trust_code says that you trust it"
+            f"{source}: contains no config.json, and its hyperparams.yaml can run code; pass trust_code to trust it"
         )
     reference = next((folder / name for name in (OOD_DETECTOR, OLD_OOD_DETECTOR) if (folder / name).exists()), None)
     detector.ood_detector = read_ood_detector(reference) if reference else None
     sizes = {value.shape[-1] for value in detector.mods["classifier"].state_dict().values() if value.dim()}
     if detector.ood_detector and len(detector.ood_detector.mean) not in sizes:
-        raise InputError(f"{reference}: of embeddings of another model; fit it again or delete it")
+        raise InputError(f"{reference}: fitted to embeddings of another model; fit it again or delete it")
     detector.prepare(precision)
     return detector
 
 
 def _load_plain(folder: Path, device: str) -> Detector:
-    """Load a model folder from its plain data."""
+    """Load a model folder from its config.json."""
     modules = build_modules(folder / "config.json")
     load_weights(modules, folder / FILES["model"])
     label_encoder, metadata = CategoricalEncoder(), ModelMetadata()

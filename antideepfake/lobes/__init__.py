@@ -1,4 +1,4 @@
-"""Torch modules that a YAML names: front ends, back ends, classifiers, losses."""
+"""Torch modules for the YAML of a detector: front ends, back ends, classifiers, losses."""
 
 from antideepfake.lobes.back_ends import ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
 from antideepfake.lobes.classifiers import OneClassClassifier

@@ -1,6 +1,6 @@
-"""Back ends: from frames to one embedding an utterance.
+"""Back ends: from frames to one embedding per utterance.
 
-A back end takes what a front end gives: frames [batch, frames, size] and their relative lengths [batch].
+A back end takes the output of a front end: frames [batch, frames, size] and their relative lengths [batch].
 """
 
 import torch
@@ -9,7 +9,7 @@ from antideepfake.lobes.masks import length_mask, masked_mean
 
 
 class ConvolutionalBlock(torch.nn.Module):
-    """Two convolutions over time and frequency with a shortcut past them; halves both.
+    """Two convolutions over time and frequency with a residual connection; halves both.
 
     Arguments
     ---------
@@ -31,8 +31,8 @@ class ConvolutionalBlock(torch.nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Map ``x`` ([batch, channels, frames, size]) to every second frame.
 
-        Padding, where ``mask`` ([batch, 1, frames, 1]) is False, is zero before and after: output frame t stands at
-        input frame 2 t, so every second value of the mask is the mask of the output.
+        Padding, where ``mask`` ([batch, 1, frames, 1]) is False, is zero before and after. Output frame t is at input
+        frame 2 t, so every second value of the mask is the mask of the output.
         """
         mask = mask[:, :, ::2]
         y = torch.relu(self.norms[0](self.body[0](x))) * mask
@@ -88,7 +88,7 @@ class ConvolutionalEncoder(torch.nn.Module):
 
 
 class MeanPooling(torch.nn.Module):
-    """The mean over time: what the published detectors have between encoder and classifier.
+    """The mean over time, as in the published detectors.
 
     Example
     -------
@@ -104,7 +104,7 @@ class MeanPooling(torch.nn.Module):
 class LayerWeightedMeanPooling(torch.nn.Module):
     """A learned weighting of an encoder's layers, then the mean over time.
 
-    The weights are a softmax over one number a layer, alike at the start (Yang et al., SUPERB, 2021).
+    The weights are a softmax over one number per layer, equal at the start (Yang et al., SUPERB, 2021).
 
     Arguments
     ---------

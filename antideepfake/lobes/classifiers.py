@@ -7,9 +7,9 @@ import torch
 
 
 class OneClassClassifier(torch.nn.Module):
-    """The cosine between an embedding and a learned direction, that of real speech.
+    """The cosine between an embedding and a learned direction, that of bona fide speech.
 
-    Real speech is to lie close to the direction, generated speech of whatever kind away from it (Zhang, Jiang, Duan,
+    Bona fide speech should lie close to the direction, spoofed speech of any kind away from it (Zhang, Jiang, Duan,
     One-class learning towards synthetic voice spoofing detection, 2021). Train it with
     :class:`antideepfake.lobes.OneClassSoftmax`.
 
@@ -34,7 +34,7 @@ class OneClassClassifier(torch.nn.Module):
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Turn ``embeddings`` ([batch, in_features]) into logits ([batch, 2], float32).
 
-        That of fake is 0 and that of real the cosine, so that the score is the cosine, in [-1, 1]. An embedding of
+        The logit of fake is 0 and that of real the cosine, so the score is the cosine, in [-1, 1]. An embedding of
         zeros has the score 0.
         """
         cosine = torch.nn.functional.cosine_similarity(embeddings.float(), self.weight.float(), dim=1)

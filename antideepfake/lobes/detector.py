@@ -8,10 +8,10 @@ from antideepfake.lobes.masks import length_mask
 
 
 class UtteranceEncoder(torch.nn.Module):
-    """A front end and a back end: from waveforms to one embedding an utterance, whatever else is in the batch.
+    """A front end and a back end: waveforms to one embedding per utterance, independent of the rest of the batch.
 
-    It is the ``embedding_model`` of SpeechBrain's ``EncoderClassifier``, whose ``compute_features`` is given no lengths
-    and so must not see the padded batch first.
+    It is the ``embedding_model`` of SpeechBrain's ``EncoderClassifier``. The front end is part of it because the
+    ``compute_features`` of that class gets no lengths and would see padding.
 
     Arguments
     ---------
@@ -48,21 +48,21 @@ class UtteranceEncoder(torch.nn.Module):
         torch.Tensor
             Shape [batch, embedding_size].
         """
-        # whatever stands in the padding, even a value that is not a number, goes no further
+        # no value in the padding, not even NaN, may reach the front end
         waveforms = waveforms.masked_fill(~length_mask(relative_lengths, waveforms.shape[1]), 0.0)
         return self.back_end(*self.front_end(waveforms, relative_lengths))
 
 
 class PassThrough(torch.nn.Module):
-    """Give back the first argument: where ``EncoderClassifier`` normalizes features, a detector has nothing to do."""
+    """Return the first argument: takes the place of the feature normalization of ``EncoderClassifier``."""
 
     def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
-        """Return ``waveforms`` as they are."""
+        """Return ``waveforms`` unchanged."""
         return waveforms
 
 
 def assemble_detector(embedding_model: UtteranceEncoder, classifier: torch.nn.Module) -> torch.nn.ModuleDict:
-    """Put the modules of a detector together under the names that ``EncoderClassifier`` wants.
+    """Collect the modules of a detector under the names that ``EncoderClassifier`` requires.
 
     Arguments
     ---------
@@ -96,7 +96,7 @@ def compute_logits(
     modules : mapping
         ``embedding_model``, a :class:`UtteranceEncoder`, and ``classifier``.
     waveforms, relative_lengths : torch.Tensor
-        As :meth:`UtteranceEncoder.forward`.
+        As for :meth:`UtteranceEncoder.forward`.
 
     Returns
     -------

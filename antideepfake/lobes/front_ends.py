@@ -1,8 +1,8 @@
-"""The interface of front ends, and those without parameters.
+"""The interface of front ends, and front ends without parameters.
 
 A front end turns padded waveforms [batch, time] and their relative lengths [batch] into frames [batch, frames, size]
-and the relative lengths of these. Frames of padding may hold anything. ``receptive_field`` is the least number of
-samples that it takes.
+and the relative lengths of these. Frames of padding may have any value. ``receptive_field`` is the least number of
+samples of a waveform.
 """
 
 import torch
@@ -16,17 +16,17 @@ from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 class LogFilterBank(torch.nn.Module):
     """Log energies of triangular filters that are evenly spaced in Hz, from a Hamming-windowed power spectrum.
 
-    Evenly spaced and not on the mel scale, since what generators leave behind lies as often high as low (Sahidullah,
-    Kinnunen, Hanilci 2015 compare the two for spoofing). Frames begin with the first sample and end within the last, so
-    that none sees beyond its utterance. The mean over time is taken from every filter, which removes the tint of
-    microphone and channel.
+    The spacing is linear rather than on the mel scale, since artifacts of spoofing systems lie in high as often as in
+    low frequencies (Sahidullah, Kinnunen, Hanilci 2015 compare the two for spoofing). The first frame begins with the
+    first sample and the last one ends within the utterance, so that no frame sees padding. The mean over time of every
+    filter is subtracted, which removes the coloration of microphone and channel.
 
     Arguments
     ---------
     n_filters : int
-        Filters, and so the size of a frame.
+        Number of filters: the size of a frame.
     window_ms, hop_ms : float
-        Length of a frame, and from one to the next, in milliseconds. 25 and 10 are the custom of speech recognition.
+        Length of a frame, and distance between frames, in milliseconds. 25 and 10 are common in speech recognition.
     f_min, f_max : float
         Edges of the lowest and the highest filter, in Hz.
 
@@ -79,7 +79,7 @@ class LogFilterBank(torch.nn.Module):
         """Turn ``waveforms`` ([batch, time]) into frames ([batch, frames, n_filters]) and their relative lengths."""
         windows = waveforms.float().unfold(1, self.receptive_field, self.hop) * self.window
         power = torch.fft.rfft(windows, self.n_fft).abs().square()
-        # The waveform has unit variance: 1e-6 lies some 85 dB below the average frame, near the step of a 16-bit file.
+        # With a waveform of unit variance, 1e-6 is about 85 dB below the average frame, near the noise of 16 bits.
         frames = torch.log(power @ self.filters + 1e-6)
         samples = whole_lengths(relative_lengths, waveforms.shape[1])
         counts = torch.div(samples - self.receptive_field, self.hop, rounding_mode="floor") + 1

@@ -1,13 +1,13 @@
 """Losses: from logits [batch, 2] and targets [batch], 0 for fake and 1 for real, to a number.
 
-They are called as ``torch.nn.CrossEntropyLoss``, the usual one.
+They are called like ``torch.nn.CrossEntropyLoss``, the usual one.
 """
 
 import torch
 
 
 class OneClassSoftmax(torch.nn.Module):
-    """Real speech above one margin, generated speech below another (OC-softmax).
+    """Bona fide speech above one margin, spoofed speech below another (OC-softmax).
 
     With s the score, the mean of log(1 + exp(scale (real_margin - s))) for real and log(1 + exp(scale (s -
     fake_margin))) for fake utterances: Zhang, Jiang, Duan, One-class learning towards synthetic voice spoofing
@@ -16,9 +16,10 @@ class OneClassSoftmax(torch.nn.Module):
     Arguments
     ---------
     real_margin, fake_margin : float
-        Scores that real speech is to lie above and generated speech below, in [-1, 1]. The defaults are the paper's.
+        Scores in [-1, 1]: bona fide speech should lie above the first, spoofed speech below the second. The defaults
+        are the paper's.
     scale : float
-        How steeply the loss rises beyond a margin; the paper's is 20.
+        Steepness of the loss beyond a margin; 20 in the paper.
 
     Example
     -------

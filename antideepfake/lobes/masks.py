@@ -1,4 +1,4 @@
-"""Lengths and masks: what keeps padding out of every result."""
+"""Lengths and masks, which keep padding out of every result."""
 
 import torch
 
@@ -9,15 +9,15 @@ def whole_lengths(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
     Arguments
     ---------
     relative_lengths : torch.Tensor
-        Lengths as SpeechBrain has them, relative to the longest of the batch, in (0, 1]; shape [batch].
+        As in SpeechBrain: relative to the padded length, in (0, 1]; shape [batch].
     steps : int
         Samples or frames of the padded batch.
 
     Returns
     -------
     torch.Tensor
-        Shape [batch], int64. Rounded: SpeechBrain's masks compare without rounding, and let one step of padding in
-        where the product comes out a hair too large.
+        Shape [batch], int64. Rounded, unlike in SpeechBrain's masks, which include a step of padding when the product
+        is slightly too large.
 
     Example
     -------
@@ -28,12 +28,12 @@ def whole_lengths(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 def length_mask(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
-    """Tell the steps of a padded batch that are there from padding.
+    """Mark the steps of a padded batch that are not padding.
 
     Arguments
     ---------
     relative_lengths, steps :
-        As :func:`whole_lengths`.
+        As for :func:`whole_lengths`.
 
     Returns
     -------
@@ -50,14 +50,14 @@ def length_mask(relative_lengths: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 def masked_mean(features: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
-    """Average over time, padding left out.
+    """Average over time, without padding.
 
     Arguments
     ---------
     features : torch.Tensor
         Shape [batch, steps, size].
     relative_lengths : torch.Tensor
-        As in :func:`length_mask`.
+        As for :func:`length_mask`.
 
     Returns
     -------

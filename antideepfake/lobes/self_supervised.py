@@ -1,11 +1,11 @@
-"""Self-supervised speech encoders as front ends: those of ``transformers``, made indifferent to padding.
+"""Self-supervised speech encoders of ``transformers`` as front ends whose output does not depend on padding.
 
-An encoder gives the same frames for an utterance alone and in any batch. Every utterance goes through the convolutions
-alone, since the group normalization of wav2vec 2.0 Base and HuBERT Base takes its statistics over all of time; from
-there on, padding is kept out of the positional convolution and the attention by masks.
+The frames of an utterance are the same alone and in any batch. Every utterance passes the convolutions alone, since
+the group normalization of wav2vec 2.0 Base and HuBERT Base computes statistics over time; after that, masks keep
+padding out of the positional convolution and the attention.
 
 The classes build random weights from the settings of an architecture. :func:`antideepfake.checkpoints.load_pretrained`
-gives them trained ones.
+loads trained ones.
 """
 
 import warnings
@@ -26,10 +26,10 @@ from antideepfake.errors import InputError
 from antideepfake.lobes.masks import length_mask, whole_lengths
 from antideepfake.lobes.settings import check_settings
 
-# Frames that go through the convolutions at once: what they take in between fits a processor's caches, and long
-# recordings fit into memory.
-CPU_PIECE, GPU_PIECE = 100, 3000
-# Fields of transformers' configurations that make an architecture; the others are of pre-training or of other heads.
+# Frames that pass the convolutions at once: intermediate results fit into a processor's caches, and long recordings
+# into memory.
+CPU_CHUNK, GPU_CHUNK = 100, 3000
+# Fields of transformers' configurations that define an architecture; the others concern pre-training or other heads.
 ARCHITECTURE = (
     "hidden_size",
     "num_hidden_layers",
@@ -68,18 +68,17 @@ DROPOUT = (
 
 
 class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
-    """What all self-supervised front ends share.
+    """Base class of self-supervised front ends.
 
     Arguments
     ---------
     all_layers : bool
-        Give all hidden states, [batch, layers + 1, frames, size], instead of the last, [batch, frames, size]. State 0
-        is what enters the first layer, the last one is the encoder's output, after its final normalization if it has
-        one.
+        Return all hidden states, [batch, layers + 1, frames, size], instead of the last, [batch, frames, size]. State 0
+        is the input of the first layer, the last state is the encoder's output, after its final normalization if it
+        has one.
     **settings
-        Of the architecture, as ``transformers`` names them; what is not given is at its default there. Dropout of
-        every kind and the dropping of layers are off unless given; the masking of frames, which belongs to
-        pre-training, is off.
+        Of the architecture, named as in ``transformers``, with the defaults there. All kinds of dropout and layer drop
+        are 0 unless given; the masking of frames, which belongs to pre-training, is off.
     weights_source : str, optional
         Where trained weights of this architecture are published. Nothing is loaded here: a training YAML passes it on
         to :func:`antideepfake.checkpoints.start_from`.
@@ -87,13 +86,13 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     Raises
     ------
     InputError
-        When a setting is unknown or malformed, or settings do not go together.
+        When a setting is unknown or malformed, or settings contradict each other.
     """
 
     config_class: ClassVar[type[transformers.PreTrainedConfig]]
     model_class: ClassVar[type[transformers.PreTrainedModel]]
     receptive_field: int
-    """Least number of samples that give a frame."""
+    """Least number of samples for a frame."""
 
     def __init__(self, all_layers: bool = False, weights_source: str | None = None, **settings: Any) -> None:
         super().__init__()
@@ -115,19 +114,19 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         try:
             config = self.config_class(**{**values, "apply_spec_augment": False, "mask_time_prob": 0.0})
             self.model: Any = self.model_class(config)
-        except Exception as error:  # transformers and torch have a dozen kinds for settings that do not go together
+        except Exception as error:  # transformers and torch raise many types for contradictory settings
             reason = " ".join(str(error).split())
             raise InputError(f"{name}: cannot be built of these settings ({reason})") from None
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """The settings that there are, and what they are when they are not given."""
+        """All settings with their defaults."""
         known = cls.config_class().to_dict()
         return {name: 0.0 if name in DROPOUT else known[name] for name in (*ARCHITECTURE, *DROPOUT) if name in known}
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """All settings but dropout: what must agree for weights to fit."""
+        """All settings but dropout: they must agree for weights to fit."""
         config = self.model.config.to_dict()
         return {"kind": type(self).__name__} | {name: config[name] for name in ARCHITECTURE if name in config}
 
@@ -139,7 +138,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which precision the encoder computes."""
+        """Precision of the encoder."""
         return next(self.parameters()).dtype
 
     def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -186,13 +185,13 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         if not self.all_layers:
             return last, frame_lengths
         depth = len(self.model.encoder.layers)
-        for index in range(1, depth):  # in training, layer drop skips layers: their output is their input
+        for index in range(1, depth):  # layers skipped by layer drop in training: their output is their input
             states.setdefault(index, states[index - 1])
         # the last state is normalized by the encoder, unlike the output of the last layer
         return torch.stack([*(states[index] for index in range(depth)), last], 1), frame_lengths
 
     def _record(self, states: dict[int, torch.Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
-        """Store what enters the first layer as state 0, and what leaves layer ``n``, counted from 1, as state ``n``."""
+        """Store the input of the first layer as state 0, and the output of the n-th layer as state n."""
 
         def store(index: int, output: Any) -> None:
             states[index] = output[0] if isinstance(output, tuple) else output
@@ -213,14 +212,14 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
 
 
 class TimeConvolution(torch.nn.Module):
-    """A convolution over time on [time, channels], as one product with windows that overlap in memory.
+    """A convolution over time on [time, channels], computed as one product with windows that overlap in memory.
 
     In this layout the normalization over channels that follows needs no transposition.
 
     Arguments
     ---------
     conv : torch.nn.Conv1d
-        Its weights are taken over, under their names.
+        The new module has its weights, under the same names.
     """
 
     def __init__(self, conv: torch.nn.Conv1d) -> None:
@@ -242,15 +241,17 @@ class TimeConvolution(torch.nn.Module):
 
 
 class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
-    """An encoder that begins with convolutions over the waveform: wav2vec 2.0 and its kin."""
+    """An encoder that begins with convolutions over the waveform: wav2vec 2.0, HuBERT, WavLM."""
 
-    checkpoint_pieces = False
-    """In training, compute what is within the convolutions anew for the gradients, instead of keeping it."""
+    checkpoint_chunks = False
+    """In training, recompute the activations of the convolutions for the gradients instead of storing them."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         if getattr(self.model.config, "conv_pos_batch_norm", False):
-            raise InputError("conv_pos_batch_norm is not supported: batch normalization would let padding in")
+            raise InputError(
+                "conv_pos_batch_norm is not supported: batch normalization would depend on padding; use another encoder"
+            )
         self.receptive_field, self.hop = 1, 1
         for layer in self.model.feature_extractor.conv_layers:
             self.receptive_field += (layer.conv.kernel_size[0] - 1) * self.hop
@@ -258,12 +259,12 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
             layer.conv = TimeConvolution(layer.conv)
         if self.receptive_field > SAMPLE_RATE:
             raise InputError(
-                f"{type(self).__name__}: a frame takes {self.receptive_field} samples by conv_kernel and conv_stride; "
-                f"it must take a second, {SAMPLE_RATE}, at most"
+                f"{type(self).__name__}: conv_kernel and conv_stride give a frame of {self.receptive_field} samples; "
+                f"it must have at most {SAMPLE_RATE}, one second"
             )
 
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
-        """Turn one waveform ([time]) into features ([frames, feature_size]), a piece at a time."""
+        """Turn one waveform ([time]) into features ([frames, feature_size]), chunk by chunk."""
         waveform = waveform.float().unsqueeze(1)  # bfloat16 would round a waveform to 8 bits
         first = self.model.feature_extractor.conv_layers[0]
         weight, bias = first.conv.matrix().float(), first.conv.bias
@@ -272,20 +273,20 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
             with torch.autocast(waveform.device.type, enabled=False):
                 weight, bias = _fold_group_norm(weight, first.layer_norm, first.conv.windows(waveform))
         frames = (len(waveform) - self.receptive_field) // self.hop + 1
-        size = CPU_PIECE if waveform.device.type == "cpu" else GPU_PIECE
+        size = CPU_CHUNK if waveform.device.type == "cpu" else GPU_CHUNK
         convolve: Callable[..., torch.Tensor] = self._convolve
-        if self.checkpoint_pieces and self.training:  # nothing within is random
+        if self.checkpoint_chunks and self.training:  # there is no dropout inside
             convolve = partial(checkpoint, self._convolve, use_reentrant=False, preserve_rng_state=False)
-        pieces = []
+        chunks = []
         for start in range(0, frames, size):
             samples = (min(size, frames - start) - 1) * self.hop + self.receptive_field
-            pieces.append(convolve(waveform[start * self.hop : start * self.hop + samples], weight, bias))
-        return torch.cat(pieces)
+            chunks.append(convolve(waveform[start * self.hop : start * self.hop + samples], weight, bias))
+        return torch.cat(chunks)
 
-    def _convolve(self, piece: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """Take a piece of a waveform ([samples, 1]) through the extractor, with these weights in the first layer."""
-        windows = self.model.feature_extractor.conv_layers[0].conv.windows(piece)
-        with torch.autocast(piece.device.type, enabled=False):
+    def _convolve(self, chunk: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Apply the extractor to a chunk of a waveform ([samples, 1]), with these weights in the first layer."""
+        windows = self.model.feature_extractor.conv_layers[0].conv.windows(chunk)
+        with torch.autocast(chunk.device.type, enabled=False):
             x = torch.nn.functional.linear(windows, weight, bias).to(self.dtype)
         for index, layer in enumerate(self.model.feature_extractor.conv_layers):
             if index:
@@ -300,25 +301,25 @@ class ConvolutionalFrontEnd(SelfSupervisedFrontEnd):
 def _fold_group_norm(
     weight: torch.Tensor, norm: torch.nn.GroupNorm, windows: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make a linear map and the normalization over time of what it gives into one linear map.
+    """Merge a linear map and the normalization over time of its output into one linear map.
 
     Mean and variance of a linear map of windows follow from the mean and covariance of the windows, which are small.
 
     Arguments
     ---------
     weight : torch.Tensor
-        Shape [channels, size]. A bias would be normalized away.
+        Shape [channels, size]. A bias would have no effect.
     norm : torch.nn.GroupNorm
-        With one group a channel.
+        With one group per channel.
     windows : torch.Tensor
-        All of an utterance, shape [steps, size].
+        All windows of an utterance, shape [steps, size].
 
     Returns
     -------
     weight, bias : torch.Tensor
         Shapes [channels, size] and [channels].
     """
-    # Where a filter sees next to nothing, its variance is a small difference of large numbers; MPS has no float64.
+    # The variance of a filter with little output is a small difference of large numbers; MPS has no float64.
     windows = windows.to(torch.float32 if windows.device.type == "mps" else torch.float64)
     mean = windows.mean(0)
     centered = windows - mean
@@ -330,12 +331,12 @@ def _fold_group_norm(
 
 
 class Wav2Vec2(ConvolutionalFrontEnd):
-    """wav2vec 2.0 (Baevski et al. 2020), and so MMS (Pratap et al. 2023) and XLS-R (Babu et al. 2021).
+    """wav2vec 2.0 (Baevski et al. 2020), including MMS (Pratap et al. 2023) and XLS-R (Babu et al. 2021).
 
     Arguments
     ---------
     all_layers, **settings
-        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.Wav2Vec2Config`` are those of wav2vec 2.0
+        As for :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.Wav2Vec2Config`` are those of wav2vec 2.0
         Base.
 
     Example
@@ -357,7 +358,7 @@ class HuBERT(ConvolutionalFrontEnd):
     Arguments
     ---------
     all_layers, **settings
-        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.HubertConfig`` are those of HuBERT Base.
+        As for :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.HubertConfig`` are those of HuBERT Base.
 
     Example
     -------
@@ -415,7 +416,7 @@ class WavLM(ConvolutionalFrontEnd):
     Arguments
     ---------
     all_layers, **settings
-        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.WavLMConfig`` are those of WavLM Base.
+        As for :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.WavLMConfig`` are those of WavLM Base.
 
     Example
     -------
@@ -434,13 +435,13 @@ class WavLM(ConvolutionalFrontEnd):
 
 
 class Wav2Vec2BERT(SelfSupervisedFrontEnd):
-    """w2v-BERT 2.0 (Barrault et al. 2023): conformers over log mel energies, two of which make a frame of 20 ms.
+    """w2v-BERT 2.0 (Barrault et al. 2023): conformers over pairs of log mel spectra, 20 ms apart.
 
     Arguments
     ---------
     all_layers, **settings
-        As :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.Wav2Vec2BertConfig`` are those of w2v-BERT
-        2.0.
+        As for :class:`SelfSupervisedFrontEnd`; the defaults of ``transformers.Wav2Vec2BertConfig`` are those of
+        w2v-BERT 2.0.
 
     Example
     -------
@@ -462,7 +463,7 @@ class Wav2Vec2BERT(SelfSupervisedFrontEnd):
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn one waveform ([time]) into pairs of log mel energies ([frames, 160]).
 
-        Each of the 80 energies is normalized over time, so the waveform's own level makes no difference.
+        Each of the 80 energies is normalized over time, so the level of the waveform has no effect.
         """
         energies = torchaudio.compliance.kaldi.fbank(
             waveform.float().unsqueeze(0) * 2**15, num_mel_bins=80, sample_frequency=SAMPLE_RATE, dither=0.0

@@ -1,14 +1,14 @@
-"""Checking the settings of a module, which may come from a stranger's file, before anything is built."""
+"""Check the settings of a module, which may come from an untrusted file, before it is built."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from antideepfake.errors import InputError
 
-LARGEST = 1 << 16  # of a size; the largest of a published encoder is 7680
-MOST_LAYERS = 256  # each is built; the deepest published encoder has 48
-LARGEST_NUMBER = 1e6  # of a number that is not a size: milliseconds, Hz, shares
-LONGEST = 32  # of a list of sizes, one a layer of convolutions
+LARGEST = 1 << 16  # limit of a size; the largest of a published encoder is 7680
+MOST_LAYERS = 256  # the deepest published encoder has 48
+LARGEST_NUMBER = 1e6  # limit of other numbers: milliseconds, Hz, fractions
+LONGEST = 32  # limit of a list of sizes, one per convolution
 
 
 def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
@@ -17,17 +17,17 @@ def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, 
     Arguments
     ---------
     owner : str
-        What has the settings, for the message.
+        Name of the module, for the message.
     settings : mapping
         Name to value.
     kinds : mapping
-        Name to ``int`` (at least 1), ``float`` (at least 0), ``bool``, ``str`` or ``list[int]``, for all settings that
-        there are.
+        Name to ``int`` (at least 1), ``float`` (at least 0), ``bool``, ``str`` or ``list[int]``, for all settings of
+        the module.
 
     Raises
     ------
     InputError
-        At the first fault.
+        At the first wrong setting.
 
     Example
     -------
@@ -45,7 +45,7 @@ def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, 
 
 
 def _find_fault(value: Any, kind: Any, largest: int) -> str:
-    """Say what a value must be; nothing where it is that."""
+    """Say what a value must be; an empty string if it is right."""
     if kind is int:
         return "" if _is_size(value) and value <= largest else f"a whole number from 1 to {largest}"
     if kind is float:

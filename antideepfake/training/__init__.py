@@ -1,4 +1,4 @@
-"""The shared Brain, the YAML of an experiment, and its steps."""
+"""Training: the Brain, the YAML of an experiment, and the steps of a recipe."""
 
 from antideepfake.training.adaptation import (
     adapt,

@@ -1,7 +1,4 @@
-"""How much of a self-supervised front end is trained, how fast, and at what memory.
-
-A YAML calls :func:`adapt` after the front end is built and has its weights.
-"""
+"""Adapt a self-supervised front end to training: frozen layers, LoRA, gradient checkpointing, learning rates."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,18 +21,18 @@ def adapt(
     lora_rank: int | None = None,
     gradient_checkpointing: bool = False,
 ) -> None:
-    """Make a front end ready for training with less memory, or with fewer weights to train.
+    """Prepare a front end for training with less memory or fewer trained weights.
 
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        With its weights; changed in place.
+        With the weights to start from; changed in place. With all defaults, any front end will do.
     frozen_layers : int, optional
-        As :func:`freeze_layers`. Where it is not given, all layers are trained.
+        As for :func:`freeze_layers`; by default no layer is frozen.
     lora_rank : int, optional
-        As :func:`add_lora`, which freezes all else; there is none in frozen layers.
+        As for :func:`add_lora`, which freezes all other weights. Frozen layers get no LoRA.
     gradient_checkpointing : bool
-        As :func:`checkpoint_gradients`.
+        As for :func:`checkpoint_gradients`.
 
     Example
     -------
@@ -45,29 +42,29 @@ def adapt(
     """
     if lora_rank is not None:
         add_lora(front_end, lora_rank)
-    if frozen_layers is not None:  # after LoRA, so that there is none in them
+    if frozen_layers is not None:  # after LoRA, to freeze its matrices in these layers, too
         freeze_layers(front_end, frozen_layers)
     if gradient_checkpointing:
         checkpoint_gradients(front_end)
 
 
 def freeze_layers(front_end: SelfSupervisedFrontEnd, n_layers: int) -> None:
-    """Keep the lower part of a front end as it is: it gets no gradients, and needs no memory for them.
+    """Freeze the lower part of a front end: it gets no gradients and needs no memory for them.
 
-    Dropout in frozen layers stays on if the front end was given any.
+    Dropout in frozen layers stays active.
 
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
         Changed in place.
     n_layers : int
-        Layers of the transformer to freeze, from the bottom, with all that is below them: the convolutions, the
-        projection and the positions. 0 freezes the convolutions and the projection only.
+        Number of bottom layers of the transformer to freeze, together with everything below them: the convolutions,
+        the projection and the positions. 0 freezes the convolutions and the projection only.
 
     Raises
     ------
     InputError
-        When there are not so many layers.
+        When the front end has fewer layers.
 
     Example
     -------
@@ -79,7 +76,7 @@ def freeze_layers(front_end: SelfSupervisedFrontEnd, n_layers: int) -> None:
     """
     stages = _stages(front_end)
     if not 0 <= n_layers <= len(stages) - 2:
-        raise InputError(f"{n_layers} layers cannot be frozen; {type(front_end).__name__} has {len(stages) - 2}")
+        raise InputError(f"cannot freeze {n_layers} layers: {type(front_end).__name__} has {len(stages) - 2}")
     if n_layers == 0:
         frozen = [part for name, part in front_end.model.named_children() if name != "encoder"]
     else:
@@ -89,15 +86,15 @@ def freeze_layers(front_end: SelfSupervisedFrontEnd, n_layers: int) -> None:
 
 
 def checkpoint_gradients(front_end: SelfSupervisedFrontEnd) -> None:
-    """Save memory in training: keep what enters a layer only, and compute the rest anew when gradients need it.
+    """Save memory in training: keep only the inputs of layers, and recompute activations for the gradients.
 
-    The gradients are the same. A step takes about a third longer, as the front end is computed twice (Chen et al.,
-    Training deep nets with sublinear memory cost, 2016). The convolutions do so by pieces of an utterance.
+    The gradients are the same. A step takes about a third longer, since the front end is computed twice (Chen et al.,
+    Training deep nets with sublinear memory cost, 2016). The convolutions are checkpointed by chunks of an utterance.
 
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Changed in place; also one with frozen layers or LoRA.
+        Changed in place; may have frozen layers or LoRA.
 
     Example
     -------
@@ -107,11 +104,11 @@ def checkpoint_gradients(front_end: SelfSupervisedFrontEnd) -> None:
     >>> front_end(torch.randn(1, 16000), torch.ones(1))[0].sum().backward()
     """
     require_layers(front_end)
-    with warnings.catch_warnings():  # the name that every release 5 knows; later ones have another, and say so
+    with warnings.catch_warnings():  # deprecated in later releases, but the name that all of 5.x know
         warnings.simplefilter("ignore", FutureWarning)
         front_end.model.gradient_checkpointing_enable({"use_reentrant": False})
     if isinstance(front_end, ConvolutionalFrontEnd):
-        front_end.checkpoint_pieces = True
+        front_end.checkpoint_chunks = True
 
 
 def add_lora(
@@ -121,31 +118,31 @@ def add_lora(
     dropout: float = 0.0,
     target_modules: Sequence[str] = (),
 ) -> None:
-    """Train small matrices beside the linear layers of a front end instead of its weights (LoRA).
+    """Train low-rank matrices beside the linear layers of a front end instead of its weights (LoRA).
 
-    To what a layer gives, alpha / rank B A x is added, with matrices A of ``rank`` rows and B of ``rank`` columns: Hu
-    et al., LoRA: Low-rank adaptation of large language models (2021). B is zero at the start. All else of the front end
-    is frozen. :func:`merge_lora` makes a plain front end of it again, which a model folder needs.
+    A layer's output is increased by alpha / rank B A x, with matrices A of ``rank`` rows and B of ``rank`` columns: Hu
+    et al., LoRA: Low-rank adaptation of large language models (2021). B starts at zero. All other weights of the front
+    end are frozen. :func:`merge_lora` turns the result into a plain front end, as a model folder requires.
 
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Changed in place. Its weights must be there already: those of A are drawn, and names change.
+        Changed in place. Load its weights before: A is sampled, and the names of weights change.
     rank : int
         Of the matrices, at least 1.
     alpha : float
-        Scale of what is added, times ``rank``.
+        Scale of the added term, times ``rank``.
     dropout : float
         Of x, in training.
     target_modules : sequence of str
-        Last parts of the names of the linear layers, such as ``intermediate_dense``. By default those of attention:
+        Last parts of the names of linear layers, such as ``intermediate_dense``. By default those of attention:
         ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``, in w2v-BERT ``linear_q``, ``linear_k``, ``linear_v`` and
         ``linear_out``.
 
     Raises
     ------
     InputError
-        When there are no such layers, or it was done already.
+        When there are no such layers, the rank is below 1, or the front end already has LoRA.
 
     Example
     -------
@@ -158,26 +155,26 @@ def add_lora(
     require_layers(front_end)
     modules = dict(front_end.model.named_modules())
     if any(isinstance(module, BaseTunerLayer) for module in modules.values()):
-        raise InputError("the front end has LoRA already; add it once")
-    there = {name.rpartition(".")[2] for name, module in modules.items() if isinstance(module, torch.nn.Linear)}
-    missing = sorted(set(target_modules) - there)
+        raise InputError("the front end already has LoRA; call add_lora once")
+    names = {name.rpartition(".")[2] for name, module in modules.items() if isinstance(module, torch.nn.Linear)}
+    missing = sorted(set(target_modules) - names)
     if missing:
-        raise InputError(f"{type(front_end).__name__} has no linear layer {', '.join(missing)}; it has {sorted(there)}")
+        raise InputError(f"{type(front_end).__name__} has no linear layer {', '.join(missing)}; it has {sorted(names)}")
     if rank < 1:
-        raise InputError(f"the rank of LoRA is {rank}; it must be 1 or more")
-    targets = list(target_modules) or [name for name in ATTENTION if name in there]
+        raise InputError(f"lora_rank is {rank}; it must be 1 or more")
+    targets = list(target_modules) or [name for name in ATTENTION if name in names]
     settings: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout, "target_modules": targets}
     peft.inject_adapter_in_model(peft.LoraConfig(**settings), front_end.model)
     del front_end.model.peft_config
 
 
 def merge_lora(front_end: torch.nn.Module) -> None:
-    """Make what :func:`add_lora` added part of the weights: names and results are those of a plain front end.
+    """Merge the matrices of :func:`add_lora` into the weights: the result is a plain front end.
 
     Arguments
     ---------
     front_end : torch.nn.Module
-        Changed in place; one without LoRA stays as it is.
+        Changed in place; unchanged if it has no LoRA.
 
     Example
     -------
@@ -198,25 +195,25 @@ def merge_lora(front_end: torch.nn.Module) -> None:
 def parameter_groups(
     modules: Mapping[str, torch.nn.Module], lr: float, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
-    """Sort the parameters to train by learning rate: lower for lower layers of a front end.
+    """Group the trained parameters by learning rate: lower for lower layers of a front end.
 
-    The k-th of N layers has lr layer_decay^(N + 1 - k), so that the top one has lr layer_decay; what is below the
-    layers has lr layer_decay^(N + 1). What is above them has lr, as have back end, classifier, and front ends without
-    layers. Layer-wise decay is of Clark et al., ELECTRA (2020); the exponents are those of Bao et al., BEiT (2022).
+    The k-th of N layers gets lr layer_decay^(N + 1 - k), so the top layer gets lr layer_decay; modules below the layers
+    get lr layer_decay^(N + 1). Modules above them, the back end, the classifier, and front ends without layers get lr.
+    Layer-wise decay is due to Clark et al., ELECTRA (2020); the exponents are those of Bao et al., BEiT (2022).
 
     Arguments
     ---------
     modules : mapping
-        Of the detector, such as the ``modules`` of a Brain.
+        Of the detector.
     lr : float
         Of the classifier.
     layer_decay : float
-        In (0, 1]. 1 gives all the same rate; with 24 layers and 0.9, the lowest has 0.07 of it.
+        In (0, 1]. With 1, all have the same rate; with 24 layers and 0.9, modules below the layers have 0.07 of it.
 
     Returns
     -------
     list of dict
-        For any optimizer of torch: ``params``, ``lr`` and ``lr_scale``, with which a schedule must multiply its rate.
+        For any torch optimizer: ``params``, ``lr`` and ``lr_scale``, the factor to apply to the rate of a schedule.
 
     Raises
     ------
@@ -232,7 +229,7 @@ def parameter_groups(
     [0.125, 0.25, 0.5, 1.0]
     """
     if not 0 < layer_decay <= 1:
-        raise InputError(f"the layer_decay is {layer_decay}; it must be above 0 and at most 1")
+        raise InputError(f"layer_decay is {layer_decay}; it must be above 0 and at most 1")
     everything = torch.nn.ModuleDict(modules)
     scales: dict[torch.nn.Parameter, float] = {}
     for front_end in everything.modules():
@@ -247,14 +244,14 @@ def parameter_groups(
 
 
 def _stages(front_end: SelfSupervisedFrontEnd) -> list[torch.nn.Module]:
-    """The parts of a front end from the bottom up: what is below its layers, each layer, what is above them."""
+    """Give the stages of a front end from the bottom up: modules below its layers, each layer, modules above them."""
     require_layers(front_end)
     model = front_end.model
     below = [part for name, part in model.named_children() if name != "encoder"]
     above = []
     for name, part in model.encoder.named_children():
         if name == "layer_norm" and model.config.do_stable_layer_norm:
-            above.append(part)  # in the other structure it comes before the layers
+            above.append(part)  # without stable layer norm it comes before the layers
         elif name != "layers":
             below.append(part)
     return [torch.nn.ModuleList(below), *model.encoder.layers, torch.nn.ModuleList(above)]
@@ -263,4 +260,4 @@ def _stages(front_end: SelfSupervisedFrontEnd) -> list[torch.nn.Module]:
 def require_layers(front_end: torch.nn.Module) -> None:
     """Raise an ``InputError`` for a front end that is not self-supervised."""
     if not isinstance(front_end, SelfSupervisedFrontEnd):
-        raise InputError(f"{type(front_end).__name__} has no layers to adapt; self-supervised front ends have")
+        raise InputError(f"{type(front_end).__name__} has no layers to adapt; use a self-supervised front end")

@@ -40,22 +40,34 @@ logger = get_logger(__name__)
 
 @register_checkpoint_hooks
 class DetectorBrain(Brain):
-    """Train a detector on batches of ``waveform`` and ``target``; keep the last checkpoint, and that of the best EER.
+    """Train a detector on batches of ``waveform`` and ``target``; keep the last checkpoint and the one of the best EER.
 
-    ``fit`` goes in rounds of ``valid_interval`` optimizer steps, each ending with a validation. All that comes next
-    follows from how many batches were taken: which are next (:class:`antideepfake.dataio.BatchPlan`), and what is drawn
-    for dropout, since the generator is seeded anew for every batch. So a run that was stopped goes on exactly as it
-    would have, and N processes do what one does that accumulates gradients over N batches.
-
-    Modules: ``embedding_model`` (a :class:`antideepfake.lobes.UtteranceEncoder`) and ``classifier``. Hyper-parameters:
-    those of ``HPARAMS_NEEDED`` and ``output_folder``; of SpeechBrain's own run options ``precision``,
-    ``grad_accumulation_factor``, ``max_grad_norm``, ``nonfinite_patience`` and ``ckpt_interval_minutes`` count. With
-    ``mask_padding: false`` the zeros after the shorter clips of a batch are taken for speech, as in what was published.
+    ``fit`` runs in rounds of ``valid_interval`` optimizer steps, each of which ends with a validation. The future of a
+    run depends only on the number of batches that it has consumed: this number determines the next batches
+    (:class:`antideepfake.dataio.BatchPlan`) and the random numbers of dropout, since the generator is seeded for every
+    batch. So a run that was stopped continues exactly as if it had not been, and N processes compute the same as one
+    process that accumulates gradients over N batches.
 
     The validation error is that of testing: the EER of the difference of the logits over whole, unaugmented files.
-    Where a loss or a gradient is not finite, the step is skipped. Utterances that cannot be used
-    (:class:`antideepfake.dataio.SkippingDataset`) are listed in ``skipped.csv`` of the output folder; more of them than
-    the hyper-parameter ``skip_limit`` (100 unless given) end the training.
+    If a loss or a gradient is not finite, the step is skipped. Utterances that cannot be used
+    (:class:`antideepfake.dataio.SkippingDataset`) are listed in ``skipped.csv`` of the output folder.
+
+    Arguments
+    ---------
+    modules : mapping
+        ``embedding_model``, a :class:`antideepfake.lobes.UtteranceEncoder`, and ``classifier``.
+    opt_class : callable
+        Makes the optimizer from the groups of :func:`antideepfake.training.parameter_groups`.
+    hparams : mapping
+        The keys of ``HPARAMS_NEEDED`` and ``output_folder``, as described in
+        :class:`antideepfake.training.ExperimentSettings`; ``skip_limit`` and ``mask_padding`` are optional.
+    run_opts : RunOptions or mapping
+        SpeechBrain's. ``precision``, ``grad_accumulation_factor``, ``max_grad_norm``, ``nonfinite_patience`` and
+        ``ckpt_interval_minutes`` are used; they may be keys of ``hparams`` instead.
+    checkpointer : AtomicCheckpointer
+        Holds the modules and the schedule; the Brain adds itself and the optimizer.
+    train_batches, valid_batches : PlannedBatches
+        Batches of the training and of the validation set; ``fit`` takes the loaders that read them.
     """
 
     HPARAMS_NEEDED = (
@@ -81,15 +93,15 @@ class DetectorBrain(Brain):
         "history",
         "round_loss",
     )
-    """What of itself the Brain keeps in a checkpoint."""
+    """Attributes that a checkpoint stores."""
 
     batch_seed: int
-    """For all that is drawn for the present training batch."""
+    """Seed of the random numbers of the current training batch."""
     eer: float
-    """Of the best checkpoint, once it is loaded, as are the next two."""
+    """Of the best checkpoint, set by :meth:`load_best`, as are the next two."""
     threshold: float
     threshold_errors: dict[str, float]
-    """Errors at the threshold on the validation set, as :class:`antideepfake.model_folder.ModelMetadata` has them."""
+    """Errors at the threshold on the validation set, as in :class:`antideepfake.model_folder.ModelMetadata`."""
 
     def __init__(
         self,
@@ -110,31 +122,31 @@ class DetectorBrain(Brain):
             self.hparams.loss.to(self.device)  # weights of classes
         self.mask_padding = getattr(self.hparams, "mask_padding", True)
         self.taken = 0
-        """Batches of the plan that all steps so far have taken, in whatever number of processes."""
+        """Batches that all steps so far have consumed, summed over processes."""
         self.seconds = 0.0
-        """Audio heard, without padding, by all processes."""
+        """Seconds of audio in all steps so far, without padding, summed over processes."""
         self.skipped_steps = 0
         self.skipped_utterances: dict[str, str] = {}
-        """Training and validation utterances that cannot be used, by ID, and why; the same in every process."""
+        """Reasons why training and validation utterances cannot be used, by ID; the same in every process."""
         self.skip_limit = getattr(self.hparams, "skip_limit", 100)
-        self._newly_skipped: list[tuple[str, str]] = []  # by this process, since the last step
+        self._newly_skipped: list[tuple[str, str]] = []  # in this process, since the last step
         self.history: list[dict[str, float]] = []
-        """A row for each validation: what the log shows."""
+        """A row of ``train_log.csv`` for each validation."""
         self._losses: list[torch.Tensor] = []  # of the batches since the last step
         self.round_loss = [0.0, 0.0]
-        """Sum over the steps of the present round, and their number."""
+        """Sum of the losses of the steps of the current round, and their number."""
         self._stop_requested = False  # in this process, by a signal
-        self._stopping = False  # agreed on by all processes
+        self._stopping = False  # in all processes
         self._writer: SummaryWriter | None = None
         self._bar = self._valid_bar = tqdm(disable=True)
 
     @property
     def step_batches(self) -> int:
-        """Batches in an optimizer step, those of all processes together."""
+        """Batches in an optimizer step, summed over processes."""
         return self.grad_accumulation_factor * rank_and_size()[1]
 
     def rounds(self) -> Iterator[int]:
-        """Number the rounds that are left, from the one that was interrupted; what ``fit`` takes for epochs."""
+        """Number the remaining rounds, starting with the interrupted one; ``fit`` takes them as epochs."""
         while self._validated_step() < self.last_step and not self._patience_is_over():
             yield len(self.history) + 1
 
@@ -150,12 +162,12 @@ class DetectorBrain(Brain):
     # Starting ---------------------------------------------------------------------------------------------------------
 
     def _wrap_distributed(self) -> None:
-        # The parent's also makes batch normalization common to all processes, for which torch has no CPU version.
+        # Unlike the parent, keep batch normalization per process: torch cannot synchronize it on a CPU.
         if self.distributed_launch:
             devices = None if self.device_type == "cpu" else [self.device]
             for name, module in self.modules.items():
                 if any(parameter.requires_grad for parameter in module.parameters()):
-                    # layer drop skips other layers in every process
+                    # layer drop skips different layers in every process
                     drops = any(getattr(getattr(part, "config", None), "layerdrop", 0) for part in module.modules())
                     self.modules[name] = DistributedDataParallel(
                         module, devices, find_unused_parameters=self.find_unused_parameters or drops
@@ -165,13 +177,13 @@ class DetectorBrain(Brain):
         """Make the optimizer; lower layers of the front end learn more slowly where ``layer_decay`` is below 1."""
         groups = parameter_groups(self.hparams.modules, self.hparams.lr, self.hparams.layer_decay)
         if not groups:
-            raise InputError("nothing is left to train: every parameter is frozen")
+            raise InputError("every parameter is frozen; train at least one, for instance with fewer frozen_layers")
         self.optimizer = self.opt_class(groups)
         self.optimizers_dict = {"opt_class": self.optimizer}
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
 
     def on_fit_start(self) -> None:
-        """Take up the last checkpoint, if there is one; open the logs."""
+        """Load the last checkpoint, if there is one; open the logs."""
         super().on_fit_start()
         if if_main_process():
             if self.optimizer_step:
@@ -190,7 +202,7 @@ class DetectorBrain(Brain):
         )
 
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
-        """Begin the steps of a round that are left, or a validation."""
+        """Begin the remaining steps of a round, or a validation."""
         if stage == Stage.TRAIN:
             end = min(self._validated_step() + self.hparams.valid_interval, self.last_step)
             self.train_batches.range = (self.taken, self.taken + (end - self.optimizer_step) * self.step_batches)
@@ -203,7 +215,7 @@ class DetectorBrain(Brain):
     # Training ---------------------------------------------------------------------------------------------------------
 
     def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
-        """Seed what is drawn for this batch, as dropout, by its number among all batches of the run."""
+        """Seed the random numbers of this batch, such as dropout, by its index among all batches of the run."""
         rank, size = rank_and_size()
         accumulated = (self.step - 1) % self.grad_accumulation_factor
         number = self.taken + accumulated * size + rank
@@ -212,7 +224,7 @@ class DetectorBrain(Brain):
 
     def compute_forward(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Turn a batch into logits [batch, 2]."""
-        # processes validate unequal numbers of batches: those of DistributedDataParallel would wait for each other
+        # processes validate unequal numbers of batches: modules in DistributedDataParallel would wait for each other
         modules = self.modules if stage == Stage.TRAIN else self.hparams.modules
         return compute_logits(modules, *self.inputs(batch))
 
@@ -236,14 +248,14 @@ class DetectorBrain(Brain):
         return loss
 
     def note_loss(self, loss: torch.Tensor, batch: PaddedBatch) -> None:
-        """Keep what the next step is to report of a training batch."""
+        """Keep the loss and duration of a training batch for the report of the next step."""
         waveforms, lengths = batch.waveform
         seconds = lengths.float().sum() * waveforms.shape[1] / SAMPLE_RATE
         self._losses.append(torch.stack([loss.detach().float(), seconds]))
         self._newly_skipped += read_skipped(batch)
 
     def check_loss_isfinite(self, loss: torch.Tensor) -> None:
-        """Do nothing: ``optimizers_step`` looks at the losses of all processes, so that all leave out the same step."""
+        """Do nothing: ``optimizers_step`` checks the losses of all processes, so that all skip the same step."""
 
     def optimizers_step(self) -> None:
         """Take an optimizer step, unless a loss or a gradient is not finite."""
@@ -261,7 +273,7 @@ class DetectorBrain(Brain):
         self.scaler.unscale_(self.optimizer)
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
-        # where gradients are scaled, overflow is how the scaler finds its scale: it leaves such steps out itself
+        # with scaled gradients, overflow is how the scaler finds its scale: it skips such steps itself
         if math.isfinite(loss) and (self.scaler.is_enabled() or torch.isfinite(norm)):
             self.scaler.step(self.optimizer)
         else:
@@ -275,7 +287,7 @@ class DetectorBrain(Brain):
         self._show_progress(loss, norm.item())
 
     def _count_skipped_utterances(self) -> None:
-        """Join what all processes have skipped; stop all of them when it is too much."""
+        """Merge the skipped utterances of all processes; end training when there are too many."""
         self.skipped_utterances |= dict(gather(self._newly_skipped))
         self._newly_skipped = []
         if if_main_process():
@@ -294,7 +306,7 @@ class DetectorBrain(Brain):
         if self.skipped_utterances:
             with atomic_path(self._skipped_path) as temporary:
                 pd.DataFrame(self.skipped_utterances.items(), columns=["ID", "Reason"]).to_csv(temporary, index=False)
-        else:  # of an earlier run
+        else:  # left by an earlier run
             self._skipped_path.unlink(missing_ok=True)
 
     def _count_skipped_step(self, loss: float) -> None:
@@ -302,7 +314,8 @@ class DetectorBrain(Brain):
         if self.skipped_steps > self.nonfinite_patience:
             raise InputError(
                 f"{self.hparams.output_folder}: {self.skipped_steps} steps had a loss or gradient that is not finite "
-                f"(last loss: {loss}); lower the learning rate, or look at the data (nonfinite_patience)"
+                f"(last loss: {loss}), more than nonfinite_patience ({self.nonfinite_patience}); lower --lr or check "
+                "the data"
             )
 
     def _show_progress(self, loss: float, norm: float) -> None:
@@ -328,15 +341,15 @@ class DetectorBrain(Brain):
 
     @contextmanager
     def stop_on_signal(self) -> Iterator[None]:
-        """On Ctrl-C or SIGTERM within this context, end the training step, save a checkpoint, raise KeyboardInterrupt.
+        """On Ctrl-C or SIGTERM, finish the training step, save a checkpoint and raise KeyboardInterrupt.
 
-        A second signal stops at once, and the run goes on from an older checkpoint. So does one during validation.
+        A second signal, or one during validation, stops at once; the run then resumes from an older checkpoint.
         """
-        if threading.current_thread() is not threading.main_thread():  # Python allows handlers there alone
+        if threading.current_thread() is not threading.main_thread():  # Python allows handlers only there
             yield
             return
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        # as of a background job: Ctrl-C is meant for another
+        # a background job ignores Ctrl-C, which is meant for another process
         before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
 
         def request_stop(number: int, frame: Any) -> None:
@@ -356,12 +369,12 @@ class DetectorBrain(Brain):
     # Validation and logs ----------------------------------------------------------------------------------------------
 
     def on_stage_end(self, stage: Stage, stage_loss: float, epoch: int | None = None) -> None:
-        """After a validation, save and log."""
+        """After a validation, save a checkpoint and log."""
         if stage != Stage.VALID:
             return
         self._valid_bar.close()
         self._count_skipped_utterances()
-        # in an order that does not depend on the number of processes, as the sum of the losses does a little
+        # sorted, since the sum of the losses depends on their order and so on the number of processes
         scores = sorted(gather(self._scores))
         logits = np.array([(fake, real) for _, fake, real, _ in scores])
         targets = np.array([target for *_, target in scores])
@@ -401,18 +414,19 @@ class DetectorBrain(Brain):
             self._writer.flush()
 
     def close_logs(self) -> None:
-        """End the progress bars, so that what is said next begins a line, and the log of TensorBoard."""
+        """Close the progress bars, so that the next message begins a line, and the log of TensorBoard."""
         for bar in (self._valid_bar, self._bar):
             bar.close()
         if self._writer:
             self._writer.close()
 
     def load_best(self) -> None:
-        """Take up the best checkpoint, its ``eer`` (a fraction), ``threshold`` (its score) and ``threshold_errors``."""
+        """Load the best checkpoint and set ``eer`` (a fraction), ``threshold`` (a score) and ``threshold_errors``."""
         best = self.checkpointer.find_best()
         if best is None:
             raise InputError(
-                f"{self.checkpointer.checkpoints_dir}: holds no checkpoint that was validated; train at least one round"
+                f"{self.checkpointer.checkpoints_dir}: contains no validated checkpoint; train for at least "
+                "valid_interval steps"
             )
         self.checkpointer.load_checkpoint(best)
         self.eer, self.threshold = best.meta["EER"], best.meta["threshold"]
@@ -433,5 +447,5 @@ class DetectorBrain(Brain):
 
 
 def read_skipped(batch: PaddedBatch) -> list[tuple[str, str]]:
-    """Give ID and reason of the utterances that were skipped in making a batch."""
+    """List ID and reason of the utterances that were skipped when a batch was loaded."""
     return [(name, reason) for text in getattr(batch, "skipped", []) for name, reason in json.loads(text)]

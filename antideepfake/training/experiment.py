@@ -1,4 +1,4 @@
-"""The steps of an experiment, in the order that a recipe takes them: begin, fit, export, evaluate, finish."""
+"""The steps of an experiment, in the order in which a recipe calls them: begin, fit, export, evaluate, finish."""
 
 import atexit
 import contextlib
@@ -55,13 +55,13 @@ from antideepfake.training.settings import bind_keys, load_experiment
 logger = get_logger(__name__)
 
 FINISHED = "finished.json"
-SAMPLE_RATE_DISTANCE = 0.5  # total variation; the corpora of the published union differ among each other, but less
+SAMPLE_RATE_DISTANCE = 0.5  # total variation distance; the classes of the published union differ by less
 
 
 def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]:
-    """Read the command line of a recipe, join its processes, and make the output folder.
+    """Read the command line of a recipe, build the detector, join the process group, and make the output folder.
 
-    The folder takes ``hyperparams.yaml`` (references resolved), ``env.log`` (versions) and ``log.txt``.
+    The folder gets ``hyperparams.yaml`` (with references resolved), ``env.log`` (versions) and ``log.txt``.
 
     Arguments
     ---------
@@ -71,9 +71,14 @@ def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]
     Returns
     -------
     hparams : HyperParameters
-        Keys and constructed values.
+        As :func:`antideepfake.training.load_experiment` returns them.
     run_opts : RunOptions
         SpeechBrain's: device, precision and so on.
+
+    Raises
+    ------
+    InputError
+        When the YAML or an option is wrong.
     """
     hparams_file, run_opts, overrides = sb.parse_arguments(arguments)
     keys = [line.partition(":")[0] for line in overrides.splitlines()]
@@ -87,20 +92,22 @@ def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]
     sb.utils.distributed.ddp_init_group(run_opts)
     if distributed.is_initialized():
         atexit.register(distributed.destroy_process_group)
-    # They list every installed package at every start, which env.log has. A filter, since SpeechBrain resets levels.
-    talkative = [logging.getLogger(f"speechbrain.{name}") for name in ("core", "utils.quirks", "utils.superpowers")]
-    for log in talkative:
+    # They list all installed packages at every start, which env.log has. A filter, since SpeechBrain resets levels.
+    verbose_loggers = [
+        logging.getLogger(f"speechbrain.{name}") for name in ("core", "utils.quirks", "utils.superpowers")
+    ]
+    for log in verbose_loggers:
         log.addFilter(_is_warning)
-    with contextlib.redirect_stdout(sys.stderr):  # where SpeechBrain's log goes from here on: stdout is for results
+    with contextlib.redirect_stdout(sys.stderr):  # SpeechBrain's log keeps this stream; stdout is for results
         sb.create_experiment_directory(hparams["output_folder"], hparams.file, overrides)
-    for log in talkative:
+    for log in verbose_loggers:
         log.removeFilter(_is_warning)
     _keep_libraries_off_the_terminal()
     return hparams, run_opts
 
 
 def _keep_libraries_off_the_terminal() -> None:
-    """Send what libraries log to log.txt, from INFO up; show only their warnings."""
+    """Write the log of libraries to log.txt, from INFO up; show only their warnings."""
     for handler in logging.root.handlers:
         if isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.INFO)
@@ -113,7 +120,7 @@ def _is_warning(record: logging.LogRecord) -> bool:
 
 
 def is_finished(hparams: HyperParameters) -> bool:
-    """Tell whether this experiment, with these very settings, was done before; if so, say it."""
+    """Check whether this experiment was already finished with exactly these settings; if so, say so."""
     folder = Path(hparams["output_folder"])
     try:
         done = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
@@ -122,12 +129,12 @@ def is_finished(hparams: HyperParameters) -> bool:
     if done["settings"] != hparams.settings:
         return False
     if if_main_process():
-        print(f"{folder}: finished on {done['date']}; there is nothing to do. Another --output_folder trains anew")
+        print(f"{folder}: training already finished on {done['date']}; to train again, pass a new --output_folder")
     return True
 
 
 def _record_run(hparams: HyperParameters) -> None:
-    """Write down what a run depends on besides its YAML: ``run.json`` in the output folder."""
+    """Record what a run depends on besides its YAML: ``run.json`` in the output folder."""
     protocols = {path: sha256([path]) for path in _protocols(hparams)}
     describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
@@ -148,19 +155,15 @@ def _record_run(hparams: HyperParameters) -> None:
 def fit_detector(
     hparams: HyperParameters, run_opts: RunOptions, train_set: pd.DataFrame, valid_set: pd.DataFrame
 ) -> DetectorBrain:
-    """Train a detector, from the last checkpoint if there is one, to the end.
+    """Train a detector to the end, from the last checkpoint if there is one.
 
     Arguments
     ---------
-    hparams : HyperParameters
-        ``brain_class``, ``front_end``, ``modules``, ``opt_class``, ``checkpointer``, ``data_folder``, ``seed``,
-        ``crop``, ``augmentation``, ``batch_seconds``, ``valid_batch_seconds``, ``num_buckets``, ``num_workers``,
-        ``number_of_epochs``, ``max_steps``, and what the Brain needs. With ``clean_validation: false`` validation clips
-        are cropped and augmented as those of training, as in what was published.
-    run_opts : RunOptions
-        As :func:`begin_experiment` gives.
+    hparams, run_opts :
+        As :func:`begin_experiment` returns them.
     train_set, valid_set : pandas.DataFrame
-        Protocols. Where the first has a column Weight, an epoch draws its utterances by it (:class:`BatchPlan`).
+        Protocols. If the first has a column Weight, an epoch samples its utterances by it
+        (:class:`antideepfake.dataio.BatchPlan`).
 
     Returns
     -------
@@ -170,7 +173,7 @@ def fit_detector(
     Raises
     ------
     InputError
-        When a set is empty, or nothing was trained.
+        When a set lacks a class, too many files cannot be used, or nothing was trained.
     """
     for name, table in (("training", train_set), ("validation", valid_set)):
         if set(table["Label"].unique()) != set(LABELS):
@@ -190,7 +193,7 @@ def fit_detector(
             batch_sampler=batches,
             num_workers=hparams["num_workers"],
             collate_fn=PaddedBatch,
-            worker_init_fn=_leave_ctrl_c_to_the_parent,
+            worker_init_fn=_ignore_ctrl_c,
         )
         for data, batches, is_training in (
             (train_data, train_batches, True),
@@ -260,27 +263,27 @@ def _build_brain(
 
 
 def _warn_of_sample_rates(train_set: pd.DataFrame) -> None:
-    """Warn where the two classes were recorded at different sample rates: a detector learns the bandwidth instead."""
+    """Warn when the classes have different sample rates: the detector can then learn the bandwidth."""
     if "SampleRate" not in train_set:
         return
-    shares = train_set.groupby("Label")["SampleRate"].value_counts(normalize=True).unstack("Label", fill_value=0.0)
-    # half the sum of the differences of two distributions: 0 where they are the same, 1 where they share no rate
-    distance = (shares["real"] - shares["fake"]).abs().sum() / 2
+    fractions = train_set.groupby("Label")["SampleRate"].value_counts(normalize=True).unstack("Label", fill_value=0.0)
+    # total variation distance: 0 for equal distributions, 1 for distributions without a common rate
+    distance = (fractions["real"] - fractions["fake"]).abs().sum() / 2
     if distance > SAMPLE_RATE_DISTANCE:
-        common = {label: int(shares[label].idxmax()) for label in LABELS}
+        common = {label: int(fractions[label].idxmax()) for label in LABELS}
         logger.warning(
             f"real and fake training files differ in sample rate (mostly {common['real']} and {common['fake']} Hz), so "
-            "the detector can tell them apart by bandwidth alone; resample both in the same way"
+            "the detector can tell them apart by bandwidth alone; resample both to the same rate"
         )
 
 
-def _leave_ctrl_c_to_the_parent(worker: int) -> None:
-    """Let a process that reads go on: the step in which Ctrl-C is pressed needs its batches."""
+def _ignore_ctrl_c(worker: int) -> None:
+    """Keep a worker alive on Ctrl-C: the current training step still needs its batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _describe_validation(train_set: pd.DataFrame, valid_set: pd.DataFrame) -> str:
-    """Say what a threshold chosen on a validation set is worth, where training has the same speakers or systems."""
+    """Qualify a threshold whose validation set has speakers or spoofing systems of the training set."""
     known = []
     for name, column, label in (("speakers", "Speaker", "real"), ("spoofing systems", "Attack", "fake")):
         train, valid = (set(table.loc[table["Label"] == label, column]) - {"-"} for table in (train_set, valid_set))
@@ -296,25 +299,24 @@ def _describe_validation(train_set: pd.DataFrame, valid_set: pd.DataFrame) -> st
 def export_model(
     brain: DetectorBrain, hparams: HyperParameters, train_set: pd.DataFrame, valid_set: pd.DataFrame
 ) -> None:
-    """Write the model folder of a trained detector; what LoRA added becomes part of the weights.
+    """Write the model folder of a trained detector; LoRA matrices are merged into the weights.
 
     Arguments
     ---------
     brain : DetectorBrain
-        As :func:`fit_detector` gives.
+        As :func:`fit_detector` returns it.
     hparams : HyperParameters
-        ``model_folder``, ``modules``, ``corpora``, ``start_corpora``, ``license`` (of the corpora), ``seed`` and, where
-        training started from a model, ``start_from``.
+        As :func:`begin_experiment` returns them.
     train_set, valid_set : pandas.DataFrame
-        Protocols. The folder remembers the spoofing systems of the first, and whether the second, on which the
-        threshold is chosen, has other speakers and systems.
+        Protocols. The folder records the spoofing systems of the first, and whether the second, on which the threshold
+        is chosen, has other speakers and spoofing systems.
     """
     if if_main_process():
-        generators = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
+        attacks = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
         made_by = [Path(hparams.file).name, f"antideepfake {__version__}", f"seed {hparams['seed']}"]
-        works = {", ".join(hparams["corpora"]): hparams["license"] or ""}
+        licenses = {", ".join(hparams["corpora"]): hparams["license"] or ""}
         if start := hparams.get("start_from"):
-            works[Path(start).name] = find_license(start)
+            licenses[Path(start).name] = find_license(start)
             made_by.append(f"started from {start}")
         metadata = ModelMetadata(
             threshold=brain.threshold,
@@ -322,9 +324,9 @@ def export_model(
             + _describe_validation(train_set, valid_set),
             threshold_errors=brain.threshold_errors,
             training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],
-            training_attacks=sorted(set(generators) - {"-"}),
+            training_attacks=sorted(set(attacks) - {"-"}),
             provenance=", ".join(made_by),
-            license=combine_licenses(works),
+            license=combine_licenses(licenses),
             training_protocols=_describe_protocols(hparams, train_set, valid_set),
         )
         merge_lora(hparams["modules"]["embedding_model"])
@@ -339,8 +341,8 @@ def _protocols(hparams: HyperParameters) -> list[str]:
 def _describe_protocols(
     hparams: HyperParameters, train_set: pd.DataFrame, valid_set: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Describe the protocols of training as a model folder remembers them."""
-    # of corpora that the starting model knew, other utterances than these were trained on
+    """Describe the protocols of training for the metadata of a model folder."""
+    # the start model may have been trained on other utterances of its corpora
     corpora = [name for name in hparams["corpora"] if name not in hparams["start_corpora"]]
     splits = sorted({*train_set["Proportion"], *valid_set["Proportion"]})
     return [
@@ -364,7 +366,7 @@ def evaluate_model(
     device: str = "cpu",
     protocols: Sequence[str] = (),
 ) -> int:
-    """Score a test set with a model folder; print and report the error rates. All processes of a run call it.
+    """Score a test set with a model folder; print the error rates and write a report. All processes of a run call it.
 
     Arguments
     ---------
@@ -375,18 +377,18 @@ def evaluate_model(
     data_folder : str or Path
         What ``$ROOT`` stands for.
     output_folder : str or Path
-        Takes ``scores.csv`` and the folder ``report``.
+        Gets ``scores.csv`` and the folder ``report``.
     title : str
         Of the report.
     device : str
-        As :func:`antideepfake.inference.load_detector`.
+        As for :func:`antideepfake.inference.load_detector`.
     protocols : sequence of str
-        Files that the test set is from.
+        Files that the test set was read from.
 
     Returns
     -------
     int
-        How many files could not be read; ``scores.csv.skipped.csv`` lists them.
+        Number of files that could not be read; ``scores.csv.skipped.csv`` lists them.
     """
     folder = Path(output_folder)
     rank, size = rank_and_size()
@@ -406,25 +408,25 @@ def evaluate_model(
         print(format_overlap(system.overlap), file=sys.stderr)
     write_report(folder / "report", [system], title or describe_test_set(system, corpora))
     if skipped:
-        print(f"{len(skipped)} files of the test set skipped; see {folder}/scores.csv.skipped.csv", file=sys.stderr)
+        print(f"skipped files of the test set: {len(skipped)}; see {folder}/scores.csv.skipped.csv", file=sys.stderr)
     return len(skipped)
 
 
 def finish_experiment(
     brain: DetectorBrain, hparams: HyperParameters, test_set: pd.DataFrame | None = None, title: str = ""
 ) -> int:
-    """Evaluate the model folder, say where the results are, and remember that nothing is left to do.
+    """Evaluate the model folder, print where the results are, and mark the experiment as finished.
 
-    With ``--test_only``, which leaves out training, it is not taken for done.
+    With ``--test_only``, which skips training, the experiment is not marked.
 
     Arguments
     ---------
     brain : DetectorBrain
-        As :func:`fit_detector` gives.
+        As :func:`fit_detector` returns it.
     hparams : HyperParameters
-        ``model_folder``, ``output_folder`` and ``data_folder``.
+        As :func:`begin_experiment` returns them.
     test_set : pandas.DataFrame, optional
-        Protocol. Without it there is no evaluation.
+        Protocol. Without it, nothing is evaluated.
     title : str
         Of the report.
 

@@ -1,4 +1,4 @@
-"""How much memory training a front end takes, before it is tried."""
+"""How much memory it takes to train a front end, without training it."""
 
 import copy
 import ctypes
@@ -28,7 +28,7 @@ from antideepfake.training.hparams import build_front_end
 
 
 def freeze_half(front_end: SelfSupervisedFrontEnd) -> None:
-    """Freeze the lower half of the layers, and what is below."""
+    """Freeze the lower half of the layers and everything below them."""
     freeze_layers(front_end, front_end.model.config.num_hidden_layers // 2)
 
 
@@ -40,25 +40,25 @@ WAYS: dict[str, tuple[str, tuple[Callable[[SelfSupervisedFrontEnd], None], ...]]
     "LoRA": ("fp32", (add_lora,)),
     "LoRA, checkpointed": ("fp32", (add_lora, checkpoint_gradients)),
 }
-"""Ways to train a front end: the precision (``bf16`` is autocast), and what is done to it."""
+"""Ways to train a front end: the precision (``bf16`` is autocast), and how the front end is adapted."""
 
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Bytes that a step of training takes.
+    """Memory of a training step, in bytes.
 
     Arguments
     ---------
     weights : int
         Of the whole detector, in float32.
     gradients : int
-        Of what is trained.
+        Of the trained weights.
     moments : int
-        AdamW's two for each weight that is trained.
+        AdamW's two moments of each trained weight.
     activations : int
-        What the forward pass leaves for the backward pass. With autocast also the weights in bfloat16.
+        What the forward pass stores for the backward pass. With autocast, also the weights in bfloat16.
     peak : int
-        The most at one time. Less than the sum: gradients come as activations go.
+        Maximum at any time. Less than the sum, since activations are freed while gradients are computed.
     """
 
     weights: int
@@ -69,11 +69,10 @@ class TrainingMemory:
 
 
 def compute_memory(front_end: SelfSupervisedFrontEnd, clips: int, seconds: float, precision: str) -> TrainingMemory:
-    """Compute what training a front end takes: a step is gone through with tensors that have shapes but no memory.
+    """Compute the memory for training a front end, by running a step with tensors that have shapes but no memory.
 
-    The step is that of a detector with mean pooling and a linear classifier, trained with AdamW as torch has it for
-    GPUs, without accumulation of gradients. What the libraries take for themselves comes on top: half a gigabyte or
-    more on a GPU.
+    The step is that of a detector with mean pooling and a linear classifier, trained with torch's AdamW for GPUs,
+    without gradient accumulation. The libraries need additional memory: half a gigabyte or more on a GPU.
 
     Arguments
     ---------
@@ -102,49 +101,49 @@ def compute_memory(front_end: SelfSupervisedFrontEnd, clips: int, seconds: float
     """
     require_layers(front_end)
     front_end = copy.deepcopy(front_end).to("meta")
-    with FakeTensorMode(allow_non_fake_inputs=True), _Ledger() as ledger:
+    with FakeTensorMode(allow_non_fake_inputs=True), _MemoryTracker() as tracker:
         front_end.to_empty(device="cpu")
         classifier = torch.nn.Linear(front_end.model.config.hidden_size, 2)
         weights = [*front_end.parameters(), *classifier.parameters()]
         trained = sum(weight.nbytes for weight in weights if weight.requires_grad)
-        before, after = (ledger.now for _ in _training_step(front_end, classifier, clips, seconds, precision))
+        before, after = (tracker.current for _ in _training_step(front_end, classifier, clips, seconds, precision))
     total = sum(weight.nbytes for weight in weights)
-    return TrainingMemory(total, trained, 2 * trained, after - before, ledger.peak)
+    return TrainingMemory(total, trained, 2 * trained, after - before, tracker.peak)
 
 
 def measure_memory(file: str | os.PathLike, way: str, clips: int, seconds: float) -> int:
-    """Measure what training a front end takes: in a process of its own, on the CPU, a step is done.
+    """Measure the memory for training a front end, by running a step on the CPU in a separate process.
 
     Arguments
     ---------
     file : str or Path
-        YAML of a front end, as those of ``hparams/front_ends``.
+        YAML of a front end, like those of ``hparams/front_ends``.
     way : str
         One of :data:`WAYS`.
     clips, seconds :
-        As :func:`compute_memory`.
+        As for :func:`compute_memory`.
 
     Returns
     -------
     int
-        The most memory that was resident, less that of Python and the libraries; in bytes.
+        Peak resident memory without that of Python and the libraries, in bytes.
 
     Raises
     ------
     InputError
-        When there was not enough memory, or the system is not Linux, which alone tells it.
+        When there is not enough memory, or the system is not Linux.
     """
     if sys.platform != "linux":
-        raise InputError("memory can be measured on Linux only; leave the measurement out")
+        raise InputError("memory can be measured on Linux only; omit the measurement")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(_measure_here, file, way, clips, seconds).result()
         except BrokenProcessPool:
-            raise InputError(f"{file}: not enough memory to train it ({way}); take fewer or shorter clips") from None
+            raise InputError(f"{file}: not enough memory to train it ({way}); use fewer or shorter clips") from None
 
 
 def _measure_here(file: str | os.PathLike, way: str, clips: int, seconds: float) -> int:
-    # glibc would keep what is freed; this is M_MMAP_THRESHOLD, in bytes
+    # M_MMAP_THRESHOLD, in bytes: otherwise glibc keeps freed memory
     ctypes.CDLL(None).mallopt(-3, 2**17)
     libraries = _resident("VmRSS")
     front_end = build_front_end(file)
@@ -158,7 +157,7 @@ def _measure_here(file: str | os.PathLike, way: str, clips: int, seconds: float)
 
 
 def _resident(kind: str) -> int:
-    """Resident memory of this process, in bytes: ``VmRSS`` is that of now, ``VmHWM`` the most that there was."""
+    """Read the resident memory of this process, in bytes: ``VmRSS`` is the current value, ``VmHWM`` the peak."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(status.split(f"{kind}:")[1].split()[0])
 
@@ -166,12 +165,12 @@ def _resident(kind: str) -> int:
 def _training_step(
     front_end: SelfSupervisedFrontEnd, classifier: torch.nn.Linear, clips: int, seconds: float, precision: str
 ) -> Iterator[None]:
-    """Do a step as those in the midst of a training; stops before and after the forward pass."""
+    """Run a step as in the middle of a training; yields before and after the forward pass."""
     front_end.train()
-    front_end.model.config.layerdrop = 0.0  # with no layer skipped a step takes the most
+    front_end.model.config.layerdrop = 0.0  # a step that skips no layer takes the most memory
     weights = [weight for weight in [*front_end.parameters(), *classifier.parameters()] if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, foreach=True)
-    for weight in weights:  # the optimizer has its moments from the first step on
+    for weight in weights:  # the first step allocates the moments
         weight.grad = torch.zeros_like(weight)
     optimizer.step()
     optimizer.zero_grad()
@@ -185,27 +184,27 @@ def _training_step(
     optimizer.step()
 
 
-class _Ledger(TorchDispatchMode):
-    """Books the memory of every tensor that comes into being, until it goes."""
+class _MemoryTracker(TorchDispatchMode):
+    """Tracks the memory of all tensors, from allocation to release."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.peak = 0
-        self.booked = WeakIdKeyDictionary()
+        self.current = self.peak = 0
+        self.sizes = WeakIdKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage() not in self.booked:
-                self._book(tensor.untyped_storage())
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage() not in self.sizes:
+                self._add(tensor.untyped_storage())
         return result
 
-    def _book(self, storage: torch.UntypedStorage) -> None:
+    def _add(self, storage: torch.UntypedStorage) -> None:
         size = storage.nbytes()
-        self.booked[storage] = size
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._strike, size)
+        self.sizes[storage] = size
+        self.current += size
+        self.peak = max(self.peak, self.current)
+        weakref.finalize(storage, self._remove, size)
 
-    def _strike(self, size: int) -> None:
-        self.now -= size
+    def _remove(self, size: int) -> None:
+        self.current -= size

@@ -1,16 +1,16 @@
 """The loss of fine-tuning by reinforcement: group relative policy optimization (GRPO) with a detector as the policy.
 
-A detector is taken as a policy that names the label of an utterance, fake or real, by chance, with the probabilities
-that its logits give. It is rewarded when it names the right one: Wang, Ge, Yamagishi, Does fine-tuning by reinforcement
-learning improve generalization in binary speech deepfake detection? (arXiv 2603.02914, 2026). Group relative policy
-optimization is of Shao et al., DeepSeekMath (arXiv 2402.03300, 2024), the clipping of Schulman et al., Proximal policy
-optimization algorithms (arXiv 1707.06347, 2017).
+The policy samples the label of an utterance, fake or real, with the probabilities of the detector's logits, and is
+rewarded for the right label: Wang, Ge, Yamagishi, Does fine-tuning by reinforcement learning improve generalization in
+binary speech deepfake detection? (arXiv 2603.02914, 2026). Group relative policy optimization is due to Shao et al.,
+DeepSeekMath (arXiv 2402.03300, 2024), the clipping to Schulman et al., Proximal policy optimization algorithms (arXiv
+1707.06347, 2017).
 """
 
 import torch
 
 STD_FLOOR = 1e-5
-"""Rewards that are all alike tell nothing; this keeps their deviation from zero from being made large."""
+"""Least standard deviation of rewards: keeps rounding errors of equal rewards from being amplified."""
 
 
 def policy_loss(
@@ -24,7 +24,7 @@ def policy_loss(
     clip: float = 0.2,
     sample_from_old: bool = False,
 ) -> torch.Tensor:
-    """Sample labels of a batch from the policy, and compute the loss that they give.
+    """Sample labels of a batch from the policy, and compute their loss.
 
     Arguments
     ---------
@@ -35,31 +35,31 @@ def policy_loss(
     reference_logits : torch.Tensor
         Of the detector before fine-tuning, for the same utterances; shape [batch, 2].
     generator : torch.Generator
-        Draws the samples; on the device of the logits.
+        Samples the labels; on the device of the logits.
     old_logits : torch.Tensor, optional
-        Of the old policy, the detector some steps ago: the loss weighs a sample by the ratio of its probabilities now
-        and then, clipped. Without them, the paper's simplified form, there is no ratio.
+        Of the old policy, the detector some steps ago: the loss weights a sample by the clipped ratio of its current to
+        its old probability. Without them, as in the paper's simplified form, there is no ratio.
     n_samples : int
-        Labels sampled for an utterance; the paper's is 64.
+        Labels sampled for an utterance; 64 in the paper.
     beta : float
         Weight of the divergence from the reference.
     clip : float
-        As :func:`sampled_policy_loss`.
+        As for :func:`sampled_policy_loss`.
     sample_from_old : bool
-        Sample labels from ``old_logits``, as policy optimization is defined in textbooks. By default they are sampled
-        from ``logits`` in both forms, as the released code does.
+        Sample labels from ``old_logits``, as textbooks define policy optimization. By default labels are sampled from
+        ``logits`` in both forms, as in the released code.
 
     Returns
     -------
     torch.Tensor
-        A number to minimize, at least in float32. Only its gradient is meaningful: the rewards are centered, so its
-        value stays near 0 while the detector improves.
+        Scalar, at least in float32. Only its gradient is meaningful: rewards are centered, so the value stays near 0
+        while the detector improves.
 
     Example
     -------
     >>> logits, targets = torch.zeros(4, 2, requires_grad=True), torch.tensor([0, 0, 1, 1])
     >>> policy_loss(logits, targets, torch.zeros(4, 2), torch.Generator().manual_seed(1)).backward()
-    >>> logits.grad.argmin(1)  # what a step against the gradient raises most
+    >>> logits.grad.argmin(1)  # a descent step raises these logits most
     tensor([0, 0, 1, 1])
     """
     source = old_logits if sample_from_old and old_logits is not None else logits
@@ -68,14 +68,14 @@ def policy_loss(
 
 
 def sample_labels(logits: torch.Tensor, generator: torch.Generator, n_samples: int = 64) -> torch.Tensor:
-    """Sample labels with the probabilities that a detector gives them.
+    """Sample labels with the probabilities of a detector's logits.
 
     Arguments
     ---------
     logits : torch.Tensor
         Shape [batch, 2].
     generator, n_samples :
-        As :func:`policy_loss`.
+        As for :func:`policy_loss`.
 
     Returns
     -------
@@ -101,23 +101,23 @@ def sampled_policy_loss(
     beta: float = 0.04,
     clip: float = 0.2,
 ) -> torch.Tensor:
-    """Compute the loss of labels that were sampled.
+    """Compute the loss of sampled labels.
 
-    Over all samples of the batch, the mean of -min(r A, clamp(r, 1 - clip, 1 + clip) A) + beta D. Here A, the
-    advantage, is the reward of a sample (1 for the right label, else 0) less the mean over the whole batch, divided by
-    the standard deviation; r the probability of the sampled label now, divided by what it was when it was sampled; and
-    D = q - log q - 1, with q the probability that the reference gives the label, divided by that now, whose expectation
-    is the Kullback-Leibler divergence of the policy from the reference.
+    The mean over all samples of the batch of -min(r A, clamp(r, 1 - clip, 1 + clip) A) + beta D. The advantage A is the
+    reward of a sample (1 for the right label, else 0) minus the mean over the batch, divided by the standard deviation.
+    The ratio r is the current probability of the sampled label divided by its old one. D = q - log q - 1, where q is
+    the probability under the reference divided by the current one; its expectation is the Kullback-Leibler divergence
+    of the policy from the reference.
 
     Arguments
     ---------
     logits, targets, reference_logits, old_logits, beta :
-        As :func:`policy_loss`. Without ``old_logits`` r is 1, and only its gradient counts.
+        As for :func:`policy_loss`. Without ``old_logits`` r has the value 1, but still a gradient.
     labels : torch.Tensor
-        As :func:`sample_labels` gives; shape [batch, n_samples].
+        As :func:`sample_labels` returns them; shape [batch, n_samples].
     clip : float
-        A sample whose probability has moved by more than this fraction, in the direction that its reward asks for,
-        moves it no further.
+        A sample whose probability has changed by more than this fraction in the direction of its reward has no further
+        effect.
 
     Returns
     -------
@@ -139,8 +139,8 @@ def sampled_policy_loss(
     advantages = (rewards - rewards.mean()) / rewards.std(correction=0).clamp(min=STD_FLOOR)
     ratios = (current - old).exp()
     gain = torch.minimum(ratios * advantages, ratios.clamp(1 - clip, 1 + clip) * advantages)
-    away = reference - current
-    divergence = away.exp() - away - 1
+    log_ratio = reference - current
+    divergence = log_ratio.exp() - log_ratio - 1
     return (beta * divergence - gain).mean()
 
 
@@ -149,5 +149,5 @@ def _log_probabilities(logits: torch.Tensor) -> torch.Tensor:
 
 
 def _of_labels(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-probabilities of ``labels`` ([batch, samples])."""
+    """Compute the log-probabilities of ``labels`` ([batch, samples])."""
     return _log_probabilities(logits).gather(1, labels)

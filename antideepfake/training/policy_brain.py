@@ -15,20 +15,20 @@ from antideepfake.training.policy import policy_loss
 class PolicyBrain(DetectorBrain):
     """Fine-tune a trained detector with group relative policy optimization (:mod:`antideepfake.training.policy`).
 
-    The modules must have the weights of the trained detector when the Brain is made: a copy stays as the reference.
-    The hyper-parameter ``loss`` is that of validation.
+    The modules must have the weights of the trained detector when the Brain is built: a copy of them becomes the
+    reference. The hyperparameter ``loss`` is used in validation.
 
     Arguments
     ---------
     *args, **options
-        As :class:`DetectorBrain`.
+        As for :class:`DetectorBrain`.
     samples, beta, clip :
         ``n_samples``, ``beta`` and ``clip`` of :func:`antideepfake.training.policy_loss`.
     policy_refresh : int, optional
-        Optimizer steps after which the old policy is copied from the detector again; the paper has 1000. Without it,
-        the simplified form, there is no old policy.
+        Optimizer steps between copies of the detector to the old policy; 1000 in the paper. Without it, as in the
+        simplified form, there is no old policy.
     sample_from_old : bool
-        As :func:`antideepfake.training.policy_loss`.
+        As for :func:`antideepfake.training.policy_loss`.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class PolicyBrain(DetectorBrain):
         return copy.deepcopy(torch.nn.ModuleDict(self.hparams.modules)).requires_grad_(False).eval()
 
     def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
-        """Also copy the detector to the old policy when a refresh is due."""
+        """Also copy the detector to the old policy if it is due."""
         super().on_fit_batch_start(batch, should_step)
         if self.old_policy is not None and self.optimizer_step % self.policy_refresh == 0:
             self.old_policy.load_state_dict(torch.nn.ModuleDict(self.hparams.modules).state_dict())
 
     def compute_objectives(self, predictions: torch.Tensor, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
-        """Compute the loss of sampled labels; in validation, the usual one."""
+        """Compute the loss of sampled labels; in validation, the hyperparameter ``loss``."""
         if stage != Stage.TRAIN:
             return super().compute_objectives(predictions, batch, stage)
         with torch.no_grad():

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Fine-tune on the training part of ASVspoof2019-LA, write the model folder, and evaluate it on the evaluation part.
+"""Fine-tune on the training split of ASVspoof2019-LA, write the model folder, and evaluate it on the evaluation split.
 
     python train.py hparams/fine_tuning.yaml --data_folder DATA
 
-DATA holds the corpus; its protocol is written if it is not there. Run again, training goes on from the last checkpoint.
+DATA contains the corpus; its protocol is written if it does not exist. Run the same command to resume training.
 """
 
 import sys
@@ -25,13 +25,13 @@ from antideepfake.training.hparams import HyperParameters
 
 
 def prepare(hparams: HyperParameters) -> None:
-    """Write the protocol if it is not there; one from elsewhere is taken as it is."""
+    """Write the protocol unless it exists."""
     if not Path(hparams["protocol"]).exists():
         prepare_asvspoof2019_la(hparams["data_folder"], hparams["protocol"])
 
 
 def main() -> int:
-    """Train, export, evaluate."""
+    """Prepare, train, export, evaluate."""
     hparams, run_opts = begin_experiment(sys.argv[1:])
     if is_finished(hparams):
         return 0

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Train a detector on MiniCorpus, write its model folder, and evaluate that on the test set.
+"""Train a detector on MiniCorpus, write its model folder, and evaluate it on the test set.
 
     python train.py hparams/train.yaml --data_folder DATA
 
-The corpus is made below DATA if it is not there. Run again, training goes on from the last checkpoint.
+The corpus is made below DATA if it does not exist. Run the same command to resume training.
 """
 
 import sys
@@ -28,9 +28,9 @@ from antideepfake.training.hparams import HyperParameters
 
 
 def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
-    """Load the model folder as any SpeechBrain model, and classify one real and one generated file.
+    """Load the model folder like any SpeechBrain model, and classify one bona fide and one spoofed file.
 
-    SpeechBrain's own label is that of the larger logit; the decision here is the model folder's, by its threshold.
+    SpeechBrain's label is that of the larger logit; the decision here uses the threshold of the model folder.
     """
     classifier = EncoderClassifier.from_hparams(
         source=hparams["model_folder"], savedir=str(Path(hparams["output_folder"], "pretrained"))

@@ -1,10 +1,9 @@
 #!/usr/bin/env python
-"""Train a detector on one's own data, write its model folder, and evaluate that on the test set.
+"""Train a detector on one's own data, write its model folder, and evaluate it on the test set.
 
     python train.py hparams/train.yaml --data_folder MY_DATA
 
-MY_DATA holds real/ and fake/; its protocol is written if it is not there. Run again, training goes on from the last
-checkpoint.
+MY_DATA contains real/ and fake/; its protocol is written if it does not exist. Run the same command to resume training.
 """
 
 import sys

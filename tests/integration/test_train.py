@@ -78,7 +78,6 @@ def test_libraries_log_to_the_file(trained):
 
 
 def test_the_first_run_leaves_model_scores_and_picture(trained):
-    """The command of the README would fail, or lack one of its results."""
     folder, run = trained
     assert run.returncode == 0, run.stderr
     results = folder / "results"
@@ -103,14 +102,12 @@ def test_the_first_run_leaves_model_scores_and_picture(trained):
 
 
 def test_the_log_goes_to_standard_error(trained):
-    """The table could not be piped into a file without the log of training in it."""
     _, run = trained
     assert "speechbrain" not in run.stdout
     assert run.stdout.startswith("test set: ")
 
 
 def test_the_second_run_does_nothing_and_says_so(trained, train):
-    """Run again, hours of training would be repeated, or the finished model be changed."""
     folder, _ = trained
     results = folder / "results"
     files = [results / name for name in ("train_log.csv", "model/model.safetensors", "scores.csv", "finished.json")]
@@ -119,11 +116,10 @@ def test_the_second_run_does_nothing_and_says_so(trained, train):
     status, out, err = train(*_arguments(folder / "data", results))
     assert status == 0, err
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files} == before
-    assert out.startswith(f"{results}: finished on ")
+    assert out.startswith(f"{results}: training already finished on ")
 
 
 def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path, command):
-    """The model folder, the aim of it all, would be of use to neither."""
     folder, _ = trained
     expected = read_scores(folder / "results" / "scores.csv").set_index("Path")["Score"]
     model = folder / "results" / "model"
@@ -138,7 +134,6 @@ def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path
 
 
 def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_corpus, write_audio, train):
-    """One silent or damaged file among thousands would end training with a traceback."""
     make_corpus(tmp_path / "data")
     write_audio(tmp_path / "data" / "real" / "speaker0" / "silent.wav", np.zeros(8000))
     torn = write_audio(tmp_path / "data" / "fake" / "speaker1" / "torn.flac")
@@ -169,7 +164,6 @@ def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_
     ],
 )
 def test_mistakes_take_one_line_and_status_2(tmp_path, train, arguments, said):
-    """A user's mistake would end in a traceback."""
     nowhere = str(tmp_path / "nowhere")
     output = ["--output_folder", str(tmp_path / "results")]
     status, out, err = train("train.py", *(nowhere if item == "NOWHERE" else item for item in arguments), *output)
@@ -181,17 +175,12 @@ def test_mistakes_take_one_line_and_status_2(tmp_path, train, arguments, said):
 
 
 def test_help(train):
-    """The first thing a user types would fail."""
     status, out, _ = train("train.py", "--help")
     assert status == 0
     assert "--device" in out
 
 
 def test_minicorpus_trains_and_classifies_with_speechbrain_alone(tmp_path, make_corpus):
-    """The last step of the quick start, a real and a generated file through SpeechBrain's own class, would be broken.
-
-    The corpus itself needs packages from a network: one of the same form takes its place.
-    """
     data = make_corpus(tmp_path / "data")
     (tmp_path / "minicorpus_prepare.py").write_text(
         "import sys\n"

@@ -30,7 +30,6 @@ def include(path, recordings):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_recipe_can_include_it(path, recordings, tmp_path):
-    """A recipe would not start: a parameter renamed, or a list of recordings that cannot be given."""
     (tmp_path / "recipe.yaml").write_text(f"augmentation: {include(path, recordings)}\n")
     augmentation = load_hparams(tmp_path / "recipe.yaml")["augmentation"]
     waveform = 0.1 * torch.randn(16000)
@@ -41,7 +40,6 @@ def test_a_recipe_can_include_it(path, recordings, tmp_path):
 
 
 def test_a_recipe_can_chain_them(recordings, tmp_path):
-    """ "RawBoost always, a codec in three of ten clips, then noise in half of them" could not be said."""
     names = ["rawboost", "codecs", "noise"]
     lines = [f"{name}: {include(FOLDER / f'{name}.yaml', recordings)}" for name in names]
     lines += ["augmentation: !new:antideepfake.augment.Compose"]
@@ -54,7 +52,6 @@ def test_a_recipe_can_chain_them(recordings, tmp_path):
 
 
 def test_rawboost_names_every_parameter_with_its_default(tmp_path):
-    """The YAML would say another algorithm than the paper's, or hide a value that a user wants to change."""
     text = (FOLDER / "rawboost.yaml").read_text().replace("!new:antideepfake.augment.RawBoost", "")
     (tmp_path / "values.yaml").write_text(text)
     values = load_hparams(tmp_path / "values.yaml")

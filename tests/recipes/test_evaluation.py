@@ -40,7 +40,6 @@ def run(program, monkeypatch, capsys):
 
 
 def test_published_figures_are_whole(program):
-    """A model would be held against another's figures, or a set against another set's."""
     names = set(program.PUBLISHED)
     assert names == {program.published_name(f"o/{name}") for name in published_repositories()}
     assert all(len(row) == len(program.TEST_SETS) for row in program.PUBLISHED.values())
@@ -54,7 +53,6 @@ def published_repositories():
 
 
 def test_prepared_scored_and_compared(run, make_tree, model_folder, tmp_path):
-    """A set that is there would be left out, or our figure stand beside that of another detector."""
     folder = "In-the-Wild/release_in_the_wild"
     data = make_tree([f"{folder}/{n}.wav" for n in range(6)], {f"{folder}/meta.csv": META})
     models = [tmp_path / name for name in ("published", "own")]
@@ -77,6 +75,5 @@ def test_prepared_scored_and_compared(run, make_tree, model_folder, tmp_path):
 
 
 def test_nothing_there(run, model_folder, tmp_path):
-    """A wrong --data_folder would give an empty table."""
     status, _, err = run(model_folder, "--data_folder", tmp_path, "--output", tmp_path / "out")
     assert status == 2 and "none of ADD2023" in err

@@ -18,8 +18,6 @@ FRONT_ENDS = Path(__file__).parents[2] / "hparams" / "front_ends"
     "path", sorted(RECIPES.glob("**/hparams/*.yaml")), ids=lambda path: str(path.relative_to(RECIPES))
 )
 def test_the_seed_reaches_the_first_weights(path, tmp_path, tiny_front_end):
-    """Runs with one seed would begin from different weights, and those with others from the same."""
-
     def weights(seed):
         torch.rand(seed)  # whatever was drawn before
         overrides = f"data_folder: {tmp_path}\noutput_folder: {tmp_path}\nseed: {seed}\nstart_from: null"
@@ -34,7 +32,6 @@ def test_the_seed_reaches_the_first_weights(path, tmp_path, tiny_front_end):
 
 @pytest.mark.parametrize("path", sorted(FRONT_ENDS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
-    """Training could not begin: the hub would be asked for a model of another name, or sizes would not fit."""
     if path.stem == "log_filter_bank":  # nothing to train
         return
     recipe = tmp_path / "recipe.yaml"

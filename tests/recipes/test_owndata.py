@@ -33,7 +33,6 @@ def _run(recipe, monkeypatch, *arguments):
 
 
 def test_folders_tell_speaker_and_generator(tmp_path, write_audio, recipe):
-    """Speakers would be on both sides of the split, or generators be called unknown."""
     expected = {
         "real/alice/monday/a.wav": ("alice", "-"),
         "real/b.flac": ("-", "-"),
@@ -62,7 +61,6 @@ def test_the_name_of_the_corpus_begins_its_ids(tmp_path, write_audio, recipe):
 
 
 def test_ids_are_unique_whatever_the_names(tmp_path, write_audio, recipe):
-    """Two files would share an ID, and the whole corpus be refused with a mend that the user cannot do."""
     names = ["a.wav", "a.flac", "a.wav.flac", "b-c.wav", "b/c.wav", "b-c-d.wav", "b/c-d.wav", "b-c/d.wav", "b/c/d.wav"]
     for name in names:
         write_audio(tmp_path / "real" / name)
@@ -72,7 +70,6 @@ def test_ids_are_unique_whatever_the_names(tmp_path, write_audio, recipe):
 
 
 def test_speakers_stay_on_one_side(tmp_path, make_corpus, recipe, capsys):
-    """A detector would be tested on the voices that it was trained on."""
     make_corpus(tmp_path / "data", speakers=5)
     report = recipe.prepare_owndata(tmp_path / "data", tmp_path / "p.csv", quiet=True)
     table = read_protocol(tmp_path / "p.csv")
@@ -85,7 +82,6 @@ def test_speakers_stay_on_one_side(tmp_path, make_corpus, recipe, capsys):
 
 
 def test_without_enough_speakers_it_warns(tmp_path, make_corpus, recipe, capsys):
-    """Figures that flatter would be reported without a word."""
     make_corpus(tmp_path / "data", speakers=2, files=6)
     recipe.prepare_owndata(tmp_path / "data", tmp_path / "p.csv", quiet=True)
     assert set(read_protocol(tmp_path / "p.csv")["Proportion"]) == set(SPLITS)
@@ -94,7 +90,6 @@ def test_without_enough_speakers_it_warns(tmp_path, make_corpus, recipe, capsys)
 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_split_has_readable_files_of_both_classes(tmp_path, write_audio, recipe, seed):
-    """Unreadable files, counted in the split, would leave it without a class: training stops after its first epoch."""
     for number in range(8):
         write_audio(tmp_path / "data" / "fake" / f"{number}.wav")
         path = write_audio(tmp_path / "data" / "real" / f"{number}.wav")
@@ -112,7 +107,6 @@ def test_every_split_has_readable_files_of_both_classes(tmp_path, write_audio, r
 
 
 def test_same_folder_same_protocol(tmp_path, make_corpus, recipe):
-    """A run could not be repeated; the number of workers would change the split."""
     make_corpus(tmp_path / "data")
     for name, workers in (("a.csv", 1), ("b.csv", 4)):
         recipe.prepare_owndata(tmp_path / "data", tmp_path / name, workers, quiet=True)
@@ -123,7 +117,6 @@ def test_same_folder_same_protocol(tmp_path, make_corpus, recipe):
 
 @pytest.mark.parametrize("here", [".", "data", "./data/../data"])
 def test_a_relative_data_folder(tmp_path, make_corpus, recipe, monkeypatch, here):
-    """The example of --help, `--data_folder my_data`, would find no file."""
     make_corpus(tmp_path / "data")
     monkeypatch.chdir(tmp_path / "data" if here == "." else tmp_path)
     assert _run(recipe, monkeypatch, "--data_folder", here, "--output", tmp_path / "p.csv", "--quiet") == 0
@@ -132,7 +125,6 @@ def test_a_relative_data_folder(tmp_path, make_corpus, recipe, monkeypatch, here
 
 
 def test_left_out_files_give_status_1(tmp_path, make_corpus, recipe, monkeypatch, capsys):
-    """A script would take a corpus with holes for a whole one."""
     make_corpus(tmp_path / "data")
     (tmp_path / "data" / "real" / "speaker0" / "empty.wav").touch()
     arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet")
@@ -145,7 +137,6 @@ def test_left_out_files_give_status_1(tmp_path, make_corpus, recipe, monkeypatch
 
 
 def test_a_protocol_that_is_there_is_kept_unless_told(tmp_path, make_corpus, recipe, monkeypatch):
-    """A split that was made by hand would be overwritten; or --overwrite be without effect."""
     make_corpus(tmp_path / "data")
     arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet")
     assert _run(recipe, monkeypatch, *arguments) == 0
@@ -159,7 +150,6 @@ def test_a_protocol_that_is_there_is_kept_unless_told(tmp_path, make_corpus, rec
 
 
 def test_overwrite_with_a_mistake_keeps_the_old_protocol(tmp_path, make_corpus, recipe, monkeypatch):
-    """A mistyped folder would cost the user the protocol that was there."""
     make_corpus(tmp_path / "data")
     assert _run(recipe, monkeypatch, "--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet") == 0
     arguments = ("--data_folder", tmp_path / "dta", "--output", tmp_path / "p.csv", "--overwrite")
@@ -179,7 +169,6 @@ def test_overwrite_with_a_mistake_keeps_the_old_protocol(tmp_path, make_corpus, 
 def test_mistakes_take_one_line_and_status_2(
     tmp_path, recipe, monkeypatch, capsys, made, data_folder, said, write_audio
 ):
-    """A user's mistake would end in a traceback, or leave a protocol behind."""
     for name in made:
         path = write_audio((tmp_path / name).with_suffix(".wav"))
         path.rename(tmp_path / name)
@@ -193,7 +182,6 @@ def test_mistakes_take_one_line_and_status_2(
 
 @pytest.mark.parametrize("output", ["file.txt/p.csv", "folder"])
 def test_an_output_that_cannot_be_written_is_told(tmp_path, make_corpus, recipe, monkeypatch, capsys, output):
-    """A wrong --output would end in a traceback."""
     make_corpus(tmp_path / "data")
     (tmp_path / "file.txt").touch()
     (tmp_path / "folder").mkdir()
@@ -204,14 +192,12 @@ def test_an_output_that_cannot_be_written_is_told(tmp_path, make_corpus, recipe,
 
 
 def test_no_workers_means_this_process(tmp_path, make_corpus, recipe, monkeypatch):
-    """0, which antideepfake score takes for `this process`, would end in a traceback here."""
     make_corpus(tmp_path / "data")
     arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet", "--num_workers", "0")
     assert _run(recipe, monkeypatch, *arguments) == 0
 
 
 def test_help_ends_with_an_example(recipe, monkeypatch, capsys):
-    """The first thing a user types would fail or not show how to begin."""
     assert _run(recipe, monkeypatch, "--help") == 0
     assert capsys.readouterr().out.strip().splitlines()[-2] == "example:"
 

@@ -43,7 +43,6 @@ STEPS = "--max_steps 6 --valid_interval 3 --num_workers 0 --ckpt_interval_minute
 
 
 def test_every_yaml_is_listed():
-    """A recipe that nobody runs would break without a word."""
     yamls = {path.relative_to(ROOT).as_posix() for path in (ROOT / "recipes").glob("**/hparams/*.yaml")}
     assert yamls == {row["Hparam_file"] for row in RECIPES}
     assert all(
@@ -104,7 +103,6 @@ def run(monkeypatch, capfd):
 
 @pytest.mark.parametrize("row", RECIPES, ids=lambda row: row["Hparam_file"].removeprefix("recipes/"))
 def test_recipe(row, data, tiny_front_end, tmp_path, run, command, monkeypatch):
-    """The command of its README would fail, not go on after a kill, or leave a model that cannot be used."""
     # making MiniCorpus needs packages from a network: a corpus of the same form is there already
     there = SimpleNamespace(prepare_minicorpus=lambda data_folder, output: None)
     monkeypatch.setitem(sys.modules, "minicorpus_prepare", there)
@@ -129,7 +127,7 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, command, monkeypatch):
     assert log["step"].tolist() == [3, 6] and np.isfinite(log[["train_loss", "valid_loss"]]).all(axis=None)
     assert log["skipped_steps"].tolist() == [0, 0]
     _, out, _ = run(script, *given)
-    assert out.startswith(f"{results}: finished on ")
+    assert out.startswith(f"{results}: training already finished on ")
 
     metadata = json.loads((results / "model" / "metadata.json").read_text())
     assert metadata["training_corpora"] and set(metadata["training_attacks"]) <= {"tone"}
@@ -155,7 +153,6 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, command, monkeypatch):
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
 def test_two_processes_do_what_one_does_that_accumulates(data, tiny_front_end, tmp_path, damaged):
-    """On two GPUs the figures would be others: clips left out or twice, gradients not averaged, half a validation."""
     if damaged:  # a file of every split
         data = shutil.copytree(data, tmp_path / "data")
         for speaker in (1, 4, 5):

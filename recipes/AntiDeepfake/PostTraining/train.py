@@ -4,7 +4,7 @@
     python train.py hparams/post_training.yaml --data_folder DATA
     torchrun --nproc_per_node=4 train.py hparams/post_training.yaml --data_folder DATA
 
-Run again, training goes on from the last checkpoint.
+Run the same command to resume training from the last checkpoint.
 """
 
 import sys

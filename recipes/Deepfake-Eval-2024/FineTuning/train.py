@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Fine-tune a detector on segments of Deepfake-Eval-2024, write its model folder, and evaluate that on the test part.
+"""Fine-tune a detector on segments of Deepfake-Eval-2024, write its model folder, and evaluate it on the test split.
 
     python train.py hparams/fine_tuning.yaml --data_folder DATA --start_from MODEL --segment_seconds 10
 
-Run again, training goes on from the last checkpoint.
+Run the same command to resume training from the last checkpoint.
 """
 
 import sys
@@ -28,7 +28,7 @@ def main() -> int:
     valid_set = read_split(hparams["valid_protocol"], "valid")
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
-    return finish_experiment(brain, hparams, test_set, "test part")
+    return finish_experiment(brain, hparams, test_set, "Deepfake-Eval-2024, test split")
 
 
 if __name__ == "__main__":

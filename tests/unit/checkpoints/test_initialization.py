@@ -53,7 +53,6 @@ def sources(tmp_path):
 
 @pytest.mark.parametrize("name", ["folder", "released"])
 def test_a_detector_gives_encoder_and_classifier(sources, name):
-    """Fine-tuning would start from random weights, in part or as a whole."""
     folder, trained, head = sources
     encoder, classifier = _detector(2)
     start_from(encoder, classifier, folder / name)
@@ -61,7 +60,6 @@ def test_a_detector_gives_encoder_and_classifier(sources, name):
 
 
 def test_an_encoder_leaves_the_classifier(sources):
-    """Post-training could not start from a self-supervised model."""
     folder, trained, _ = sources
     encoder, classifier = _detector(2)
     before = classifier.weight.detach().clone()
@@ -70,7 +68,6 @@ def test_an_encoder_leaves_the_classifier(sources):
 
 
 def test_no_source_leaves_all(sources):
-    """Training from scratch would not be possible."""
     encoder, classifier = _detector(2)
     start_from(encoder, classifier, None)
     assert not _same(sources[1], encoder)
@@ -78,16 +75,14 @@ def test_no_source_leaves_all(sources):
 
 @pytest.mark.parametrize("name", ["folder", "released"])
 def test_a_classifier_of_another_kind_is_told(sources, name):
-    """A detector of one kind would be loaded in part into one of another."""
     encoder, _ = _detector(2)
     with pytest.raises(InputError, match="weight"):
         start_from(encoder, OneClassClassifier(16), sources[0] / name)
 
 
 def test_what_is_no_source_is_told(tmp_path, make_modules):
-    """A mistyped path would end in a traceback."""
     with pytest.raises(InputError, match="nowhere"):
         start_from(*_detector(2), tmp_path / "nowhere")
     modules = make_modules()
-    with pytest.raises(InputError, match="a LogFilterBank has no other published weights"):
+    with pytest.raises(InputError, match="a LogFilterBank has no other weights"):
         start_from(modules["embedding_model"], modules["classifier"], tmp_path)

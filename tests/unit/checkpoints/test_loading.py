@@ -41,14 +41,12 @@ def file(request, tmp_path):
 
 
 def test_every_format_alone_and_in_a_folder(file):
-    """A checkpoint that somebody has could not be read."""
     _same(read_weights(file).state)
     _same(read_weights(file.parent).state)
     assert file.name in read_weights(file).provenance
 
 
 def test_provenance_tells_files_apart(file, tmp_path):
-    """Nobody could say later which of two files with one name a model was made of."""
     other = tmp_path / file.name
     other.write_bytes(file.read_bytes())
     assert read_weights(file).provenance == read_weights(other).provenance
@@ -58,7 +56,6 @@ def test_provenance_tells_files_apart(file, tmp_path):
 
 @pytest.mark.parametrize("old_format", [False, True])
 def test_under_model_with_settings(tmp_path, old_format):
-    """fairseq's checkpoints hold the tensors under 'model' and the architecture under 'cfg' or, older, 'args'."""
     namespace = argparse.Namespace(encoder_attention_heads=4)
     for name, content in {"cfg": {"model": {"encoder_attention_heads": 4}}, "args": namespace}.items():
         path = tmp_path / f"{name}.pt"
@@ -69,7 +66,6 @@ def test_under_model_with_settings(tmp_path, old_format):
 
 
 def test_fairseq_dictionary_is_passed_over(tmp_path, monkeypatch):
-    """HuBERT's original checkpoint, which holds an object of fairseq that nobody here has, could not be read."""
     module = types.ModuleType("fairseq.data.dictionary")
     module.Dictionary = type("Dictionary", (), {"__module__": module.__name__})
     for name in ("fairseq", "fairseq.data", module.__name__):
@@ -82,7 +78,6 @@ def test_fairseq_dictionary_is_passed_over(tmp_path, monkeypatch):
 
 
 def test_a_folder_with_several_needs_an_index(tmp_path):
-    """One of two checkpoints in a folder would be taken at random; the halves of a large one would not be joined."""
     safetensors.torch.save_file({"a": STATE["a"]}, tmp_path / "model-1.safetensors")
     safetensors.torch.save_file({"b": STATE["b"]}, tmp_path / "model-2.safetensors")
     with pytest.raises(InputError, match=r"several checkpoints \(model-1.safetensors, model-2.safetensors\)"):
@@ -92,7 +87,6 @@ def test_a_folder_with_several_needs_an_index(tmp_path):
 
 
 def test_the_folders_config_comes_along(tmp_path):
-    """The architecture of a model of transformers stands beside it."""
     safetensors.torch.save_file(STATE, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "hubert"}))
     assert read_weights(tmp_path).config == {"model_type": "hubert"}
@@ -112,12 +106,11 @@ class _Bomb:
 @pytest.mark.parametrize("place", ["top", "beside", "within"])
 @pytest.mark.parametrize("old_format", [False, True])
 def test_objects_are_not_unpickled(tmp_path, place, old_format):
-    """A checkpoint from a stranger could run anything."""
     bomb = _Bomb(str(tmp_path / "ran"))
     content = {"top": bomb, "beside": {"model": STATE, "x": bomb}, "within": {**STATE, "x": bomb}}[place]
     path = tmp_path / "a.ckpt"
     torch.save(content, path, _use_new_zipfile_serialization=not old_format)
-    with pytest.raises(InputError, match=r"a\.ckpt: holds objects other than tensors \(\w+\.mkdir\)"):
+    with pytest.raises(InputError, match=r"a\.ckpt: contains objects other than tensors \(\w+\.mkdir\)"):
         read_weights(path)
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(InputError, match=r"a\.ckpt: "):
@@ -127,7 +120,6 @@ def test_objects_are_not_unpickled(tmp_path, place, old_format):
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 def test_truncated_files_are_told(file, share):
-    """An incomplete download would end in a traceback, or load in part."""
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match=file.name):
@@ -136,22 +128,19 @@ def test_truncated_files_are_told(file, share):
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"model": {"a": "text"}}, {"state": STATE}, {}, STATE["a"]])
 def test_what_is_not_tensors_by_name_is_told(tmp_path, content):
-    """A file of another kind would be taken for an empty checkpoint."""
     torch.save(content, tmp_path / "a.ckpt")
-    with pytest.raises(InputError, match=r"a\.ckpt: .*(not|holds)"):
+    with pytest.raises(InputError, match=r"a\.ckpt: .*(not|contains)"):
         read_weights(tmp_path / "a.ckpt")
 
 
 def test_what_is_missing_is_told(tmp_path):
-    """A slip in a path would end in a traceback."""
     with pytest.raises(InputError, match="no such file or folder"):
         read_weights(tmp_path / "nothing.ckpt")
-    with pytest.raises(InputError, match="holds no weights"):
+    with pytest.raises(InputError, match="contains no weights"):
         read_weights(tmp_path)
 
 
 def test_a_hub_id_is_fetched(tmp_path, monkeypatch):
-    """A published detector could not be named by its id."""
     safetensors.torch.save_file(STATE, tmp_path / "model.safetensors")
     asked = []
     monkeypatch.setattr(
@@ -166,7 +155,6 @@ def test_a_hub_id_is_fetched(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("source", ["results/model", "a/b/c", "./x", "/x/y", "~/x", "x"])
 def test_a_path_is_never_sought_on_the_hub(tmp_path, monkeypatch, source):
-    """A slip in a path would be sent to the hub, and waited for."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").mkdir()
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: pytest.fail("asked the hub"))
@@ -174,13 +162,11 @@ def test_a_path_is_never_sought_on_the_hub(tmp_path, monkeypatch, source):
 
 
 def test_a_hub_that_cannot_be_reached_is_told(monkeypatch):
-    """A traceback of four libraries would follow."""
-
     def refuse(*_, **__):
         raise LocalEntryNotFoundError("no connection\nand more")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(InputError, match=r"someone/x: no such folder here, .*\(no connection\)$"):
+    with pytest.raises(InputError, match=r"someone/x: not a local folder, .*\(no connection\)$"):
         read_weights("someone/x")
 
 
@@ -212,7 +198,7 @@ def test_wrappers_are_taken_off_safetensors(tmp_path):
 
 def test_a_tensor_with_and_without_a_wrapper_is_refused(tmp_path):
     torch.save({**STATE, "module.a": STATE["a"]}, tmp_path / "a.ckpt")
-    with pytest.raises(InputError, match=r"a\.ckpt: holds a with and without"):
+    with pytest.raises(InputError, match=r"a\.ckpt: contains a with and without"):
         read_weights(tmp_path / "a.ckpt")
 
 
@@ -272,10 +258,10 @@ def test_mutated_files_load_or_are_refused_in_a_sentence(tmp_path, kind):
 def test_tensors_that_would_unfold_to_terabytes_are_refused(tmp_path):
     path = tmp_path / "a.pt"
     torch.save({"a": torch.ones(1).expand(1 << 20, 1 << 20)}, path)
-    with pytest.raises(InputError, match="a is no plain tensor"):
+    with pytest.raises(InputError, match="a is not a plain tensor"):
         read_weights(path)
     torch.save({"a": torch.empty(3, device="meta")}, path)
-    with pytest.raises(InputError, match="a is no plain tensor"):
+    with pytest.raises(InputError, match="a is not a plain tensor"):
         read_weights(path)
 
 

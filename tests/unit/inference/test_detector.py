@@ -48,7 +48,6 @@ def alone(detector, files):
     batch_seconds=st.sampled_from([0.001, 0.1, 0.3, 1.0, 60.0]),
 )
 def test_scores_do_not_depend_on_batches_and_keep_the_order(detector, files, alone, order, batch_seconds):
-    """A file would get another's score, or one that changes with --batch_seconds."""
     paths = [files[index] for index in order]
     results = list(detector.score_files(paths, batch_seconds))
     assert [result.path for result in results] == [str(path) for path in paths]
@@ -59,7 +58,6 @@ def test_scores_do_not_depend_on_batches_and_keep_the_order(detector, files, alo
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_bad_files_are_reported_in_their_place(detector, files, alone, tmp_path, write_audio, workers):
-    """One bad file among a million would stop the others, or shift their scores."""
     noise = np.random.default_rng(1).standard_normal(3000)
     bad = {
         tmp_path / "missing.wav": "no such file",
@@ -94,8 +92,6 @@ def test_bad_files_are_reported_in_their_place(detector, files, alone, tmp_path,
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 16001])
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_any_rate_and_channels_give_about_the_score_of_16_khz_mono(detector, tmp_path, write_audio, rate, channels):
-    """Recordings that are not 16 kHz mono would be refused, or scored at the wrong speed."""
-
     def harmonics(rate):
         time = np.arange(rate) / rate
         return 0.1 * sum(np.sin(2 * np.pi * 150 * k * time + k * k) / k for k in range(1, 20))
@@ -113,19 +109,16 @@ def test_any_rate_and_channels_give_about_the_score_of_16_khz_mono(detector, tmp
 
 
 def test_nothing_to_score(detector):
-    """An empty list would crash the loader."""
     assert list(detector.score_files([])) == []
 
 
 def test_dropout_is_off(detector, files):
-    """The same file would get another score each time."""
     assert not any(module.training for module in detector.mods.modules())
     first, second = (next(iter(detector.score_files([files[3]]))) for _ in range(2))
     assert first == second
 
 
 def test_embeddings_are_those_that_are_classified(detector, files, alone):
-    """encode_batch and classify_batch, of SpeechBrain's interface, would not fit together with score_files."""
     waveforms = [read_waveform(path) for path in files[3:6]]
     batch = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
     lengths = torch.tensor([len(waveform) / batch.shape[1] for waveform in waveforms])
@@ -152,7 +145,6 @@ def test_embeddings_are_those_that_are_classified(detector, files, alone):
     ],
 )
 def test_decision_and_probability(logits, threshold, decision, probability):
-    """A decision would fall on the wrong side, or a sure detector overflow."""
     result = FileScore("a.wav", logits, threshold)
     assert result.decision == decision
     assert FileScore("a.wav", logits, threshold, is_ood=True).decision == "unsure"
@@ -173,13 +165,11 @@ def test_out_of_distribution_recordings_are_unsure(model_folder, files, tmp_path
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
 def test_a_device_that_is_not_there_is_told(model_folder, device):
-    """A mistyped --device would end in a traceback of PyTorch."""
     with pytest.raises(InputError, match=device):
         load_detector(model_folder, device)
 
 
 def test_samples_at_any_rate_give_the_score_of_their_file(detector, tmp_path, write_audio):
-    """What somebody has in memory would have to be written to a file first, or be scored without normalization."""
     rng = np.random.default_rng(3)
     for rate, channels in ((16000, None), (8000, 2), (44100, 1)):
         samples = 0.1 * rng.standard_normal(rate if channels is None else (rate, channels))
@@ -192,7 +182,6 @@ def test_samples_at_any_rate_give_the_score_of_their_file(detector, tmp_path, wr
 
 
 def test_integers_are_scaled_to_one(detector):
-    """16-bit samples would be another signal than the file they come from."""
     samples = (3000 * np.random.default_rng(3).standard_normal(8000)).astype(np.int16)
     whole, scaled = detector.score_files([(samples, 16000), (samples / 32768, 16000)])
     np.testing.assert_allclose(whole.logits, scaled.logits, atol=1e-5)
@@ -211,7 +200,6 @@ def test_integers_are_scaled_to_one(detector):
     ],
 )
 def test_samples_that_cannot_be_scored_are_told(detector, samples, rate, told):
-    """One bad array would stop the others."""
     good = (np.random.default_rng(1).standard_normal(8000), 16000)
     first, bad, last = detector.score_files([good, (samples, rate), good])
     assert told in bad.error and "item 1" in bad.error and bad.embedding.size == 0
@@ -219,7 +207,6 @@ def test_samples_that_cannot_be_scored_are_told(detector, samples, rate, told):
 
 
 def test_more_than_memory_holds_can_be_scored(detector):
-    """A generator of recordings would be read to its end before the first score."""
     drawn = []
 
     def endless():
@@ -233,7 +220,6 @@ def test_more_than_memory_holds_can_be_scored(detector):
 
 
 def test_progress_is_shown_when_asked(detector, files, capsys):
-    """An hour of scoring would look like a hang; a script that pipes its output would get a bar in it."""
     list(detector.score_files(files))
     assert capsys.readouterr() == ("", "")
     list(detector.score_files(files, progress=True))
@@ -275,7 +261,6 @@ def bfloat16(monkeypatch):
 
 
 def test_half_precision_scores_are_close(self_supervised, files, bfloat16):
-    """bfloat16 would be another detector."""
     full, half = (
         [result.score for result in load_detector(self_supervised, precision=precision).score_files(files)]
         for precision in ("fp32", "bf16")
@@ -295,7 +280,6 @@ def test_emulated_half_precision_falls_back_to_float32(self_supervised, files, m
 
 
 def test_packed_weights_score_as_speechbrain_does(self_supervised, files):
-    """The faster layout would change scores."""
     plain = EncoderClassifier.from_hparams(source=str(self_supervised), savedir=None)
     for result in load_detector(self_supervised).score_files(files):
         logits = plain.classify_batch(read_waveform(result.path)[None])[0]
@@ -324,13 +308,11 @@ def test_a_detector_that_has_scored_can_be_written_again(self_supervised, files,
 
 
 def test_an_unknown_precision_is_told(self_supervised):
-    """A slip would be taken for float32."""
     with pytest.raises(InputError, match="'fp8' is unknown; use fp32 or bf16"):
         load_detector(self_supervised, precision="fp8")
 
 
 def test_digests_tell_models_and_precisions_apart(self_supervised, model_folder, bfloat16):
-    """A run that is resumed with another model or precision would mix scores in one file."""
     loaded = [load_detector(self_supervised), load_detector(self_supervised, precision="bf16")]
     loaded += [load_detector(model_folder)]
     assert len({detector.weights_digest() for detector in loaded}) == 3

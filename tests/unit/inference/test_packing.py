@@ -16,7 +16,6 @@ TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "in
 @pytest.mark.parametrize("more", [{}, {"hidden_act": "relu"}])
 @torch.inference_mode()
 def test_packed_front_ends_give_the_same(kind, all_layers, more):
-    """Scores would change with the processor."""
     front_end = kind(all_layers, **TINY, **more).eval()
     batch, lengths = torch.randn(3, 8000), torch.tensor([1.0, 0.7, 0.3])
     expected, _ = front_end(batch, lengths)
@@ -29,7 +28,6 @@ def test_packed_front_ends_give_the_same(kind, all_layers, more):
 @pytest.mark.skipif(not can_pack(torch.bfloat16), reason="this processor or torch has no fast bfloat16")
 @torch.inference_mode()
 def test_half_precision_is_packed_too():
-    """bfloat16 would not be faster where it can be."""
     linear = torch.nn.Linear(40, 24).to(torch.bfloat16)
     x = torch.randn(2, 5, 40).to(torch.bfloat16)
     packed = PackedLinear(linear.weight, linear.bias)(x)
@@ -39,7 +37,6 @@ def test_half_precision_is_packed_too():
 
 @pytest.mark.parametrize("why", ["no oneDNN", "no operator", "other type"])
 def test_where_it_cannot_everything_stays(why, monkeypatch):
-    """A Mac, or the next release of torch, would fail instead of being a little slower."""
     module = torch.nn.Sequential(torch.nn.Linear(4, 4))
     if why == "no oneDNN":
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)

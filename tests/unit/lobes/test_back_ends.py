@@ -16,7 +16,6 @@ def encoder(make_modules):
 
 @given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, 3.0, -1e5]))
 def test_embedding_ignores_padding(encoder, frames, padding, value):
-    """Convolutions, strides and pooling would each let the neighbors in a batch into an embedding."""
     features = torch.randn(1, frames, 40, generator=torch.Generator().manual_seed(frames))
     padded = torch.cat([features, torch.full((1, padding, 40), value)], 1)
     with torch.no_grad():
@@ -26,7 +25,6 @@ def test_embedding_ignores_padding(encoder, frames, padding, value):
 
 
 def test_block_keeps_padding_zero():
-    """Batch normalization makes something of nothing: padding would leak into the next block."""
     block = ConvolutionalBlock(1, 4).eval()
     with torch.no_grad():
         for norm in block.norms:
@@ -38,7 +36,6 @@ def test_block_keeps_padding_zero():
 
 
 def test_order_of_frames_matters(encoder):
-    """An encoder that only pools would be blind to what changes over time."""
     features = torch.randn(1, 30, 40)
     with torch.no_grad():
         there, back = (encoder(x, torch.ones(1)) for x in (features, features.flip(1)))
@@ -46,7 +43,6 @@ def test_order_of_frames_matters(encoder):
 
 
 def test_one_frame_has_a_finite_gradient():
-    """The deviation over a single frame is zero, where the root has no slope: training would turn to NaN."""
     encoder = ConvolutionalEncoder(10, [4], 8)
     features = torch.randn(2, 1, 10, requires_grad=True)
     encoder(features, torch.ones(2)).sum().backward()
@@ -55,7 +51,6 @@ def test_one_frame_has_a_finite_gradient():
 
 
 def test_every_weight_learns():
-    """A part of the network would be built but never used."""
     encoder = ConvolutionalEncoder(20, [4, 6], 8, dropout=0.0)
     encoder(torch.randn(4, 30, 20), torch.tensor([1.0, 0.9, 0.5, 0.3])).square().sum().backward()
     idle = [name for name, weight in encoder.named_parameters() if weight.grad is None or not weight.grad.any()]
@@ -65,7 +60,6 @@ def test_every_weight_learns():
 
 @given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, 3.0, float("nan")]))
 def test_pooling_is_the_mean_without_padding(frames, padding, value):
-    """A short utterance in a long batch would shrink towards zero."""
     features = torch.randn(1, 3, frames, 5, generator=torch.Generator().manual_seed(frames))
     padded = torch.cat([features, torch.full((1, 3, padding, 5), value)], 2)
     length = torch.tensor([frames / (frames + padding)])
@@ -75,7 +69,6 @@ def test_pooling_is_the_mean_without_padding(frames, padding, value):
 
 
 def test_layer_weights_are_a_softmax():
-    """The embedding would grow with the number of layers, or a layer be weighted by another's weight."""
     pooling = LayerWeightedMeanPooling(3)
     with torch.no_grad():
         pooling.layer_weights.copy_(torch.tensor([1.0, 2.0, 4.0]).log())

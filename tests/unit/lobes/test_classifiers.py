@@ -19,7 +19,6 @@ def _classifier(weight):
 
 
 def test_the_score_is_the_cosine():
-    """Scores would grow with the level of an embedding or the length of the weights."""
     logits = _classifier([3.0, 4.0])(torch.tensor([[30.0, 40.0], [0.4, -0.3], [-1.0, 0.0], [0.0, 0.0]]))
     torch.testing.assert_close(logits[:, 1], torch.tensor([1.0, 0.0, -0.6, 0.0]))
     assert not logits[:, 0].any()
@@ -27,7 +26,6 @@ def test_the_score_is_the_cosine():
 
 @given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 100))
 def test_only_the_direction_of_an_embedding_counts(scale, seed):
-    """The two margins of the loss are cosines: a score beyond [-1, 1] would have none."""
     embeddings = torch.randn(4, 8, generator=torch.Generator().manual_seed(seed))
     classifier = OneClassClassifier(8)
     logits = classifier(embeddings * scale)
@@ -36,12 +34,10 @@ def test_only_the_direction_of_an_embedding_counts(scale, seed):
 
 
 def test_half_precision_is_left_at_the_door():
-    """A cosine near 1, where real speech gathers, has steps of 0.004 in bfloat16."""
     assert OneClassClassifier(4)(torch.randn(2, 4, dtype=torch.bfloat16)).dtype == torch.float32
 
 
 def test_training_gathers_real_speech_around_the_direction():
-    """Classifier and loss would each be right but not fit each other."""
     classifier, loss = OneClassClassifier(8), OneClassSoftmax()
     real = torch.randn(8)
     embeddings, targets = torch.cat([real + 0.2 * torch.randn(30, 8), torch.randn(30, 8)]), torch.ones(60).long()
@@ -56,7 +52,6 @@ def test_training_gathers_real_speech_around_the_direction():
 
 
 def test_a_model_folder_brings_it_back(tmp_path, make_modules, detector_yaml, rng):
-    """A trained one-class detector could not be loaded, or only by running the code of its folder."""
     head = "classifier: !new:antideepfake.lobes.OneClassClassifier\n    in_features: 16\n"
     modules = make_modules() | {"classifier": OneClassClassifier(16)}
     write_model_folder(tmp_path, detector_yaml.split("classifier:")[0] + head, modules, ModelMetadata())

@@ -42,7 +42,6 @@ def _alone(modules, waveforms):
     order=st.randoms(use_true_random=False),
 )
 def test_batch_and_alone_agree(modules, lengths, padding, more, order):
-    """A score would change with the batch size, the order of files or the number of workers."""
     waveforms = [_waveform(length, seed) for seed, length in enumerate(lengths)]
     order.shuffle(waveforms)
     with torch.no_grad():
@@ -52,7 +51,6 @@ def test_batch_and_alone_agree(modules, lengths, padding, more, order):
 
 @pytest.mark.parametrize("padding", [1e30, math.inf, -math.inf, math.nan])
 def test_padding_that_is_no_number(modules, padding):
-    """Memory that was never written would make NaN of a score: a mask that multiplies lets NaN and infinity through."""
     waveforms = [_waveform(4000, 1), _waveform(2400, 2)]
     with torch.no_grad():
         together = compute_logits(modules, *_batch(waveforms, padding))
@@ -61,13 +59,11 @@ def test_padding_that_is_no_number(modules, padding):
 
 @given(samples=st.integers(800, 4000))
 def test_different_waveforms_have_different_logits(modules, samples):
-    """The agreement above would be that of a detector which says the same of everything."""
     first, second = _alone(modules, [_waveform(samples, 1), _waveform(samples, 2)])
     assert (first - second).abs().max() > 1e-4
 
 
 def test_embeddings_are_what_the_classifier_takes(modules):
-    """SpeechBrain's encode_batch would give something else than what the scores come from."""
     batch, lengths = _batch([_waveform(4000, 1), _waveform(3000, 2)], 0.0)
     with torch.no_grad():
         embeddings = modules["embedding_model"](batch, lengths)
@@ -76,14 +72,12 @@ def test_embeddings_are_what_the_classifier_takes(modules):
 
 
 def test_logits_are_single_precision_under_autocast(modules):
-    """Scores would be rounded to three digits where a GPU computes in half precision, and tie."""
     batch, lengths = _batch([_waveform(4000, 1)], 0.0)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert compute_logits(modules, batch, lengths).dtype == torch.float32
 
 
 def test_training_learns_from_every_module(make_modules):
-    """The gradient would be cut somewhere between the loss and the first convolution."""
     modules = make_modules(3)
     batch, lengths = _batch([_waveform(4000, 1), _waveform(3000, 2)], 0.0)
     compute_logits(modules, batch, lengths).square().sum().backward()

@@ -13,7 +13,6 @@ FRONT_END = LogFilterBank(n_filters=40)
 
 @given(st.integers(400, 5000), st.integers(0, 3000))
 def test_frames_do_not_see_padding(samples, padding):
-    """The last frame of an utterance would depend on what follows it in the batch."""
     generator = torch.Generator().manual_seed(samples)
     waveform = torch.randn(1, samples, generator=generator)
     alone, _ = FRONT_END(waveform, torch.ones(1))
@@ -24,7 +23,6 @@ def test_frames_do_not_see_padding(samples, padding):
 
 @given(st.lists(st.integers(400, 100_000), min_size=1, max_size=5), st.sampled_from([(25.0, 10.0), (20.0, 5.0)]))
 def test_frame_lengths_are_the_frames_of_each_alone(lengths, window):
-    """Frames of padding would be pooled, or the last frames of a short utterance be lost."""
     front_end = LogFilterBank(10, *window)
     longest = max(lengths)
     batch = torch.zeros(len(lengths), longest)
@@ -36,7 +34,6 @@ def test_frame_lengths_are_the_frames_of_each_alone(lengths, window):
 
 @pytest.mark.parametrize("frequency", [1000, 4000, 7000])
 def test_a_tone_is_where_its_filter_is(frequency):
-    """The filters would be shifted, or on another scale than the evenly spaced one that is promised."""
     waveform = torch.from_numpy(np.sin(2 * np.pi * frequency * np.arange(16000) / 16000)).float()[None]
     waveform[:, :8000] *= 0.01  # each filter's mean over time is taken away: the tone must come and go
     frames, _ = FRONT_END(waveform, torch.ones(1))
@@ -45,20 +42,17 @@ def test_a_tone_is_where_its_filter_is(frequency):
 
 
 def test_the_receptive_field_gives_one_frame():
-    """The least that is asked of a file would give no frame, or two."""
     field = FRONT_END.receptive_field
     assert field == 400
     assert FRONT_END(torch.randn(1, field), torch.ones(1))[0].shape == (1, 1, 40)
 
 
 def test_digital_silence_within_an_utterance_is_finite():
-    """The logarithm of a pause of zeros would be minus infinity."""
     frames, _ = FRONT_END(torch.zeros(1, 1000), torch.ones(1))
     assert torch.isfinite(frames).all()
 
 
 def test_the_tint_of_the_channel_is_removed():
-    """A detector would tell microphones apart: a filter adds the same to the logarithm of every frame."""
     generator = torch.Generator().manual_seed(1)
     waveform = torch.randn(1, 8000, generator=generator)
     first, lengths = FRONT_END(waveform, torch.tensor([0.6]))

@@ -17,7 +17,6 @@ def _logits(scores, **options):
 
 
 def test_one_class_softmax_is_the_papers():
-    """A detector would be trained to another aim than the one that was published."""
     scores, targets = [0.95, 0.5, 0.3, -1.0], [1, 1, 0, 0]
     expected = [log(1 + exp(20 * (0.9 - 0.95))), log(1 + exp(20 * (0.9 - 0.5)))]
     expected += [log(1 + exp(20 * (0.3 - 0.2))), log(1 + exp(20 * (-1.0 - 0.2)))]
@@ -26,14 +25,12 @@ def test_one_class_softmax_is_the_papers():
 
 
 def test_margins_and_scale_are_the_yamls():
-    """Settings would be ignored, or those of the classes swapped."""
     loss = OneClassSoftmax(real_margin=0.7, fake_margin=-0.1, scale=3.0)
     expected = (log(1 + exp(3 * (0.7 - 0.4))) + log(1 + exp(3 * (0.4 + 0.1)))) / 2
     assert loss(_logits([0.4, 0.4]), torch.tensor([1, 0])).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_real_is_pulled_up_and_fake_pushed_down():
-    """A detector would learn the classes the wrong way round."""
     logits = _logits([0.5, 0.5]).requires_grad_()
     OneClassSoftmax()(logits, torch.tensor([1, 0])).backward()
     (_, real), (_, fake) = logits.grad.tolist()
@@ -46,7 +43,6 @@ def test_real_is_pulled_up_and_fake_pushed_down():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_a_large_scale_overflows_nowhere(dtype):
-    """The exponential of a large number is infinite: training would turn to NaN."""
     logits = _logits([-1.0, 1.0, 1.0, -1.0], dtype=dtype).requires_grad_()
     loss = OneClassSoftmax(scale=1e5)(logits, torch.tensor([1, 0, 1, 0]))
     loss.backward()
@@ -62,7 +58,6 @@ LOSSES = {
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_yaml_weights_the_classes(tmp_path, name):
-    """The weights of an unbalanced corpus would be those of the other class, or not there."""
     text, fake, real = LOSSES[name]
     (tmp_path / "train.yaml").write_text(f"loss: {text}\n")
     loss = load_hparams(tmp_path / "train.yaml")["loss"]
@@ -72,7 +67,6 @@ def test_a_yaml_weights_the_classes(tmp_path, name):
 
 
 def test_weights_follow_the_loss_to_its_device(tmp_path):
-    """The weights stay where the YAML made them, on the CPU, unless the loss is moved; a GPU could not use them."""
     (tmp_path / "train.yaml").write_text(f"loss: {LOSSES['weighted'][0]}\n")
     loss = load_hparams(tmp_path / "train.yaml")["loss"]
     assert loss.weight.device.type == "cpu"
@@ -80,7 +74,6 @@ def test_weights_follow_the_loss_to_its_device(tmp_path):
 
 
 def test_a_mistyped_setting_is_told(tmp_path):
-    """A margin under another name would be dropped in silence, and the default be trained with."""
     (tmp_path / "train.yaml").write_text("loss: !new:antideepfake.lobes.OneClassSoftmax\n    margin: 0.5\n")
     with pytest.raises(InputError, match="margin"):
         load_hparams(tmp_path / "train.yaml")

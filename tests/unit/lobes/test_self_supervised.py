@@ -72,7 +72,6 @@ def _split(frames: torch.Tensor, lengths: torch.Tensor) -> list[torch.Tensor]:
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
 @torch.inference_mode()
 def test_frames_are_those_of_the_released_code(name, order):
-    """A published detector would give other scores than in its paper; with group norm, padding is off by 0.06."""
     checkpoint = read_checkpoint(PARITY / f"{name}.safetensors", num_attention_heads=4)
     expected = safetensors.torch.load_file(PARITY / f"{name}.expected.safetensors")
     waves = safetensors.torch.load_file(PARITY / "waves.safetensors")
@@ -91,7 +90,6 @@ def test_frames_are_those_of_the_released_code(name, order):
 
 @torch.inference_mode()
 def test_one_waveform_gives_what_transformers_gives(front_end):
-    """Weights trained with transformers would not mean the same here."""
     waveform = _waveform(20_011)
     found, _ = front_end(waveform[None], torch.ones(1))
     if isinstance(front_end, Wav2Vec2BERT):
@@ -114,7 +112,6 @@ def test_one_waveform_gives_what_transformers_gives(front_end):
 )
 @torch.inference_mode()
 def test_padding_changes_nothing(front_end, lengths, padding, more):
-    """A score would depend on what else is in the batch."""
     waveforms = [_waveform(length, seed) for seed, length in enumerate(lengths)]
     together = _split(*front_end(*_batch(waveforms, padding, more)))
     for found, waveform in zip(together, waveforms, strict=True):
@@ -124,13 +121,11 @@ def test_padding_changes_nothing(front_end, lengths, padding, more):
 
 @torch.inference_mode()
 def test_different_waveforms_have_different_frames(front_end):
-    """The agreement above would be that of a front end which says the same of everything."""
     first, second = (front_end(_waveform(4000, seed)[None], torch.ones(1))[0] for seed in (1, 2))
     assert (first - second).abs().max() > 1e-2
 
 
 def test_the_receptive_field_gives_one_frame(front_end):
-    """The least that is asked of a file would give no frame, or more than one."""
     field = front_end.receptive_field
     assert front_end(_waveform(field)[None], torch.ones(1))[0].shape == (1, 1, 32)
     with pytest.raises(ValueError, match=f"a frame needs {field}"):
@@ -140,7 +135,6 @@ def test_the_receptive_field_gives_one_frame(front_end):
 @pytest.mark.parametrize("name", ALL)
 @torch.inference_mode()
 def test_all_layers(name):
-    """Learned weights of layers would fall on other layers than in transformers, or on padding."""
     front_end = _build(name, all_layers=True)
     waveforms = [_waveform(9000), _waveform(5000, 1)]
     states, lengths = front_end(*_batch(waveforms))
@@ -162,7 +156,6 @@ def test_all_layers(name):
 
 @torch.inference_mode()
 def test_hooks_do_not_pile_up():
-    """Every batch would make the next one slower, and hold the hidden states of all before."""
     front_end = _build("w2v-BERT", all_layers=True)
     for _ in range(2):
         states, _ = front_end(_waveform(4000)[None], torch.ones(1))
@@ -180,7 +173,6 @@ def test_all_layers_with_layer_drop(name):
 
 
 def test_settings_build_the_same_again(front_end):
-    """A model folder would hold another architecture than its weights."""
     again = type(front_end)(**front_end.settings)
     assert again.architecture == front_end.architecture
     again.load_state_dict(front_end.state_dict())
@@ -188,7 +180,6 @@ def test_settings_build_the_same_again(front_end):
 
 @pytest.mark.parametrize("name", ["hidden_sise", "vocab_size", "mask_time_prob"])
 def test_an_unknown_setting_is_told(name):
-    """A slip of the pen in a YAML would leave a setting at its default, silently."""
     with pytest.raises(InputError, match=f"no setting {name}; it has hidden_size"):
         Wav2Vec2(**TINY, **{name: 5})
 
@@ -201,13 +192,11 @@ def test_the_source_of_weights_is_kept_and_not_loaded(key, recwarn):
 
 
 def test_batch_norm_over_padding_is_refused():
-    """The one structure of transformers in which padding would leak."""
     with pytest.raises(InputError, match="batch normalization"):
         HuBERT(**TINY, conv_pos_batch_norm=True)
 
 
 def test_training_is_deterministic_unless_dropout_is_given(front_end):
-    """By transformers' defaults two passes over a batch differ: units, layers and frames are dropped."""
     batch = _batch([_waveform(4000), _waveform(3000)])
     front_end.train()
     first, second = (front_end(*batch)[0] for _ in range(2))
@@ -219,7 +208,6 @@ def test_training_is_deterministic_unless_dropout_is_given(front_end):
 
 
 def test_every_weight_learns(front_end):
-    """A part of the network would be built but never used, which DistributedDataParallel does not forgive."""
     frames, lengths = front_end(*_batch([_waveform(9000), _waveform(7000, 1)]))
     sum(item.mean(0).square().sum() for item in _split(frames, lengths)).backward()
     idle = [name for name, weight in front_end.named_parameters() if weight.grad is None]
@@ -229,7 +217,6 @@ def test_every_weight_learns(front_end):
 
 @torch.inference_mode()
 def test_half_precision_is_close(front_end):
-    """bfloat16 would change scores by more than its rounding does."""
     waveform = _waveform(16_000)[None]
     full, _ = front_end(waveform, torch.ones(1))
     half = type(front_end)(**front_end.settings).eval()
@@ -241,7 +228,6 @@ def test_half_precision_is_close(front_end):
 
 @given(st.integers(1, 5), st.integers(1, 3), st.integers(0, 40), st.booleans())
 def test_time_convolution_is_a_convolution(kernel, stride, more, bias):
-    """The extractor would compute something else than its weights were trained for."""
     torch.manual_seed(kernel)
     conv = torch.nn.Conv1d(3, 4, kernel, stride, bias=bias)
     x = torch.randn(kernel + more, 3)
@@ -249,20 +235,18 @@ def test_time_convolution_is_a_convolution(kernel, stride, more, bias):
 
 
 @pytest.mark.parametrize("name", ["wav2vec 2.0, group norm", "wav2vec 2.0, layer norm"])
-@pytest.mark.parametrize("piece", [1, 7, 49, 50])
+@pytest.mark.parametrize("chunk", [1, 7, 49, 50])
 @torch.inference_mode()
-def test_pieces_give_the_whole(name, piece, monkeypatch):
-    """Frames at the seams would be lost, doubled, or computed from other samples."""
+def test_chunks_give_the_whole(name, chunk, monkeypatch):
     front_end = _build(name)
     waveform = _waveform(16_123)
     expected = front_end.extract(waveform)
-    monkeypatch.setattr(self_supervised, "CPU_PIECE", piece)
+    monkeypatch.setattr(self_supervised, "CPU_CHUNK", chunk)
     torch.testing.assert_close(front_end.extract(waveform), expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.inference_mode()
 def test_quiet_parts_do_not_upset_the_folded_normalization():
-    """The variance, a form in the covariance of windows, would be off where a filter sees next to nothing."""
     front_end = _build("wav2vec 2.0, group norm")
     model = front_end.model_class(front_end.model.config).eval()
     model.load_state_dict(front_end.model.state_dict())
@@ -274,7 +258,6 @@ def test_quiet_parts_do_not_upset_the_folded_normalization():
 
 @pytest.mark.parametrize("name", ["WavLM, group norm", "WavLM, layer norm"])
 def test_wavlm_attends_by_way_of_its_layers(name):
-    """What is put in the place of a linear layer, a LoRA adapter or packed weights, would do nothing, silently."""
     front_end = _build(name)
     called = []
     for layer in front_end.model.encoder.layers:
@@ -285,7 +268,6 @@ def test_wavlm_attends_by_way_of_its_layers(name):
 
 
 def test_wavlm_drops_attention_in_training_only():
-    """The setting would be without effect, or scores be drawn by chance."""
     front_end = WavLM(**TINY, **CONVOLUTIONS, attention_dropout=0.5)
     batch = (torch.randn(1, 4000), torch.ones(1))
     frames = {training: [front_end.train(training)(*batch)[0] for _ in range(2)] for training in (True, False)}
@@ -294,19 +276,18 @@ def test_wavlm_drops_attention_in_training_only():
 
 @pytest.mark.parametrize("more", [{}, LAYER_NORM], ids=["group norm", "layer norm"])
 def test_autocast_leaves_the_waveform_as_it_is(more, monkeypatch):
-    """bfloat16 would round every sample to 8 bits before training sees it."""
     front_end = Wav2Vec2(**TINY, **CONVOLUTIONS, **more)
     seen = []
     convolve = front_end._convolve
 
-    def watched(piece, weight, bias):
-        seen.append((piece.dtype, weight.dtype))
+    def watched(chunk, weight, bias):
+        seen.append((chunk.dtype, weight.dtype))
         with monkeypatch.context() as patch:
             linear = torch.nn.functional.linear
             patch.setattr(
                 torch.nn.functional, "linear", lambda *args: seen.append(linear(*args).dtype) or linear(*args)
             )
-            return convolve(piece, weight, bias)
+            return convolve(chunk, weight, bias)
 
     monkeypatch.setattr(front_end, "_convolve", watched)
     with torch.autocast("cpu", torch.bfloat16):

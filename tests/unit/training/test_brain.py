@@ -96,7 +96,6 @@ def fit(tmp_path, make_modules):
 
 
 def test_a_few_steps_learn_what_is_easy(fit):
-    """The gradient would not arrive, go the wrong way, or the classes be swapped: 0 is fake, 1 is real."""
     brain = fit(train=_dataset(32, 1, 0.1), valid=_dataset(16, 2, 0.1), steps=20, lr=0.01)
     losses = [row["train_loss"] for row in brain.history]
     assert losses[-1] < 0.5 * losses[0]
@@ -125,7 +124,6 @@ class _Recording(DetectorBrain):
 
 
 def test_error_rate_is_that_of_the_scores(fit):
-    """Training would choose its best checkpoint, and the threshold, by other figures than those of testing."""
     valid = _dataset(60, 3)
     for number in range(0, 60, 7):  # wrong labels: no detector is without error on them
         valid.data["target"][number] ^= 1
@@ -141,14 +139,12 @@ def test_error_rate_is_that_of_the_scores(fit):
 
 
 def test_validation_loss_is_that_of_all_utterances(fit):
-    """It would depend on how utterances fall into batches: a mean of means."""
     brain = fit(_Recording, valid=_dataset(11, 3), steps=4)
     expected = torch.nn.functional.cross_entropy(torch.cat(brain.logits), torch.cat(brain.targets)).item()
     assert brain.history[-1]["valid_loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_learning_rate_follows_the_schedule_and_the_layer(fit):
-    """The schedule of the YAML would be without effect, or wipe out the decay over layers."""
     seen = []
 
     class Layered(DetectorBrain):
@@ -167,8 +163,6 @@ def test_the_learning_rate_follows_the_schedule_and_the_layer(fit):
 
 
 def test_the_best_checkpoint_is_loaded(fit):
-    """The model folder would hold the last weights, not those that were best on the validation set."""
-
     class Spoiling(DetectorBrain):
         def on_stage_start(self, stage, epoch=None):
             super().on_stage_start(stage, epoch)
@@ -191,8 +185,6 @@ def test_the_best_checkpoint_is_loaded(fit):
 
 
 def test_training_ends_when_patience_is_over(fit):
-    """Early stopping would be without effect, or stop a run that gets better."""
-
     class Worse(DetectorBrain):
         def compute_forward(self, batch, stage):
             logits = super().compute_forward(batch, stage)
@@ -207,7 +199,6 @@ def test_training_ends_when_patience_is_over(fit):
 
 
 def test_validation_of_one_class_is_told(fit):
-    """Training would stop with a division by zero after its first round."""
     columns = {"id": list("abcd"), "waveform": [torch.randn(3000)] * 4, "target": [1] * 4}
     with pytest.raises(InputError, match="no fake utterance"):
         fit(valid=UtteranceDataset(columns, list(columns)), steps=4)
@@ -228,7 +219,6 @@ class _LossOfStep(torch.nn.Module):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_skips_its_step(fit, value):
-    """One bad batch would make all weights not a number, and days of training be lost."""
     brain = fit(loss=_LossOfStep([2, 3], value), steps=4)
     assert brain.skipped_steps == 2 and brain.history[-1]["skipped_steps"] == 2
     assert all(torch.isfinite(value).all() for value in brain.modules.state_dict().values())
@@ -236,7 +226,6 @@ def test_a_loss_that_is_not_finite_skips_its_step(fit, value):
 
 
 def test_a_run_goes_on_with_another_number_of_batches_a_step(fit):
-    """Resumed on fewer GPUs, a run would hear some clips again and leave others out."""
     heard = []
 
     class Listening(DetectorBrain):
@@ -252,13 +241,11 @@ def test_a_run_goes_on_with_another_number_of_batches_a_step(fit):
 
 
 def test_too_many_skipped_steps_end_training(fit):
-    """A run that has gone wrong would go on for weeks, all its steps left out."""
     with pytest.raises(InputError, match="3 steps had a loss or gradient that is not finite"):
         fit(loss=_LossOfStep(range(100)), steps=8, run_opts={"nonfinite_patience": 2})
 
 
 def test_gradients_of_all_groups_are_clipped_together(fit):
-    """SpeechBrain clips the first group of parameters alone: with a decay over layers, most would go unclipped."""
     norms = []
 
     class Grouped(DetectorBrain):
@@ -282,7 +269,6 @@ def test_gradients_of_all_groups_are_clipped_together(fit):
 
 
 def test_accumulated_gradients_are_those_of_all_batches(fit):
-    """Batches of 2 x 50 s would train otherwise than 100 s, where memory allows only the half."""
     train = _dataset(8, 1)
     weights = [
         torch.cat([value.flatten() for name, value in brain.modules.named_parameters()])
@@ -304,7 +290,6 @@ def test_accumulated_gradients_are_those_of_all_batches(fit):
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
 def test_precision_is_really_entered_and_left_for_validation(fit, precision, dtype):
-    """A setting without effect: memory and time of float32, under another name."""
     seen = {}
 
     def forward(module, inputs, output):
@@ -320,7 +305,6 @@ def test_precision_is_really_entered_and_left_for_validation(fit, precision, dty
 
 
 def test_the_weights_of_classes_count(fit):
-    """The rarer class would be neglected; or the weights lie on another device than the logits."""
     brain = fit(loss=torch.nn.CrossEntropyLoss(torch.tensor([1e-6, 1.0])), steps=12, lr=0.01)
     brain.modules.eval()
     batch = PaddedBatch([_dataset(2, 5)[0]])
@@ -329,7 +313,6 @@ def test_the_weights_of_classes_count(fit):
 
 
 def test_audio_heard_is_counted_without_padding(fit):
-    """Hours of audio in the log would depend on how clips fall into batches."""
     train = _dataset(8, 1)
     brain = fit(train=train, steps=4, batch_seconds=1.0)
     heard = sum(len(train[index]["waveform"]) for index in range(8)) / 16000
@@ -346,7 +329,6 @@ def test_training_ends_at_the_first_of_two_limits(fit, max_steps, epochs, accumu
 
 
 def test_padding_is_masked_unless_asked_otherwise(fit):
-    """Zeros after a clip would be taken for speech, or the switch back to what was published be without effect."""
     dataset = _dataset(8, 1)
     batch = [dataset[index] for index in range(8)]
     brains = [fit(steps=1, folder=str(mask), mask_padding=mask) for mask in (True, False)]

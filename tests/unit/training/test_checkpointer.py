@@ -17,7 +17,6 @@ def _meta(eer, step, loss=0.5):
 
 
 def test_a_save_that_dies_leaves_the_one_before(tmp_path, monkeypatch):
-    """A kill in the middle of a save would stop every later run on half a checkpoint."""
     layer = torch.nn.Linear(2, 2)
     _new(tmp_path, layer).save_checkpoint(meta={"EER": 0.2})
     kept = layer.weight.detach().clone()
@@ -37,7 +36,6 @@ def test_a_save_that_dies_leaves_the_one_before(tmp_path, monkeypatch):
 
 
 def test_two_saves_within_a_second_are_two(tmp_path):
-    """Checkpoints are named by the second: the later would fail, or replace the better."""
     checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
     for eer in (0.3, 0.1, 0.2):
         checkpointer.save_checkpoint(meta={"EER": eer})
@@ -46,7 +44,6 @@ def test_two_saves_within_a_second_are_two(tmp_path):
 
 
 def test_the_last_and_the_best_are_kept(tmp_path):
-    """The disk would fill, or what is needed to go on or to evaluate be gone."""
     checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
     for step, eer in enumerate((0.3, 0.1, 0.2), 1):
         checkpointer.save_and_keep_only(_meta(eer, step))
@@ -58,7 +55,6 @@ def test_the_last_and_the_best_are_kept(tmp_path):
 
 
 def test_of_equal_errors_the_lowest_loss_is_best(tmp_path):
-    """On a small validation set many checkpoints reach an EER of 0: which is taken would be left to the file system."""
     checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
     for step, loss in enumerate((0.3, 0.1, 0.2), 1):
         checkpointer.save_checkpoint(_meta(0.0, step, loss))
@@ -66,7 +62,6 @@ def test_of_equal_errors_the_lowest_loss_is_best(tmp_path):
 
 
 def test_a_removal_that_dies_leaves_no_half_checkpoint(tmp_path, monkeypatch):
-    """What is left of a checkpoint would be taken for one."""
     checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
     checkpointer.save_and_keep_only(_meta(0.1, 1))
     checkpointer.save_and_keep_only(_meta(0.3, 2))
@@ -89,7 +84,6 @@ def test_a_removal_that_dies_leaves_no_half_checkpoint(tmp_path, monkeypatch):
 
 
 def test_without_a_validation_there_is_no_best(tmp_path):
-    """A run killed in its first round would end in a traceback."""
     checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
     checkpointer.save_checkpoint({"between": True})
     assert checkpointer.find_best() is None

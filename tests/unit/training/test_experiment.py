@@ -118,7 +118,6 @@ def _same(one, other):
 
 
 def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
-    """The steps would not fit together: what is evaluated is not what was trained, or by another threshold."""
     hparams, train_set, valid_set, test_set = start()
     brain = fit_detector(hparams, RUN, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
@@ -184,7 +183,6 @@ def test_the_threshold_says_what_validation_shares_with_training(start, speakers
 
 
 def test_a_second_run_trains_nothing(start, tmp_path):
-    """Run again, a training whose evaluation failed would begin anew or train on."""
     first = fit_detector(start()[0], RUN, *start()[1:3])
     log = (tmp_path / "run" / "train_log.csv").read_text()
     second = fit_detector(start()[0], RUN, *start()[1:3])
@@ -194,7 +192,6 @@ def test_a_second_run_trains_nothing(start, tmp_path):
 
 
 def test_a_finished_experiment_says_so(start, capsys):
-    """Run again, a finished experiment would be scored anew; or one with other settings be taken for it."""
     hparams, *_ = start()
     assert not is_finished(hparams)
     Path(hparams["output_folder"]).mkdir(exist_ok=True)
@@ -202,12 +199,11 @@ def test_a_finished_experiment_says_so(start, capsys):
     assert not is_finished(hparams)
     finish_experiment(SimpleNamespace(test_only=False, skipped_utterances={}), hparams)
     capsys.readouterr()
-    assert is_finished(start()[0]) and "nothing to do" in capsys.readouterr().out
+    assert is_finished(start()[0]) and "already finished" in capsys.readouterr().out
     assert not is_finished(start("max_steps: 9")[0])
 
 
 def test_what_a_run_depends_on_is_written_down(start, corpus, tmp_path):
-    """A figure could not be traced to the code and the data that it came from."""
     fit_detector(start("max_steps: 1")[0], RUN, *start()[1:3])
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     expected = hashlib.sha256((corpus / "p.csv").read_bytes()).hexdigest()
@@ -216,14 +212,12 @@ def test_what_a_run_depends_on_is_written_down(start, corpus, tmp_path):
 
 
 def test_git_need_not_be_installed(start, tmp_path, monkeypatch):
-    """From an archive, on a machine without git, nothing could be trained."""
     monkeypatch.setenv("PATH", str(tmp_path))
     fit_detector(start("max_steps: 1")[0], RUN, *start()[1:3])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["git"] == ""
 
 
 def test_a_weighted_union_in_a_mapped_file_is_resumed_to_the_last_bit(start, tmp_path, monkeypatch):
-    """Weights would be without effect, or a resumed run would draw other utterances."""
     table = start()[1]
     weights = np.where(table["ID"].str.contains("speaker0"), 3.1, 0.3)
     write_protocol(table.assign(Weight=weights), tmp_path / "train.arrow")
@@ -249,7 +243,6 @@ def test_a_weighted_union_in_a_mapped_file_is_resumed_to_the_last_bit(start, tmp
 
 @pytest.mark.parametrize("where", [Stage.TRAIN, Stage.VALID])
 def test_a_resumed_run_is_the_same_to_the_last_bit(start, tmp_path, monkeypatch, where):
-    """A run that the queue killed would give another model: not all that is needed is in the checkpoint."""
     options = "ckpt_interval_steps: 2"
     whole = fit_detector(start(options, "whole")[0], RUN, *start()[1:3])
     for number in (1, 2, 3):  # Ctrl-C in every round
@@ -273,7 +266,6 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(start, tmp_path, monkeypatch,
 
 
 def test_a_killed_run_is_the_same_to_the_last_bit(start, tmp_path, rng):
-    """Killed without a word, in the middle of a write for instance, a run would be lost or end elsewhere."""
     options = "ckpt_interval_steps: 2\nmax_steps: 20"
     whole = fit_detector(start(options, "whole")[0], RUN, *start()[1:3])
     process = multiprocessing.get_context("fork")
@@ -302,7 +294,6 @@ def test_a_killed_run_is_the_same_to_the_last_bit(start, tmp_path, rng):
 
 
 def test_workers_make_no_difference(start):
-    """A run could not be repeated on a machine with other processors."""
     weights = [
         _weights(fit_detector(start(f"num_workers: {number}", str(number))[0], RUN, *start()[1:3])) for number in (0, 2)
     ]
@@ -310,7 +301,6 @@ def test_workers_make_no_difference(start):
 
 
 def test_a_run_that_is_not_done_can_be_exported(start):
-    """What has been trained so far could not be used before training is at its end."""
     trained = fit_detector(start("max_steps: 3")[0], RUN, *start()[1:3])
     only_testing = RunOptions.from_dictionary({"test_only": True, "device": "cpu"})
     brain = fit_detector(start()[0], only_testing, *start()[1:3])
@@ -319,7 +309,6 @@ def test_a_run_that_is_not_done_can_be_exported(start):
 
 
 def test_every_epoch_has_all_utterances_in_other_batches(start, monkeypatch):
-    """The same clips would stand together in every epoch: the optimizer sees no other mixture."""
     hparams, train_set, valid_set, _ = start("number_of_epochs: 3\nmax_steps: 1000")
     seen = []
     compute = DetectorBrain.compute_forward
@@ -337,7 +326,6 @@ def test_every_epoch_has_all_utterances_in_other_batches(start, monkeypatch):
 
 
 def test_full_disk_at_a_checkpoint_is_survived(start, tmp_path, monkeypatch):
-    """A checkpoint torn by a full disk would be the newest, and every later run stumble over it."""
     save, calls = torch.save, []
 
     def full(*args, **kwargs):
@@ -459,7 +447,6 @@ def test_a_signal_saves_a_checkpoint(start, tmp_path, monkeypatch, number, worke
 
 
 def test_a_set_without_a_class_is_told(start):
-    """A protocol without training utterances would end in a traceback; one without fakes, in a useless detector."""
     hparams, train_set, valid_set, _ = start()
     with pytest.raises(InputError, match="the training set has 0 utterances; it needs both"):
         fit_detector(hparams, RUN, train_set[:0], valid_set)
@@ -468,14 +455,12 @@ def test_a_set_without_a_class_is_told(start):
 
 
 def test_only_testing_needs_something_trained(start):
-    """With --test_only and nothing trained, the first weights that come would be exported."""
     hparams, train_set, valid_set, _ = start()
-    with pytest.raises(InputError, match="holds no checkpoint that was validated"):
+    with pytest.raises(InputError, match="contains no validated checkpoint"):
         fit_detector(hparams, RunOptions.from_dictionary({"test_only": True, "device": "cpu"}), train_set, valid_set)
 
 
 def test_evaluation_says_what_it_skipped(corpus, model_folder, tmp_path, capsys):
-    """An error rate over half of the test set would look like one over all of it."""
     table = read_protocol(corpus / "p.csv").assign(Attack="tone")
     shutil.copytree(corpus, tmp_path / "data")
     victim = table["ID"][0]
@@ -487,8 +472,6 @@ def test_evaluation_says_what_it_skipped(corpus, model_folder, tmp_path, capsys)
 
 
 def test_full_disk_leaves_no_half_table(corpus, model_folder, tmp_path, monkeypatch):
-    """A table that ends in the middle would pass for a whole one."""
-
     def full(self, path, *args, **kwargs):
         with open(path, "w") as file:
             file.write("generators,re")
@@ -503,7 +486,6 @@ def test_full_disk_leaves_no_half_table(corpus, model_folder, tmp_path, monkeypa
 
 
 def test_the_crop_is_the_only_difference_between_training_and_testing(start, monkeypatch):
-    """The YAML's crop would be applied to validation files too."""
     hparams, train_set, valid_set, _ = start()
     lengths = []
     compute = DetectorBrain.compute_forward

@@ -34,7 +34,6 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
     ],
 )
 def test_every_fault_has_its_sentence(tmp_path, text, overrides, said):
-    """Someone who edits a YAML would be left with a traceback of its parser."""
     path = tmp_path / "train.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as told:
@@ -45,7 +44,6 @@ def test_every_fault_has_its_sentence(tmp_path, text, overrides, said):
 
 
 def test_an_unknown_override_is_called_so(tmp_path):
-    """The sentence for a mistyped option would speak of a key that is missing from the YAML's own references."""
     (tmp_path / "train.yaml").write_text("lr: 1\nseed: 2")
     with pytest.raises(InputError) as told:
         load_hparams(tmp_path / "train.yaml", "learning_rate: 2")
@@ -54,14 +52,12 @@ def test_an_unknown_override_is_called_so(tmp_path):
 
 @pytest.mark.parametrize("name", ["missing.yaml", "folder"])
 def test_missing_file_and_folder(tmp_path, name):
-    """A wrong path would end in a traceback."""
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=name):
         load_hparams(tmp_path / name)
 
 
 def test_other_encodings_are_told(tmp_path):
-    """A YAML saved by an old editor would end in a UnicodeDecodeError."""
     (tmp_path / "train.yaml").write_bytes("a: é".encode("latin-1"))
     with pytest.raises(InputError, match=r"train\.yaml"):
         load_hparams(tmp_path / "train.yaml")
@@ -92,7 +88,6 @@ def test_a_value_is_located_in_the_yaml_or_on_the_command_line(tmp_path):
 
 
 def test_settings_are_the_yaml_that_was_used(tmp_path):
-    """A model folder would be written with other settings than the model has."""
     (tmp_path / "part.yaml").write_text("!new:antideepfake.lobes.LogFilterBank\nn_filters: 80\n")
     path = tmp_path / "train.yaml"
     path.write_text("size: 20\nfront: !include:part.yaml\n    n_filters: !ref <size>\nn: !ref <size> * 2\n")

@@ -8,7 +8,7 @@ import torch
 from antideepfake.errors import InputError
 from antideepfake.lobes.front_ends import LogFilterBank
 from antideepfake.lobes.self_supervised import Wav2Vec2, Wav2Vec2BERT, WavLM
-from antideepfake.training.memory import WAYS, _Ledger, _training_step, compute_memory, measure_memory
+from antideepfake.training.memory import WAYS, _MemoryTracker, _training_step, compute_memory, measure_memory
 
 TINY = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
 CONVOLUTIONS = {"conv_dim": [32] * 7}
@@ -32,20 +32,18 @@ def _compute(way, clips=2, seconds=1.0, kind=Wav2Vec2):
 @pytest.mark.parametrize("kind", [Wav2Vec2, WavLM, Wav2Vec2BERT])
 @pytest.mark.parametrize("way", ["all, bf16", "LoRA, checkpointed"])
 def test_without_memory_it_counts_as_with(kind, way):
-    """Tensors without memory could take other paths, such as an attention that keeps all weights."""
     front_end = _build(way, kind)
-    with _Ledger() as ledger:
+    with _MemoryTracker() as tracker:
         for weight in front_end.parameters():
-            ledger._book(weight.untyped_storage())
+            tracker._add(weight.untyped_storage())
         classifier = torch.nn.Linear(64, 2)
-        before, after = (ledger.now for _ in _training_step(front_end, classifier, 2, 1.0, WAYS[way][0]))
+        before, after = (tracker.current for _ in _training_step(front_end, classifier, 2, 1.0, WAYS[way][0]))
     computed = _compute(way, kind=kind)
     assert computed.activations == pytest.approx(after - before, rel=0.01)
-    assert computed.peak == pytest.approx(ledger.peak, rel=0.01)
+    assert computed.peak == pytest.approx(tracker.peak, rel=0.01)
 
 
 def test_parts_are_those_of_the_weights():
-    """A table would promise what AdamW does not keep, or forget the classifier."""
     count = sum(weight.numel() for weight in _build("all").parameters()) + CLASSIFIER
     memory = _compute("all")
     assert (memory.weights, memory.gradients, memory.moments) == (4 * count, 4 * count, 8 * count)
@@ -66,7 +64,6 @@ def test_layer_drop_counts_every_layer():
 
 
 def test_the_peak_lies_between_its_parts():
-    """A batch would be chosen that does not fit, or one much smaller than what would."""
     for way in WAYS:
         memory = _compute(way)
         held = memory.weights + memory.moments
@@ -77,7 +74,6 @@ def test_the_peak_lies_between_its_parts():
 
 
 def test_activations_grow_with_the_batch_and_with_nothing_else():
-    """Half a batch would be thought to need as much as a whole one."""
     one, four = (_compute("all", clips) for clips in (1, 4))
     # but for the convolution over positions, whose weights are normalized once a batch
     assert four.activations == pytest.approx(4 * one.activations, rel=0.1)
@@ -86,7 +82,6 @@ def test_activations_grow_with_the_batch_and_with_nothing_else():
 
 
 def test_every_way_saves_what_it_is_there_for():
-    """The table would recommend what does not help."""
     memory = {way: _compute(way, 4) for way in WAYS}
     assert memory["all, bf16"].activations < 0.8 * memory["all"].activations
     assert memory["all, checkpointed"].activations < 0.2 * memory["all"].activations
@@ -96,7 +91,6 @@ def test_every_way_saves_what_it_is_there_for():
 
 
 def test_the_front_end_stays_as_it_was():
-    """To ask for the memory would cost the weights."""
     front_end = _build("all").eval()
     before = {name: value.clone() for name, value in front_end.state_dict().items()}
     compute_memory(front_end, 1, 0.5, "fp32")
@@ -106,7 +100,6 @@ def test_the_front_end_stays_as_it_was():
 
 @pytest.mark.slow
 def test_it_is_measured_in_a_process_of_its_own(tmp_path):
-    """The peak would be that of whatever ran before."""
     settings = "\n".join(f"{name}: {value}" for name, value in TINY.items())
     (tmp_path / "tiny.yaml").write_text(f"!new:antideepfake.lobes.Wav2Vec2BERT\n{settings}\n")
     held = torch.ones(100_000_000)
@@ -117,6 +110,5 @@ def test_it_is_measured_in_a_process_of_its_own(tmp_path):
 
 
 def test_a_front_end_without_weights_is_told():
-    """A traceback would speak of a method that is missing."""
     with pytest.raises(InputError, match="LogFilterBank has no layers"):
         compute_memory(LogFilterBank(), 1, 1.0, "fp32")

@@ -29,7 +29,6 @@ ADVANTAGES = [[1, 1, -1, 1], [-1, 1, -1, -1]]
 
 
 def test_the_simplified_form_by_hand():
-    """A detector would be pushed by other samples, or other rewards, than those that it got."""
     logits = _logits(0.6, 0.3)
     loss = sampled_policy_loss(logits, TARGETS, LABELS, logits, beta=0.04)
     assert loss.item() == pytest.approx(0.0, abs=1e-12)  # ratios are 1 and advantages sum to 0
@@ -41,7 +40,6 @@ def test_the_simplified_form_by_hand():
 
 
 def test_the_full_form_by_hand():
-    """The old policy or the reference would count on the wrong side of the ratio, or the clipping be missed."""
     now, old, reference = (0.6, 0.3), (0.5, 0.35), (0.8, 0.5)
     found = sampled_policy_loss(_logits(*now), TARGETS, LABELS, _logits(*reference), _logits(*old), beta=0.1, clip=0.1)
     expected = 0.0
@@ -67,7 +65,6 @@ def test_the_full_form_by_hand():
     ],
 )
 def test_clipping_stops_what_went_far_enough(now, right, moves):
-    """Many steps on one batch would drive a probability to 0 or 1, or one on the wrong side would be stuck there."""
     logits, old = _logits(now, 0.6), _logits(0.6, 0.6)
     # the second utterance, as it was, has the opposite reward: so that rewards differ
     targets = torch.tensor([1, 0] if right else [0, 1])
@@ -81,7 +78,6 @@ def test_clipping_stops_what_went_far_enough(now, right, moves):
 
 @pytest.mark.parametrize("simplified", [True, False])
 def test_many_samples_agree_with_the_exact_gradient(simplified):
-    """The samples would be drawn from other probabilities than they are counted with: the estimate would be biased."""
     now, old, targets = (0.6, 0.2, 0.7), (0.5, 0.3, 0.7), torch.tensor([1, 0, 0])
     sampled_from = now if simplified else old
     logits = _logits(*now)
@@ -116,7 +112,6 @@ def test_labels_are_sampled_from_the_chosen_policy(sample_from_old):
 
 
 def test_the_divergence_is_kullback_leiblers():
-    """A detector would be held to something else than its beginning."""
     logits = _logits(0.6).detach().expand(100, 2)
     found = policy_loss(logits, torch.ones(100), _logits(0.8).expand(100, 2), _generator(), n_samples=2000, beta=1.0)
     # the other part of the loss is 0, as ratios are 1
@@ -124,7 +119,6 @@ def test_the_divergence_is_kullback_leiblers():
 
 
 def test_the_divergence_pulls_towards_the_reference():
-    """A detector would be driven away from its beginning."""
     logits = _logits(0.6)
     policy_loss(logits, torch.tensor([1]), _logits(0.9), _generator(), beta=1e4).backward()
     assert logits.grad[0, 1] < 0  # a step against the gradient makes real likelier, as for the reference
@@ -132,7 +126,6 @@ def test_the_divergence_pulls_towards_the_reference():
 
 @given(seed=st.integers(0, 1000), batch=st.integers(1, 5))
 def test_at_the_reference_the_divergence_is_nothing(seed, batch):
-    """At its very beginning the detector would already be pulled somewhere."""
     logits = torch.randn(batch, 2, generator=_generator(seed), dtype=torch.float64).requires_grad_()
     labels = sample_labels(logits, _generator(seed))
     targets = torch.ones(batch)
@@ -144,7 +137,6 @@ def test_at_the_reference_the_divergence_is_nothing(seed, batch):
 
 @pytest.mark.parametrize("right", [True, False])
 def test_rewards_that_are_all_alike_teach_nothing(right):
-    """Division by a deviation of zero would give NaN, and the weights with it."""
     logits = _logits(0.5, 0.4, 0.7)
     labels = torch.ones(3, 5, dtype=torch.int64)
     loss = sampled_policy_loss(logits, torch.full((3,), int(right)), labels, logits)
@@ -153,7 +145,6 @@ def test_rewards_that_are_all_alike_teach_nothing(right):
 
 
 def test_the_samples_are_the_generators():
-    """Two runs with one seed would differ, or a run disturb the random numbers of others."""
     logits = torch.randn(5, 2)
     before = torch.get_rng_state()
     first, again, other = (sample_labels(logits, _generator(seed)) for seed in (1, 1, 2))
@@ -166,7 +157,6 @@ def test_the_samples_are_the_generators():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_left_at_the_door(dtype):
-    """In bfloat16 a ratio of probabilities has steps of 0.008: small steps of training would be lost."""
     logits = torch.tensor([[0.0, 1.0], [2.0, -5.0]], dtype=dtype).requires_grad_()
     loss = sampled_policy_loss(logits, TARGETS, LABELS, torch.zeros(2, 2, dtype=dtype))
     exact = sampled_policy_loss(logits.double(), TARGETS, LABELS, torch.zeros(2, 2).double())
@@ -177,7 +167,6 @@ def test_half_precision_is_left_at_the_door(dtype):
 
 
 def test_training_learns_the_labels():
-    """Sign, samples and rewards would each be right but not go together."""
     logits = torch.zeros(6, 2, requires_grad=True)
     targets = torch.tensor([0, 1, 0, 1, 1, 1])
     optimizer, generator = torch.optim.SGD([logits], lr=1.0), _generator()

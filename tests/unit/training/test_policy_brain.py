@@ -72,7 +72,6 @@ def _flat(modules):
 
 
 def test_the_reference_stays_and_the_detector_moves(make_brain):
-    """The detector would be held near itself, which holds nothing."""
     brain, loaders = make_brain()
     before = _flat(brain.hparams.modules).detach().clone()
     _fit(brain, loaders)
@@ -82,7 +81,6 @@ def test_the_reference_stays_and_the_detector_moves(make_brain):
 
 
 def test_the_detector_learns(make_brain):
-    """Reward and labels would not belong together."""
     brain, loaders = make_brain(steps=60, interval=60, lr=0.05)
     with torch.no_grad():
         batch = PaddedBatch([_dataset()[index] for index in range(16)])
@@ -94,7 +92,6 @@ def test_the_detector_learns(make_brain):
 
 @pytest.mark.parametrize("refresh", [None, 2])
 def test_the_policy_that_is_sampled_from_is_renewed_in_time(make_brain, refresh):
-    """The ratio would be clipped against the wrong policy, or the simplified form keep one at all."""
     seen = []
 
     class Watched(PolicyBrain):
@@ -110,7 +107,6 @@ def test_the_policy_that_is_sampled_from_is_renewed_in_time(make_brain, refresh)
 
 @pytest.mark.parametrize("refresh", [None, 3])
 def test_a_resumed_run_is_the_same_to_the_last_bit(make_brain, refresh):
-    """Samples would be drawn anew, or from another policy, after a kill."""
     whole = _fit(*make_brain("whole", 7, 7, policy_refresh=refresh))
 
     class Dying(PolicyBrain):
