@@ -80,7 +80,7 @@ def test_a_corpus_of_the_training_cannot_be_missed(run, write, tmp_path):
     path = write("s.csv", training_corpora=["DFADD", "mine"])
     path.write_text(path.read_text().replace("\nu", "\nASV19LA-u"))
     status, out, err = run("evaluate", path, "--quiet", "--output", "r", "--by", "Corpus")
-    assert status == 0 and "WARNING: the test set is not apart" in err and "DFADD (VCTK)" in err
+    assert status == 0 and "WARNING: the test set overlaps with the training data" in err and "DFADD (VCTK)" in err
     assert "ASVspoof2019-LA" in out
     assert json.loads(Path("r/metrics.json").read_text())["warnings"] and "DFADD" in Path("r/report.html").read_text()
     assert "WARNING" not in run("evaluate", write("t.csv", training_corpora=["LJSpeech"]), "--quiet")[2]
@@ -88,7 +88,7 @@ def test_a_corpus_of_the_training_cannot_be_missed(run, write, tmp_path):
 
 def test_a_threshold_given_wins(run, write):
     _, out, _ = run("evaluate", write("s.csv", threshold=1.25), "--threshold", 0.5, "--quiet")
-    assert "a score at or above 0.500 (as given on the command line)" in out
+    assert "a score at or above 0.500 (given by the user)" in out
 
 
 def test_a_file_of_the_released_code(run, tmp_path):
@@ -101,7 +101,9 @@ def test_systems_side_by_side(run, write):
     first, second = write("a.csv"), write("b.csv", seed=2, distance=0.5, ids=range(10, 130))
     status, out, err = run("evaluate", first, second, "--quiet", "--output", "r")
     assert status == 0
-    assert "minus a" in out and err.startswith("b and a: compared on the 110 utterances of both; 20 are in one alone")
+    assert "minus a" in out and err.startswith(
+        "b and a: compared on 110 common utterances; 20 others are in only one file"
+    )
     compared = json.loads(Path("r/metrics.json").read_text())["compared"]
     assert compared[0]["utterances_in_common"] == 110 and compared[0]["difference_to_first"]["eer"]["difference"] > 0
 
@@ -112,7 +114,7 @@ def test_labels_and_columns_from_a_protocol(run, write, protocol):
     assert run("evaluate", path, "--quiet")[0] == 2
     status, out, err = run("evaluate", path, "--protocol", protocol, "--by", "Language", "--quiet")
     assert status == 1 and "s: 58 real, 58 fake" in out and "FR" in out
-    assert "4 of it have no score" in err
+    assert "4 utterances of the protocol have no score" in err
 
 
 @pytest.mark.parametrize("form", ["asvspoof5", "speech_df_arena", "anti_spoofing_arena"])
@@ -124,7 +126,7 @@ def test_submissions_go_out_and_come_back(run, write, protocol, form):
     _, before, _ = run("evaluate", path, "--quiet")
     assert eer_line(out) == eer_line(before)  # the EER
     status, _, err = run("evaluate", "submission.txt", "--quiet")
-    assert status == 2 and "name the protocol of its utterances with --protocol" in err
+    assert status == 2 and "pass the protocol of its utterances with --protocol" in err
 
 
 def test_verification_scores(run, write, tmp_path):
