@@ -80,7 +80,7 @@ def test_a_corpus_of_the_training_cannot_be_missed(run, write, tmp_path):
     path = write("s.csv", training_corpora=["DFADD", "mine"])
     path.write_text(path.read_text().replace("\nu", "\nASV19LA-u"))
     status, out, err = run("evaluate", path, "--quiet", "--output", "r", "--by", "Corpus")
-    assert status == 0 and "WARNING: the test set overlaps" in err and "DFADD (VCTK)" in err
+    assert status == 0 and "WARNING: the test set overlaps with the training data" in err and "DFADD (VCTK)" in err
     assert "ASVspoof2019-LA" in out
     assert json.loads(Path("r/metrics.json").read_text())["warnings"] and "DFADD" in Path("r/report.html").read_text()
     assert "WARNING" not in run("evaluate", write("t.csv", training_corpora=["LJSpeech"]), "--quiet")[2]
@@ -102,7 +102,7 @@ def test_systems_side_by_side(run, write):
     status, out, err = run("evaluate", first, second, "--quiet", "--output", "r")
     assert status == 0
     assert "minus a" in out and err.startswith(
-        "b and a: compared on the 110 utterances of both; 20 are in only one of them"
+        "b and a: compared on 110 common utterances; 20 others are in only one file"
     )
     compared = json.loads(Path("r/metrics.json").read_text())["compared"]
     assert compared[0]["utterances_in_common"] == 110 and compared[0]["difference_to_first"]["eer"]["difference"] > 0
@@ -126,7 +126,7 @@ def test_submissions_go_out_and_come_back(run, write, protocol, form):
     _, before, _ = run("evaluate", path, "--quiet")
     assert eer_line(out) == eer_line(before)  # the EER
     status, _, err = run("evaluate", "submission.txt", "--quiet")
-    assert status == 2 and "name the protocol of its utterances with --protocol" in err
+    assert status == 2 and "pass the protocol of its utterances with --protocol" in err
 
 
 def test_verification_scores(run, write, tmp_path):

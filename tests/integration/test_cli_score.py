@@ -369,7 +369,7 @@ def test_a_folder_of_a_phone_is_scored_or_listed(run, model_folder, tmp_path, wr
 
 def test_an_empty_text_is_no_folder(run, model_folder, capsys):
     assert run(model_folder, "") == 2
-    assert "an input is an empty text" in capsys.readouterr().err
+    assert "an input is an empty string" in capsys.readouterr().err
 
 
 def test_a_score_that_is_not_finite_is_neither_written_nor_counted(run, model_folder, tmp_path, write_audio, capsys):

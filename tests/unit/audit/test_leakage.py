@@ -1,4 +1,4 @@
-"""The guard against leakage: what a test set and training data share is found and cannot be overlooked."""
+"""Overlap of a test set with training data, and its warning."""
 
 import importlib
 from pathlib import Path

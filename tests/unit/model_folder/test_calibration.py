@@ -73,17 +73,17 @@ def test_isotonic_calibration_never_decreases(real, fake):
     assert np.isfinite(calibrate.ratios).all()
 
 
-@given(real=SCORES, fake=SCORES, share=st.floats(0, 0.99))
-def test_thresholds_keep_the_error_rate_within_the_limit(real, fake, share):
+@given(real=SCORES, fake=SCORES, limit=st.floats(0, 0.99))
+def test_thresholds_keep_the_error_rate_within_the_limit(real, fake, limit):
     real, fake = np.array(real), np.array(fake)
     candidates = np.concatenate([[10.0], real, fake])
-    threshold, _ = threshold_for(real, fake, fpr=share)
-    assert (fake >= threshold).mean() <= share
-    good = [other for other in candidates if (fake >= other).mean() <= share]
+    threshold, _ = threshold_for(real, fake, fpr=limit)
+    assert (fake >= threshold).mean() <= limit
+    good = [other for other in candidates if (fake >= other).mean() <= limit]
     assert (real < threshold).mean() == min((real < other).mean() for other in good)
-    threshold, _ = threshold_for(real, fake, fnr=share)
-    assert (real < threshold).mean() <= share
-    good = [other for other in candidates if (real < other).mean() <= share]
+    threshold, _ = threshold_for(real, fake, fnr=limit)
+    assert (real < threshold).mean() <= limit
+    good = [other for other in candidates if (real < other).mean() <= limit]
     assert (fake >= threshold).mean() == min((fake >= other).mean() for other in good)
 
 

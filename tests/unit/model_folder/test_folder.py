@@ -102,9 +102,9 @@ def test_a_missing_or_truncated_file_is_an_error(spoilt, name, fault):
     path.unlink()
     if fault != "missing":
         path.write_bytes(content[: len(content) // 2] if fault == "half" else b"")
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         load_detector(spoilt, trust_code=name == "hyperparams.yaml")
-    assert name in str(told.value)
+    assert name in str(raised.value)
 
 
 def _change_weights(folder, change):
@@ -126,9 +126,9 @@ def _change_weights(folder, change):
 )
 def test_weights_of_another_model_are_named(spoilt, change, tensor):
     _change_weights(spoilt, change)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         load_detector(spoilt)
-    assert tensor in str(told.value) and "model.safetensors" in str(told.value)
+    assert tensor in str(raised.value) and "model.safetensors" in str(raised.value)
 
 
 def test_non_finite_weights_are_an_error(spoilt):
@@ -197,7 +197,7 @@ def test_a_full_disk_leaves_an_incomplete_folder(tmp_path, make_modules, detecto
         load_detector(tmp_path / "m")
 
 
-def test_a_failed_overwrite_leaves_an_incomplete_folder(tmp_path, make_modules, detector_yaml, monkeypatch):
+def test_a_failed_overwrite_never_mixes_two_models(tmp_path, make_modules, detector_yaml, monkeypatch):
     write_model_folder(tmp_path / "m", detector_yaml, make_modules(1), ModelMetadata(threshold=1.0))
     monkeypatch.setattr(json, "dump", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
@@ -206,7 +206,7 @@ def test_a_failed_overwrite_leaves_an_incomplete_folder(tmp_path, make_modules, 
     try:
         detector = load_detector(tmp_path / "m")
     except InputError:
-        return  # not finished, and told so
+        return  # incomplete, and reported as such
     torch.testing.assert_close(detector.mods["classifier"].bias, make_modules(1)["classifier"].bias)
 
 

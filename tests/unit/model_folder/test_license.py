@@ -19,7 +19,7 @@ from antideepfake.model_folder.license import LICENSES, combine_licenses, find_l
         (["CC-BY-SA-3.0"], "CC-BY-SA-3.0"),
         (["CC-BY-NC-ND-4.0", "CC-BY-SA-4.0", "MIT"], "CC-BY-SA-4.0 AND CC-BY-NC-ND-4.0"),
         (["CC-BY-SA-4.0 AND CC-BY-NC-ND-4.0", "CC-BY-4.0"], "CC-BY-SA-4.0 AND CC-BY-NC-ND-4.0"),
-        (["CC BY 4.0", "as its page says"], "CC-BY-4.0 or stricter (unknown license: 1)"),
+        (["CC BY 4.0", "see website"], "CC-BY-4.0 or stricter (unknown license: 1)"),
         (["CC-BY-4.0 or stricter (unknown license: x)", "MIT"], "CC-BY-4.0 or stricter (unknown license: 0)"),
         (["", "none"], ""),
         ([], ""),
