@@ -1,4 +1,4 @@
-"""What the processes of a run, one or several, exchange."""
+"""Communication between the processes of a run."""
 
 import os
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from antideepfake.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-# torch is imported where it is needed: importing it takes seconds, and evaluating score files does without.
+# Functions import torch when they need it: importing it takes seconds, and evaluating score files does not need it.
 
 
 @contextmanager
 def join_processes() -> Iterator[tuple[int, int]]:
-    """Join the processes that ``torchrun`` started, for work that needs no GPU to communicate.
+    """Join the processes that ``torchrun`` started. They communicate through the CPU (gloo).
 
     Yields
     ------
     rank, world_size : int
-        The number of this process and how many there are; (0, 1) for a run without ``torchrun``.
+        Index of this process and number of processes; (0, 1) without ``torchrun``.
 
     Raises
     ------
     InputError
-        When RANK or WORLD_SIZE is set to something else than a whole number.
+        When RANK or WORLD_SIZE is not a whole number.
 
     Example
     -------
@@ -45,7 +45,7 @@ def join_processes() -> Iterator[tuple[int, int]]:
         return
     from torch import distributed
 
-    # The first process to finish waits for the last.
+    # The timeout is long because the first process to finish waits for the last.
     distributed.init_process_group("gloo", timeout=timedelta(days=30))
     try:
         yield rank, world_size
@@ -54,7 +54,7 @@ def join_processes() -> Iterator[tuple[int, int]]:
 
 
 def rank_and_size() -> tuple[int, int]:
-    """Give the number of this process and how many there are; (0, 1) for a run without ``torchrun``."""
+    """Return the index of this process and the number of processes; (0, 1) without ``torchrun``."""
     from torch import distributed
 
     if distributed.is_available() and distributed.is_initialized():
@@ -63,7 +63,7 @@ def rank_and_size() -> tuple[int, int]:
 
 
 def average(values: "torch.Tensor") -> "torch.Tensor":
-    """Average a tensor over all processes."""
+    """Return the average of a tensor over all processes."""
     from torch import distributed
 
     _, size = rank_and_size()
@@ -75,24 +75,24 @@ def average(values: "torch.Tensor") -> "torch.Tensor":
 
 
 def gather(values: list[Any]) -> list[Any]:
-    """Join the lists of all processes, in the order of their numbers."""
+    """Concatenate the lists of all processes in the order of their ranks."""
     from torch import distributed
 
     _, size = rank_and_size()
     if size == 1:
         return values
-    parts: list[Any] = [None] * size
-    distributed.all_gather_object(parts, values)
-    return [value for part in parts for value in part]
+    lists: list[Any] = [None] * size
+    distributed.all_gather_object(lists, values)
+    return [value for one in lists for value in one]
 
 
 def wait_for_all(size: int) -> None:
-    """Go on when all processes, ``size`` of them, are here.
+    """Wait until all processes, ``size`` in number, reach this call.
 
     Raises
     ------
     InputError
-        When one of them is gone.
+        When another process has stopped.
     """
     if size == 1:
         return
@@ -100,5 +100,5 @@ def wait_for_all(size: int) -> None:
 
     try:
         distributed.barrier()
-    except RuntimeError:  # gloo's word for a process that is gone
-        raise InputError("another process of this run stopped; its own message says why") from None
+    except RuntimeError:  # gloo raises it when a process has stopped
+        raise InputError("another process of this run stopped; see its error message for the reason") from None

@@ -1,10 +1,10 @@
-"""The error that a user can fix."""
+"""The error class for mistakes that a user can fix."""
 
 from antideepfake.deprecated import moved_names
 
 
 class InputError(ValueError):
-    """A mistake of the user's: one sentence that names the file, the line and the fix."""
+    """A user's mistake. The message is one sentence that names the file, the line and the fix."""
 
 
 __getattr__ = moved_names(__name__)

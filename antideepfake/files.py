@@ -1,4 +1,4 @@
-"""Writing files so that none is ever seen half-written under its final name, and reading small ones safely."""
+"""Write files atomically, so that no incomplete file has its final name, and read small files safely."""
 
 import hashlib
 import json
@@ -13,15 +13,16 @@ from typing import Any
 
 from antideepfake.errors import InputError
 
-# Of temporary files: processes are told apart by their number, and numbers mean something on one computer only.
+# Part of the names of temporary files. Process numbers distinguish processes on one computer only, so the name of the
+# computer is needed too.
 HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
-TEMPORARIES = (".*.part*", ".*.lock")  # patterns of the files of a running or killed program; never to be uploaded
-LARGEST_JSON = 4 << 20  # bytes; a parsed JSON can take 100 times as much memory
+TEMPORARIES = (".*.part*", ".*.lock")  # patterns of the files of a running or killed program; do not upload them
+LARGEST_JSON = 4 << 20  # bytes; parsed JSON can need 100 times as much memory
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; what was written there takes the final name when the block ends well.
+    """Yield a temporary path, and rename the file to ``path`` when the block ends without an error.
 
     Arguments
     ---------
@@ -31,8 +32,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Yields
     ------
     Path
-        A path in the same folder with the same suffix. When the block raises, this file is removed and the final one is
-        left as it was. When the process is killed, the next one that writes to the folder removes it.
+        A temporary path in the same folder with the same suffix. If the block raises an error, the temporary file is
+        removed and a file at the final path is unchanged. If the process is killed, the next process that writes to the
+        folder removes the temporary file.
 
     Example
     -------
@@ -55,14 +57,14 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-@cache  # once for each folder: some programs write a hundred thousand files into one
+@cache  # once per folder, because some programs write a hundred thousand files into one folder
 def remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files of :func:`atomic_path` whose process, on this computer, was killed.
+    """Remove the temporary files that killed processes of this computer left behind in :func:`atomic_path`.
 
     Example
     -------
     >>> folder = getfixture("tmp_path")
-    >>> left = folder / f".model.{HOST}.{2**22 + 1}.part.safetensors"  # no process has so high a number
+    >>> left = folder / f".model.{HOST}.{2**22 + 1}.part.safetensors"  # no process has such a high number
     >>> left.touch()
     >>> remove_abandoned(folder)
     >>> left.exists()
@@ -71,7 +73,7 @@ def remove_abandoned(folder: Path) -> None:
     for path in folder.glob(".*.part*"):
         found = re.fullmatch(rf"\..+\.{re.escape(HOST)}\.(\d+)\.part(\..*)?", path.name)
         if found and not _is_alive(int(found[1])):
-            with suppress(OSError):  # another process was faster, or it is not ours to remove
+            with suppress(OSError):  # another process removed the file first, or this one lacks the permission
                 path.unlink()
 
 
@@ -80,24 +82,26 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # of another user
+    except PermissionError:  # the process belongs to another user
         pass
     return True
 
 
 @contextmanager
 def lock_output(path: str | os.PathLike) -> Iterator[None]:
-    """Keep other runs from writing the same output. The system releases the lock of a process that is killed.
+    """Prevent other runs from writing the same output.
+
+    The operating system releases the lock if the process is killed.
 
     Arguments
     ---------
     path : str or Path
-        The file or folder to be written. Beside it, a hidden file ``.<name>.lock`` stands while the block runs.
+        The file or folder to write. A hidden file ``.<name>.lock`` exists beside it while the block runs.
 
     Raises
     ------
     InputError
-        When another run has the lock.
+        When another run has locked the output.
 
     Example
     -------
@@ -105,9 +109,9 @@ def lock_output(path: str | os.PathLike) -> Iterator[None]:
     >>> with lock_output(target), lock_output(target):  # doctest: +ELLIPSIS
     ...     pass
     Traceback (most recent call last):
-    antideepfake.errors.InputError: ...scores.csv: another run is writing it; wait for its end or name another output
+    antideepfake.errors.InputError: ...scores.csv: another run is writing it; wait until it ends or use another output
     """
-    import fcntl  # not on Windows, where the rest of the library can still be imported
+    import fcntl  # imported here because Windows lacks it, and the rest of the library works there
 
     path = Path(os.path.abspath(path))
     lock = path.with_name(f".{path.name}.lock")
@@ -118,12 +122,12 @@ def lock_output(path: str | os.PathLike) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
-            raise InputError(f"{path}: another run is writing it; wait for its end or name another output") from None
-        except OSError:  # a file system without locks
+            raise InputError(f"{path}: another run is writing it; wait until it ends or use another output") from None
+        except OSError:  # the file system does not support locks
             pass
         if os.fstat(file).st_nlink:
             break
-        os.close(file)  # the run before ended, and removed the file, between our two calls
+        os.close(file)  # the previous run ended and removed the file after it was opened here; try again
     try:
         yield
     finally:
@@ -133,12 +137,12 @@ def lock_output(path: str | os.PathLike) -> Iterator[None]:
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:
-    """Read a small JSON file that may come from anywhere.
+    """Read a small JSON file from an untrusted source.
 
     Arguments
     ---------
     path : str or Path
-        A UTF-8 file that holds an object.
+        A UTF-8 file that contains a JSON object.
 
     Returns
     -------
@@ -148,7 +152,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When it is larger than ``LARGEST_JSON``, damaged, nested too deeply, or holds something else.
+        When the file is larger than ``LARGEST_JSON``, damaged, nested too deeply, or does not contain an object.
 
     Example
     -------
@@ -164,7 +168,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
             raise ValueError(f"larger than {LARGEST_JSON >> 20} MB")
         values = json.loads(content.decode("utf-8"))
         if not isinstance(values, dict):
-            raise ValueError(f"holds a {type(values).__name__}, not an object")
+            raise ValueError(f"contains a {type(values).__name__} instead of an object")
     except RecursionError:
         raise InputError(f"{path}: damaged (nested too deeply)") from None
     except ValueError as error:
@@ -174,16 +178,16 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
 
 @contextmanager
 def atomic_open(path: str | os.PathLike, mode: str = "w", **options: Any) -> Iterator[Any]:
-    """As ``open`` for writing, with the promise of :func:`atomic_path`.
+    """Open a file for atomic writing, see :func:`atomic_path`.
 
     Arguments
     ---------
     path : str or Path
         Final path.
     mode : str
-        A writing mode. Text is UTF-8 unless told otherwise.
+        A writing mode of ``open``. The default encoding of text is UTF-8.
     **options
-        Passed to ``open``.
+        Further arguments of ``open``.
 
     Yields
     ------
@@ -205,7 +209,7 @@ def atomic_open(path: str | os.PathLike, mode: str = "w", **options: Any) -> Ite
 
 
 def sha256(paths: Iterable[str | os.PathLike]) -> str:
-    """Give the SHA-256 of the content of files, one after the other, in hexadecimal.
+    """Compute the SHA-256 digest, in hexadecimal, of the concatenated contents of files.
 
     Example
     -------
@@ -217,6 +221,6 @@ def sha256(paths: Iterable[str | os.PathLike]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
-            while block := file.read(1 << 24):
-                digest.update(block)
+            while chunk := file.read(1 << 24):
+                digest.update(chunk)
     return digest.hexdigest()

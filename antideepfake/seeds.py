@@ -1,23 +1,23 @@
-"""Seeds that follow from what they are for, so that nothing depends on the order in which things happen."""
+"""Derive seeds from their purpose, so that random numbers do not depend on the order of execution."""
 
 import hashlib
 
 
 def derive_seed(*parts: object) -> int:
-    """Make a seed of a run's seed and the names or numbers of what it is for.
+    """Derive a seed from the seed of a run and from what the random numbers are for.
 
-    A run that was resumed, or that has another number of workers or processes, draws the same numbers, and no state of
-    a generator has to be kept.
+    A resumed run, or a run with another number of workers or processes, samples the same random numbers. No state of a
+    random generator needs to be saved.
 
     Arguments
     ---------
     *parts : object
-        What the seed depends on, by their text: the seed of the run, the epoch, the identifier of an utterance ...
+        Values whose text determines the seed, such as the seed of the run, the epoch and the ID of an utterance.
 
     Returns
     -------
     int
-        In [0, 2**63).
+        A seed in [0, 2**63).
 
     Example
     -------

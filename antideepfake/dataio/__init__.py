@@ -1,4 +1,4 @@
-"""Data sets and batches."""
+"""Data sets and batches for training."""
 
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.dataio.datasets import Augmentation, RandomCrop, SkippingDataset, UtteranceDataset, make_dataset

@@ -1,4 +1,4 @@
-"""Which utterances go into which batch, and which process gets it."""
+"""Assign utterances to batches, and batches to processes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,24 +9,24 @@ from antideepfake.seeds import derive_seed
 
 
 class BatchPlan:
-    """Batches of about the same amount of audio, of clips of about the same length, in random order.
+    """Group utterances of similar length into batches of about the same amount of audio, in random order.
 
-    The batches of an epoch follow from the seed and the epoch alone. They hold every utterance once; with
-    weights, about as many utterances as there are, drawn with replacement, each as often as its weight says on average.
-    There are equally many batches in all epochs.
+    The batches of an epoch depend only on the seed and the epoch. Without weights, an epoch contains every utterance
+    once. With weights, it samples about as many utterances with replacement, with probabilities proportional to the
+    weights. All epochs have the same number of batches.
 
     Arguments
     ---------
     seconds : sequence of float
-        How long each utterance is.
+        Length of each utterance in seconds.
     batch_seconds : float
-        Audio in a batch, padding included, at most; a longer utterance makes a batch of its own.
+        Maximum amount of audio in a batch, in seconds, including padding. A longer utterance gets its own batch.
     num_buckets : int
-        Groups of clips by length, equally large: more means less padding and less randomness.
+        Number of groups of utterances of similar length. More groups mean less padding and less randomness.
     seed : int
-        Of the order.
+        Seed of the random order.
     weights : sequence of float, optional
-        Above 0: how often each utterance is drawn, relative to the others.
+        How often to sample each utterance, relative to the others; above 0.
 
     Example
     -------
@@ -58,23 +58,23 @@ class BatchPlan:
         self._epoch: tuple[int, list[np.ndarray]] = (-1, [])
 
     def __len__(self) -> int:
-        """Give the number of batches in an epoch."""
+        """Return the number of batches in an epoch."""
         return int(self.counts.sum())
 
     def epoch(self, number: int) -> list[np.ndarray]:
-        """Give the batches of an epoch, counted from 0: arrays of positions of utterances."""
+        """Return the batches of an epoch as arrays of utterance indices. Epochs are counted from 0."""
         if self._epoch[0] != number:
             rng = np.random.default_rng(derive_seed(self.seed, "batches", number))
             batches = [
                 batch
                 for members, size, count in zip(self.buckets, self.sizes, self.counts, strict=True)
-                for batch in np.array_split(self._draw(members, size, rng), count)
+                for batch in np.array_split(self._sample(members, size, rng), count)
             ]
-            self._epoch = (number, [batches[place] for place in rng.permutation(len(batches))])
+            self._epoch = (number, [batches[index] for index in rng.permutation(len(batches))])
         return self._epoch[1]
 
-    def _draw(self, members: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Give the utterances of a bucket that an epoch takes, in random order."""
+    def _sample(self, members: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the utterances of a bucket for one epoch, in random order."""
         if self.weights is None:
             return rng.permutation(members)
         weights = self.weights[members]
@@ -82,18 +82,18 @@ class BatchPlan:
 
 
 class PlannedBatches(Sampler[list[tuple[int, int]]]):
-    """The batches that one process takes: of each run of consecutive ones, every process takes one.
+    """Yield the batches of one process. Consecutive batches are assigned to the processes in turn.
 
-    Batches are counted through all epochs: an optimizer step over several may begin in one and end in the next, so that
-    none is dropped where their number does not divide. They hold pairs of epoch and position, by which a
-    :class:`antideepfake.dataio.UtteranceDataset` knows which epoch it is.
+    Batches are numbered across epochs. An optimizer step that accumulates several batches may therefore begin in one
+    epoch and end in the next, and no batch is dropped. A batch consists of pairs (epoch, index), so that
+    :class:`antideepfake.dataio.UtteranceDataset` receives the epoch.
 
     Arguments
     ---------
     plan : BatchPlan
-        Of all processes.
+        The batches of all processes.
     rank, world_size : int
-        Which of how many processes this is.
+        Index of this process and number of processes.
 
     Example
     -------
@@ -109,15 +109,15 @@ class PlannedBatches(Sampler[list[tuple[int, int]]]):
         self.rank = rank
         self.world_size = world_size
         self.range = (0, len(plan))
-        """Which batches to give, from the first up to but not with the last; all of epoch 0 at the start."""
+        """First batch to yield and the batch after the last; initially all batches of epoch 0."""
 
     def __len__(self) -> int:
         return len(self._numbers())
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         for number in self._numbers():
-            epoch, place = divmod(number, len(self.plan))
-            yield [(epoch, position) for position in self.plan.epoch(epoch)[place].tolist()]
+            epoch, index = divmod(number, len(self.plan))
+            yield [(epoch, utterance) for utterance in self.plan.epoch(epoch)[index].tolist()]
 
     def _numbers(self) -> range:
         return range(self.range[0] + self.rank, self.range[1], self.world_size)

@@ -1,4 +1,4 @@
-"""From a protocol to SpeechBrain's dataset."""
+"""Make SpeechBrain datasets from protocols."""
 
 import json
 import os
@@ -18,21 +18,21 @@ from antideepfake.protocol.table import LABELS, resolve_path
 from antideepfake.seeds import derive_seed
 
 Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
-"""From a waveform (float32, [time], 16 kHz) and a source of random numbers to a waveform of the same or another length.
+"""A callable from a waveform (float32, [time], 16 kHz) and a random generator to a waveform of any length.
 
-All that is random comes from the source, and the waveform that is given stays as it is.
+It takes all random numbers from the generator and does not modify the input waveform.
 """
-CROPS = 20  # crops drawn of an utterance before it counts as silent: synthesizers write seconds of digital silence
-SUBSTITUTES = 100  # unreadable utterances in a row after which the data folder must be wrong
+CROPS = 20  # crops to try before an utterance counts as silent; synthesizers may write seconds of digital silence
+SUBSTITUTES = 100  # consecutive unreadable utterances after which the data folder is assumed to be wrong
 
 
 class RandomCrop:
-    """Choose the part of a long training clip to read.
+    """Choose the segment of a long training utterance to read.
 
     Arguments
     ---------
     min_seconds, max_seconds : float
-        Clips over ``max_seconds`` are cut to a random length between the two.
+        Utterances longer than ``max_seconds`` are cut to a random length between the two values.
 
     Example
     -------
@@ -46,12 +46,15 @@ class RandomCrop:
 
     def __init__(self, min_seconds: float, max_seconds: float) -> None:
         if not 0 < min_seconds <= max_seconds:
-            raise ValueError(f"0 < min_seconds <= max_seconds is needed, not {min_seconds} and {max_seconds}")
+            raise ValueError(f"0 < min_seconds <= max_seconds is required, not {min_seconds} and {max_seconds}")
         self.min_seconds = min_seconds
         self.max_seconds = max_seconds
 
     def __call__(self, seconds: float, generator: np.random.Generator) -> tuple[float, float | None]:
-        """Give start and duration, in seconds, of what to read of an utterance that lasts ``seconds``."""
+        """Return start and duration, in seconds, of the segment to read of an utterance of length ``seconds``.
+
+        The duration is None if the whole utterance is to be read.
+        """
         if seconds <= self.max_seconds:
             return 0.0, None
         duration = generator.uniform(self.min_seconds, self.max_seconds)
@@ -59,17 +62,17 @@ class RandomCrop:
 
 
 class UtteranceDataset(DynamicItemDataset):
-    """A dataset of which item ``(e, n)`` is utterance ``n`` as it is in epoch ``e``; item ``n`` is that of epoch 0.
+    """A dataset whose item ``(e, n)`` is utterance ``n`` in epoch ``e``. Item ``n`` is that utterance in epoch 0.
 
-    So the epoch reaches the processes that read, whenever it changes. The pipeline is SpeechBrain's; its dict
-    of every utterance is not: they stay in the columns of the protocol, which may be those of a file.
+    The index carries the epoch to the worker processes. The pipeline is SpeechBrain's. Unlike SpeechBrain's dataset,
+    this one does not build a dict per utterance; it reads the columns of the protocol, which may be mapped from a file.
 
     Arguments
     ---------
     data : dict of str to sequence
-        ``id`` and further columns, equally long.
+        Column ``id`` and further columns of the same length.
     output_keys : list of str
-        What an item is to hold, as in SpeechBrain.
+        Keys of an item, as in SpeechBrain.
     """
 
     def __init__(self, data: Mapping[str, Sequence[Any]], output_keys: list[str]) -> None:
@@ -79,8 +82,8 @@ class UtteranceDataset(DynamicItemDataset):
         self.set_output_keys(output_keys)
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
-        epoch, place = index if isinstance(index, tuple) else (0, index)
-        values = {name: column[place] for name, column in self.data.items()}
+        epoch, utterance = index if isinstance(index, tuple) else (0, index)
+        values = {name: column[utterance] for name, column in self.data.items()}
         return self.pipeline.compute_outputs({"epoch": epoch, **values})
 
 
@@ -92,29 +95,30 @@ def make_dataset(
     augmentation: Augmentation | None = None,
     seed: int = 0,
 ) -> UtteranceDataset:
-    """Make a dataset of a protocol.
+    """Make a dataset from a protocol.
 
     Arguments
     ---------
     protocol : pandas.DataFrame
-        Utterances, as :func:`antideepfake.protocol.table.read_protocol` gives.
+        The result of :func:`antideepfake.protocol.table.read_protocol`.
     data_folder : str or Path
-        What ``$ROOT`` stands for.
+        Folder that ``$ROOT`` stands for.
     min_samples : int
-        As :func:`antideepfake.audio.waveform.read_waveform`.
+        Minimum length of a waveform, see :func:`antideepfake.audio.waveform.read_waveform`.
     crop : RandomCrop, optional
-        For training. Without it the whole file is read.
+        Crop for training. By default, whole files are read.
     augmentation : callable, optional
-        For training, before the waveform is normalized: what :mod:`antideepfake.augment` has, or the like.
+        Augmentation for training, such as those of :mod:`antideepfake.augment`. It is applied before normalization.
     seed : int
-        Of cropping and augmentation. Their draws depend on it, the epoch and the identifier of the utterance alone.
+        Seed of cropping and augmentation. Their random numbers depend only on the seed, the epoch and the ID of the
+        utterance.
 
     Returns
     -------
     UtteranceDataset
-        Items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real). A silent crop is drawn
-        again, up to ``CROPS`` times. Reading an item whose file cannot be used raises an ``InputError``;
-        :class:`SkippingDataset` goes on.
+        A dataset of items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real). If a crop is
+        silent, another one is sampled, up to ``CROPS`` times. An item whose file is not usable raises an
+        ``InputError``; use :class:`SkippingDataset` to skip such items.
 
     Example
     -------
@@ -144,7 +148,7 @@ def make_dataset(
                     raise
         raise SilentError(f"{file}: silent in {CROPS} random crops")
 
-    # an array of pandas gives a value in a microsecond, a Series takes ten
+    # indexing a pandas array takes a microsecond, indexing a Series takes ten
     data = {name: protocol[column].array for name, column in columns.items()}
     dataset = UtteranceDataset(data, ["id", "waveform", "target"])
     dataset.add_dynamic_item(waveform, takes=["id", "epoch", "path", "duration"], provides="waveform")
@@ -153,20 +157,21 @@ def make_dataset(
 
 
 class SkippingDataset(Dataset):
-    """A dataset that goes on where an utterance cannot be read, and says which one and why.
+    """A dataset that skips unreadable utterances and reports which ones it skipped and why.
 
-    What takes the place of an utterance follows from its position alone, so that a resumed run, or one with another
-    number of processes, gets the same batches.
+    The substitute for an utterance depends only on the index of the utterance. Therefore a resumed run, or a run with
+    another number of processes, has the same batches.
 
     Arguments
     ---------
     dataset : UtteranceDataset
-        As :func:`make_dataset` gives it.
+        The result of :func:`make_dataset`.
     substitute : bool
-        For training: the next utterance of the protocol that can be read takes the place. Otherwise, for validation,
-        the item is ``min_samples`` zeros with ``readable`` false, to be left out of the result.
+        If True, as in training, the next readable utterance of the protocol replaces an unreadable one. If False, as in
+        validation, the item consists of ``min_samples`` zeros, and its ``readable`` is False, so that the caller can
+        exclude it.
     min_samples : int
-        Length of these zeros.
+        Number of zeros.
 
     Example
     -------
@@ -185,17 +190,19 @@ class SkippingDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
-        epoch, place = index if isinstance(index, tuple) else (0, index)
+        epoch, first = index if isinstance(index, tuple) else (0, index)
         skipped: list[tuple[str, str]] = []
-        for position in range(place, place + min(len(self), SUBSTITUTES)):
-            position %= len(self)
+        for utterance in range(first, first + min(len(self), SUBSTITUTES)):
+            utterance %= len(self)
             try:
-                item = self.dataset[epoch, position]
-                # text, since a batch of lists would be taken apart
+                item = self.dataset[epoch, utterance]
+                # JSON text, because PaddedBatch would collate lists element by element
                 return {**item, "readable": True, "skipped": json.dumps(skipped)}
             except InputError as error:
-                skipped.append((str(self.dataset.data_ids[position]), str(error)))
+                skipped.append((str(self.dataset.data_ids[utterance]), str(error)))
             if not self.substitute:
                 nothing = {"id": skipped[0][0], "waveform": torch.zeros(self.min_samples), "target": 0}
                 return {**nothing, "readable": False, "skipped": json.dumps(skipped)}
-        raise InputError(f"{len(skipped)} utterances in a row cannot be used; the first: {skipped[0][1]}")
+        raise InputError(
+            f"{len(skipped)} consecutive utterances cannot be read; check the data folder; the first: {skipped[0][1]}"
+        )

@@ -1,4 +1,4 @@
-"""Datasets and crops: what is drawn depends on seed, epoch and utterance alone."""
+"""Datasets and crops: random numbers depend only on seed, epoch and utterance."""
 
 import json
 import tracemalloc
@@ -189,5 +189,7 @@ def test_zeros_take_the_place_in_validation(with_bad_files):
 def test_a_wrong_data_folder_is_told(tmp_path):
     table = _table([(str(number), "real", f"$ROOT/{number}.wav", 0.5) for number in range(300)])
     dataset = SkippingDataset(make_dataset(table, tmp_path), substitute=True, min_samples=400)
-    with pytest.raises(InputError, match=r"100 utterances in a row cannot be used; the first: .*/7\.wav"):
+    with pytest.raises(
+        InputError, match=r"100 consecutive utterances cannot be read; check the data folder; the first: .*/7\.wav"
+    ):
         dataset[7]
