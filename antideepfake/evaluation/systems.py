@@ -241,9 +241,9 @@ def name_systems(paths: Sequence[str]) -> list[str]:
     >>> name_systems(["a/scores.csv", "b/scores.csv"])
     ['a/scores', 'b/scores']
     """
-    parts = [Path(path).with_suffix("").parts for path in paths]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
+    paths_without_suffix = [Path(path).with_suffix("").parts for path in paths]
+    for length in range(1, max(map(len, paths_without_suffix)) + 1):
+        names = ["/".join(components[-length:]) for components in paths_without_suffix]
         if len(set(names)) == len(names):
             return names
     raise InputError("a score file is given twice; pass each file once")

@@ -180,9 +180,9 @@ def decisions(evaluation: Evaluation) -> str:
     'At the threshold of 0.500, 0.0 % of real recordings are called fake and 100.0 % of fake ones real.'
     """
     (first, kind, other), *second = _wrong(evaluation)
-    parts = [f"{100 * first:.1f} % of {kind} recordings are called {other}"]
-    parts += [f"{100 * error:.1f} % of {kind} ones {other}" for error, kind, other in second]
-    return f"At the threshold of {evaluation.threshold:.3f}, {' and '.join(parts)}."
+    clauses = [f"{100 * first:.1f} % of {kind} recordings are called {other}"]
+    clauses += [f"{100 * error:.1f} % of {kind} ones {other}" for error, kind, other in second]
+    return f"At the threshold of {evaluation.threshold:.3f}, {' and '.join(clauses)}."
 
 
 def decision_warning(evaluation: Evaluation) -> str:
@@ -366,21 +366,23 @@ def format_evaluations(evaluations: Sequence[Evaluation]) -> str:
     >>> print(format_evaluations([Evaluator().evaluate(scores, "small")]).splitlines()[0])
     small: 1 real, 1 fake
     """
-    parts = []
+    paragraphs = []
     for evaluation in evaluations:
         overall = evaluation.overall
-        parts.append(f"{evaluation.name}: {overall.real} real, {overall.fake} fake")
-        parts += [textwrap.fill(text, 100) for text in (decisions(evaluation), decision_warning(evaluation)) if text]
-        parts.append(format_text(overall_table(overall)))
+        paragraphs.append(f"{evaluation.name}: {overall.real} real, {overall.fake} fake")
+        paragraphs += [
+            textwrap.fill(text, 100) for text in (decisions(evaluation), decision_warning(evaluation)) if text
+        ]
+        paragraphs.append(format_text(overall_table(overall)))
         decision = f"real: a score at or above {evaluation.threshold:.3f} ({evaluation.threshold_source})"
-        parts.append(textwrap.fill(decision, 100, subsequent_indent="  "))
-        parts += [
+        paragraphs.append(textwrap.fill(decision, 100, subsequent_indent="  "))
+        paragraphs += [
             "\n" + format_text(group_table([overall, *groups], column)) for column, groups in evaluation.groups.items()
         ]
-        parts += [textwrap.fill(f"* {note}", 100, subsequent_indent="  ") for note in notes(evaluation)]
-        parts.append("")
+        paragraphs += [textwrap.fill(f"* {note}", 100, subsequent_indent="  ") for note in notes(evaluation)]
+        paragraphs.append("")
     if len(evaluations) > 1:
-        parts = [textwrap.fill(sentence, 100) for sentence in comparisons(evaluations)] + ["", *parts]
-        parts.append(format_text(system_table(evaluations)))
-        parts.append("\n" + format_text(difference_table(evaluations)))
-    return "\n".join(parts).rstrip()
+        paragraphs = [textwrap.fill(sentence, 100) for sentence in comparisons(evaluations)] + ["", *paragraphs]
+        paragraphs.append(format_text(system_table(evaluations)))
+        paragraphs.append("\n" + format_text(difference_table(evaluations)))
+    return "\n".join(paragraphs).rstrip()
