@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure how long an evaluation takes, by the number of scores: reading the file, all figures, their intervals."""
+"""Measure how long an evaluation takes: reading the score file, all metrics, and their confidence intervals."""
 
 import argparse
 import tempfile
@@ -15,7 +15,7 @@ from antideepfake.scoring.score_file import read_scores
 
 
 def write_scores(path: Path, count: int, rng: np.random.Generator) -> None:
-    """Write a score file as long as wanted, a tenth of it real, as in ASVspoof 2021 DF."""
+    """Write a score file with ``count`` scores, 10 % of them of bona fide utterances, about as in ASVspoof 2021 DF."""
     is_real = rng.random(count) < 0.1
     logits = np.round(rng.normal(0, 1.5, count) + 3 * is_real, 6)
     with open(path, "w") as file:
@@ -25,7 +25,7 @@ def write_scores(path: Path, count: int, rng: np.random.Generator) -> None:
 
 
 def measure(path: Path) -> tuple[float, float, float]:
-    """Seconds of reading, of the figures alone (a single draw), and of both with their intervals."""
+    """Return the seconds for reading, for the metrics without intervals, and for reading and metrics with intervals."""
     start = time.perf_counter()
     scores = read_scores(path)
     read = time.perf_counter()
@@ -44,8 +44,10 @@ def main() -> int:
         epilog="example:\n  python tools/benchmark_evaluation.py --scores 10000 600000",
     )
     counts = [10_000, 100_000, 600_000, 1_000_000, 10_000_000]
-    parser.add_argument("--scores", nargs="+", type=int, default=counts, help="how many (default: 10^4 to 10^7)")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken (default: 3)")
+    parser.add_argument(
+        "--scores", nargs="+", type=int, default=counts, help="numbers of scores (default: 10^4 to 10^7)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="report the median of this many rounds (default: 3)")
     args = parser.parse_args()
     print(f"{'scores':>10}{'reading':>10}{'metrics':>10}{'all, with intervals':>22}   (seconds)")
     with tempfile.TemporaryDirectory() as folder:
@@ -53,8 +55,8 @@ def main() -> int:
             path = Path(folder, f"{count}.csv")
             write_scores(path, count, np.random.default_rng(1))
             rounds = [measure(path) for _ in range(args.rounds)]
-            read, metrics, whole = (median(times) for times in zip(*rounds, strict=True))
-            print(f"{count:>10}{read:>10.2f}{metrics:>10.2f}{whole:>22.2f}", flush=True)
+            read, metrics, total = (median(times) for times in zip(*rounds, strict=True))
+            print(f"{count:>10}{read:>10.2f}{metrics:>10.2f}{total:>22.2f}", flush=True)
             path.unlink()
     return 0
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Measure how fast corpora are prepared here, in how much memory, and whether a killed run ends as one that was not.
+"""Measure the speed and memory of corpus preparation on this machine, and check that a killed run can be resumed.
 
-Writes many small FLAC files to a temporary folder, laid out as Multilingual LibriSpeech, and so in the cache of the
-disk. Reads all headers in one thread; prepares a tenth of the files, then all, with the recipe's own program; kills
-that program half-way, runs it again, and compares the protocol with the first, byte for byte. Exit status 1 when the
-two differ. The environment variable TMPDIR names another place for the files, of 10 kB each.
+The program writes many small FLAC files, with the layout of Multilingual LibriSpeech, to a temporary folder; they are
+then in the disk cache. It reads all headers in one thread, and prepares a tenth of the files and then all of them with
+the program of the recipe. Finally it kills that program halfway, runs it again, and compares the protocol with that of
+the uninterrupted run. Exit status: 1 if the protocols differ. The files have 10 kB each; set the environment variable
+TMPDIR to write them to another folder.
 """
 
 import argparse
@@ -31,13 +32,13 @@ from antideepfake.files import sha256
 
 PROGRAM = Path(__file__).parents[1] / "recipes" / "MLS" / "mls_prepare.py"
 SAMPLE_RATE, SECONDS = 16000, 0.5
-IN_FOLDER = 100  # files
-ROUNDS = 3  # of reading the headers; the median counts
-FEWEST = 1000  # files; fewer are done before they can be killed
+IN_FOLDER = 100  # files per folder
+ROUNDS = 3  # rounds of reading the headers; the median is reported
+FEWEST = 1000  # minimum number of files; a run with fewer ends before it can be killed
 
 
 class Run(NamedTuple):
-    """A run of the program: seconds of wall time and of processor time, largest memory in bytes, exit status."""
+    """A run of the program: wall time and processor time in seconds, peak memory in bytes, exit status."""
 
     wall: float
     processor: float
@@ -46,7 +47,7 @@ class Run(NamedTuple):
 
 
 def write_corpus(corpus: Path, start: int, stop: int, quiet: bool) -> None:
-    """Write the same clip under the names of number ``start`` to ``stop``, each a file of its own."""
+    """Write copies of the same clip with the numbers from ``start`` up to ``stop``."""
     rng = np.random.default_rng(1234)
     clip = io.BytesIO()
     soundfile.write(clip, 0.1 * rng.standard_normal(int(SAMPLE_RATE * SECONDS)), SAMPLE_RATE, format="FLAC")
@@ -58,7 +59,7 @@ def write_corpus(corpus: Path, start: int, stop: int, quiet: bool) -> None:
 
 
 def read_headers(corpus: Path, quiet: bool) -> tuple[float, float]:
-    """Read the headers of all files in this thread; gives the medians of wall and processor time, in seconds."""
+    """Read the headers of all files in this thread; return the median wall and processor time in seconds."""
     paths = list(walk_audio(corpus))
     times = []
     for _ in tqdm(range(ROUNDS), desc="reading headers", unit="round", disable=quiet):
@@ -70,7 +71,7 @@ def read_headers(corpus: Path, quiet: bool) -> tuple[float, float]:
 
 
 def prepare(folder: Path, output: Path, stop: Callable[[], bool] = lambda: False) -> Run:
-    """Run the recipe's program in a process of its own, with one thread that reads; kill it as soon as ``stop``."""
+    """Run the recipe's program in a separate process with one worker; kill it as soon as ``stop`` returns True."""
     options = ["--data_folder", str(folder), "--output", str(output), "--num_workers", "1", "--quiet"]
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, PROGRAM, *options], stdout=subprocess.DEVNULL)
@@ -86,19 +87,19 @@ def prepare(folder: Path, output: Path, stop: Callable[[], bool] = lambda: False
         process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - start
     if process.returncode > 0:
-        raise InputError(f"{PROGRAM} ended with status {process.returncode}; what it said stands above")
+        raise InputError(f"{PROGRAM} ended with status {process.returncode}; see its message above")
     return Run(wall, usage.ru_utime + usage.ru_stime, 1024 * usage.ru_maxrss, process.returncode)
 
 
 def count_lines(path: Path) -> int:
-    """Count the lines of a file that may not be there yet."""
+    """Count the lines of a file; 0 if it does not exist yet."""
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def tell_row(what: str, files: int, wall: float, processor: float, memory: int | None = None) -> str:
+def format_row(step: str, files: int, wall: float, processor: float, memory: int | None = None) -> str:
     """Format a row of the table."""
-    told = f"{what:42}{files:9}{wall:9.1f}{files / wall:9.0f}{processor:9.1f}{files / processor:9.0f}"
-    return told + (f"{memory / 1e6:9.0f}" if memory else "")
+    row = f"{step:42}{files:9}{wall:9.1f}{files / wall:9.0f}{processor:9.1f}{files / processor:9.0f}"
+    return row + (f"{memory / 1e6:9.0f}" if memory else "")
 
 
 def main() -> int:
@@ -108,11 +109,11 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example:\n  python tools/benchmark_preparation.py --files 10000",
     )
-    parser.add_argument("--files", type=int, default=100_000, help="how many (default: 100000)")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.add_argument("--files", type=int, default=100_000, help="number of files (default: 100000)")
+    parser.add_argument("--quiet", action="store_true", help="hide progress bars")
     args = parser.parse_args()
     if args.files < FEWEST:
-        raise InputError(f"--files {args.files}: fewer than {FEWEST} are done before they can be killed; give more")
+        raise InputError(f"--files {args.files}: use at least {FEWEST}, or the run ends before it can be killed")
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -122,21 +123,21 @@ def main() -> int:
 
         write_corpus(folder / "MLS", 0, tenth, args.quiet)
         run = prepare(folder, folder / "tenth.csv")
-        print(tell_row("preparation of a tenth", tenth, *run[:3]))
+        print(format_row("preparation of a tenth", tenth, *run[:3]))
         write_corpus(folder / "MLS", tenth, args.files, args.quiet)
-        print(tell_row("headers alone, one thread", args.files, *read_headers(folder / "MLS", args.quiet)))
+        print(format_row("headers alone, one thread", args.files, *read_headers(folder / "MLS", args.quiet)))
         run = prepare(folder, whole)
-        print(tell_row("preparation", args.files, *run[:3]))
+        print(format_row("preparation", args.files, *run[:3]))
 
         run = prepare(folder, killed, stop=lambda: count_lines(journal) >= args.files // 2)
-        noted = count_lines(journal)
-        print(tell_row(f"killed (status {run.status})", noted, *run[:3]))
-        if killed.exists() or not noted:
-            raise InputError(f"--files {args.files}: the program was done before it was killed; give more")
+        recorded = count_lines(journal)
+        print(format_row(f"killed (status {run.status})", recorded, *run[:3]))
+        if killed.exists() or not recorded:
+            raise InputError(f"--files {args.files}: the program ended before it could be killed; use more files")
         run = prepare(folder, killed)
-        print(tell_row("the same command again", args.files, *run[:3]))
+        print(format_row("the same command again", args.files, *run[:3]))
         is_same = sha256([whole]) == sha256([killed])
-    print(f"protocol of the killed run: {'byte for byte the same' if is_same else 'ANOTHER'}")
+    print(f"protocol of the resumed run: {'identical' if is_same else 'DIFFERENT'}")
     return 0 if is_same else 1
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Measure how fast a detector scores on this machine, and how the scores move with the precision.
+"""Measure how fast detectors score on this machine, and how batch size and precision change the scores.
 
-For each front end of hparams/front_ends (random weights: speed does not depend on them) or model folder, compares the
-plain route (transformers as it is, one file at a time, float32) with score_files in float32 and bfloat16 at several
-batch sizes. Reports audio seconds per second of wall time, the median of rounds that take turns, and how far scores and
-their ranking are from the plain ones.
+The detectors are model folders, or front ends of hparams/front_ends with random weights, which do not affect the speed.
+For each, the program compares the plain route (unmodified transformers, one file at a time, float32) with score_files
+in float32 and bfloat16 at several batch sizes. It reports seconds of audio per second of wall time (the median of
+interleaved rounds), the largest change of a score, and the rank correlation with the scores of the plain route.
 """
 
 import argparse
@@ -36,11 +36,11 @@ from antideepfake.model_folder.names import FILES
 from antideepfake.training.hparams import build_front_end
 
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
-SHORTEST, LONGEST = 2.0, 6.0  # seconds; of the clips
+SHORTEST, LONGEST = 2.0, 6.0  # length of the clips in seconds
 
 
 def make_clips(count: int) -> list[torch.Tensor]:
-    """Make voiced-like clips of 2 to 6 s, all different, at 16 kHz."""
+    """Generate different clips that resemble voiced speech, of 2 to 6 s at 16 kHz."""
     rng = np.random.default_rng(1234)
     clips = []
     for _ in range(count):
@@ -55,7 +55,7 @@ def make_clips(count: int) -> list[torch.Tensor]:
 
 
 def read_clips(folder: str, count: int) -> list[torch.Tensor]:
-    """Read the first clips of 2 to 6 s within a folder."""
+    """Read the first ``count`` clips of 2 to 6 s in a folder."""
     clips: list[torch.Tensor] = []
     for path in find_audio(Path(folder)):
         clip = to_mono_16k(*read_audio(path))
@@ -63,7 +63,9 @@ def read_clips(folder: str, count: int) -> list[torch.Tensor]:
             clips.append(clip)
         if len(clips) == count:
             return clips
-    raise InputError(f"{folder}: holds {len(clips)} clips of {SHORTEST:g} to {LONGEST:g} s; --clips asks for {count}")
+    raise InputError(
+        f"{folder}: contains {len(clips)} clips of {SHORTEST:g} to {LONGEST:g} s, not {count}; reduce --clips"
+    )
 
 
 def read_modules(folder: str) -> torch.nn.ModuleDict:
@@ -74,15 +76,15 @@ def read_modules(folder: str) -> torch.nn.ModuleDict:
 
 
 def random_modules(name: str, clips: list[torch.Tensor]) -> torch.nn.ModuleDict:
-    """Build a detector with random weights whose scores spread as those of a trained one.
+    """Build a detector with random weights whose scores vary about as much as those of a trained detector.
 
-    Its classifier looks along the direction in which the embeddings of the clips differ most, with a standard deviation
-    of 4.
+    Its classifier projects on the first principal component of the embeddings of the clips, scaled to a standard
+    deviation of 4.
     """
     path = FRONT_ENDS / f"{name}.yaml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in FRONT_ENDS.glob("*.yaml")))
-        raise InputError(f"{name}: no model folder, and no front end of hparams/front_ends ({names})")
+        raise InputError(f"{name}: not a model folder, and not a front end of hparams/front_ends; use one of {names}")
     torch.manual_seed(1234)
     front_end = build_front_end(path).eval()
     encoder = UtteranceEncoder(front_end, MeanPooling())
@@ -99,9 +101,9 @@ def random_modules(name: str, clips: list[torch.Tensor]) -> torch.nn.ModuleDict:
 
 
 def plain_route(modules: torch.nn.ModuleDict, device: str) -> Callable[[list[torch.Tensor]], list[float]]:
-    """Score one clip at a time in float32, with the encoder as transformers has it where there is one."""
-    parts = {name: copy.deepcopy(modules[name]).to(device) for name in ("embedding_model", "classifier")}
-    encoder: Any = parts["embedding_model"]
+    """Return a function that scores one clip at a time in float32, with the encoder of transformers if it has one."""
+    copies = {name: copy.deepcopy(modules[name]).to(device) for name in ("embedding_model", "classifier")}
+    encoder: Any = copies["embedding_model"]
     if isinstance(encoder.front_end, ConvolutionalFrontEnd) and not encoder.front_end.all_layers:
         ours = encoder.front_end.model
         theirs = encoder.front_end.model_class(ours.config).eval().to(device)
@@ -109,11 +111,11 @@ def plain_route(modules: torch.nn.ModuleDict, device: str) -> Callable[[list[tor
 
         def logits(clip: torch.Tensor) -> torch.Tensor:
             frames = theirs(clip[None]).last_hidden_state
-            return parts["classifier"](encoder.back_end(frames, torch.ones(1, device=device)))
+            return copies["classifier"](encoder.back_end(frames, torch.ones(1, device=device)))
     else:
 
         def logits(clip: torch.Tensor) -> torch.Tensor:
-            return compute_logits(parts, clip[None], torch.ones(1, device=device))
+            return compute_logits(copies, clip[None], torch.ones(1, device=device))
 
     def score(clips: list[torch.Tensor]) -> list[float]:
         with torch.inference_mode():
@@ -126,7 +128,7 @@ def plain_route(modules: torch.nn.ModuleDict, device: str) -> Callable[[list[tor
 def fast_route(
     modules: torch.nn.ModuleDict, device: str, precision: str, batch_seconds: float
 ) -> Callable[[list[torch.Tensor]], list[float]]:
-    """Score with score_files."""
+    """Return a function that scores clips with score_files."""
     hparams = {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}
     detector = Detector(copy.deepcopy(modules), hparams, {"device": device})
     detector.prepare(precision)
@@ -146,7 +148,7 @@ def measure(
     batch_seconds: list[float],
     rounds: int,
 ) -> list[str]:
-    """Measure one detector; gives the lines of a table."""
+    """Measure one detector; return the lines of a table."""
     modules = read_modules(name) if os.path.isdir(name) else random_modules(name, clips)
     routes = {("plain", "fp32", 0.0): plain_route(modules, device)}
     for precision in precisions:
@@ -157,7 +159,7 @@ def measure(
     speeds: dict[tuple[str, str, float], list[float]] = {key: [] for key in routes}
     scores: dict[tuple[str, str, float], np.ndarray] = {}
     with tqdm(total=(rounds + 1) * len(routes), desc=name, unit="run") as bar:
-        for turn in range(rounds + 1):  # the first is not counted: memory is being taken, weights are being packed
+        for turn in range(rounds + 1):  # the first round warms up: it allocates memory and packs weights
             for key, route in routes.items():
                 start = time.perf_counter()
                 scores[key] = np.array(route(clips))
@@ -184,12 +186,14 @@ def main() -> int:
         epilog="example:\n  python tools/benchmark_scoring.py w2v_small mms_300m",
     )
     parser.add_argument("models", nargs="+", metavar="model", help="name in hparams/front_ends, or model folder")
-    parser.add_argument("--data_folder", help="take clips of 2 to 6 s from here (default: made ones)")
+    parser.add_argument("--data_folder", help="folder with clips of 2 to 6 s (default: generate clips)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
-    parser.add_argument("--clips", type=int, default=60, help="how many (default: 60)")
-    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], help="(default: fp32 bf16)")
-    parser.add_argument("--batch_seconds", type=float, nargs="+", default=[8.0, 32.0], help="(default: 8 32)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
+    parser.add_argument("--clips", type=int, default=60, help="number of clips (default: 60)")
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], help="fp32, bf16 (default: both)")
+    parser.add_argument(
+        "--batch_seconds", type=float, nargs="+", default=[8.0, 32.0], help="audio per batch in seconds (default: 8 32)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="report the median of this many rounds (default: 3)")
     args = parser.parse_args()
 
     clips = read_clips(args.data_folder, args.clips) if args.data_folder else make_clips(args.clips)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Measure how fast training is here: the loader by number of workers, and a training step, with and without RawBoost.
+"""Measure the speed of training on this machine: data loading and a training step, with and without RawBoost.
 
-Clips of noise with the rhythm of speech are written to a temporary folder as FLAC, 16 kHz, and read as in training. A
-step is forward and backward pass, clipping and AdamW, with the front end's architecture and random weights.
+The program writes clips of noise with the rhythm of speech to a temporary folder, as 16 kHz FLAC, and reads them as in
+training. A step consists of the forward and backward pass, gradient clipping and AdamW. The weights are random.
 """
 
 import argparse
@@ -34,7 +34,7 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {"none": None, "RawBoost 5": Raw
 
 
 def write_clips(folder: Path, count: int, seconds: float) -> pd.DataFrame:
-    """Write clips; gives their protocol."""
+    """Write clips; return their protocol."""
     rng = np.random.default_rng(1234)
     rows = []
     for number in range(count):
@@ -48,20 +48,20 @@ def write_clips(folder: Path, count: int, seconds: float) -> pd.DataFrame:
 def make_loader(
     protocol: pd.DataFrame, folder: Path, augmentation: Augmentation | None, batch_seconds: float, num_workers: int
 ) -> DataLoader:
-    """Make the loader of training, for one epoch."""
+    """Make the data loader of training for one epoch."""
     dataset = make_dataset(protocol, folder, augmentation=augmentation, seed=1)
     batches = PlannedBatches(BatchPlan(protocol["Duration"], batch_seconds, 1, seed=1))
     return DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, collate_fn=PaddedBatch)
 
 
 def repeat(loader: DataLoader) -> Iterator[PaddedBatch]:
-    """Give batches without end, each read anew."""
+    """Yield batches endlessly, and read each one again in every epoch."""
     while True:
         yield from loader
 
 
 def time_rawboost(seconds: float) -> float:
-    """Give the median time that RawBoost takes for a clip in one thread, as a worker has, in milliseconds."""
+    """Return the median time of RawBoost for a clip in milliseconds, in one thread like a worker process."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     rng = np.random.default_rng(1)
@@ -76,7 +76,7 @@ def time_rawboost(seconds: float) -> float:
 
 
 def time_loader(loader: DataLoader, audio_seconds: float) -> float:
-    """Give seconds of audio per second of a whole epoch, the start of the workers included."""
+    """Return the seconds of audio per second over a whole epoch, including the start of the workers."""
     start = time.perf_counter()
     for _ in loader:
         pass
@@ -84,7 +84,7 @@ def time_loader(loader: DataLoader, audio_seconds: float) -> float:
 
 
 def time_steps(batches: Iterator[PaddedBatch], name: str, device: str, precision: str, steps: int) -> float:
-    """Give seconds of audio per second of training: the median step with reading its batch, after one to warm up."""
+    """Return the seconds of audio per second of training: the median over steps, with reading, after a warm-up step."""
     torch.manual_seed(1)
     front_end = build_front_end(FRONT_ENDS / f"{name}.yaml")
     encoder = UtteranceEncoder(front_end, MeanPooling())
@@ -115,16 +115,19 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example:\n  python tools/benchmark_training.py w2v_small --steps 6 --num_workers 0 1 2",
     )
-    parser.add_argument("front_end", nargs="?", default="w2v_small", help="of hparams/front_ends (default: w2v_small)")
+    parser.add_argument(
+        "front_end", nargs="?", default="w2v_small", help="name in hparams/front_ends (default: w2v_small)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... (default: cpu)")
-    parser.add_argument("--batch_seconds", type=float, default=20.0, help="audio in a batch (default: 20)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a clip (default: 4)")
-    parser.add_argument("--clips", type=int, default=200, help="for the loader (default: 200)")
-    parser.add_argument("--steps", type=int, default=5, help="for the training step (default: 5)")
-    parser.add_argument("--num_workers", type=int, nargs="+", default=[0, 1, 2], help="for the loader (default: 0 1 2)")
+    parser.add_argument("--batch_seconds", type=float, default=20.0, help="audio per batch in seconds (default: 20)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a clip in seconds (default: 4)")
+    parser.add_argument("--clips", type=int, default=200, help="number of clips (default: 200)")
+    parser.add_argument("--steps", type=int, default=5, help="number of training steps (default: 5)")
+    parser.add_argument("--num_workers", type=int, nargs="+", default=[0, 1, 2], help="loader workers (default: 0 1 2)")
     args = parser.parse_args()
     if not (FRONT_ENDS / f"{args.front_end}.yaml").is_file():
-        raise InputError(f"{args.front_end}: no front end of hparams/front_ends")
+        names = ", ".join(sorted(file.stem for file in FRONT_ENDS.glob("*.yaml")))
+        raise InputError(f"{args.front_end}: not a front end of hparams/front_ends; use one of {names}")
     print(
         f"clips of {args.seconds:g} s, batches of {args.batch_seconds:g} s; {torch.get_num_threads()} threads; ", end=""
     )

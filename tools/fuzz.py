@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Fuzz the readers: give them damaged files, and count what ends in anything but a result or a clear error.
+"""Fuzz the readers: read damaged files and count crashes, hangs, excess memory and unclear errors.
 
-Valid files of each kind are made from generated signals and random weights, then damaged: bits flipped, fields
-replaced, pieces cut, repeated and joined. The readers run in a process of their own. An error other than InputError, a
-hang, a crash of the process and excess memory are failures; their inputs are kept in --output, each with its traceback.
-The same seed gives the same inputs. Exit status: 0 without a failure, 1 otherwise.
+The program makes valid files of each kind from generated signals and random weights, and damages them: it flips bits,
+replaces fields, and removes, repeats and joins pieces. The readers run in a separate process. An error other than
+InputError, a hang, a crash of the process and excess memory count as failures. The program saves the input and the
+traceback of each failure to --output. The same seed makes the same inputs. Exit status: 1 if there are failures.
 """
 
 import argparse
@@ -54,10 +54,10 @@ from antideepfake.scoring.score_file import read_scores
 from antideepfake.scoring.submissions import read_submission
 from antideepfake.seeds import derive_seed
 
-TIMEOUT = 30.0  # seconds for an input
-MEMORY = 2e9  # bytes by which an input may raise the peak of the process
-ADDRESS_SPACE = 12 << 30  # bytes; protects the computer, since MEMORY is looked at only afterwards
-FORMATS = {  # of soundfile: extension -> format and subtypes
+TIMEOUT = 30.0  # seconds per input
+MEMORY = 2e9  # bytes by which an input may increase the peak memory of the process
+ADDRESS_SPACE = 12 << 30  # bytes; protects the computer, because MEMORY is checked only after an input was read
+FORMATS = {  # file extension -> format and subtypes of soundfile
     "wav": ("WAV", ("PCM_16", "PCM_24", "FLOAT", "ULAW")),
     "flac": ("FLAC", ("PCM_16",)),
     "mp3": ("MP3", ("MPEG_LAYER_III",)),
@@ -92,7 +92,7 @@ classifier: !new:torch.nn.Linear
   in_features: 16
   out_features: 2
 """
-FAIRSEQ = (  # names of tensors: of transformers, and of fairseq
+FAIRSEQ = (  # patterns of tensor names in transformers, and their replacements in fairseq
     (r"(conv_layers\.\d+)\.conv", r"\1.0"),
     (r"(conv_layers\.\d+)\.layer_norm", r"\1.2"),
     (r"feature_projection\.projection", "post_extract_proj"),
@@ -112,7 +112,7 @@ TEXTS += [b"\n", b"\r", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"a" * 200_000, b"[
 
 
 def make_audio(folder: Path) -> None:
-    """Write a recording of each format, mono and stereo."""
+    """Write recordings in each format, mono or stereo."""
     rng = np.random.default_rng(1)
     for suffix, (kind, subtypes) in FORMATS.items():
         for number, subtype in enumerate(subtypes):
@@ -121,7 +121,7 @@ def make_audio(folder: Path) -> None:
 
 
 def exercise_audio(path: Path) -> None:
-    """Read a recording's header, all of it, and a part."""
+    """Read the header, the whole and a segment of a recording."""
 
     def read_header() -> None:
         row = probe(path)
@@ -130,10 +130,10 @@ def exercise_audio(path: Path) -> None:
     def read_all() -> None:
         assert torch.isfinite(read_waveform(path)).all()
 
-    def read_part() -> None:
+    def read_segment() -> None:
         assert 0 < len(read_waveform(path, start=0.1, duration=0.2)) <= round(0.2 * SAMPLE_RATE) + 1
 
-    _try_all(read_header, read_all, read_part)
+    _try_all(read_header, read_all, read_segment)
 
 
 def make_protocols(folder: Path) -> None:
@@ -162,13 +162,13 @@ def make_protocols(folder: Path) -> None:
 
 
 def exercise_protocols(path: Path) -> None:
-    """Read a protocol, to its last value."""
+    """Read all values of a protocol."""
     table = read_protocol(path)
     assert len(table.to_numpy()) and table["Label"].isin(LABELS).all() and (table["Duration"] > 0).all()
 
 
 def make_scores(folder: Path) -> None:
-    """Write scores with the record of what made them, and submissions of each form."""
+    """Write a score file with its provenance, and a submission in each format."""
     rng = np.random.default_rng(1)
     lines = [(f"A-{number}", number % 2, *rng.normal(0, 1, 2)) for number in range(30)]
     scores = "".join(f'{name},"[{fake}, {real}]",{label}\n' for name, label, fake, real in lines)
@@ -187,7 +187,7 @@ def make_scores(folder: Path) -> None:
 
 
 def exercise_scores(path: Path) -> None:
-    """Read scores in any form, and evaluate those with both classes."""
+    """Read scores in any format, and evaluate them if they have both classes."""
     if path.suffix == ".json":
         read_provenance(path.with_suffix(""))
         return
@@ -196,14 +196,14 @@ def exercise_scores(path: Path) -> None:
         scores = read(path)
         if "Label" in scores and {"real", "fake"} <= set(scores["Label"]):
             names = scores if "ID" in scores else scores.assign(ID=range(len(scores)))
-            figures = Evaluator(n_resamples=20).evaluate(names, "fuzz").overall.metrics
-            assert 0 <= figures["eer"].value <= 1, figures["eer"]
+            metrics = Evaluator(n_resamples=20).evaluate(names, "fuzz").overall.metrics
+            assert 0 <= metrics["eer"].value <= 1, metrics["eer"]
 
     _try_all(lambda: evaluate(read_scores), lambda: evaluate(read_submission))
 
 
 def make_modules(text: str) -> dict[str, Any]:
-    """Make the modules of a small detector, with random weights."""
+    """Build the modules of a small detector with random weights."""
     torch.manual_seed(1)
     hparams = load_hyperpyyaml(text + MODULES)
     return {name: hparams[name].eval() for name in ("embedding_model", "classifier")}
@@ -226,24 +226,24 @@ def make_checkpoints(folder: Path) -> None:
 
 
 def exercise_checkpoints(path: Path) -> None:
-    """Read a checkpoint, and build its front end."""
+    """Read a checkpoint and build its front end."""
     read_checkpoint(path, num_attention_heads=2).build()
 
 
 def make_folders(folder: Path) -> None:
-    """Write a model folder of each front end."""
+    """Write a model folder for each front end."""
     calibration = describe_calibration(Logistic([1.5], -0.5))
     metadata = ModelMetadata(threshold=0.25, training_corpora=["Mini"], calibration=calibration)
     for number, text in enumerate((CONVOLUTIONAL, WAV2VEC2)):
         path = folder / str(number)
         write_model_folder(path, text + MODULES, make_modules(text), metadata)
         fit_ood_detector(np.random.default_rng(1).standard_normal((40, 16))).save(path / OOD_DETECTOR)
-        for name in ("README.md", "hyperparams.yaml"):  # which loading does not read
+        for name in ("README.md", "hyperparams.yaml"):  # not read when the folder is loaded
             (path / name).unlink()
 
 
 def exercise_folders(path: Path) -> None:
-    """Load a model folder, and score half a second."""
+    """Load a model folder and score half a second of noise."""
     samples = 0.1 * np.random.default_rng(1).standard_normal(8000)
     (result,) = load_detector(path).score_files([(samples, SAMPLE_RATE)])
     assert result.error or (np.isfinite(result.score) and 0 <= result.probability <= 1), result
@@ -259,21 +259,21 @@ KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
 
 
 def _try_all(*calls: Callable[[], None]) -> None:
-    """Make all calls, whatever others refuse; refuse what all of them do."""
-    refusals = []
+    """Make all calls; raise an InputError only if every call raises one."""
+    errors = []
     for call in calls:
         try:
             call()
         except InputError as error:
-            refusals.append(error)
-    if len(refusals) == len(calls):
-        raise refusals[0]
+            errors.append(error)
+    if len(errors) == len(calls):
+        raise errors[0]
 
 
 def mutate(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
-    """Damage the content of a file in one to four places, most often in one, so that much of it is still read."""
+    """Damage the content of a file at one to four positions, usually one, so that readers still read much of it."""
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
-        # half of them where headers are; lengths are of every order of magnitude
+        # half of the positions are in the header; lengths cover all orders of magnitude
         start = int(rng.integers(min(len(content), 256 if rng.random() < 0.5 else len(content)) + 1))
         end = min(start + int(2 ** rng.uniform(0, 12)), len(content))
         piece = content[start:end]
@@ -296,13 +296,13 @@ def mutate(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
                 piece = rng.bytes(int(2 ** rng.uniform(0, 8))) + piece
             case 6:
                 piece = b""
-            case 7 | 8:  # a word or number, quotes or not
+            case 7 | 8:  # a word or number, with or without quotes
                 words = list(re.finditer(rb'"[^"\n]{0,80}"|[\w.+-]+|[^\w\s]', content[:100_000]))
                 if words:
                     start, end = words[rng.integers(len(words))].span()
                 piece = TEXTS[rng.integers(len(TEXTS))]
             case _:
-                digits = [place.start() for place in re.finditer(rb"\d", content[:100_000])]
+                digits = [found.start() for found in re.finditer(rb"\d", content[:100_000])]
                 if digits:
                     start = digits[rng.integers(len(digits))]
                     piece, end = b"%d" % rng.integers(10), start + 1
@@ -311,7 +311,7 @@ def mutate(content: bytes, other: bytes, rng: np.random.Generator) -> bytes:
 
 
 def make_input(originals: list[Path], target: Path, rng: np.random.Generator) -> Path:
-    """Copy an original to ``target``, with its suffix, and damage it; of a folder, one of the files."""
+    """Copy an original to ``target`` with its suffix, and damage the copy; in a folder, damage one of the files."""
     original = originals[rng.integers(len(originals))]
     target = target.with_name(target.name + "".join(original.suffixes))
     (shutil.copytree if original.is_dir() else shutil.copyfile)(original, target)
@@ -327,7 +327,7 @@ def _pick_file(path: Path, rng: np.random.Generator) -> Path:
 
 @dataclass
 class Counts:
-    """What became of the inputs of a kind."""
+    """Outcomes of the inputs of a kind."""
 
     accepted: int = 0
     refused: int = 0
@@ -337,16 +337,16 @@ class Counts:
 
     @property
     def inputs(self) -> int:
-        """All of them."""
+        """Number of inputs."""
         return self.accepted + self.refused + self.failures.total()
 
 
 def work(kind: str, seed: int, originals: list[Path], scratch: Path, log: IO[str], ends: list[Connection]) -> None:
-    """Exercise the inputs whose numbers arrive, in a process of its own; answer with what became of each."""
+    """Receive the numbers of inputs, exercise these inputs, and send the outcomes. Run this in a separate process."""
     connection, parents = ends
-    parents.close()  # so that this process ends with it
-    os.setsid()  # to be killed with the processes that it starts; and Ctrl-C is for the parent
-    for stream in (1, 2):  # libraries of C write there too
+    parents.close()  # so that this process ends when its parent ends
+    os.setsid()  # a group that can be killed with the processes that it starts, and that Ctrl-C does not reach
+    for stream in (1, 2):  # C libraries also write to these descriptors
         os.dup2(log.fileno(), stream)
     faulthandler.enable(log)
     torch.set_num_threads(1)
@@ -361,7 +361,7 @@ def work(kind: str, seed: int, originals: list[Path], scratch: Path, log: IO[str
             exercise(path)
         except InputError:
             outcome = "refused"
-        except BaseException as error:  # panics of safetensors are no Exceptions
+        except BaseException as error:  # panics of safetensors are not derived from Exception
             outcome, text = type(error).__name__, traceback.format_exc()
         faulthandler.cancel_dump_traceback_later()
         if _peak() - before > MEMORY:
@@ -371,17 +371,17 @@ def work(kind: str, seed: int, originals: list[Path], scratch: Path, log: IO[str
 
 
 def _peak() -> float:
-    """Give the largest memory of this process, or of one that it started, in bytes."""
+    """Return the peak memory of this process or of any process that it started, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * max(resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 class Worker:
-    """The process in which inputs are exercised; replaced when it ends."""
+    """A process that exercises inputs. It is replaced when it ends."""
 
     def __init__(self, kind: str, seed: int, originals: list[Path], scratch: Path) -> None:
         self.log = (scratch / "log").open("w+", errors="replace")
-        context = multiprocessing.get_context("fork")  # has everything imported
+        context = multiprocessing.get_context("fork")  # all modules are already imported
         self.connection, other = ends = context.Pipe()
         self.process = context.Process(
             target=work, args=(kind, seed, originals, scratch, self.log, ends[::-1]), daemon=True
@@ -390,28 +390,28 @@ class Worker:
         other.close()
 
     def run(self, number: int) -> tuple[str, str, float, float]:
-        """Exercise an input: what became of it, the traceback, seconds and peak memory in bytes."""
+        """Exercise an input; return its outcome, the traceback, the seconds and the peak memory in bytes."""
         start = time.monotonic()
         try:
             self.connection.send(number)
             return self.connection.recv()
-        except (EOFError, OSError):  # it has ended
+        except (EOFError, OSError):  # the process has ended
             self.process.join()
             code = self.process.exitcode or 0
             self.log.seek(0)
             return signal.Signals(-code).name if code < 0 else "Timeout", self.log.read(), time.monotonic() - start, 0.0
 
     def stop(self) -> None:
-        """End the process and those that it started."""
+        """Kill the process and the processes that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid or 0, signal.SIGKILL)
-        self.process.kill()  # one that has only just started leads no group
+        self.process.kill()  # a process that has just started has no group yet
         self.process.join()
         self.log.close()
 
 
 def fuzz(kind: str, seed: int, minutes: float, output: Path, limit: float = float("inf")) -> Counts:
-    """Exercise inputs of a kind for so many minutes, ``limit`` of them at most; keep those that fail in ``output``."""
+    """Exercise at most ``limit`` inputs of a kind for some minutes; save those that fail to ``output``."""
     counts = Counts()
     make = KINDS[kind][0]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as scratch:
@@ -449,21 +449,21 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example:\n  python tools/fuzz.py audio scores --minutes 20 --seed 1234 --output failures",
     )
-    parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{', '.join(KINDS)} (default: all)")
-    parser.add_argument("--minutes", type=float, default=1.0, help="for each kind (default: 1)")
-    parser.add_argument("--seed", type=int, default=1234, help="other inputs with another (default: 1234)")
+    parser.add_argument("kinds", nargs="*", metavar="kind", help=f"kind of file: {', '.join(KINDS)} (default: all)")
+    parser.add_argument("--minutes", type=float, default=1.0, help="minutes per kind (default: 1)")
+    parser.add_argument("--seed", type=int, default=1234, help="seed of the inputs (default: 1234)")
     parser.add_argument(
         "--output", default="fuzz_failures", help="folder for inputs that fail (default: fuzz_failures)"
     )
     args = parser.parse_args()
     for kind in args.kinds:
         if kind not in KINDS:
-            raise InputError(f"the kind '{kind}' is unknown; it is one of {', '.join(KINDS)}")
+            raise InputError(f"the kind '{kind}' is unknown; use {', '.join(KINDS)}")
     output = Path(args.output)
     if output.exists() and any(output.iterdir()):
         raise InputError(f"{output}: already exists; choose another --output or remove it")
     output.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)  # a process with threads of OpenMP cannot be forked
+    torch.set_num_threads(1)  # a process with OpenMP threads cannot be forked
     failed = 0
     print(f"{'kind':<12}{'inputs':>9}{'accepted':>10}{'refused':>9}{'failures':>10}{'longest, s':>12}{'peak, GB':>10}")
     for kind in args.kinds or KINDS:

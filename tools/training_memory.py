@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Tell how much memory training each front end takes.
+"""Compute how much memory training takes, for each front end.
 
-For each front end of hparams/front_ends and several ways to train it, prints in gigabytes (10^9 bytes) what the weights
-of the detector, the gradients, AdamW's moments and the activations of a batch take, and the most at one time, which is
-less than the sum: gradients come as activations go. It is computed, with tensors that have shapes but no memory. On a
-GPU the libraries take half a gigabyte or more besides.
+For each front end of hparams/front_ends and several ways to train it, the program prints the size in gigabytes (10^9
+bytes) of the detector's weights, the gradients, AdamW's moments and the activations of a batch, and the peak. The peak
+is less than the sum, because activations are freed while gradients are computed. The program computes the sizes with
+tensors that have shapes but no memory. On a GPU, the libraries need another half gigabyte or more.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from antideepfake.training.hparams import build_front_end
 from antideepfake.training.memory import WAYS, TrainingMemory, compute_memory, measure_memory
 
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
-NAMES = sorted(file.stem for file in FRONT_ENDS.glob("*.yaml") if file.stem != "log_filter_bank")  # that has no weights
+NAMES = sorted(file.stem for file in FRONT_ENDS.glob("*.yaml") if file.stem != "log_filter_bank")  # it has no weights
 GIGABYTE = 1e9
 
 
@@ -30,14 +30,14 @@ def main() -> int:
         epilog="example:\n  python tools/training_memory.py mms_300m xls_r_1b --clips 16 --seconds 10",
     )
     parser.add_argument("front_ends", nargs="*", metavar="front_end", help=f"(default: all of {', '.join(NAMES)})")
-    parser.add_argument("--clips", type=int, default=10, help="in a batch (default: 10)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of a clip (default: 4)")
+    parser.add_argument("--clips", type=int, default=10, help="clips per batch (default: 10)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a clip in seconds (default: 4)")
     parser.add_argument(
         "--measure",
         type=float,
         metavar="GB",
         default=0.0,
-        help="also do a step, on the CPU, where it takes less than this: the most resident memory (takes minutes)",
+        help="also run a step on the CPU and measure its peak memory, if it is computed to be below GB (takes minutes)",
     )
     args = parser.parse_args()
 

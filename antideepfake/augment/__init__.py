@@ -1,4 +1,4 @@
-"""Augmentation of training speech, one utterance at a time."""
+"""Augmentations for training. Each processes one utterance at a time."""
 
 from antideepfake.augment.codecs import Codec
 from antideepfake.augment.compose import Compose

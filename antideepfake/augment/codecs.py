@@ -1,4 +1,4 @@
-"""Lossy codecs: what telephones, messengers and web sites do to speech."""
+"""Apply the lossy codecs of telephone networks, messengers and web sites."""
 
 import io
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ from antideepfake.errors import InputError
 
 
 class Format(NamedTuple):
-    """How libsndfile names a codec, and what it is used with."""
+    """libsndfile's names for a codec, and its parameters."""
 
     container: str
     subtype: str
     sample_rate: int = 8000
-    """Hz: that of the networks that the codec is made for, or our own."""
+    """Hz: the rate of the networks that use the codec, or 16 kHz."""
     compression: tuple[float, float] | None = None
-    """Least and greatest compression to draw from, of 0 to 1, where the codec has more than one bit rate."""
+    """Range of compression levels to sample from, within 0 to 1; None if the codec has a single bit rate."""
 
 
 FORMATS = {
     "mp3": Format("MP3", "MPEG_LAYER_III", SAMPLE_RATE, (0.0, 1.0)),
     "vorbis": Format("OGG", "VORBIS", SAMPLE_RATE, (0.0, 1.0)),
-    "opus": Format("OGG", "OPUS", SAMPLE_RATE, (0.75, 1.0)),  # less, 70 kbit/s and up, leaves speech nearly as it is
+    "opus": Format("OGG", "OPUS", SAMPLE_RATE, (0.75, 1.0)),  # lower levels, 70 kbit/s and more, hardly change speech
     "ima_adpcm": Format("WAV", "IMA_ADPCM", SAMPLE_RATE),
     "ms_adpcm": Format("WAV", "MS_ADPCM", SAMPLE_RATE),
     "mu_law": Format("WAV", "ULAW"),
@@ -41,7 +41,7 @@ FORMATS = {
 
 
 class Codec:
-    """Encode and decode with one of several codecs, drawn at random, in memory.
+    """Encode and decode in memory with a codec that is chosen at random from a list.
 
     ================  =======================================================  ===========  =============
     format            codec                                                    sample rate  kbit/s
@@ -50,30 +50,31 @@ class Codec:
     ``vorbis``        Vorbis                                                   16 kHz       35 to 75
     ``opus``          Opus                                                     16 kHz       6 to 70
     ``ima_adpcm``     adaptive differential PCM, IMA                           16 kHz       64
-    ``ms_adpcm``      the same, Microsoft                                      16 kHz       64
-    ``mu_law``        G.711 mu-law: telephones of America and Japan            8 kHz        64
-    ``a_law``         G.711 A-law: telephones elsewhere                        8 kHz        64
+    ``ms_adpcm``      adaptive differential PCM, Microsoft                     16 kHz       64
+    ``mu_law``        G.711 mu-law: telephony in North America and Japan       8 kHz        64
+    ``a_law``         G.711 A-law: telephony elsewhere                         8 kHz        64
     ``g721``          G.721, adaptive differential PCM                         8 kHz        32
-    ``g723_24``       G.723 (of 1988), adaptive differential PCM               8 kHz        24
-    ``g723_40``       the same                                                 8 kHz        40
+    ``g723_24``       G.723 (1988), adaptive differential PCM                  8 kHz        24
+    ``g723_40``       G.723 (1988), adaptive differential PCM                  8 kHz        40
     ``gsm``           GSM 6.10, full rate                                      8 kHz        13
-    ``narrow_band``   none; 16 bits, only the band of a telephone              8 kHz        128
+    ``narrow_band``   no codec; 16-bit PCM with telephone bandwidth            8 kHz        128
     ================  =======================================================  ===========  =============
 
-    Where a codec has a range of bit rates (which depend on the speech, too), its compression is drawn. At 8 kHz, what
-    lies above 4 kHz is lost. The result is as long as the waveform, in step with it and of about the same level. What
-    exceeds full scale is scaled down to it before and up after, since an encoder would clip it; quiet speech suffers
-    more from some codecs than loud, as everywhere. Any length will do.
+    If a codec has a range of bit rates, its compression level is sampled at random; the bit rate also depends on the
+    speech. A sample rate of 8 kHz removes all frequencies above 4 kHz. The result has the same length as the waveform,
+    is aligned with it and has about the same level. A waveform that exceeds full scale is scaled down before encoding,
+    to avoid clipping, and scaled up after decoding. Some codecs degrade quiet speech more than loud speech. The
+    waveform may have any length.
 
     Arguments
     ---------
     formats : iterable of str
-        Names from the table, each as likely as the others; one that is there twice is twice as likely.
+        Names from the table. All entries are equally likely; a name that is listed twice is twice as likely.
 
     Raises
     ------
     InputError
-        When a name is not in the table, the installed libsndfile cannot write that format, or there is none.
+        When the list is empty, a name is not in the table, or the installed libsndfile cannot write the format.
 
     Example
     -------
@@ -88,13 +89,14 @@ class Codec:
         known = [name for name, form in FORMATS.items() if soundfile.check_format(form.container, form.subtype)]
         unknown = [name for name in self.formats if name not in known]
         if unknown or not self.formats:
-            raise InputError(
-                f"codec formats: {', '.join(map(str, unknown)) or 'none given'}; "
-                f"those of this installation are {', '.join(known)}"
-            )
+            fault = f"unknown codec formats: {', '.join(map(str, unknown))}" if unknown else "no codec format is given"
+            raise InputError(f"{fault}; this installation supports {', '.join(known)}")
 
     def __call__(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
-        """Code ``waveform`` (float32, [time], 16 kHz); the result is as long. Random numbers from ``generator``."""
+        """Encode and decode ``waveform`` (float32, [time], 16 kHz) with random numbers from ``generator``.
+
+        The result has the same length.
+        """
         name = self.formats[generator.integers(len(self.formats))]
         form = FORMATS[name]
         level = None if form.compression is None else generator.uniform(*form.compression)
@@ -102,19 +104,19 @@ class Codec:
 
 
 def code(waveform: torch.Tensor, name: str, level: float | None = None) -> torch.Tensor:
-    """Encode and decode a waveform of 16 kHz at the rate of the format.
+    """Resample a 16 kHz waveform to the sample rate of a format, encode and decode it, and resample it back.
 
     Arguments
     ---------
     waveform : torch.Tensor
         Float32, shape [time], 16 kHz.
     name, level :
-        As :func:`encode_decode`.
+        Format and compression level, see :func:`encode_decode`.
 
     Returns
     -------
     torch.Tensor
-        As long as the waveform.
+        Waveform of the same length.
 
     Example
     -------
@@ -129,21 +131,21 @@ def code(waveform: torch.Tensor, name: str, level: float | None = None) -> torch
 
 
 def encode_decode(samples: np.ndarray, name: str, level: float | None = None) -> np.ndarray:
-    """Encode and decode in memory.
+    """Encode and decode samples in memory.
 
     Arguments
     ---------
     samples : numpy.ndarray
         Shape [time], from -1 to 1, at the sample rate of the format.
     name : str
-        Of the format, from ``FORMATS``.
+        Name of the format, a key of ``FORMATS``.
     level : float, optional
-        Compression from 0 to less than 1; the more, the fewer bits. Only for formats that have it.
+        Compression level in [0, 1), for formats that support it. Higher levels use fewer bits.
 
     Returns
     -------
     numpy.ndarray
-        Float32, of the same length or, since some codecs fill their last frame, a little longer.
+        Float32, of the same length, or slightly longer because some codecs fill their last frame.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Several augmentations in series."""
+"""Apply augmentations in sequence."""
 
 from collections.abc import Sequence
 
@@ -10,25 +10,25 @@ from antideepfake.errors import InputError
 
 
 class Compose:
-    """Apply augmentations one after another, each with a probability of its own.
+    """Apply augmentations in sequence, each with its own probability.
 
     Arguments
     ---------
     augmentations : sequence of callables
-        Each takes a waveform (float32, [time], 16 kHz) and a ``numpy.random.Generator`` and gives a waveform.
+        Each takes a waveform (float32, [time], 16 kHz) and a ``numpy.random.Generator`` and returns a waveform.
     probabilities : sequence of float, optional
-        One for each, from 0 (never) to 1 (always). All are always applied when not given.
+        Probability of each augmentation, from 0 (never applied) to 1 (always applied). By default, all are applied.
 
     Raises
     ------
     InputError
-        When there are not as many probabilities as augmentations, or one is not from 0 to 1.
+        When the number of probabilities differs from the number of augmentations, or a probability is outside [0, 1].
 
     Example
     -------
     >>> from antideepfake.augment import Codec, RawBoost
-    >>> chain = Compose([RawBoost(), Codec(["gsm", "mp3"])], probabilities=[1.0, 0.3])
-    >>> chain(torch.randn(16000), np.random.default_rng(1)).shape
+    >>> augment = Compose([RawBoost(), Codec(["gsm", "mp3"])], probabilities=[1.0, 0.3])
+    >>> augment(torch.randn(16000), np.random.default_rng(1)).shape
     torch.Size([16000])
     """
 
@@ -38,7 +38,7 @@ class Compose:
         if len(self.probabilities) != len(augmentations) or not all(0 <= p <= 1 for p in self.probabilities):
             raise InputError(
                 f"probabilities {list(self.probabilities)} for {len(augmentations)} augmentations; "
-                "give one for each, from 0 to 1"
+                "set one probability from 0 to 1 for each augmentation"
             )
 
     def __call__(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:

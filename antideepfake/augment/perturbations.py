@@ -1,7 +1,7 @@
-"""Perturbations of one kind and strength each, to see what a detector bears.
+"""Perturbations of a fixed strength, to measure the robustness of a detector.
 
-A perturbation takes a waveform (float32, [time], 16 kHz, before it is normalized), a strength and a source of random
-numbers, and gives a waveform. Unlike augmentation nothing of it is left to chance but the noise itself.
+A perturbation takes a waveform (float32, [time], 16 kHz, before normalization), a strength and a random generator, and
+returns a waveform. Unlike in an augmentation, only the noise itself is random.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from antideepfake.audio.speech import find_speech_frames
 from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.augment.codecs import FORMATS, code
 
-FRAME = 160  # samples of a frame for speech activity: 10 ms
-SHORTEST = 8000  # samples of what is left when speech is taken out: half a second
+FRAME = 160  # frame length for speech activity in samples: 10 ms
+SHORTEST = 8000  # minimum length in samples after speech is removed: half a second
 
 
 def find_speech(waveform: torch.Tensor) -> torch.Tensor:
-    """Mark the samples of speech; those after the last whole frame are like it.
+    """Mark the samples that are speech. Samples after the last complete frame are marked like that frame.
 
     Example
     -------
@@ -37,18 +37,18 @@ def find_speech(waveform: torch.Tensor) -> torch.Tensor:
 def add_noise(
     waveform: torch.Tensor, decibels: float, generator: np.random.Generator, slope: float = 0
 ) -> torch.Tensor:
-    """Add noise at a signal-to-noise ratio, the signal being the frames of speech.
+    """Add noise at a signal-to-noise ratio that is relative to the power of the speech frames.
 
     Arguments
     ---------
     waveform : torch.Tensor
         Shape [time].
     decibels : float
-        Ratio of powers.
+        Signal-to-noise ratio in dB.
     generator : numpy.random.Generator
-        Of the noise.
+        Random generator for the noise.
     slope : float
-        Of its spectrum: power falls with frequency to this power; 0 is white, 1 pink.
+        Slope of the noise spectrum: power is proportional to frequency ** -slope. 0 is white noise, 1 pink noise.
     """
     spectrum = np.fft.rfft(generator.standard_normal(len(waveform)))
     spectrum /= np.maximum(np.arange(len(spectrum)), 1) ** (slope / 2)
@@ -64,9 +64,10 @@ def add_pink_noise(waveform: torch.Tensor, decibels: float, generator: np.random
 
 
 def reverberate(waveform: torch.Tensor, seconds: float, generator: np.random.Generator) -> torch.Tensor:
-    """Add the echo of a room: noise that dies away by 60 dB in ``seconds``, as loud as the direct sound.
+    """Add the reverberation of a room with a reverberation time (RT60) of ``seconds``.
 
-    After Polack's model of diffuse reverberation; the result is as long as the waveform.
+    The impulse response follows Polack's model of diffuse reverberation: noise that decays by 60 dB in ``seconds`` and
+    has the same energy as the direct sound. The result has the same length as the waveform.
     """
     times = torch.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     tail = torch.from_numpy(generator.standard_normal(len(times))).float() * 10 ** (-3 * times / seconds)
@@ -76,46 +77,46 @@ def reverberate(waveform: torch.Tensor, seconds: float, generator: np.random.Gen
 
 
 def narrow(waveform: torch.Tensor, sample_rate: float, generator: np.random.Generator) -> torch.Tensor:
-    """Resample to ``sample_rate`` Hz and back: what lies above half of it is lost."""
+    """Resample to ``sample_rate`` Hz and back, which removes frequencies above half of that rate."""
     return resample(resample(waveform, SAMPLE_RATE, int(sample_rate)), int(sample_rate), SAMPLE_RATE)[: len(waveform)]
 
 
 def change_level(waveform: torch.Tensor, decibels: float, generator: np.random.Generator) -> torch.Tensor:
-    """Make louder or quieter; a detector that normalizes must not notice."""
+    """Change the level; this must not change the scores of a detector that normalizes its input."""
     return waveform * 10 ** (decibels / 20)
 
 
-def clip(waveform: torch.Tensor, per_cent: float, generator: np.random.Generator) -> torch.Tensor:
-    """Cut the peaks, so that so many per cent of the samples are at the limit."""
-    limit = waveform.abs().quantile(1 - per_cent / 100) if len(waveform) < 2**24 else waveform.abs().max()
+def clip(waveform: torch.Tensor, percent: float, generator: np.random.Generator) -> torch.Tensor:
+    """Clip the peaks, so that ``percent`` percent of the samples are at the limit."""
+    limit = waveform.abs().quantile(1 - percent / 100) if len(waveform) < 2**24 else waveform.abs().max()
     return waveform.clamp(-limit, limit)
 
 
 def change_speed(waveform: torch.Tensor, factor: float, generator: np.random.Generator) -> torch.Tensor:
-    """Play faster (above 1) or slower, pitch included."""
+    """Change speed and pitch by a factor; a factor above 1 is faster."""
     return resample(waveform, round(100 * factor), 100)
 
 
 def trim(waveform: torch.Tensor, strength: float, generator: np.random.Generator) -> torch.Tensor:
-    """Take away what comes before and after speech."""
+    """Remove the silence before and after speech."""
     speech = find_speech(waveform).nonzero().flatten()
     return waveform[speech[0] : speech[-1] + 1]
 
 
 def keep_silence(waveform: torch.Tensor, strength: float, generator: np.random.Generator) -> torch.Tensor:
-    """Take speech away; what is left is repeated until it lasts half a second.
+    """Remove speech and repeat the remaining silence until it lasts at least half a second.
 
-    A recording without a pause gives its quietest twentieth.
+    If a recording has no pauses, keep its quietest 5 % of frames.
     """
-    rest = waveform[~find_speech(waveform)]
-    if len(rest) < FRAME:
+    silence = waveform[~find_speech(waveform)]
+    if len(silence) < FRAME:
         frames = waveform[: max(len(waveform) // FRAME, 1) * FRAME].reshape(-1, min(FRAME, len(waveform)))
         quiet = frames.square().mean(1).argsort()[: max(len(frames) // 20, 1)].sort().values
-        rest = frames[quiet].flatten()
-    if len(rest) < SHORTEST:
-        rest = rest.repeat(-(-SHORTEST // len(rest)))[:SHORTEST]
-    # digital silence would be refused, and noise of the last bit is what it amounts to
-    return rest + torch.from_numpy(generator.standard_normal(len(rest))).float() / 2**16
+        silence = frames[quiet].flatten()
+    if len(silence) < SHORTEST:
+        silence = silence.repeat(-(-SHORTEST // len(silence)))[:SHORTEST]
+    # Add noise below the last bit of 16-bit audio, because digital silence would be rejected.
+    return silence + torch.from_numpy(generator.standard_normal(len(silence))).float() / 2**16
 
 
 class Perturbation(NamedTuple):
@@ -124,11 +125,11 @@ class Perturbation(NamedTuple):
     Arguments
     ---------
     apply : callable
-        From waveform, strength and generator to a waveform.
+        Function of waveform, strength and random generator that returns a waveform.
     strengths : tuple of float
-        From mild to harsh.
+        Strengths from mild to severe.
     unit : str
-        Of a strength, and what it says.
+        Meaning and unit of a strength.
     """
 
     apply: Callable[[torch.Tensor, float, np.random.Generator], torch.Tensor]

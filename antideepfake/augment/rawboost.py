@@ -1,4 +1,4 @@
-"""RawBoost: noise and distortion of the kind that telephone networks add, computed from the waveform alone."""
+"""RawBoost: noise and distortion similar to those of telephone networks, generated without noise recordings."""
 
 from collections.abc import Callable
 from itertools import accumulate
@@ -12,17 +12,17 @@ from antideepfake.errors import InputError
 
 
 class RawBoost:
-    """Augmentation by RawBoost (Tak, Kamble, Patino, Todisco, Evans, ICASSP 2022, https://arxiv.org/abs/2111.04433).
+    """Augment with RawBoost (Tak, Kamble, Patino, Todisco, Evans, ICASSP 2022, https://arxiv.org/abs/2111.04433).
 
-    It has three parts, and eight ways to combine them:
+    RawBoost has three kinds of noise and eight ways to combine them:
 
-    - linear and non-linear convolutive noise: the sum of the powers 1 to ``n_powers`` of the waveform, each through its
-      own filter of random notches, as codecs, amplifiers and loudspeakers do;
-    - impulsive, signal-dependent noise: some samples, drawn at random, change in proportion to themselves;
-    - stationary, signal-independent noise: white noise through a filter of random notches.
+    - linear and non-linear convolutive noise: the sum of the powers 1 to ``n_powers`` of the waveform, each filtered by
+      its own random notch filter. This models codecs, amplifiers and loudspeakers;
+    - impulsive, signal-dependent noise: randomly chosen samples change in proportion to their value;
+    - stationary, signal-independent noise: white noise filtered by a random notch filter.
 
     ============  =====================================================================
-    algorithm     parts
+    algorithm     noise
     ============  =====================================================================
     1, 2, 3       convolutive; impulsive; stationary
     4             1, 2 and 3 in series
@@ -30,39 +30,39 @@ class RawBoost:
     8             1 and 2 in parallel, summed
     ============  =====================================================================
 
-    Every number that has a least and a greatest value is drawn evenly between the two at each call. All defaults are
-    the paper's. A clip of 4 s takes some milliseconds.
+    Each call samples every parameter that has a minimum and a maximum uniformly between the two. All defaults are those
+    of the paper. An utterance of 4 s takes a few milliseconds.
 
     Arguments
     ---------
     algorithm : int
-        1 to 8.
+        Combination of noises, 1 to 8.
     n_bands : int
-        Notches of a filter.
+        Number of notches of a filter.
     min_frequency, max_frequency : float
-        Of the center of a notch, in Hz, from 0 to 8000.
+        Center frequency of a notch in Hz, from 0 to 8000.
     min_bandwidth, max_bandwidth : float
-        Of a notch, in Hz.
+        Bandwidth of a notch in Hz.
     min_taps, max_taps : int
-        Length of the filter that makes one notch, in samples, at least 2; an even one is made odd by another sample.
+        Length of the filter of one notch in samples, at least 2. One is added to an even length.
     min_gain, max_gain : float
-        Of a filter where it passes most, in dB.
+        Maximum gain of a filter over frequency, in dB.
     min_bias, max_bias : float
-        What the powers from the second on are weaker, in dB: their gain lies between ``min_gain - min_bias`` and
+        Attenuation in dB of the second and higher powers: their gain is between ``min_gain - min_bias`` and
         ``max_gain - max_bias``.
     n_powers : int
         Highest power of the waveform.
     max_impulses : float
-        Greatest share of the samples that the impulsive noise changes, in per cent; the least is 0.
+        Maximum percentage of samples that the impulsive noise changes; the minimum is 0.
     impulse_gain : float
-        Times the sample and two numbers from [-1, 1] is what it adds.
+        Gain of the impulsive noise. It adds the product of this gain, the sample and two random numbers in [-1, 1].
     min_snr, max_snr : float
-        Of the stationary noise, in dB.
+        Signal-to-noise ratio of the stationary noise in dB.
 
     Raises
     ------
     InputError
-        When there is no such algorithm, or a range that nothing can be drawn from.
+        When the algorithm does not exist or a range is invalid.
 
     Example
     -------
@@ -105,8 +105,8 @@ class RawBoost:
             8: [self.parallel],
         }
         if algorithm not in steps:
-            raise InputError(f"RawBoost has no algorithm {algorithm}; choose one from 1 to 8, or leave RawBoost out")
-        for name, least, low, high, most in (
+            raise InputError(f"RawBoost has no algorithm {algorithm}; use 1 to 8, or remove RawBoost")
+        for name, lowest, low, high, highest in (
             ("frequency", 0, min_frequency, max_frequency, SAMPLE_RATE / 2),
             ("bandwidth", 0, min_bandwidth, max_bandwidth, SAMPLE_RATE / 2),
             ("taps", 2, min_taps, max_taps, SAMPLE_RATE),
@@ -115,10 +115,10 @@ class RawBoost:
             ("impulses", 0, 0, max_impulses, 100),
             ("snr", -np.inf, min_snr, max_snr, np.inf),
         ):
-            if not least <= low <= high <= most:
+            if not lowest <= low <= high <= highest:
                 raise InputError(
-                    f"RawBoost cannot draw {name} between {low} and {high}; "
-                    f"give the lesser first, and both from {least} to {most}"
+                    f"RawBoost cannot sample {name} between {low} and {high}; "
+                    f"the minimum must not exceed the maximum, and both must be from {lowest} to {highest}"
                 )
         self.steps = steps[algorithm]
         self.n_bands = n_bands
@@ -131,32 +131,35 @@ class RawBoost:
         self.impulses = 0.0, max_impulses / 100
         self.impulse_gain = impulse_gain
         self.snr = min_snr, max_snr
-        # Blocks to filter in: a power of two, of which the filters reach over an eighth on either side
+        # Block length of the filter: a power of two, so long that a filter spans at most an eighth of it on each side
         reach = n_bands * (max_taps // 2) + 1
         self.block = max(1024, 1 << (8 * reach - 1).bit_length())
 
     def __call__(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
-        """Augment ``waveform`` (float32, [time], 16 kHz); the result is as long. Random numbers from ``generator``."""
+        """Augment ``waveform`` (float32, [time], 16 kHz) with random numbers from ``generator``.
+
+        The result has the same length.
+        """
         augmented = waveform.double()
         for step in self.steps:
             augmented = step(augmented, generator)
         return augmented.float()
 
     def convolutive(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
-        """Linear and non-linear convolutive noise; no sample of the result exceeds 1."""
+        """Add linear and non-linear convolutive noise; no sample of the result exceeds 1."""
         is_biased = np.arange(self.n_powers) > 0  # all but the waveform itself
         low, high = (gain - bias * is_biased for gain, bias in zip(self.gain, self.bias, strict=True))
         gains = _uniform(generator, low, high, self.n_powers)
-        # The filters take over the level, since powers of a loud waveform are too much for 32 bits, which take half the
-        # time of 64
+        # Compute powers of the waveform at full scale in float32, and include the level in the gains of the filters.
+        # Powers of a loud waveform would overflow float32, and float64 would take twice the time.
         level = float(waveform.abs().max()) or 1.0
         gains += 20 * np.log10(level) * np.arange(1, self.n_powers + 1)
         powers = torch.stack(list(accumulate([(waveform / level).float()] * self.n_powers, torch.mul)))
-        filtered = filter_sum(powers, self.draw_filters(generator, gains - gains.max())).double()
+        filtered = filter_sum(powers, self.sample_filters(generator, gains - gains.max())).double()
         return _limit((filtered - filtered.mean()) * 10 ** (gains.max() / 20))
 
     def impulsive(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
-        """Impulsive, signal-dependent noise; no sample of the result exceeds 1."""
+        """Add impulsive, signal-dependent noise; no sample of the result exceeds 1."""
         count = int(len(waveform) * _uniform(generator, *self.impulses))
         chosen = torch.from_numpy(generator.choice(len(waveform), count, replace=False, shuffle=False))
         factors = torch.from_numpy(generator.uniform(-1, 1, (2, count)).prod(0))
@@ -165,48 +168,49 @@ class RawBoost:
         return _limit(noisy)
 
     def stationary(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
-        """Stationary, signal-independent noise; the result may exceed 1."""
+        """Add stationary, signal-independent noise; the result may exceed 1."""
         noise = torch.from_numpy(generator.standard_normal((1, len(waveform)), np.float32))
-        noise = filter_sum(noise, self.draw_filters(generator, _uniform(generator, *self.gain, 1)))
+        noise = filter_sum(noise, self.sample_filters(generator, _uniform(generator, *self.gain, 1)))
         snr = _uniform(generator, *self.snr)
         return waveform + noise * (waveform.norm() / noise.norm() / 10 ** (snr / 20))
 
     def parallel(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
-        """Convolutive and impulsive noise, each from the waveform itself; no sample of the sum exceeds 1."""
+        """Sum the results of convolutive and impulsive noise; no sample of the sum exceeds 1."""
         return _limit(self.convolutive(waveform, generator) + self.impulsive(waveform, generator))
 
-    def draw_filters(self, generator: np.random.Generator, gains: np.ndarray) -> torch.Tensor:
-        """Draw as many filters as there are ``gains`` (in dB) and give their responses, as :func:`notch_responses`."""
+    def sample_filters(self, generator: np.random.Generator, gains: np.ndarray) -> torch.Tensor:
+        """Sample one filter for each of the ``gains`` (in dB); return their responses, see :func:`notch_responses`."""
         size = len(gains), self.n_bands
-        centres = _uniform(generator, *self.frequency, size)
+        centers = _uniform(generator, *self.frequency, size)
         bandwidths = _uniform(generator, *self.bandwidth, size)
         taps = _uniform(generator, *self.taps, size).astype(int) // 2 * 2 + 1
-        return torch.from_numpy(notch_responses(centres, bandwidths, taps, gains, self.block)).float()
+        return torch.from_numpy(notch_responses(centers, bandwidths, taps, gains, self.block)).float()
 
 
 def notch_responses(
-    centres: np.ndarray, bandwidths: np.ndarray, taps: np.ndarray, gains: np.ndarray, block: int
+    centers: np.ndarray, bandwidths: np.ndarray, taps: np.ndarray, gains: np.ndarray, block: int
 ) -> np.ndarray:
     """Design filters of several notches.
 
-    One notch is an ideal band-stop filter cut short by a Hamming window, scaled to pass 0 Hz unchanged. Each is
-    symmetric, so that without its delay its response is real, and that of the notches one after another the product.
+    A notch is an ideal band-stop filter, truncated by a Hamming window and scaled to a gain of 1 at 0 Hz. Each notch is
+    symmetric, so its frequency response without the delay is real. The response of a filter is the product of the
+    responses of its notches.
 
     Arguments
     ---------
-    centres, bandwidths : numpy.ndarray
-        Of the notches, in Hz, shape [filters, notches].
+    centers, bandwidths : numpy.ndarray
+        Center frequencies and bandwidths of the notches in Hz, shape [filters, notches].
     taps : numpy.ndarray
-        Length of each, in samples, odd, shape [filters, notches].
+        Length of each notch filter in samples, odd, shape [filters, notches].
     gains : numpy.ndarray
-        Of each filter at the one of 512 frequencies at which it passes most, in dB, shape [filters].
+        Maximum gain of each filter over 512 frequencies, in dB, shape [filters].
     block : int
-        Samples of the transform: a power of two, at least 1024.
+        Length of the Fourier transform in samples: a power of two, at least 1024.
 
     Returns
     -------
     numpy.ndarray
-        Responses at 0 to 8000 Hz, shape [filters, block // 2 + 1].
+        Frequency responses from 0 to 8000 Hz, shape [filters, block // 2 + 1].
 
     Example
     -------
@@ -216,9 +220,9 @@ def notch_responses(
     """
     nyquist = SAMPLE_RATE / 2
     reach = (taps // 2)[..., None]
-    offset = np.arange(reach.max() + 1)  # from the middle: the other half is the same
+    offset = np.arange(reach.max() + 1)  # from the middle; the other half is its mirror image
     low, high = (
-        ((centres + side * bandwidths / 2).clip(0.001, nyquist - 0.001) / nyquist)[..., None] for side in (-1, 1)
+        ((centers + side * bandwidths / 2).clip(0.001, nyquist - 0.001) / nyquist)[..., None] for side in (-1, 1)
     )
     ideal = (offset == 0) + low * np.sinc(low * offset) - high * np.sinc(high * offset)
     window = np.where(offset <= reach, 0.54 + 0.46 * np.cos(np.pi * offset / reach), 0)
@@ -229,18 +233,18 @@ def notch_responses(
 
 
 def filter_sum(signals: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
-    """Filter each signal and add up the results, block by block in the frequency domain.
+    """Filter each signal and sum the results, block by block in the frequency domain.
 
-    The filters' delay is taken away and one sample more, as RawBoost has it. The result so comes a sample early, which
-    shows in the sum of algorithm 8.
+    The delay of the filters and one more sample is removed, as in the reference implementation of RawBoost. The result
+    is therefore one sample early, which affects the sum of algorithm 8.
 
     Arguments
     ---------
     signals : torch.Tensor
         Shape [signals, time].
     responses : torch.Tensor
-        Real, of one filter for each, shape [signals, block // 2 + 1]. A filter reaches over less than an eighth of a
-        block on either side.
+        Real frequency response of the filter of each signal, shape [signals, block // 2 + 1]. A filter spans less than
+        an eighth of a block on each side.
 
     Returns
     -------
@@ -263,10 +267,10 @@ def filter_sum(signals: torch.Tensor, responses: torch.Tensor) -> torch.Tensor:
 def _uniform(
     generator: np.random.Generator, low: float | np.ndarray, high: float | np.ndarray, size: int | tuple | None = None
 ) -> np.ndarray:
-    """Numbers evenly between ``low`` and ``high``, whichever is the greater; ``Generator.uniform`` minds."""
+    """Sample uniformly between ``low`` and ``high``. Unlike in ``Generator.uniform``, ``low`` may exceed ``high``."""
     return low + (high - low) * np.asarray(generator.random(size))
 
 
 def _limit(waveform: torch.Tensor) -> torch.Tensor:
-    """Scale a waveform that exceeds 1 down to it."""
+    """Scale a waveform down to a peak of 1 if it exceeds 1."""
     return waveform / waveform.abs().max().clamp(min=1)

@@ -1,4 +1,4 @@
-"""SpeechBrain's augmentations, one utterance at a time and with random numbers from a generator."""
+"""Apply SpeechBrain's augmentations to one utterance at a time, with random numbers from a generator."""
 
 import random
 from collections.abc import Iterator
@@ -15,23 +15,24 @@ from antideepfake.errors import InputError
 
 
 class Seeded:
-    """Make an augmentation of ``speechbrain.augment`` depend on its waveform and a generator alone.
+    """Make an augmentation of ``speechbrain.augment`` depend only on its waveform and a random generator.
 
-    On its own, it draws from the random numbers of the whole process, and with a csv file, from what is left of the
-    last shuffle of its list: its result would depend on the number of workers.
+    Without this class, the augmentation uses the global random generators of the process and, with a csv file, the
+    state of its shuffled list. Its result would then depend on the number of workers.
 
     Arguments
     ---------
     augment : torch.nn.Module
-        Any from ``speechbrain.augment.time_domain`` for one channel: ``AddNoise``, ``AddReverb``, ``SpeedPerturb``,
-        ``DropFreq``, ``DropChunk``, ``DoClip`` and others. With a csv file, each call draws any of the files,
-        whatever ``sorting`` says. In place of SpeechBrain's ``Augmenter`` take :class:`antideepfake.augment.Compose`.
+        A single-channel augmentation of ``speechbrain.augment.time_domain``, such as ``AddNoise``, ``AddReverb``,
+        ``SpeedPerturb``, ``DropFreq``, ``DropChunk`` or ``DoClip``. With a csv file, each call chooses one of all files
+        at random, regardless of ``sorting``. Instead of SpeechBrain's ``Augmenter``, use
+        :class:`antideepfake.augment.Compose`.
 
     Raises
     ------
     InputError
-        When the csv file is missing or is not one of SpeechBrain's, or the one of its recordings that is tried at once
-        cannot be read.
+        When the csv file is missing or does not have SpeechBrain's format, or a recording in it cannot be read. Only
+        one recording is checked.
 
     Example
     -------
@@ -49,10 +50,10 @@ class Seeded:
         csv_file = getattr(augment, "csv_file", None)
         if csv_file is not None:
             try:
-                self(torch.ones(SAMPLE_RATE), np.random.default_rng(0))  # which makes it read the list
+                self(torch.ones(SAMPLE_RATE), np.random.default_rng(0))  # makes the augmentation read the list
             except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
                 raise InputError(
-                    f"{csv_file}: {error}; a list of recordings has the columns ID, duration, wav, wav_format, wav_opts"
+                    f"{csv_file}: {error}; the file needs the columns ID, duration, wav, wav_format and wav_opts"
                 ) from error
             files = _AnyFile(augment.data_loader.dataset)
             augment.data_loader = files
@@ -65,14 +66,14 @@ class Seeded:
         try:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                random.seed(seed)  # a few of them draw from there
+                random.seed(seed)  # some augmentations use Python's random generator
                 return self.augment(waveform.clone()[None], *self.lengths)[0]
         finally:
             random.setstate(python_state)
 
 
 class _AnyFile(Iterator):
-    """Stands for the augmentation's own pass over its files: without end, and each draw independent of the last."""
+    """Replace the data loader of an augmentation: an endless iterator that samples files independently."""
 
     def __init__(self, dataset: DynamicItemDataset) -> None:
         self.dataset = dataset

@@ -1,4 +1,4 @@
-"""Re-synthesizing the bona fide speech of a protocol with vocoders."""
+"""Re-synthesize the bona fide speech of a protocol with vocoders."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -36,38 +36,38 @@ def vocode_protocol(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> BuildReport:
-    """Re-synthesize the bona fide speech of a protocol, and write the protocol of the result, all fake.
+    """Re-synthesize the bona fide utterances of a protocol, and write a protocol of the spoofed results.
 
-    A file ``$ROOT/LibriTTS/a/b.flac`` becomes ``<output_folder>/<vocoder>/a/b.wav``, of the same length and level.
-    Files that an interrupted run finished are kept.
+    A file ``$ROOT/LibriTTS/a/b.flac`` becomes ``<output_folder>/<vocoder>/a/b.wav``, with the same length and level.
+    The function keeps files that an interrupted run completed.
 
     Arguments
     ---------
     protocol : str or Path
-        Of the source.
+        Protocol of the source utterances.
     data_folder : str or Path
-        What ``$ROOT`` stands for in both protocols.
+        Folder that ``$ROOT`` stands for in both protocols.
     output_folder : str or Path
-        Takes a folder for each vocoder.
+        Folder for the results; each vocoder has a subfolder.
     output : str or Path
         Protocol to write.
     vocoders : sequence of str
-        As :func:`antideepfake.augment.vocoders.load_vocoder` takes them.
+        Names of vocoders, see :func:`antideepfake.augment.vocoders.load_vocoder`.
     device : str
-        For neural vocoders.
+        Device of neural vocoders.
     num_workers : int
-        Processes for the others; 0: this one alone.
+        Number of worker processes for the other vocoders; 0 uses only the main process.
     seed : int
-        Of the phases of Griffin-Lim.
+        Seed of the initial phases of Griffin-Lim.
     overwrite : bool
-        Re-synthesize files that exist.
+        Whether to re-synthesize existing files.
     quiet : bool
-        Show no progress bar.
+        Whether to hide the progress bar.
 
     Returns
     -------
     BuildReport
-        What was written and what was left out.
+        The numbers of utterances that were written and left out.
 
     Raises
     ------
@@ -75,11 +75,13 @@ def vocode_protocol(
         When the protocol has no bona fide speech, a vocoder is unknown, or two files would have the same name.
     """
     if os.path.realpath(output) == os.path.realpath(protocol):
-        raise InputError(f"{output}: this is the source protocol; choose another --output")
+        raise InputError(f"{output}: the output would replace the source protocol; choose another --output")
     table = read_protocol(protocol)
     table = table[table["Label"] == "real"]
     if table.empty:
-        raise InputError(f"{protocol}: holds no real speech to re-synthesize")
+        raise InputError(
+            f"{protocol}: contains no real utterances to re-synthesize; add some or choose another protocol"
+        )
     folder = Path(output_folder)
     planned = {
         vocoder: _list_rows(table, name, folder, data_folder) for vocoder, name in _name_folders(vocoders).items()
@@ -88,7 +90,7 @@ def vocode_protocol(
     utterances = []
     with lock_output(folder):
         for vocoder, rows in planned.items():
-            load_vocoder(vocoder, device)  # an unknown name is an error now, not after hours of work
+            load_vocoder(vocoder, device)  # report an unknown name now instead of after hours of work
             todo = [index for index, row in enumerate(rows) if overwrite or not Path(row["Path"]).exists()]
             jobs: list[Job] = [
                 (vocoder, device, sources[index], Path(rows[index]["Path"]), derive_seed(seed, rows[index]["ID"]))
@@ -104,30 +106,30 @@ def vocode_protocol(
 
 
 def _name_folders(vocoders: Sequence[str]) -> dict[str, str]:
-    """Give each vocoder the name of its folder."""
+    """Return the folder name of each vocoder."""
     if len(set(vocoders)) < len(vocoders):
-        raise InputError("--vocoder: a vocoder is given twice; give each once")
+        raise InputError("--vocoder: a vocoder is listed twice; list each one once")
     names = {vocoder: PurePosixPath(vocoder.partition(":")[2] or vocoder).name for vocoder in vocoders}
     for vocoder, name in names.items():
         if name in ("", ".."):
-            raise InputError(f"--vocoder: '{vocoder}' gives no name for a folder; name its source in full")
+            raise InputError(f"--vocoder: '{vocoder}' does not end with a name; write its source in full")
         if list(names.values()).count(name) > 1:
             raise InputError(
-                f"--vocoder: two vocoders would share the folder {name}; run them with two --output_folder"
+                f"--vocoder: two vocoders would share the folder {name}; run them with different --output_folder"
             )
     return names
 
 
 def _list_rows(table: pd.DataFrame, name: str, folder: Path, data_folder: str | os.PathLike) -> list[dict[str, str]]:
-    """List the utterances of a vocoder; refuse one that would replace another file."""
-    prefix = folder.name.removesuffix("coded")  # LibriTTS-Vo-..., as the paper's identifiers begin
+    """Return the rows of a vocoder; raise an error if an output file would replace another file."""
+    prefix = folder.name.removesuffix("coded")  # LibriTTS-Vo-..., the prefix of the IDs in the paper's protocols
     sources = {os.path.realpath(resolve_path(path, data_folder)) for path in table["Path"]}
     owners: dict[str, str] = {}
     rows = []
     for row in table.itertuples():
         target = str((folder / name / _path_below_corpus(row.Path)).absolute())
         if os.path.realpath(target) in sources:
-            raise InputError(f"{row.Path}: {target} is a source itself; choose another --output_folder")
+            raise InputError(f"{row.Path}: its output {target} is also a source; choose another --output_folder")
         if target in owners:
             raise InputError(f"{owners[target]} and {row.Path} would both become {target}; rename one")
         owners[target] = row.Path
@@ -146,16 +148,16 @@ def _list_rows(table: pd.DataFrame, name: str, folder: Path, data_folder: str | 
 
 
 def _path_below_corpus(path: str) -> PurePosixPath:
-    """Give the path of a file below the folder of its corpus, with the suffix .wav."""
+    """Return the path of a file relative to the folder of its corpus, with the suffix .wav."""
     parts = PurePosixPath(path).parts
     if ".." in parts:
-        raise InputError(f"{path}: leads out of its folder by '..'; write the path without it")
+        raise InputError(f"{path}: the path contains '..', which may leave the data folder; write it without '..'")
     below = parts[2:] if parts[0] == "$ROOT" and len(parts) > 2 else parts[-1:]
     return PurePosixPath(*below).with_suffix(".wav")
 
 
 def _map_jobs(jobs: list[Job], num_workers: int) -> Iterator[str]:
-    """Do the jobs in their order, in this process (0 workers) or in others."""
+    """Run the jobs in order, in this process (0 workers) or in worker processes."""
     if num_workers == 0:
         yield from map(_vocode_file, jobs)
         return
@@ -164,7 +166,7 @@ def _map_jobs(jobs: list[Job], num_workers: int) -> Iterator[str]:
 
 
 def _vocode_file(job: Job) -> str:
-    """Re-synthesize a file; gives why it cannot be, or nothing."""
+    """Re-synthesize a file; return the reason if this is impossible, otherwise an empty string."""
     name, device, source, target, seed = job
     try:
         signal, sample_rate = read_audio(source)
@@ -172,7 +174,7 @@ def _vocode_file(job: Job) -> str:
         return str(error).removeprefix(f"{source}: ")
     mono = signal.mean(1) if signal.dim() == 2 else signal
     if not torch.isfinite(mono).all():
-        return "holds samples that are not finite numbers"
+        return "contains samples that are not finite numbers"
     waveform, rate = resynthesize(_load_once(name, device), mono.double().numpy(), sample_rate, seed)
     with atomic_path(target) as temporary:
         soundfile.write(temporary, waveform, rate, "PCM_16")
@@ -181,6 +183,6 @@ def _vocode_file(job: Job) -> str:
 
 @cache
 def _load_once(name: str, device: str) -> Vocoder:
-    """Load a vocoder, once in each process."""
+    """Load a vocoder once per process."""
     torch.set_num_threads(1)  # files are processed in parallel instead
     return load_vocoder(name, device)

@@ -1,7 +1,7 @@
-"""Re-synthesis: real speech through a vocoder, as the last step of a text-to-speech system would have made it.
+"""Vocoders, to re-synthesize bona fide speech as the last stage of a text-to-speech system does.
 
-A vocoder takes a waveform of 16 bits or more (float64, shape [time], in [-1, 1]), its rate in Hz and a seed, and gives
-another waveform and its rate.
+A vocoder takes a waveform (float64, shape [time], in [-1, 1], at a resolution of at least 16 bits), its sample rate in
+Hz and a seed. It returns a waveform and its sample rate.
 """
 
 from collections.abc import Callable
@@ -19,30 +19,30 @@ Waveform = NDArray[np.float64]
 Vocoder = Callable[[Waveform, int, int], tuple[Waveform, int]]
 
 MELS = 80
-FRAME_SECONDS = 0.064  # of Griffin-Lim: 1024 samples at 16 kHz
+FRAME_SECONDS = 0.064  # maximum frame length of Griffin-Lim: 1024 samples at 16 kHz
 ITERATIONS = 32
-HOP = 256  # of the neural ones, samples
+HOP = 256  # hop length of the neural vocoders, in samples
 PEAK = 0.99
 
 
 def world(waveform: Waveform, sample_rate: int, seed: int = 0) -> tuple[Waveform, int]:
-    """Analysis and synthesis by WORLD (Morise, Yokomori, Ozawa 2016): pitch, spectral envelope, aperiodicity.
+    """Analyze and synthesize with WORLD (Morise, Yokomori, Ozawa 2016): pitch, spectral envelope, aperiodicity.
 
     Arguments
     ---------
     waveform : array
         Shape [time].
     sample_rate : int
-        Hz; it stays.
+        Sample rate in Hz.
     seed : int
-        Not used: nothing is drawn.
+        Not used, because WORLD samples no random numbers.
 
     Returns
     -------
     waveform : array
-        Some samples longer or shorter.
+        Re-synthesized waveform, a few samples longer or shorter.
     sample_rate : int
-        Hz.
+        The same sample rate in Hz.
 
     Raises
     ------
@@ -57,23 +57,23 @@ def world(waveform: Waveform, sample_rate: int, seed: int = 0) -> tuple[Waveform
 
 
 def griffin_lim(waveform: Waveform, sample_rate: int, seed: int = 0) -> tuple[Waveform, int]:
-    """Phases estimated (Griffin and Lim 1984, the fast form) from a mel spectrogram of 80 bands.
+    """Reconstruct a waveform from its mel spectrogram of 80 bands with fast Griffin-Lim (Griffin and Lim 1984).
 
     Arguments
     ---------
     waveform : array
         Shape [time].
     sample_rate : int
-        Hz; it stays. Frames last 64 ms or a little less and follow one another after a quarter of that.
+        Sample rate in Hz. Frames are up to 64 ms long and overlap by three quarters.
     seed : int
-        Of the first phases.
+        Seed of the initial phases.
 
     Returns
     -------
     waveform : array
-        Some samples longer or shorter.
+        Re-synthesized waveform, a few samples longer or shorter.
     sample_rate : int
-        Hz.
+        The same sample rate in Hz.
 
     Example
     -------
@@ -85,31 +85,31 @@ def griffin_lim(waveform: Waveform, sample_rate: int, seed: int = 0) -> tuple[Wa
     size = 2 ** int(np.log2(FRAME_SECONDS * sample_rate))
     sizes: dict[str, Any] = {"n_fft": size, "hop_length": size // 4}
     signal = torch.as_tensor(waveform, dtype=torch.float32)
-    signal = torch.nn.functional.pad(signal, (0, max(size - len(signal), 0)))  # a frame at least
+    signal = torch.nn.functional.pad(signal, (0, max(size - len(signal), 0)))  # at least one frame
     power = torchaudio.transforms.Spectrogram(**sizes)(signal)
     banks = torchaudio.functional.melscale_fbanks(size // 2 + 1, 0.0, sample_rate / 2, MELS, sample_rate, norm="slaney")
     smooth = (power.T @ (banks @ torch.linalg.pinv(banks))).clamp(min=1e-10).T
-    with torch.random.fork_rng(devices=[]):  # torchaudio draws from the global generator
+    with torch.random.fork_rng(devices=[]):  # torchaudio uses torch's global random generator
         torch.manual_seed(seed)
         again = torchaudio.transforms.GriffinLim(n_iter=ITERATIONS, **sizes)(smooth)
     return again.numpy().astype(np.float64), sample_rate
 
 
 class SpeechBrainVocoder:
-    """A HiFi-GAN of SpeechBrain's, such as ``speechbrain/tts-hifigan-libritts-16kHz``.
+    """A HiFi-GAN vocoder from SpeechBrain, such as ``speechbrain/tts-hifigan-libritts-16kHz``.
 
     Arguments
     ---------
     source : str
-        A folder, or an id on the Hugging Face hub. Its hyperparams.yaml can run code: only of those that you trust. Its
-        weights are read with torch's ``weights_only``, SpeechBrain's and torch's default.
+        A local folder or a Hugging Face Hub ID. Its hyperparams.yaml can run code, so use only sources that you trust.
+        Its weights are loaded with ``weights_only``, the default of SpeechBrain and torch.
     device : str
-        ``cpu``, ``cuda`` ...
+        Device, such as ``cpu`` or ``cuda``.
 
     Notes
     -----
-    The spectrogram is that of SpeechBrain's own training recipe: frames of 1024 samples every 256, 80 bands to 8 kHz.
-    The rate is ``sample_rate`` of its hyperparams.yaml, 16 kHz where it has none.
+    The spectrogram is that of SpeechBrain's training recipe: frames of 1024 samples every 256 samples, and 80 bands up
+    to 8 kHz. The sample rate is ``sample_rate`` in hyperparams.yaml, or 16 kHz if it is not set.
     """
 
     def __init__(self, source: str, device: str = "cpu") -> None:
@@ -120,7 +120,7 @@ class SpeechBrainVocoder:
 
     @torch.inference_mode()
     def __call__(self, waveform: Waveform, sample_rate: int, seed: int = 0) -> tuple[Waveform, int]:
-        """Synthesise a waveform again."""
+        """Re-synthesize a waveform."""
         from speechbrain.lobes.models.FastSpeech2 import mel_spectrogram
 
         signal = _resample(waveform, sample_rate, self.sample_rate)
@@ -141,20 +141,20 @@ class SpeechBrainVocoder:
             compression=True,
         )
         again = self.model.decode_batch(spectrogram[None].to(self.model.device)).squeeze()
-        # the generator repeats some frames before the first, as many as after the last
+        # the HiFi-GAN pads by repeating frames, equally many before the first frame and after the last
         before = self.model.hparams.generator.inference_padding * HOP
         return again[before:].cpu().numpy().astype(np.float64), self.sample_rate
 
 
 class TransformersVocoder:
-    """A HiFi-GAN of transformers', such as ``microsoft/speecht5_hifigan``: 16 kHz, with SpeechT5's mel spectrogram.
+    """A HiFi-GAN vocoder from transformers, such as ``microsoft/speecht5_hifigan``: 16 kHz, SpeechT5 mel spectrogram.
 
     Arguments
     ---------
     source : str
-        A folder, or an id on the Hugging Face hub. Nothing in it runs.
+        A local folder or a Hugging Face Hub ID. No code from the source is run.
     device : str
-        ``cpu``, ``cuda`` ...
+        Device, such as ``cpu`` or ``cuda``.
     """
 
     def __init__(self, source: str, device: str = "cpu") -> None:
@@ -162,37 +162,42 @@ class TransformersVocoder:
 
         loaded: Any = SpeechT5HifiGan.from_pretrained(source, output_loading_info=True)
         model, report = loaded
-        # transformers fills missing weights with random numbers and only logs it
-        if lacking := sorted(set(report["missing_keys"]) | set(report["unexpected_keys"])):
-            raise ValueError(f"the weights do not match the model: {', '.join(lacking[:3])} ...")
+        # transformers initializes missing weights at random and only logs a warning
+        if mismatched := sorted(set(report["missing_keys"]) | set(report["unexpected_keys"])):
+            raise ValueError(f"the weights do not match the model: {', '.join(mismatched[:3])} ...")
         self.model = model.to(device).eval()
         self.features = SpeechT5FeatureExtractor()
         self.sample_rate = self.model.config.sampling_rate
 
     @torch.inference_mode()
     def __call__(self, waveform: Waveform, sample_rate: int, seed: int = 0) -> tuple[Waveform, int]:
-        """Synthesise a waveform again."""
+        """Re-synthesize a waveform."""
         signal = _resample(waveform, sample_rate, self.sample_rate).numpy()
         spectrogram = self.features(audio_target=signal, sampling_rate=self.sample_rate, return_tensors="pt")
         again = self.model(spectrogram["input_values"].to(self.model.device)).squeeze()
         return again.cpu().numpy().astype(np.float64), self.sample_rate
 
 
-def _resample(waveform: Waveform, sample_rate: int, wanted: int) -> torch.Tensor:
+def _resample(waveform: Waveform, sample_rate: int, new_rate: int) -> torch.Tensor:
     signal = torch.as_tensor(waveform, dtype=torch.float32)
-    signal = torchaudio.functional.resample(signal, sample_rate, wanted)
-    return torch.nn.functional.pad(signal, (0, max(1024 - len(signal), 0)))  # a frame at least
+    signal = torchaudio.functional.resample(signal, sample_rate, new_rate)
+    return torch.nn.functional.pad(signal, (0, max(1024 - len(signal), 0)))  # at least one frame
 
 
 def load_vocoder(name: str, device: str = "cpu") -> Vocoder:
-    """Give a vocoder by its name.
+    """Load a vocoder by name.
 
     Arguments
     ---------
     name : str
         ``world``, ``griffin_lim``, ``speechbrain:SOURCE`` or ``transformers:SOURCE``.
     device : str
-        For the neural ones.
+        Device of a neural vocoder.
+
+    Returns
+    -------
+    callable
+        Function of waveform, sample rate and seed that returns a waveform and its sample rate.
 
     Raises
     ------
@@ -214,7 +219,7 @@ def load_vocoder(name: str, device: str = "cpu") -> Vocoder:
     kind, _, source = name.partition(":")
     if kind not in neural or not source:
         raise InputError(
-            f"the vocoder '{name}' is unknown; it is world, griffin_lim, speechbrain:... or transformers:..."
+            f"the vocoder '{name}' is unknown; use world, griffin_lim, speechbrain:SOURCE or transformers:SOURCE"
         )
     try:
         return neural[kind](source, device)
@@ -223,25 +228,25 @@ def load_vocoder(name: str, device: str = "cpu") -> Vocoder:
 
 
 def resynthesize(vocoder: Vocoder, waveform: Waveform, sample_rate: int, seed: int) -> tuple[Waveform, int]:
-    """Put a recording through a vocoder so that neither level nor length tells it from its source.
+    """Re-synthesize a recording with the same level and length, so that these do not reveal the vocoder.
 
     Arguments
     ---------
     vocoder : callable
-        As :func:`load_vocoder` gives.
+        The result of :func:`load_vocoder`.
     waveform : array
         Shape [time].
     sample_rate : int
-        Hz.
+        Sample rate in Hz.
     seed : int
-        For vocoders that draw random numbers.
+        Seed for vocoders that use random numbers.
 
     Returns
     -------
     waveform : array
-        As long as the source, of its power, and below 0.99 everywhere; for the last its power may be less.
+        Waveform with the length and power of the source. The power is lower if the peak would otherwise exceed 0.99.
     sample_rate : int
-        Of the vocoder.
+        Sample rate of the vocoder in Hz.
 
     Example
     -------
@@ -251,8 +256,8 @@ def resynthesize(vocoder: Vocoder, waveform: Waveform, sample_rate: int, seed: i
     (8001, 8000, 0.1)
     """
     again, rate = vocoder(waveform, sample_rate, seed)
-    wanted = ceil(len(waveform) * rate / sample_rate)
-    again = np.pad(again[:wanted], (0, max(wanted - len(again), 0)))
-    power, ours = np.mean(np.square(waveform)), np.mean(np.square(again))
-    again = again * np.sqrt(power / ours) if ours > 0 else again
+    length = ceil(len(waveform) * rate / sample_rate)
+    again = np.pad(again[:length], (0, max(length - len(again), 0)))
+    source_power, power = np.mean(np.square(waveform)), np.mean(np.square(again))
+    again = again * np.sqrt(source_power / power) if power > 0 else again
     return again * min(1.0, PEAK / max(float(np.abs(again).max()), 1e-12)), rate

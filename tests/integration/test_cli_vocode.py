@@ -173,12 +173,12 @@ def test_a_file_directly_in_the_data_folder(run, arguments, source, tmp_path):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (["$ROOT/LibriTTS/../../x.flac"], "leads out of its folder"),
-        (["$ROOT/LibriTTS/a/../x.flac"], "leads out of its folder"),
+        (["$ROOT/LibriTTS/../../x.flac"], "the path contains '..'"),
+        (["$ROOT/LibriTTS/a/../x.flac"], "the path contains '..'"),
         (["/one/x.flac", "/two/x.flac"], "/one/x.flac and /two/x.flac would both become"),
         (["$ROOT/A/x.flac", "$ROOT/B/x.flac"], "would both become"),
         (["$ROOT/A/x.flac", "$ROOT/A/x.wav"], "would both become"),
-        (["$ROOT/LibriTTS-Vocoded/griffin_lim/x.wav", "$ROOT/A/x.wav"], "is a source itself"),
+        (["$ROOT/LibriTTS-Vocoded/griffin_lim/x.wav", "$ROOT/A/x.wav"], "is also a source"),
     ],
 )
 def test_sources_that_would_write_elsewhere_or_over_another_are_refused(

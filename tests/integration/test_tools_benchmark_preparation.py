@@ -1,4 +1,4 @@
-"""tools/benchmark_preparation.py: a table of all its runs, and the killed one that ends as the other."""
+"""tools/benchmark_preparation.py: a table of all runs, and an identical protocol after a killed run is resumed."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments, **environment):
-    """Run the program in a process of its own."""
+    """Run the program in a separate process."""
     return subprocess.run(
         [sys.executable, ROOT / "tools" / "benchmark_preparation.py", "--quiet", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
@@ -18,16 +18,16 @@ def run(*arguments, **environment):
     )
 
 
-def test_a_killed_run_ends_as_one_that_was_not(tmp_path):
+def test_a_resumed_run_writes_the_same_protocol(tmp_path):
     done = run("--files", "3000", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    noted = int(rows[4][-6])
-    assert rows[4][:3] == ["killed", "(status", "-9)"] and 1500 <= noted < 3000
-    assert done.stdout.splitlines()[-1] == "protocol of the killed run: byte for byte the same"
+    recorded = int(rows[4][-6])
+    assert rows[4][:3] == ["killed", "(status", "-9)"] and 1500 <= recorded < 3000
+    assert done.stdout.splitlines()[-1] == "protocol of the resumed run: identical"
     assert not list(tmp_path.iterdir())
 
 
 def test_too_few_files():
     done = run("--files", "10")
-    assert done.returncode == 2 and done.stderr.startswith("error: --files 10: fewer than 1000")
+    assert done.returncode == 2 and done.stderr.startswith("error: --files 10: use at least 1000")

@@ -1,4 +1,4 @@
-"""tools/fuzz.py: each kind of input is made and read, and what fails is counted and kept."""
+"""tools/fuzz.py: each kind of input is made and read, and failures are counted and saved."""
 
 import importlib.util
 import os

@@ -44,5 +44,5 @@ def test_the_generator_decides():
 
 @pytest.mark.parametrize("probabilities", [[0.5], [0.5, 1.5], [0.5, -0.1], [0.5, 0.5, 0.5]])
 def test_probabilities_that_do_not_fit_are_named(probabilities):
-    with pytest.raises(InputError, match="for 2 augmentations; give one for each, from 0 to 1"):
+    with pytest.raises(InputError, match="for 2 augmentations; set one probability from 0 to 1 for each"):
         Compose([add, double], probabilities)

@@ -18,10 +18,10 @@ LIMITED = (1, 2, 5, 8)  # algorithms that end in a division by the peak
 
 
 # The definition, step by step as the paper has it ---------------------------------------------------------------------
-def design(centres, bandwidths, taps, gain):
+def design(centers, bandwidths, taps, gain):
     """Coefficients of one filter of several notches."""
     coefficients = np.ones(1)
-    for center, bandwidth, count in zip(centres, bandwidths, taps, strict=True):
+    for center, bandwidth, count in zip(centers, bandwidths, taps, strict=True):
         edges = max(center - bandwidth / 2, 0.001), min(center + bandwidth / 2, RATE / 2 - 0.001)
         coefficients = np.convolve(firwin(count, edges, window="hamming", fs=RATE), coefficients)
     _, response = freqz(coefficients, 1, 512)
@@ -39,13 +39,13 @@ def between(rng, low, high):
 
 
 def draw_notches(rng, bands=5):
-    centres, bandwidths, taps = [], [], []
+    centers, bandwidths, taps = [], [], []
     for _ in range(bands):
-        centres.append(between(rng, 20, 8000))
+        centers.append(between(rng, 20, 8000))
         bandwidths.append(between(rng, 100, 1000))
         count = int(between(rng, 10, 100))
         taps.append(count + 1 if count % 2 == 0 else count)
-    return centres, bandwidths, taps
+    return centers, bandwidths, taps
 
 
 def limited(x):
@@ -95,11 +95,11 @@ def impulse_response(response):
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.floats(-20, 10))
 def test_filters_are_those_of_the_definition(seed, bands, gain):
-    centres, bandwidths, taps = draw_notches(np.random.default_rng(seed), bands)
-    expected = design(centres, bandwidths, taps, gain)
+    centers, bandwidths, taps = draw_notches(np.random.default_rng(seed), bands)
+    expected = design(centers, bandwidths, taps, gain)
     block = 2048
     ours = impulse_response(
-        notch_responses(np.array([centres]), np.array([bandwidths]), np.array([taps]), np.array([gain]), block)[0]
+        notch_responses(np.array([centers]), np.array([bandwidths]), np.array([taps]), np.array([gain]), block)[0]
     )
     half = len(expected) // 2
     np.testing.assert_allclose(ours[block // 2 - half : block // 2 + half + 1], expected, atol=1e-7, rtol=1e-6)
@@ -274,9 +274,9 @@ def test_a_copy_does_the_same(speech):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"algorithm": 0}, "no algorithm 0; choose one from 1 to 8"),
+        ({"algorithm": 0}, "no algorithm 0; use 1 to 8"),
         ({"algorithm": 9}, "no algorithm 9"),
-        ({"min_snr": 20.0, "max_snr": 10.0}, "cannot draw snr between 20.0 and 10.0"),
+        ({"min_snr": 20.0, "max_snr": 10.0}, "cannot sample snr between 20.0 and 10.0"),
         ({"max_frequency": 9000.0}, "frequency between 20.0 and 9000.0.*from 0 to 8000"),
         ({"min_taps": 1}, "taps between 1 and 100.*from 2"),
         ({"max_impulses": 101.0}, "impulses between 0 and 101.0"),

@@ -171,7 +171,7 @@ def test_lengths_are_given_to_those_that_take_them(waveform):
 def test_a_list_that_is_none_is_named_at_once(augment, text, tmp_path):
     path = tmp_path / "noise.csv"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"noise\.csv: .*has the columns ID, duration, wav"):
+    with pytest.raises(InputError, match=r"noise\.csv: .*needs the columns ID, duration, wav"):
         Seeded(augment(str(path)))
 
 

@@ -37,7 +37,7 @@ def test_crops_spread_over_the_clip():
 
 @pytest.mark.parametrize(("shortest", "longest"), [(0, 1), (3, 2), (-1, 2)])
 def test_crops_of_no_length_are_refused(shortest, longest):
-    with pytest.raises(ValueError, match="is needed"):
+    with pytest.raises(ValueError, match="is required"):
         RandomCrop(shortest, longest)
 
 
