@@ -77,7 +77,7 @@ def merge_protocols(
 
     Arguments
     ---------
-    protocols : sequence of path
+    protocols : sequence of str or Path
         Protocols of corpora, ``.csv`` or ``.arrow``.
     output_folder : str or Path
         Gets a file for each split that has rows, and ``merge.report.json``. During the merge, a folder in it takes
@@ -87,7 +87,7 @@ def merge_protocols(
         As :func:`antideepfake.corpora.registry.read_corpora` returns.
     order : sequence of str
         Order of the corpora's rows; other corpora follow by name.
-    test : sequence of path
+    test : sequence of str or Path
         Protocols whose rows must not be in train or valid.
     seed : int
         Seed of the shuffle of train, ``numpy.random.RandomState(seed).permutation``; valid and test are not shuffled.

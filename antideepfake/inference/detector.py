@@ -69,7 +69,7 @@ class FileScore:
 
     @property
     def score(self) -> float:
-        """Logit of real minus logit of fake: higher means more likely real."""
+        """Difference of the logits, real minus fake; higher means more likely real."""
         return self.logits[1] - self.logits[0]
 
     @property

@@ -79,7 +79,7 @@ def data(tmp_path_factory, make_corpus, tiny_front_end):
 
 
 @pytest.fixture
-def run(monkeypatch, capfd):
+def run(monkeypatch, capsys):
     """Run a script in this process, which saves the seconds that imports take; gives the status and what it said."""
     handlers, level = list(logging.root.handlers), logging.root.level
     before = set(sys.modules)
@@ -91,7 +91,7 @@ def run(monkeypatch, capfd):
         monkeypatch.setattr(sys, "argv", [script.name, *arguments])
         with pytest.raises(SystemExit) as left:
             runpy.run_path(script.name, run_name="__main__")
-        return left.value.code, *capfd.readouterr()
+        return left.value.code, *capsys.readouterr()
 
     yield call
     logging.root.handlers[:] = handlers

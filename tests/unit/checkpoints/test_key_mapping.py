@@ -136,7 +136,7 @@ LAYER = "m_ssl.model.encoder.layers.1"
             lambda state: state.update({"proj_fc.weight": torch.zeros(1, 32)}),
             r"\[1, 32\] instead of \[2, 32\]: proj_fc",
         ),
-        (lambda state: state[f"{LAYER}.fc2.bias"].fill_(torch.nan), f"not a number: {LAYER}.fc2.bias"),
+        (lambda state: state[f"{LAYER}.fc2.bias"].fill_(torch.nan), f"not finite: {LAYER}.fc2.bias"),
         (lambda state: state.update({f"{LAYER}.fc9.weight": state.pop(f"{LAYER}.fc2.weight")}), "fc9.weight; missing"),
     ],
 )
