@@ -20,7 +20,7 @@ def protocol(tmp_path, write_audio):
 def test_a_split_of_a_protocol(protocol):
     assert find_inputs([str(protocol)])["ID"].tolist() == ["u0", "u1"]
     assert find_inputs([str(protocol)], "test")["ID"].tolist() == ["u1"]
-    with pytest.raises(InputError, match="no utterance of the split 'valid'"):
+    with pytest.raises(InputError, match="no utterance has the split 'valid'"):
         find_inputs([str(protocol)], "valid")
 
 
@@ -31,7 +31,7 @@ def test_folders_and_protocols_share_a_table(protocol, tmp_path, write_audio):
     assert table["Label"].tolist() == ["real", "real", ""]
 
 
-@pytest.mark.parametrize(("inputs", "message"), [([""], "empty text"), (["a.wav"], "no such file or folder")])
+@pytest.mark.parametrize(("inputs", "message"), [([""], "empty string"), (["a.wav"], "no such file or folder")])
 def test_inputs_that_do_not_exist_are_refused(inputs, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
