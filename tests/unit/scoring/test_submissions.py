@@ -99,7 +99,7 @@ def test_names_are_found_by_the_end_of_the_path(name, row):
 
 def test_a_name_of_several_utterances_is_refused():
     """Guards against scores that count for two utterances."""
-    with pytest.raises(InputError, match=r"'0000' matches several utterances, such as 'r0' and 'f0'; .* as in 'real/0000'"):
+    with pytest.raises(InputError, match=r"'0000' matches several utterances, such as 'r0' and 'f0'"):
         find_utterances(["0001", "0000"], PROTOCOL, "s")
 
 

@@ -1,0 +1,105 @@
+"""Costs, against values worked out by hand and against plain definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antideepfake.errors import InputError
+from antideepfake.metrics.costs import (
+    AsvScores,
+    act_dcf,
+    cllr,
+    min_a_dcf,
+    min_cllr,
+    min_dcf,
+    min_t_dcf,
+    reliability,
+)
+from antideepfake.metrics.rates import (
+    error_rates,
+    sort_trials,
+)
+
+# few distinct values, so that ties are common
+SCORES = st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=25)
+
+
+def reference_sweep(real, fake):
+    """Compute both error rates trial by trial, by the definition of the ASVspoof 5 package."""
+    scores = [(score, 0, index) for index, score in enumerate(real)]
+    scores += [(score, 1, index) for index, score in enumerate(fake)]
+    rejected, accepted = 0, len(fake)
+    scores = sorted(scores)  # bona fide first among equals
+    lowest = [score for score, _, _ in scores] + [np.nextafter(scores[-1][0], np.inf)]  # that each point accepts
+    points = [(0.0, 1.0, lowest[0])]
+    for (_, kind, _), threshold in zip(scores, lowest[1:], strict=True):
+        rejected, accepted = rejected + (kind == 0), accepted - (kind == 1)
+        points.append((rejected / len(real), accepted / len(fake), threshold))
+    return points
+
+
+@given(real=SCORES, fake=SCORES)
+def test_costs_are_those_of_the_definitions(real, fake):
+    points = reference_sweep(real, fake)
+    trials = sort_trials(real, fake)
+    assert min_dcf(error_rates(trials)) == pytest.approx(min(0.95 * p[0] + 0.5 * p[1] for p in points) / 0.5)
+    missed = np.mean([score < -np.log(1.9) for score in real])
+    accepted = np.mean([score >= -np.log(1.9) for score in fake])
+    assert act_dcf(trials) == pytest.approx((0.95 * missed + 0.5 * accepted) / 0.5)
+    bits = np.mean(np.log2(1 + np.exp(-np.array(real)))) + np.mean(np.log2(1 + np.exp(np.array(fake))))
+    assert cllr(trials) == pytest.approx(bits / 2)
+
+
+@given(real=SCORES, fake=SCORES)
+def test_minimum_cllr_is_below_every_monotone_calibration(real, fake):
+    lowest = min_cllr(sort_trials(real, fake))
+    for scale, offset in ((1, 0), (0.3, -1), (2, 1)):
+        scaled = sort_trials(scale * np.array(real) + offset, scale * np.array(fake) + offset)
+        assert lowest <= cllr(scaled) + 1e-9
+        assert min_cllr(scaled) == pytest.approx(lowest)
+    assert -1e-12 <= lowest <= 1 + 1e-12
+
+
+def test_minimum_cllr_by_hand():
+    # fractions of a class: certain fake 1/2, undecided 1/2 and 1/2, certain real 1/2
+    assert min_cllr(sort_trials(real=[0.0, 1.0], fake=[0.0, -1.0])) == pytest.approx(0.5)
+
+
+def test_t_dcf_by_hand():
+    asv = AsvScores(np.array([1.0, 2.0, 3.0, 4.0]), np.array([-2.0, -1.0, 0.0, 2.5]), np.array([2.0, 5.0]))
+    # its equal error rate is 1/4 at 1: of the targets none lies below 1, one nontarget and both spoofs at or above it
+    always = 0.0095 * 10 * 0.25
+    miss, alarm = 0.9405 - always, 0.05 * 10 * 1.0
+    rates = error_rates(sort_trials(real=[0.0, 2.0], fake=[-1.0, 1.0]))
+    cost = min(always + miss * x + alarm * y for x, y in ((0, 1), (0, 0.5), (0.5, 0.5), (0.5, 0), (1, 0)))
+    assert min_t_dcf(rates, asv) == pytest.approx(cost / (always + min(miss, alarm)))
+
+
+def test_t_dcf_rejects_a_verification_system_that_accepts_no_spoofs():
+    asv = AsvScores(np.array([1.0, 2.0]), np.array([-2.0, -1.0]), np.array([-5.0]))
+    with pytest.raises(InputError, match="no spoofed"):
+        min_t_dcf(error_rates(sort_trials([1.0], [0.0])), asv)
+
+
+def test_a_dcf_by_hand():
+    asv = AsvScores(np.array([0.0, 2.0]), np.array([1.0]), np.array([-1.0, 3.0]))
+    options = []
+    for threshold in (-9, -1, 0, 1, 2, 3):
+        missed, alarms, spoofs = (np.mean(np.array(kind) > threshold) for kind in asv)
+        options.append(0.9405 * (1 - missed) + 0.095 * alarms + 0.5 * spoofs)
+    assert min_a_dcf(asv) == pytest.approx(min(options) / 0.595)
+
+
+def test_true_ratios_are_reliable_and_stretched_ones_are_not(rng):
+    real, fake = rng.normal(1, 1, 20_000), rng.normal(-1, 1, 20_000)  # unit normals two apart: the ratio is 2 s
+    stated, observed, weight = reliability(2 * real, 2 * fake)
+    assert np.abs(stated - observed).max() < 0.03 and weight.sum() == pytest.approx(1)
+    stated, observed, weight = reliability(8 * real, 8 * fake)
+    assert weight @ np.abs(stated - observed) > 0.05
+
+
+def test_class_sizes_do_not_change_reliability(rng):
+    real, fake = rng.normal(1, 1, 500), rng.normal(-1, 1, 500)
+    once, thrice = reliability(real, fake), reliability(real, np.tile(fake, 3))
+    np.testing.assert_allclose(np.stack(once), np.stack(thrice))
