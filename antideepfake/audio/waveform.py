@@ -1,11 +1,13 @@
-"""Turn audio files and samples into waveforms: read, average the channels, resample, normalize.
+"""Turn audio files and samples into waveforms: read, choose or average the channels, resample, normalize.
 
 Training, evaluation and every interface use this path and no other.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers are below, and squar
 CANCELLED = 0.01  # minimum power of the averaged channels relative to the channels; less means that they cancel
 # Half an hour. A large front end needs about 4 MB per second of audio, here 8 GB, and quadratic time.
 MAX_SECONDS = 1800  # longest recording that is read at once
-RESAMPLED = 1 << 21  # samples that are resampled at once
+RESAMPLED = 1 << 20  # samples that are resampled at once
 MAX_RATE = 48_000  # Hz; at higher rates, MAX_SECONDS decreases so that the number of samples stays the same
 
 
@@ -64,17 +66,20 @@ def read_audio(path: str | os.PathLike, start: float = 0.0, duration: float | No
     (torch.Size([8000, 2]), 8000)
     """
     with open_audio(path) as file:
-        blocks = list(_read_blocks(file, path, start, duration))
+        blocks = list(_read_segment(file, os.fspath(path), start, duration, is_bounded=True))
         return torch.from_numpy(np.concatenate(blocks)), file.samplerate
 
 
-def _read_blocks(
-    file: AudioFile, path: str | os.PathLike, start: float, duration: float | None
+def _read_segment(
+    file: AudioFile, name: str, start: float, duration: float | None, is_bounded: bool
 ) -> Iterator[np.ndarray]:
-    """Read a recording or a segment of it. Raise an error if it has no samples or more than fit in memory."""
+    """Read a recording or a segment of it in blocks.
+
+    Raise an error if it has no samples, or if it is bounded and longer than what fits in memory.
+    """
     first = round(start * file.samplerate)
     requested = None if duration is None else max(round(duration * file.samplerate), 0)
-    longest = MAX_SECONDS * min(file.samplerate, MAX_RATE)
+    longest = MAX_SECONDS * min(file.samplerate, MAX_RATE) if is_bounded else inf
     count = requested
     if file.known_frames is not None:
         available = max(file.known_frames - first, 0)
@@ -89,11 +94,11 @@ def _read_blocks(
     if max(read, count or 0) > longest:
         minutes = "" if count is None else f"{count / file.samplerate / 60:.0f} minutes long, "
         raise InputError(
-            f"{path}: {minutes}longer than the {longest / file.samplerate / 60:.0f} minutes that can be read at once; "
+            f"{name}: {minutes}longer than the {longest / file.samplerate / 60:.0f} minutes that can be read at once; "
             "cut it into shorter files"
         )
     if read == 0:
-        raise InputError(f"{path}: contains no samples" + (f" after {start:.2f} s" if first else ""))
+        raise InputError(f"{name}: contains no samples" + (f" after {start:.2f} s" if first else ""))
 
 
 def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
@@ -117,29 +122,57 @@ def to_mono_16k(signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
     >>> to_mono_16k(torch.rand(11025, 2), 11025).shape
     torch.Size([16000])
     """
-    if signal.dim() == 2:
-        signal = signal.mean(1)
-    # All common rates have a small ratio to 16 kHz, which is used exactly. A rate such as 16,001 Hz would need a filter
-    # bank of gigabytes. The nearest ratio with a denominator up to 2000 changes speed and pitch by less than 0.05 %.
-    ratio = Fraction(SAMPLE_RATE, sample_rate).limit_denominator(2000)
-    if ratio == 1:
-        return signal
-    return _resample(signal, ratio.denominator, ratio.numerator)
+    resampler = Resampler(sample_rate)
+    mono = signal.mean(1) if signal.dim() == 2 else signal
+    return torch.cat([*map(resampler.push, mono.split(RESAMPLED)), resampler.finish()])
 
 
-def _resample(signal: torch.Tensor, old: int, new: int) -> torch.Tensor:
-    """Resample by ``new / old``; resample a long signal in chunks, which needs less memory and has the same result."""
-    step = RESAMPLED // old * old
-    if len(signal) <= RESAMPLED or not step:
-        return torchaudio.functional.resample(signal, old, new)
-    context = old * -(-8 * max(old, new) // (new * old))  # more than the filter, which spans 6 periods on each side
-    chunks = []
-    for start in range(0, len(signal), step):
-        first = max(start - context, 0)
-        chunk = torchaudio.functional.resample(signal[first : start + step + context], old, new)
-        skipped = (start - first) * new // old
-        chunks.append(chunk[skipped : skipped + step * new // old])
-    return torch.cat(chunks)
+class Resampler:
+    """Resample a recording to 16 kHz block by block. The result does not depend on the size of the blocks.
+
+    Arguments
+    ---------
+    sample_rate : int
+        Sample rate of the blocks in Hz.
+
+    Example
+    -------
+    >>> resampler = Resampler(8000)
+    >>> blocks = [*map(resampler.push, torch.rand(8000).split(3000)), resampler.finish()]
+    >>> torch.cat(blocks).shape
+    torch.Size([16000])
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        # All common rates have a small ratio to 16 kHz, which is used exactly. A rate such as 16,001 Hz would need a
+        # filter bank of gigabytes. The nearest ratio with a denominator up to 2000 changes speed and pitch by less than
+        # 0.05 %.
+        ratio = Fraction(SAMPLE_RATE, sample_rate).limit_denominator(2000)
+        self.old, self.new = ratio.denominator, ratio.numerator
+        self.kernel = torchaudio.transforms.Resample(self.old, self.new, dtype=torch.float32)
+        # more than the filter, which spans 6 periods on each side
+        self.context = 0 if ratio == 1 else self.old * -(-8 * max(self.old, self.new) // (self.new * self.old))
+        self.buffer = torch.zeros(0)
+        self.start = 0  # index in the buffer of the first sample that is not resampled yet
+
+    def push(self, block: torch.Tensor) -> torch.Tensor:
+        """Take the next block, shape [time]; return what can be resampled without the samples that follow it."""
+        self.buffer = torch.cat([self.buffer, block])
+        ready = len(self.buffer) - self.start - self.context
+        return self._resample(ready // self.old * self.old) if ready >= self.old else self.buffer[:0]
+
+    def finish(self) -> torch.Tensor:
+        """Return the rest of the resampled recording."""
+        return self._resample(len(self.buffer) - self.start)
+
+    def _resample(self, count: int) -> torch.Tensor:
+        stop = self.start + count
+        resampled = self.kernel(self.buffer[: stop + self.context]) if count else self.buffer[:0]
+        skipped = self.start // self.old * self.new
+        resampled = resampled[skipped : skipped + -(-count * self.new // self.old)]
+        kept = max(stop - self.context, 0) // self.old * self.old
+        self.buffer, self.start = self.buffer[kept:], stop - kept
+        return resampled
 
 
 def normalize(waveform: torch.Tensor) -> torch.Tensor:
@@ -180,46 +213,141 @@ class WaveformNormalizer:
         return make_waveform(signal, sample_rate, "the recording")
 
 
-class _Mixer:
-    """Average the channels of a recording block by block, and check that the average is usable."""
+class _ChannelCheck:
+    """Check block by block that the average of the channels of a recording is usable."""
 
-    def __init__(self) -> None:
-        self.blocks: list[torch.Tensor] = []
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.count = 0
-        self.is_finite = True
         self.sums = self.squares = self.low = self.high = torch.zeros(0)
 
-    def add(self, block: torch.Tensor) -> None:
-        """Add a block: float32, shape [time, channels]."""
+    def average(self, block: torch.Tensor) -> torch.Tensor:
+        """Average the channels of a block (float32, shape [time, channels]); raise an InputError if it is unusable."""
         mono = block.mean(1)
         both = torch.cat([mono[:, None], block], 1).double()  # column 0 is the average
         if self.count == 0:
             self.sums = self.squares = torch.zeros(both.shape[1], dtype=torch.double)
             self.low = self.high = both[0]
-        self.is_finite &= bool(torch.isfinite(both).all())
+        if not torch.isfinite(both).all():
+            raise InputError(f"{self.name}: contains samples that are not finite numbers; convert the file again")
         self.sums = self.sums + both.sum(0)
         self.squares = self.squares + both.square().sum(0)
         self.low, self.high = both.amin(0).minimum(self.low), both.amax(0).maximum(self.high)
         self.count += len(block)
-        self.blocks.append(mono)
-
-    def mix(self, name: str) -> torch.Tensor:
-        """Return the average of the channels; raise an InputError if it is not usable."""
-        variances = (self.squares / self.count - (self.sums / self.count).square()).clamp(min=0)
-        if not self.is_finite:
-            raise InputError(f"{name}: contains samples that are not finite numbers; convert the file again")
         if max(self.high.abs().max().item(), self.low.abs().max().item()) > LOUDEST:
-            raise InputError(f"{name}: contains samples above {LOUDEST:g} (full scale is 1); convert the file again")
+            raise InputError(f"{self.name}: contains samples above {LOUDEST:g} (full scale is 1); convert it again")
+        return mono
+
+    def finish(self) -> None:
+        """Raise an InputError if the recording is silent or its channels cancel each other."""
         ranges = self.high - self.low
+        variances = (self.squares / self.count - (self.sums / self.count).square()).clamp(min=0)
         if ranges[1:].max() <= SILENCE:
-            raise SilentError(f"{name}: silent; there is nothing to classify")
+            raise SilentError(f"{self.name}: silent; there is nothing to classify")
         if ranges[0] <= SILENCE or variances[0] < CANCELLED * variances[1:].mean():
             raise InputError(
-                f"{name}: the channels cancel each other when they are averaged (one is the inverse of the other); "
-                "keep one channel"
+                f"{self.name}: the channels cancel each other when they are averaged (one is the inverse of the "
+                "other); choose one channel"
             )
-        mono, self.blocks = torch.cat(self.blocks), []
-        return mono
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording in a file: which stream and which channel of it.
+
+    Arguments
+    ---------
+    path : str or Path
+        An audio or video file.
+    channel : int, optional
+        The channel to take, from 0; by default the average of all.
+    stream : int
+        The audio stream to take, from 0, of a file that has several.
+    """
+
+    path: str | os.PathLike
+    channel: int | None = None
+    stream: int = 0
+
+
+def stream_file(
+    recording: Recording, start: float = 0.0, duration: float | None = None, is_bounded: bool = False
+) -> Iterator[torch.Tensor]:
+    """Read a file block by block: mono, 16 kHz, not normalized. Memory does not grow with the length of the file.
+
+    Arguments
+    ---------
+    recording : Recording
+        The file.
+    start, duration : float
+        Segment to read, see :func:`read_audio`.
+    is_bounded : bool
+        Raise an error if the segment is longer than ``MAX_SECONDS``, for a caller that collects the blocks.
+
+    Yields
+    ------
+    torch.Tensor
+        Blocks of any length, shape [time].
+
+    Raises
+    ------
+    InputError
+        As :func:`stream_samples`, and when the file cannot be read.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, torch.rand(8000).numpy(), 8000)
+    >>> sum(map(len, stream_file(Recording(path))))
+    16000
+    """
+    name = os.fspath(recording.path)
+    with open_audio(recording.path) as file:
+        if recording.channel is not None and recording.channel >= file.channels:
+            raise InputError(f"{name}: has no channel {recording.channel + 1}; it has {file.channels}")
+        blocks = map(torch.from_numpy, _read_segment(file, name, start, duration, is_bounded))
+        yield from stream_samples(blocks, file.samplerate, name, recording.channel)
+
+
+def stream_samples(
+    blocks: Iterable[torch.Tensor], sample_rate: int, name: str, channel: int | None = None
+) -> Iterator[torch.Tensor]:
+    """Turn blocks of samples into blocks of a waveform: mono, 16 kHz, not normalized.
+
+    Arguments
+    ---------
+    blocks : iterable of torch.Tensor
+        Float32 samples, shape [time, channels].
+    sample_rate : int
+        Hz.
+    name : str
+        Name of the recording, for error messages.
+    channel : int, optional
+        The channel to take; by default the average of all.
+
+    Yields
+    ------
+    torch.Tensor
+        Blocks of any length, shape [time].
+
+    Raises
+    ------
+    InputError
+        At once when samples are not finite or far above full scale; at the end when the recording is silent
+        (``SilentError``) or its channels cancel each other. Channels cancel if their average has less than 1 % of their
+        power; the detector would then score mostly noise.
+
+    Example
+    -------
+    >>> [len(block) for block in stream_samples(torch.rand(16000, 2).split(6000), 16000, "a call")]
+    [6000, 6000, 4000, 0]
+    """
+    check, resampler = _ChannelCheck(name), Resampler(sample_rate)
+    for block in blocks:
+        yield resampler.push(check.average(block if channel is None else block[:, channel : channel + 1]))
+    yield resampler.finish()
+    check.finish()
 
 
 def read_waveform(
@@ -260,11 +388,8 @@ def read_waveform(
     >>> read_waveform(path).shape
     torch.Size([16000])
     """
-    mixer = _Mixer()
-    with open_audio(path) as file:
-        for block in _read_blocks(file, path, start, duration):
-            mixer.add(torch.from_numpy(block))
-        return _finish(mixer.mix(os.fspath(path)), file.samplerate, os.fspath(path), min_samples, augment)
+    blocks = stream_file(Recording(path), start, duration, is_bounded=True)
+    return finish_waveform(blocks, os.fspath(path), min_samples, augment)
 
 
 def make_waveform(
@@ -304,6 +429,33 @@ def make_waveform(
     >>> make_waveform(torch.rand(8000), 8000, "a call").shape
     torch.Size([16000])
     """
+    blocks = stream_samples(split_samples(signal, sample_rate, name), int(sample_rate), name)
+    return finish_waveform(blocks, name, min_samples, augment)
+
+
+def split_samples(signal: torch.Tensor, sample_rate: float, name: str) -> Sequence[torch.Tensor]:
+    """Check the shape and the rate of samples, and split them into blocks for :func:`stream_samples`.
+
+    Arguments
+    ---------
+    signal, sample_rate, name :
+        As for :func:`make_waveform`.
+
+    Returns
+    -------
+    sequence of torch.Tensor
+        Shape [time, channels] each.
+
+    Raises
+    ------
+    InputError
+        When the shape or the rate is invalid.
+
+    Example
+    -------
+    >>> [list(block.shape) for block in split_samples(torch.rand(8000), 8000, "a call")]
+    [[8000, 1]]
+    """
     shape = f"the samples have shape {list(signal.shape)}; use [time] or [time, channels]"
     if signal.dim() not in (1, 2) or not signal.numel():
         raise InputError(f"{name}: {shape}")
@@ -313,21 +465,40 @@ def make_waveform(
         raise InputError(
             f"{name}: the sample rate is {sample_rate} Hz; use a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
         )
-    mixer = _Mixer()
-    for block in (signal if signal.dim() == 2 else signal[:, None]).split(BLOCK):
-        mixer.add(block)
-    return _finish(mixer.mix(name), int(sample_rate), name, min_samples, augment)
+    return (signal if signal.dim() == 2 else signal[:, None]).split(BLOCK)
 
 
-def _finish(
-    mono: torch.Tensor,
-    sample_rate: int,
+def finish_waveform(
+    blocks: Iterable[torch.Tensor],
     name: str,
-    min_samples: int,
-    augment: Callable[[torch.Tensor], torch.Tensor] | None,
+    min_samples: int = 1,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Resample, augment and normalize."""
-    waveform = to_mono_16k(mono, sample_rate)
+    """Join the blocks of :func:`stream_file` or :func:`stream_samples`, augment and normalize them.
+
+    Arguments
+    ---------
+    blocks : iterable of torch.Tensor
+        Shape [time] each.
+    name, min_samples, augment :
+        As for :func:`make_waveform`.
+
+    Returns
+    -------
+    torch.Tensor
+        Waveform of shape [time]: mono, 16 kHz, zero mean, unit variance.
+
+    Raises
+    ------
+    InputError
+        When the waveform is shorter than ``min_samples``.
+
+    Example
+    -------
+    >>> finish_waveform([torch.rand(100), torch.rand(60)], "a call").shape
+    torch.Size([160])
+    """
+    waveform = torch.cat(list(blocks))
     if augment:
         waveform = augment(waveform)
     if len(waveform) < min_samples:
