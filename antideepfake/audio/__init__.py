@@ -5,9 +5,11 @@ Import ``antideepfake.audio.waveform`` by its full name; it needs torch, which i
 
 from antideepfake.audio.audio_file import AudioFile, open_audio
 from antideepfake.audio.probe import probe
+from antideepfake.audio.recording import Recording
 
 __all__ = [
     "AudioFile",
+    "Recording",
     "open_audio",
     "probe",
 ]

@@ -316,7 +316,7 @@ def _name_file(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read: damaged or truncated") from None
 
 
-def open_audio(path: str | os.PathLike) -> AudioFile:
+def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     """Open an audio file and check that it is complete.
 
     The header is compared with the content: the size of wav, RF64, W64, AIFF, CAF and AU files, the last frame of a

@@ -5,7 +5,6 @@ Training, evaluation and every interface use this path and no other.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 
@@ -15,14 +14,14 @@ import torchaudio
 
 from antideepfake.audio.audio_file import BLOCK, AudioFile, open_audio
 from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE
+from antideepfake.audio.recording import Recording
 from antideepfake.errors import InputError
 
 SAMPLE_RATE = 16000  # Hz; the rate at which all published self-supervised speech encoders were trained
 SILENCE = 1 / 32768  # one step of 16-bit audio; a recording whose samples differ by no more than this is silent
 LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers are below, and squares of much larger samples overflow
 CANCELLED = 0.01  # minimum power of the averaged channels relative to the channels; less means that they cancel
-# Half an hour. A large front end needs about 4 MB per second of audio, here 8 GB, and quadratic time.
-MAX_SECONDS = 1800  # longest recording that is read at once
+MAX_SECONDS = 1800  # longest recording that is read at once; longer ones are streamed
 RESAMPLED = 1 << 20  # samples that are resampled at once
 MAX_RATE = 48_000  # Hz; at higher rates, MAX_SECONDS decreases so that the number of samples stays the same
 
@@ -251,25 +250,6 @@ class _ChannelCheck:
             )
 
 
-@dataclass(frozen=True)
-class Recording:
-    """A recording in a file: which stream and which channel of it.
-
-    Arguments
-    ---------
-    path : str or Path
-        An audio or video file.
-    channel : int, optional
-        The channel to take, from 0; by default the average of all.
-    stream : int
-        The audio stream to take, from 0, of a file that has several.
-    """
-
-    path: str | os.PathLike
-    channel: int | None = None
-    stream: int = 0
-
-
 def stream_file(
     recording: Recording, start: float = 0.0, duration: float | None = None, is_bounded: bool = False
 ) -> Iterator[torch.Tensor]:
@@ -303,11 +283,48 @@ def stream_file(
     16000
     """
     name = os.fspath(recording.path)
-    with open_audio(recording.path) as file:
+    with open_audio(recording.path, recording.stream) as file:
         if recording.channel is not None and recording.channel >= file.channels:
             raise InputError(f"{name}: has no channel {recording.channel + 1}; it has {file.channels}")
         blocks = map(torch.from_numpy, _read_segment(file, name, start, duration, is_bounded))
         yield from stream_samples(blocks, file.samplerate, name, recording.channel)
+
+
+def trace_envelope(recording: Recording, seconds: float, points: int = 1000) -> np.ndarray:
+    """Read the smallest and the largest sample of each part of a recording, to draw it.
+
+    Arguments
+    ---------
+    recording : Recording
+        The file.
+    seconds : float
+        Its length.
+    points : int
+        Parts of equal length.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape [points, 2].
+
+    Example
+    -------
+    >>> import soundfile
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, [0.0, 0.5, -0.5, 0.0] * 4000, 16000)
+    >>> trace_envelope(Recording(path), 1.0, points=2)
+    array([[-0.5,  0.5],
+           [-0.5,  0.5]])
+    """
+    envelope = np.zeros((points, 2))
+    position = 0
+    for block in stream_file(recording):
+        indices = (position + np.arange(len(block))) * points // max(round(seconds * SAMPLE_RATE), 1)
+        indices = np.minimum(indices, points - 1)
+        np.minimum.at(envelope[:, 0], indices, block.numpy())
+        np.maximum.at(envelope[:, 1], indices, block.numpy())
+        position += len(block)
+    return envelope
 
 
 def stream_samples(

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from antideepfake.evaluation.evaluator import Group
 from antideepfake.evaluation.tables import shorten
 from antideepfake.files import atomic_path
+from antideepfake.inference.timeline import Timeline
 from antideepfake.metrics.costs import reliability
 from antideepfake.metrics.rates import Array, Trials, equal_error_rate, error_rates
 
@@ -63,6 +65,44 @@ def plot_histograms(systems: Mapping[str, Scores]) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5, 0.6 + 3.2 * len(systems)), layout="constrained")
         _fill_histograms(figure.subplots(len(systems), squeeze=False)[:, 0].tolist(), systems)
+    return figure
+
+
+def plot_timeline(timeline: Timeline, threshold: float, envelope: NDArray[np.floating], title: str = "") -> Figure:
+    """Plot a recording and its score over time, with the segments that are likely fake and those without speech marked.
+
+    Arguments
+    ---------
+    timeline : Timeline
+        Scores over time.
+    threshold : float
+        A score at or above it counts as real.
+    envelope : array
+        Smallest and largest sample of parts of equal length, shape [parts, 2].
+    title : str
+        Such as the name of the recording.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.2), layout="constrained")
+        top, bottom = figure.subplots(2, sharex=True, height_ratios=[1, 1.6])
+        times = np.linspace(0, timeline.duration, len(envelope))
+        top.fill_between(times, envelope[:, 0], envelope[:, 1], color=INK, linewidth=0)
+        top.set(ylabel="waveform", yticks=[], xlim=(0, timeline.duration), title=title)
+        edges = np.minimum(np.arange(len(timeline.scores) + 1) * timeline.step, timeline.duration)
+        scores = np.where(timeline.is_speech, timeline.scores, np.nan)
+        bottom.stairs(scores, edges, baseline=None, color=COLORS[0], linewidth=1.2)
+        bottom.axhline(threshold, color=INK, linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
+        colors, named = {"fake": COLORS[1], "no speech": INK}, set()
+        for start, end, _, label in timeline.segments(threshold):
+            if label in colors:
+                for axes in (top, bottom):
+                    axes.axvspan(start, end, color=colors[label], alpha=0.25 if label == "fake" else 0.1, linewidth=0)
+                named.add(label)
+        for label in sorted(named):
+            alpha = 0.25 if label == "fake" else 0.1
+            bottom.fill_between([], [], color=colors[label], alpha=alpha, linewidth=0, label=label)
+        bottom.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
+        bottom.set(xlabel="time in s", ylabel="score (higher: more likely real)")
     return figure
 
 

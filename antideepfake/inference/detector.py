@@ -4,132 +4,77 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
-from math import exp, isfinite, nan
+from math import isfinite, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.logger import get_logger
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from yaml import YAMLError
 
-from antideepfake.audio.audio_file import scale_integers
-from antideepfake.audio.waveform import SAMPLE_RATE, WaveformNormalizer, make_waveform, read_waveform
+from antideepfake.audio.speech import FRAME, LEAST_SPEECH, SpeechActivity
+from antideepfake.audio.waveform import (
+    SAMPLE_RATE,
+    WaveformNormalizer,
+    finish_waveform,
+    normalize,
+    split_samples,
+    stream_samples,
+)
 from antideepfake.checkpoints.loading import fetch_folder
 from antideepfake.errors import InputError
+from antideepfake.inference.items import Item, open_item, read_items, to_signal
 from antideepfake.inference.packing import can_pack, copy_for_inference, share_weights
+from antideepfake.inference.scores import FileScore, WindowScore
+from antideepfake.inference.timeline import Timeline, average_windows
+from antideepfake.inference.windows import cut_windows
+from antideepfake.lobes.masks import whole_lengths
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
-from antideepfake.model_folder.calibration import Calibration
-from antideepfake.model_folder.decision import decide
 from antideepfake.model_folder.folder import build_modules, load_label_encoder, load_weights
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES, OLD_OOD_DETECTOR, OOD_DETECTOR
 from antideepfake.model_folder.out_of_distribution import OODDetector, read_ood_detector
+from antideepfake.model_folder.windowing import Windowing
 
 logger = get_logger(__name__)
 
-Item = str | os.PathLike | tuple[Any, int]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-@dataclass(frozen=True)
-class FileScore:
-    """The result for one recording.
+@dataclass
+class _Job:
+    """A recording on its way: what is known of it so far."""
 
-    Arguments
-    ---------
-    path : str
-        The file; for samples, ``item`` and their index.
-    logits : pair of float
-        Of fake and of real; NaN if the file could not be read.
-    threshold : float
-        Of the model folder.
-    error : str
-        Why the file could not be read; empty if it was.
-    calibration : callable, optional
-        Of the model folder: maps scores to log-likelihood ratios.
-    is_ood : bool
-        Whether the recording is out of distribution (:mod:`antideepfake.model_folder.out_of_distribution`); the
-        decision is then ``unsure``.
-    embedding : numpy.ndarray
-        Input of the classifier, shape [embedding_size], float32; empty if the file could not be read.
-    """
-
-    path: str
-    logits: tuple[float, float]
-    threshold: float
+    name: str
     error: str = ""
-    calibration: Calibration | None = field(default=None, repr=False, compare=False)
-    is_ood: bool = False
-    embedding: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False, compare=False)
-
-    @property
-    def score(self) -> float:
-        """Difference of the logits, real minus fake; higher means more likely real."""
-        return self.logits[1] - self.logits[0]
-
-    @property
-    def probability(self) -> float:
-        """P(real), in [0, 1], with equal prior probabilities of real and fake.
-
-        From the calibrated log-likelihood ratio; the softmax of the logits if the model folder has no calibration.
-        """
-        ratio = float(self.calibration([self.score])[0]) if self.calibration else self.score
-        return 1 / (1 + exp(-min(max(ratio, -700.0), 700.0)))
-
-    @property
-    def decision(self) -> str:
-        """``real``, ``fake`` or ``unsure``, see :func:`antideepfake.model_folder.decide`; empty without a score."""
-        if self.error or not isfinite(self.score):
-            return ""
-        return decide(self.score, self.threshold, self.is_ood)
+    duration: float = 0.0
+    activity: SpeechActivity | None = None
+    whole: "_Output | None" = None
+    windows: "list[_Output]" = field(default_factory=list)
 
 
-class _Items(Dataset):
-    """Names with waveforms, or with the reason why an item cannot be read."""
+class _Piece(NamedTuple):
+    """A waveform to score: a whole recording, or a window of one."""
 
-    def __init__(self, items: list[Item], min_samples: int) -> None:
-        self.items = items
-        self.min_samples = min_samples
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> tuple[str, torch.Tensor | str]:
-        return _read_item(self.items[index], index, self.min_samples)
+    job: _Job
+    waveform: torch.Tensor
+    start: float = 0.0
+    speech: float = nan
+    is_window: bool = False
 
 
-def _read_item(item: Item, index: int, min_samples: int) -> tuple[str, torch.Tensor | str]:
-    name = f"item {index}"
-    try:
-        if isinstance(item, (str, os.PathLike)):
-            name = os.fspath(item)
-            return name, read_waveform(item, min_samples=min_samples)
-        samples, sample_rate = item
-        return name, make_waveform(_to_signal(samples, name), sample_rate, name, min_samples)
-    except InputError as error:
-        return name, str(error)
-    except Exception as error:  # no item may stop the others
-        return name, f"{name}: neither a path nor a pair of samples and their rate ({type(error).__name__}: {error})"
+class _Output(NamedTuple):
+    """The output for a piece. ``frames`` are the scores of its frames; empty where they were not computed."""
 
-
-def _to_signal(samples: Any, name: str) -> torch.Tensor:
-    """Turn an array, a tensor or a list into a float32 tensor; integers, of any width, are scaled to [-1, 1)."""
-    if isinstance(samples, torch.Tensor):
-        samples = samples.detach().cpu()
-        samples = (samples.float() if samples.is_floating_point() else samples).numpy()
-    array = np.asarray(samples)
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{name}: samples of type {array.dtype}; pass floats or integers")
-    if array.dtype.kind != "f":
-        return torch.from_numpy(scale_integers(array))
-    with np.errstate(over="ignore"):  # an overflow becomes infinite, which make_waveform refuses
-        # a copy, since torch supports neither negative strides nor foreign byte orders
-        return torch.from_numpy(np.array(array, np.float32, order="C"))
+    start: float
+    speech: float
+    logits: tuple[float, float]
+    embedding: np.ndarray
+    frames: np.ndarray
 
 
 class Detector(EncoderClassifier):
@@ -211,22 +156,34 @@ class Detector(EncoderClassifier):
         batch_seconds: float = 16.0,
         num_workers: int = 0,
         progress: bool = False,
+        windowing: Windowing | None = None,
+        timeline: bool = False,
     ) -> Iterator[FileScore]:
         """Score recordings in order; one that cannot be read is reported and does not stop the others.
+
+        A recording of up to ``windowing.utterance_seconds`` is one utterance. A longer one is scored in windows, read
+        one after the other, so that memory does not grow with its length. Windows with less than a tenth of speech are
+        left out of its score, unless all are.
 
         Arguments
         ---------
         items : iterable
-            Paths of audio files of any format, rate and number of channels; or pairs of samples and their rate in Hz,
-            where samples are an array or tensor of floats or integers, shape [time] or [time, channels]. With
-            ``num_workers`` 0 they may be a generator of more recordings than fit into memory. A single path is allowed.
+            Paths of audio files of any format, rate and number of channels;
+            :class:`antideepfake.audio.recording.Recording` for one channel or stream of a file; or pairs of samples and
+            their rate in Hz, where samples are an array or tensor of floats or integers, shape [time] or
+            [time, channels]. With ``num_workers`` 0 they may be a generator of more recordings than fit into memory. A
+            single path is allowed.
         batch_seconds : float
             Audio in a batch, padding included, in seconds. On a CPU, more than 16 is not faster; a GPU needs 100 or
-            more. A longer file forms a batch of its own.
+            more. A longer utterance forms a batch of its own.
         num_workers : int
-            Processes that read files; 0 reads them in this process.
+            Processes that read files; 0 reads them in this process, which reads long recordings in any case.
         progress : bool
             Show a progress bar on standard error.
+        windowing : Windowing, optional
+            How long recordings are cut; by default as the model folder says.
+        timeline : bool
+            Give a timeline for short recordings too.
 
         Yields
         ------
@@ -235,70 +192,188 @@ class Detector(EncoderClassifier):
         """
         if isinstance(items, (str, os.PathLike)):
             items = [items]
-        min_samples = self.mods["embedding_model"].front_end.receptive_field
+        windowing = windowing or self.hparams.metadata.windowing()
         total = len(items) if isinstance(items, Sized) else None
-        waveforms = _read(items, min_samples, num_workers)
         # Read some batches ahead and sort them by length: little padding, bounded memory.
-        window: list[tuple[str, torch.Tensor | str]] = []
+        ahead: list[_Piece] = []
+        ended: list[_Job] = []
         seconds = 0.0
         with tqdm(total=total, desc="scoring", unit="file", disable=not progress) as bar:
-            for named in waveforms:
-                window.append(named)
-                seconds += 0 if isinstance(named[1], str) else len(named[1]) / SAMPLE_RATE
-                if seconds > 8 * batch_seconds or len(window) == 1024:
-                    yield from self._score_window(window, batch_seconds)
-                    bar.update(len(window))
-                    seconds, window = 0.0, []
-            yield from self._score_window(window, batch_seconds)
-            bar.update(len(window))
+            for job, piece in self._cut_items(items, num_workers, windowing, timeline):
+                if piece:
+                    ahead.append(piece)
+                    seconds += len(piece.waveform) / SAMPLE_RATE
+                else:
+                    ended.append(job)
+                if seconds > 8 * batch_seconds or max(len(ahead), len(ended)) == 1024:
+                    self._score_pieces(ahead, batch_seconds)
+                    for job in ended:
+                        yield self._finish_job(job, windowing)
+                    bar.update(len(ended))
+                    ahead, ended, seconds = [], [], 0.0
+            self._score_pieces(ahead, batch_seconds)
+            for job in ended:
+                yield self._finish_job(job, windowing)
+            bar.update(len(ended))
 
-    def _score_window(self, window: list[tuple[str, torch.Tensor | str]], batch_seconds: float) -> Iterator[FileScore]:
-        metadata = self.hparams.metadata
-        results: dict[int, FileScore] = {}
-        readable: list[tuple[int, torch.Tensor]] = []
-        for index, (name, item) in enumerate(window):
-            if isinstance(item, str):
-                results[index] = FileScore(name, (nan, nan), metadata.threshold, item)
-            else:
-                readable.append((index, item))
-        batch: list[tuple[int, torch.Tensor]] = []
-        for index, waveform in sorted(readable, key=lambda item: len(item[1])):
-            if batch and len(waveform) * (len(batch) + 1) > batch_seconds * SAMPLE_RATE:
-                results.update(self._score_batch(window, batch))
+    @torch.inference_mode()
+    def stream(
+        self, chunks: Iterable[Any], sample_rate: int = SAMPLE_RATE, windowing: Windowing | None = None
+    ) -> Iterator[WindowScore]:
+        """Score a stream window by window, while it is recorded.
+
+        The windows are those of :meth:`score_files`, with the same scores to 1e-4. A window is given as soon as its
+        last sample has arrived and, at rates other than 16 kHz, the samples that resampling needs: at most 20 ms later.
+
+        Arguments
+        ---------
+        chunks : iterable
+            Arrays, tensors or lists of samples, of any length: floats or integers, shape [time] or [time, channels].
+        sample_rate : int
+            Hz.
+        windowing : Windowing, optional
+            Length and hop of the windows; by default as the model folder says.
+
+        Yields
+        ------
+        WindowScore
+            In order of time. The last window ends with the stream.
+
+        Raises
+        ------
+        InputError
+            When the samples are invalid, or, at the end, when all were silent.
+        """
+        name, job = "the stream", _Job("the stream")
+        blocks = (
+            block
+            for chunk in chunks
+            if len(chunk)
+            for block in split_samples(to_signal(chunk, name), sample_rate, name)
+        )
+        waveform = stream_samples(blocks, sample_rate, name)
+        for window in cut_windows(waveform, windowing or self.hparams.metadata.windowing(), SpeechActivity()):
+            job.windows.clear()
+            start = window.start / SAMPLE_RATE
+            samples = finish_waveform([window.samples], name, self._min_samples)
+            self._score_pieces([_Piece(job, samples, start, window.speech, True)], 0)
+            if job.error:
+                raise InputError(job.error)
+            end = start + len(window.samples) / SAMPLE_RATE
+            yield WindowScore(start, end, job.windows[0].logits, window.speech, self.hparams.metadata.threshold)
+
+    @property
+    def _min_samples(self) -> int:
+        return self.mods["embedding_model"].front_end.receptive_field
+
+    def _cut_items(
+        self, items: Iterable[Item], num_workers: int, windowing: Windowing, timeline: bool
+    ) -> Iterator[tuple[_Job, _Piece | None]]:
+        """Read items in order and yield what is to be scored of each; then the job with None, when it has ended."""
+        for item, (name, samples) in read_items(items, windowing.utterance_seconds, num_workers):
+            job = _Job(name)
+            try:
+                if isinstance(samples, str):
+                    job.error = samples
+                elif samples is None:
+                    yield from self._cut_windows(job, open_item(item, name), windowing)
+                else:
+                    job.duration = len(samples) / SAMPLE_RATE
+                    if timeline:
+                        yield from self._cut_windows(job, [samples], windowing)
+                    yield job, _Piece(job, finish_waveform([samples], name, self._min_samples))
+            except InputError as error:
+                job.error = str(error)
+            yield job, None
+
+    def _cut_windows(
+        self, job: _Job, blocks: Iterable[torch.Tensor], windowing: Windowing
+    ) -> Iterator[tuple[_Job, _Piece]]:
+        job.activity = SpeechActivity()
+        for window in cut_windows(blocks, windowing, job.activity):
+            start, seconds = window.start / SAMPLE_RATE, len(window.samples) / SAMPLE_RATE
+            job.duration = start + seconds
+            if len(window.samples) >= self._min_samples:
+                yield job, _Piece(job, normalize(window.samples), start, window.speech, True)
+
+    def _score_pieces(self, pieces: list[_Piece], batch_seconds: float) -> None:
+        batch: list[_Piece] = []
+        for piece in sorted(pieces, key=lambda piece: len(piece.waveform)):
+            if batch and len(piece.waveform) * (len(batch) + 1) > batch_seconds * SAMPLE_RATE:
+                self._score_batch(batch)
                 batch = []
-            batch.append((index, waveform))
+            batch.append(piece)
         if batch:
-            results.update(self._score_batch(window, batch))
-        for index in range(len(window)):
-            yield results.pop(index)
+            self._score_batch(batch)
 
-    def _score_batch(
-        self, window: list[tuple[str, torch.Tensor | str]], batch: list[tuple[int, torch.Tensor]]
-    ) -> Iterator[tuple[int, FileScore]]:
-        padded = torch.nn.utils.rnn.pad_sequence([waveform for _, waveform in batch], batch_first=True)
-        lengths = torch.tensor([len(waveform) / padded.shape[1] for _, waveform in batch])
-        embeddings = self._scoring_encoder()(padded.to(self.device), lengths.to(self.device))
-        logits = self.mods["classifier"](embeddings).float().tolist()
-        threshold, calibration = self.hparams.metadata.threshold, self.hparams.metadata.log_likelihood_ratio()
+    def _score_batch(self, batch: list[_Piece]) -> None:
+        """Score pieces of about the same length; the outputs go to their jobs."""
+        padded = torch.nn.utils.rnn.pad_sequence([piece.waveform for piece in batch], batch_first=True)
+        lengths = torch.tensor([len(piece.waveform) / padded.shape[1] for piece in batch])
+        encoder: Any = self._scoring_encoder()
+        frames, frame_lengths = encoder.encode(padded.to(self.device), lengths.to(self.device))
+        embeddings = encoder.back_end(frames, frame_lengths)
+        classifier = self.mods["classifier"]
+        logits = classifier(embeddings).float().tolist()
         vectors = embeddings.float().cpu().numpy()
-        ood = self.ood_detector.is_ood(vectors).tolist() if self.ood_detector else [False] * len(vectors)
-        for (index, _), (fake, real), is_ood, vector in zip(batch, logits, ood, vectors, strict=True):
-            name = window[index][0]
-            if isfinite(real - fake):
-                yield index, FileScore(name, (fake, real), threshold, "", calibration, is_ood, vector)
+        frame_scores = [np.empty(0)] * len(batch)
+        if self._scores_frames and any(piece.is_window for piece in batch):
+            values = classifier(encoder.back_end.frame_embeddings(frames)).double()
+            counts = whole_lengths(frame_lengths, values.shape[1]).tolist()
+            scores = (values[..., 1] - values[..., 0]).cpu().numpy()
+            frame_scores = [row[:count] for row, count in zip(scores, counts, strict=True)]
+        for piece, (fake, real), vector, scores in zip(batch, logits, vectors, frame_scores, strict=True):
+            if not isfinite(real - fake):
+                piece.job.error = f"{piece.job.name}: the output of the detector is not a finite number"
+            output = _Output(piece.start, piece.speech, (fake, real), vector, scores)
+            if piece.is_window:
+                piece.job.windows.append(output)
             else:
-                error = f"{name}: the output of the detector is not a finite number"
-                yield index, FileScore(name, (nan, nan), threshold, error)
+                piece.job.whole = output
 
+    @property
+    def _scores_frames(self) -> bool:
+        """Whether the score of an utterance is the mean of scores of its frames: mean pooling, linear classifier."""
+        has_frames = hasattr(self.mods["embedding_model"].back_end, "frame_embeddings")
+        return has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)
 
-def _read(items: Iterable[Item], min_samples: int, num_workers: int) -> Iterator[tuple[str, torch.Tensor | str]]:
-    """Read items in order: names with waveforms, or with the reason why there is none."""
-    if num_workers == 0:
-        for index, item in enumerate(items):
-            yield _read_item(item, index, min_samples)
-        return
-    dataset = _Items(list(items), min_samples)
-    yield from DataLoader(dataset, batch_size=None, num_workers=num_workers)
+    def _finish_job(self, job: _Job, windowing: Windowing) -> FileScore:
+        """Combine the outputs for a recording."""
+        metadata = self.hparams.metadata
+        windows = sorted(job.windows, key=lambda output: output.start)
+        judged = (
+            [job.whole] if job.whole else [output for output in windows if not output.speech < LEAST_SPEECH] or windows
+        )
+        if job.error or not judged:
+            error = job.error or f"{job.name}: too short; the front end needs at least {self._min_samples} samples"
+            return FileScore(job.name, (nan, nan), metadata.threshold, error)
+        logits = judged[0].logits
+        if not job.whole:
+            logits = windowing.combine([output.logits for output in judged], metadata.threshold)
+        embedding = np.mean([output.embedding for output in judged], 0)
+        return FileScore(
+            job.name,
+            logits,
+            metadata.threshold,
+            "",
+            metadata.log_likelihood_ratio(),
+            bool(self.ood_detector and self.ood_detector.is_ood(embedding[None])[0]),
+            embedding,
+            len(judged),
+            job.duration,
+            float(job.activity.frames().sum()) * FRAME / SAMPLE_RATE if job.activity else nan,
+            self._make_timeline(job, windows, windowing) if job.activity else None,
+        )
+
+    def _make_timeline(self, job: _Job, windows: list[_Output], windowing: Windowing) -> Timeline:
+        step, seconds = windowing.hop_seconds, windowing.window_seconds
+        values: list[Any] = [output.logits[1] - output.logits[0] for output in windows]
+        if self._scores_frames:
+            step = seconds = self.mods["embedding_model"].front_end.hop / SAMPLE_RATE
+            values = [output.frames for output in windows]
+        scores = average_windows([output.start for output in windows], values, seconds, step, job.duration)
+        assert job.activity
+        return Timeline(step, job.duration, scores, job.activity.steps(step, len(scores)))
 
 
 def load_detector(

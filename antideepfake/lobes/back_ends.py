@@ -100,6 +100,10 @@ class MeanPooling(torch.nn.Module):
         """Turn ``frames`` ([batch, frames, size]) into embeddings ([batch, size], float32)."""
         return masked_mean(frames, relative_lengths).squeeze(1)
 
+    def frame_embeddings(self, frames: torch.Tensor) -> torch.Tensor:
+        """Give the embedding of each frame, [batch, frames, size]: their mean is the embedding of the utterance."""
+        return frames.float()
+
 
 class LayerWeightedMeanPooling(torch.nn.Module):
     """A learned weighting of an encoder's layers, then the mean over time.
@@ -124,5 +128,8 @@ class LayerWeightedMeanPooling(torch.nn.Module):
 
     def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Turn all hidden ``states`` ([batch, layers, frames, size]) into embeddings ([batch, size])."""
-        weights = self.layer_weights.softmax(0)
-        return masked_mean(torch.einsum("l,bltd->btd", weights, states.float()), relative_lengths).squeeze(1)
+        return masked_mean(self.frame_embeddings(states), relative_lengths).squeeze(1)
+
+    def frame_embeddings(self, states: torch.Tensor) -> torch.Tensor:
+        """Give the embedding of each frame, [batch, frames, size]: their mean is the embedding of the utterance."""
+        return torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), states.float())

@@ -48,9 +48,13 @@ class UtteranceEncoder(torch.nn.Module):
         torch.Tensor
             Shape [batch, embedding_size].
         """
+        return self.back_end(*self.encode(waveforms, relative_lengths))
+
+    def encode(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn waveforms into the frames of the front end and their relative lengths."""
         # no value in the padding, not even NaN, may reach the front end
         waveforms = waveforms.masked_fill(~length_mask(relative_lengths, waveforms.shape[1]), 0.0)
-        return self.back_end(*self.front_end(waveforms, relative_lengths))
+        return self.front_end(waveforms, relative_lengths)
 
 
 class PassThrough(torch.nn.Module):

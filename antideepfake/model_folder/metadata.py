@@ -10,6 +10,7 @@ from typing import Any
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
 from antideepfake.model_folder.calibration import Calibration, read_calibration
+from antideepfake.model_folder.windowing import Windowing, read_windowing
 from antideepfake.protocol.table import LABELS
 
 OLD_KEYS = {"licence": "license", "training_generators": "training_attacks"}  # key of version 0.1 -> current key
@@ -47,6 +48,10 @@ class ModelMetadata:
         Conversion of scores to log-likelihood ratios, as ``describe_calibration`` of
         :mod:`antideepfake.model_folder.calibration` returns it.
 
+    windows : dict
+        Settings of :class:`antideepfake.model_folder.windowing.Windowing` that differ from its defaults, such as
+        ``utterance_seconds``, the longest recording that the detector scores as one utterance.
+
     Example
     -------
     >>> ModelMetadata(threshold=0.5, training_corpora=["MiniCorpus"]).classes
@@ -64,6 +69,7 @@ class ModelMetadata:
     threshold_errors: dict[str, float] = field(default_factory=dict)
     previous_threshold: dict[str, Any] = field(default_factory=dict)
     training_protocols: list[dict[str, Any]] = field(default_factory=list)
+    windows: dict[str, Any] = field(default_factory=dict)
 
     def load(self, path: str | os.PathLike) -> None:
         """Set the values from a ``metadata.json``.
@@ -116,8 +122,10 @@ class ModelMetadata:
         is_valid = isinstance(protocols, list) and all(map(_is_training_protocol, protocols))
         self._require(path, "training_protocols", is_valid, "a list of name, sha256, corpora, splits and utterances")
         self._require(path, "calibration", isinstance(self.calibration, dict | None), "a JSON object or null")
+        self._require(path, "windows", isinstance(self.windows, dict), "a JSON object")
         try:
             self.log_likelihood_ratio()
+            self.windowing()
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 
@@ -130,6 +138,10 @@ class ModelMetadata:
     def log_likelihood_ratio(self) -> Calibration | None:
         """Return the calibration, a function of scores, or None."""
         return read_calibration(self.calibration) if self.calibration else None
+
+    def windowing(self) -> Windowing:
+        """Return how recordings longer than an utterance are cut."""
+        return read_windowing(self.windows)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a ``metadata.json``."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from antideepfake.audio.audio_file import open_audio
 from antideepfake.corpora.walk import find_audio
 from antideepfake.errors import InputError
-from antideepfake.protocol.table import read_split
+from antideepfake.protocol.table import read_split, resolve_path
 
 PROTOCOLS = (".csv", ".arrow")  # suffixes
 
@@ -73,6 +74,59 @@ def find_inputs(inputs: Sequence[str], split: str = "") -> pd.DataFrame:
     if (broken := table["ID"].str.contains("[\r\n]")).any():
         raise InputError(f"{table.loc[broken, 'ID'].iloc[0]!r}: the name contains a line break; rename the file")
     return table
+
+
+def choose_channels(
+    table: pd.DataFrame, channels: str, data_folder: str | os.PathLike, stream: int = 0
+) -> tuple[pd.DataFrame, list[int | None] | None]:
+    """Choose which channel of each recording to score.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        Table with at least ID and Path.
+    channels : str
+        ``mean``: the average of all; ``left`` or ``right``: the first or the second; ``each``: every channel by itself.
+    data_folder : str or Path
+        Folder that ``$ROOT`` stands for.
+    stream : int
+        The audio stream of files that have several.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        With ``each``, a row for each channel, whose ID ends with ``#1``, ``#2`` and so on. A recording with one channel
+        keeps its ID, and so does one that cannot be read.
+    channels : list of int or None
+        The channel of each row, from 0; None for the average.
+
+    Example
+    -------
+    >>> table = pd.DataFrame({"ID": ["call"], "Label": [""], "Path": ["call.wav"]})
+    >>> choose_channels(table, "right", ".")[1]
+    [1]
+    """
+    if channels == "mean":
+        return table, None
+    if channels != "each":
+        return table, [0 if channels == "left" else 1] * len(table)
+    counts = [_count_channels(str(resolve_path(path, data_folder)), stream) for path in table["Path"]]
+    rows = [row for row, count in enumerate(counts) for _ in range(count)]
+    chosen = [channel for count in counts for channel in range(count)]
+    table = table.iloc[rows].reset_index(drop=True)
+    names = [
+        name if counts[row] == 1 else f"{name}#{channel + 1}"
+        for name, row, channel in zip(table["ID"], rows, chosen, strict=True)
+    ]
+    return table.assign(ID=names), list(chosen)
+
+
+def _count_channels(path: str, stream: int) -> int:
+    try:
+        with open_audio(path, stream) as file:
+            return file.channels
+    except InputError:  # reported when the file is scored
+        return 1
 
 
 def _is_missing(path: Path) -> bool:

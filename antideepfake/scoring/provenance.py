@@ -27,6 +27,9 @@ class ScoreProvenance:
         Metadata of the model folder.
     protocols : list of str
         SHA-256 of the scored protocol files; empty if there were none or they are unknown.
+    windowing : dict
+        How recordings longer than an utterance were scored: the settings of
+        :class:`antideepfake.model_folder.windowing.Windowing`, its aggregate among them. Empty if unknown.
 
     Example
     -------
@@ -41,6 +44,7 @@ class ScoreProvenance:
     date: str
     metadata: ModelMetadata = field(default_factory=ModelMetadata)
     protocols: list[str] = field(default_factory=list)
+    windowing: dict[str, Any] = field(default_factory=dict)
 
     def save(self, scores: str | os.PathLike) -> None:
         """Write ``<scores>.json``."""
@@ -64,6 +68,8 @@ def read_provenance(scores: str | os.PathLike) -> ScoreProvenance | None:
         record = ScoreProvenance(**values, metadata=metadata)
         if not all(isinstance(text, str) for text in (record.weights, record.version, record.date, *record.protocols)):
             raise TypeError("a value is not text")
+        if not isinstance(record.windowing, dict):
+            raise TypeError("the windowing is not an object")
         return record
     except FileNotFoundError:
         return None

@@ -29,6 +29,7 @@ from antideepfake.protocol.table import LABELS, read_lines
 from antideepfake.scoring.shards import Shards
 
 OOD = "OOD"  # column: whether a recording is out of distribution, if the model folder has an OOD detector
+WINDOWS = "Windows"  # column: number of windows that the score was combined from; 1 for an utterance
 OLD_OOD = "Far"  # its name in version 0.1
 
 
@@ -97,6 +98,11 @@ class ScoreWriter:
 
     def forget_skipped(self) -> None:
         """Delete the list of files that earlier runs skipped, so that this run tries them again."""
+        self._skipped.remove()
+
+    def forget(self) -> None:
+        """Delete what an earlier run left, so that this one starts from the beginning."""
+        self._scored.remove()
         self._skipped.remove()
 
     def __enter__(self) -> "ScoreWriter":

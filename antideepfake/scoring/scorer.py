@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from antideepfake import __version__
+from antideepfake.audio.recording import Recording
 from antideepfake.distributed import wait_for_all
 from antideepfake.files import sha256
+from antideepfake.model_folder.windowing import Windowing
 from antideepfake.protocol.table import LABELS, resolve_path
 from antideepfake.scoring.embeddings import EmbeddingWriter
 from antideepfake.scoring.provenance import ScoreProvenance
-from antideepfake.scoring.score_file import OOD, ScoreWriter, SkippedFile
+from antideepfake.scoring.score_file import OOD, WINDOWS, ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
     from antideepfake.inference.detector import Detector
+    from antideepfake.inference.scores import FileScore
 
 # Files passed to the detector at once; the detector and each of its reading processes keep their list in memory.
 CHUNK = 20_000
@@ -40,6 +44,10 @@ def score_protocol(
     world_size: int = 1,
     embeddings: str | os.PathLike | None = None,
     protocols: Sequence[str | os.PathLike] = (),
+    windowing: Windowing | None = None,
+    channels: Sequence[int | None] | None = None,
+    stream: int = 0,
+    watch: Callable[[str, "FileScore"], None] | None = None,
 ) -> list[SkippedFile]:
     """Score the utterances of a protocol and write a score file.
 
@@ -68,19 +76,31 @@ def score_protocol(
         A ``.parquet`` file for the embedding of each utterance of the score file, in the same order.
     protocols : sequence of str or Path
         Files that the protocol was read from; the provenance records their digests.
+    windowing : Windowing, optional
+        How long recordings are cut; by default as the model folder says. The provenance records it.
+    channels : sequence of int or None, optional
+        The channel of each utterance, from 0; None, the default, for the average of all.
+    stream : int
+        The audio stream of files that have several, from 0.
+    watch : callable, optional
+        Called with the ID and the result of each utterance, which then has a timeline. A run with it starts from the
+        beginning, instead of resuming an earlier one.
 
     Returns
     -------
     list of SkippedFile
         Files that could not be read; empty for ranks other than 0.
     """
-    metadata = [column for column in protocol.columns if column not in ("ID", "Label")]
+    metadata = [*(column for column in protocol.columns if column not in ("ID", "Label")), WINDOWS]
     if detector.ood_detector:
         metadata.append(OOD)
-    run = _describe_run(detector, protocol)
+    windowing = windowing or detector.hparams.metadata.windowing()
+    run = _describe_run(detector, protocol, repr((windowing, channels, stream)))
     # A run with embeddings must not resume one without them.
     writer = ScoreWriter(output, metadata, run if embeddings is None else run + b"embeddings", rank)
     embedding_writer = EmbeddingWriter(embeddings, run.hex()[:8], rank) if embeddings else None
+    if watch:
+        writer.forget()
     remaining = np.flatnonzero(~writer.done(len(protocol)))
     if rank == 0:
         writer.forget_skipped()
@@ -100,17 +120,24 @@ def score_protocol(
             indices = assigned[start : start + CHUNK]
             # Take a slice first: unlike an index array, it does not copy a large table.
             rows = protocol.iloc[indices[0] : indices[-1] + 1].iloc[indices - indices[0]]
-            paths = [str(resolve_path(path, data_folder)) for path in rows["Path"]]
-            results = detector.score_files(paths, batch_seconds, num_workers)
+            items = [
+                Recording(str(resolve_path(path, data_folder)), channels[index] if channels else None, stream)
+                for path, index in zip(rows["Path"], indices, strict=True)
+            ]
+            results = detector.score_files(
+                items, batch_seconds, num_workers, windowing=windowing, timeline=watch is not None
+            )
             for index, values, result in zip(indices, rows.itertuples(index=False, name=None), results, strict=True):
                 row = dict(zip(protocol.columns, values, strict=True))
                 if result.error:
                     writer.skip(index, result.path, result.error)
                 else:
-                    row[OOD] = "yes" if result.is_ood else "no"
+                    row[OOD], row[WINDOWS] = "yes" if result.is_ood else "no", str(result.windows)
                     if embedding_writer:
                         embedding_writer.write(index, row["ID"], result.embedding)
                     writer.write(index, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)
+                    if watch:
+                        watch(row["ID"], result)
                 progress.update(costs[index])
     wait_for_all(world_size)
     if rank > 0:
@@ -122,7 +149,8 @@ def score_protocol(
         embedding_writer.merge(int(writer.done(len(protocol)).sum()))
     today = date.today().isoformat()
     digests = [sha256([path]) for path in protocols]
-    ScoreProvenance(detector.weights_digest(), __version__, today, detector.hparams.metadata, digests).save(output)
+    settings = detector.hparams.metadata, digests, asdict(windowing)
+    ScoreProvenance(detector.weights_digest(), __version__, today, *settings).save(output)
     skipped = writer.merge(len(protocol))
     if embedding_writer:
         embedding_writer.remove()
@@ -138,9 +166,9 @@ def _progress_costs(protocol: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
     return np.ones(len(protocol)), " files"
 
 
-def _describe_run(detector: "Detector", protocol: pd.DataFrame) -> bytes:
-    """Return a digest of the weights and of all values of the protocol."""
-    digest = hashlib.blake2b(detector.weights_digest().encode())
+def _describe_run(detector: "Detector", protocol: pd.DataFrame, settings: str) -> bytes:
+    """Return a digest of the weights, the settings and all values of the protocol."""
+    digest = hashlib.blake2b((detector.weights_digest() + settings).encode())
     for start in range(0, len(protocol), CHUNK):
         rows = protocol.iloc[start : start + CHUNK].to_numpy(object).tolist()
         digest.update(repr(rows).encode(errors="backslashreplace"))

@@ -43,6 +43,7 @@ from antideepfake.inference.packing import can_pack
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.license import combine_licenses, find_license
 from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.windowing import LONGEST_UTTERANCE, Windowing
 from antideepfake.protocol.table import LABELS, WEIGHT
 from antideepfake.resources import find_resource
 from antideepfake.scoring.scorer import score_protocol
@@ -328,10 +329,19 @@ def export_model(
             provenance=", ".join(made_by),
             license=combine_licenses(licenses),
             training_protocols=_describe_protocols(hparams, train_set, valid_set),
+            windows={"utterance_seconds": _find_longest_clip(hparams, train_set)},
         )
         merge_lora(hparams["modules"]["embedding_model"])
         write_model_folder(hparams["model_folder"], hparams.settings, hparams["modules"], metadata)
     wait_for_all(rank_and_size()[1])
+
+
+def _find_longest_clip(hparams: HyperParameters, train_set: pd.DataFrame) -> float:
+    """Give the length of the longest clip of training in seconds, at least that of a window."""
+    longest = float(train_set["Duration"].max())
+    if crop := hparams["crop"]:
+        longest = min(longest, crop.max_seconds)
+    return max(longest, Windowing.window_seconds)
 
 
 def _protocols(hparams: HyperParameters) -> list[str]:
@@ -395,7 +405,14 @@ def evaluate_model(
     detector = load_detector(model_folder, device, trust_code=True)  # of this run
     metadata = detector.hparams.metadata
     skipped = score_protocol(
-        detector, test_set, data_folder, folder / "scores.csv", rank=rank, world_size=size, protocols=protocols
+        detector,
+        test_set,
+        data_folder,
+        folder / "scores.csv",
+        rank=rank,
+        world_size=size,
+        protocols=protocols,
+        windowing=Windowing(utterance_seconds=LONGEST_UTTERANCE),  # as published: a test utterance is scored whole
     )
     if rank > 0:
         return 0

@@ -34,8 +34,8 @@ class _Detector:
     def weights_digest(self):
         return str(self.scale)
 
-    def score_files(self, paths, batch_seconds=60.0, num_workers=0):
-        for path in map(str, paths):
+    def score_files(self, recordings, batch_seconds=60.0, num_workers=0, windowing=None, timeline=False):
+        for path in (str(recording.path) for recording in recordings):
             name = os.path.basename(path)
             if name == self.dies_at:
                 raise KeyboardInterrupt
