@@ -239,6 +239,8 @@ class _ChannelCheck:
 
     def finish(self) -> None:
         """Raise an InputError if the recording is silent or its channels cancel each other."""
+        if not self.count:
+            return
         ranges = self.high - self.low
         variances = (self.squares / self.count - (self.sums / self.count).square()).clamp(min=0)
         if ranges[1:].max() <= SILENCE:

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeline",
         nargs="*",
         metavar="FILE",
-        help="print the segments of each recording; with names of files, write them, too: .json, .csv, .rttm, and for a "
+        help="print the segments of each recording; with names of files, write them, too: .json, .csv, .rttm; for a "
         "single recording .txt (Audacity), .TextGrid (Praat) or a plot, .png, .svg or .pdf",
     )
     parser.add_argument(

@@ -4,7 +4,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -17,9 +17,11 @@ from scipy.special import ndtri
 from antideepfake.evaluation.evaluator import Group
 from antideepfake.evaluation.tables import shorten
 from antideepfake.files import atomic_path
-from antideepfake.inference.timeline import Timeline
 from antideepfake.metrics.costs import reliability
 from antideepfake.metrics.rates import Array, Trials, equal_error_rate, error_rates
+
+if TYPE_CHECKING:
+    from antideepfake.inference.timeline import Timeline
 
 COLORS = [
     "#0072b2",
@@ -68,7 +70,7 @@ def plot_histograms(systems: Mapping[str, Scores]) -> Figure:
     return figure
 
 
-def plot_timeline(timeline: Timeline, threshold: float, envelope: NDArray[np.floating], title: str = "") -> Figure:
+def plot_timeline(timeline: "Timeline", threshold: float, envelope: NDArray[np.floating], title: str = "") -> Figure:
     """Plot a recording and its score over time, with the segments that are likely fake and those without speech marked.
 
     Arguments

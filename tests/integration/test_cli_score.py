@@ -1,6 +1,7 @@
 """antideepfake score: from files, folders and protocols to a table, a score file and an exit status."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -94,11 +95,76 @@ def test_bad_files_are_skipped_and_listed(run, model_folder, data, write_audio, 
 
 def test_a_single_file_and_one_that_is_bad(run, model_folder, data, capsys):
     assert run(model_folder, data / "b.wav", "--quiet") == 0
-    assert read_scores("scores.csv")["ID"].tolist() == [str(data / "b.wav")]
+    printed = capsys.readouterr().out
+    assert ("verdict" in printed and "above the threshold" in printed) or "below the threshold" in printed
+    assert not list(Path().iterdir())
+    assert run(model_folder, data / "b.wav", "--output", "one.csv", "--quiet") == 0
+    assert read_scores("one.csv")["ID"].tolist() == [str(data / "b.wav")]
     (data / "empty.wav").touch()
-    capsys.readouterr()
-    assert run(model_folder, data / "empty.wav", "--output", "t.csv", "--quiet") == 1
-    assert "0 scored" in capsys.readouterr().out
+    assert run(model_folder, data / "empty.wav", "--quiet") == 1
+    assert "the file is empty" in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir() if path.suffix == ".csv"] == ["one.csv"]
+
+
+@pytest.fixture
+def long_call(tmp_path, write_audio):
+    """Twenty seconds of two channels, one louder than the other."""
+    noise = np.random.default_rng(1).standard_normal((20 * 16000, 2)) * [0.05, 0.2]
+    return write_audio(tmp_path / "call.wav", noise)
+
+
+def test_a_long_recording_has_windows_and_a_timeline_in_every_form(run, model_folder, long_call, capsys):
+    files = ["a.json", "a.csv", "a.rttm", "a.txt", "a.TextGrid", "a.png"]
+    assert run(model_folder, long_call, "--timeline", *files, "--quiet", "--output", "s.csv") == 0
+    printed = capsys.readouterr().out
+    assert "9 windows" in printed and "0:20.0" in printed
+    (row,) = json.loads(Path("a.json").read_text())
+    assert row["duration"] == 20.0 and row["segments"][0]["start"] == 0.0 and row["segments"][-1]["end"] == 20.0
+    assert Path("a.TextGrid").read_text().startswith('File type = "ooTextFile"')
+    assert Path("a.png").read_bytes()[:4] == b"\x89PNG"
+    assert read_scores("s.csv")["Windows"].tolist() == ["9"]
+    assert json.loads(Path("s.csv.json").read_text())["windowing"]["aggregate"] == "mean"
+
+
+def test_options_of_long_recordings(run, model_folder, long_call):
+    assert run(model_folder, long_call, "--output", "whole.csv", "--whole", "--quiet") == 0
+    options = ("--window_seconds", "6", "--hop_seconds", "3", "--aggregate", "top-2")
+    assert run(model_folder, long_call, "--output", "top.csv", *options, "--quiet") == 0
+    assert read_scores("whole.csv")["Windows"].tolist() == ["1"]
+    assert read_scores("top.csv")["Windows"].tolist() == ["6"]
+    settings = {"utterance_seconds": 13.0, "window_seconds": 6.0, "hop_seconds": 3.0, "aggregate": "top-2"}
+    assert json.loads(Path("top.csv.json").read_text())["windowing"] == settings
+
+
+def test_channels_each_by_itself_and_one_alone(run, model_folder, long_call, capsys):
+    assert run(model_folder, long_call, "--channels", "each", "--output", "each.csv", "--quiet") == 0
+    each = read_scores("each.csv")
+    assert each["ID"].tolist() == [f"{long_call}#1", f"{long_call}#2"]
+    for channel, expected in zip(("left", "right"), each["Score"], strict=True):
+        assert run(model_folder, long_call, "--channels", channel, "--output", f"{channel}.csv", "--quiet") == 0
+        assert read_scores(f"{channel}.csv")["Score"].tolist() == pytest.approx([expected], abs=1e-4)
+    assert each["Score"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--aggregate", "median"], "the aggregate is 'median'; use mean, max, top-N"),
+        (["--hop_seconds", "5"], "the hop must not be longer than the window"),
+        (["--timeline", "a.doc"], "its name must end with .json"),
+        (["--stream", "0"], "--stream is 0; it must be 1 or more"),
+    ],
+)
+def test_wrong_options_of_long_recordings_are_refused(run, model_folder, long_call, capsys, options, said):
+    assert run(model_folder, long_call, *options, "--quiet") == 2
+    assert said in capsys.readouterr().err
+
+
+def test_forms_for_one_recording_are_refused_for_a_folder(run, model_folder, data, capsys):
+    assert run(model_folder, data, "--timeline", "a.TextGrid", "--quiet") == 2
+    assert "a form for one recording; use .json, .csv, .rttm for several" in capsys.readouterr().err
+    assert run(model_folder, data, "--timeline", "a.csv", "--quiet") in (0, 1)
+    assert len(Path("a.csv").read_text().splitlines()) > 2
 
 
 def test_a_line_end_in_a_name_is_refused_before_the_work(run, model_folder, data, capsys):
@@ -175,8 +241,8 @@ def test_an_interruption_gives_130_and_is_continued(run, model_folder, data, mon
         if not calls:
             scored = detector.score_files
 
-            def some(paths, *rest):
-                yield from (result for result, _ in zip(scored(paths, *rest), range(2), strict=False))
+            def some(*arguments, **options):
+                yield from (result for result, _ in zip(scored(*arguments, **options), range(2), strict=False))
                 raise KeyboardInterrupt
 
             calls.append(1)
@@ -322,7 +388,7 @@ def test_a_process_that_fails_ends_all(run, model_folder, many, tmp_path):
     program.write_text(
         "import os, runpy\n"
         "from antideepfake.inference import Detector\n"
-        "def fail(*arguments): raise OSError(5, 'Input/output error', '1.wav')\n"
+        "def fail(*arguments, **options): raise OSError(5, 'Input/output error', '1.wav')\n"
         "if os.environ['RANK'] == '1': Detector.score_files = fail\n"
         "runpy.run_module('antideepfake', run_name='__main__')\n"
     )

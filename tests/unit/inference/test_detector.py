@@ -9,15 +9,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 
+from antideepfake.audio.speech import SpeechActivity
 from antideepfake.audio.waveform import read_waveform
 from antideepfake.errors import InputError
-from antideepfake.inference.detector import FileScore, load_detector
+from antideepfake.inference.detector import Detector, load_detector
+from antideepfake.inference.scores import FileScore
+from antideepfake.lobes import MeanPooling, UtteranceEncoder, Wav2Vec2, assemble_detector
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import OOD_DETECTOR
 from antideepfake.model_folder.out_of_distribution import OODDetector, fit_ood_detector
+from antideepfake.model_folder.windowing import Windowing
 from antideepfake.training.hparams import load_hparams
 
 
@@ -396,3 +401,110 @@ def test_typicality_of_another_model_is_refused(model_folder, tmp_path):
     fit_ood_detector(np.random.default_rng(1).standard_normal((40, 5))).save(folder / "typicality.safetensors")
     with pytest.raises(InputError, match="of another model"):
         load_detector(folder)
+
+
+SHORT = Windowing(utterance_seconds=1.0, window_seconds=0.5, hop_seconds=0.25)
+
+
+@pytest.fixture(scope="module")
+def long_signal():
+    """Three seconds and a bit."""
+    return (0.1 * np.random.default_rng(2).standard_normal(50_000)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def mean_detector():
+    """A detector whose score is a mean over frames: mean pooling and a linear classifier."""
+    front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    modules = assemble_detector(UtteranceEncoder(front_end, MeanPooling()), torch.nn.Linear(16, 2))
+    return Detector(modules, {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}, {"device": "cpu"})
+
+
+@pytest.fixture(scope="module", params=["detector", "mean_detector"])
+def any_detector(request):
+    """A detector of either kind."""
+    return request.getfixturevalue(request.param)
+
+
+def test_a_long_recording_is_the_mean_of_its_windows(any_detector, long_signal):
+    (long,) = any_detector.score_files([(long_signal, 16000)], windowing=SHORT)
+    starts = [*range(0, 50_000 - 8000, 4000), 42_000]
+    alone = list(any_detector.score_files([(long_signal[start:][:8000], 16000) for start in starts]))
+    assert long.windows == len(starts) and long.duration == 50_000 / 16000
+    np.testing.assert_allclose(long.logits, np.mean([one.logits for one in alone], 0), atol=1e-5)
+    np.testing.assert_allclose(long.embedding, np.mean([one.embedding for one in alone], 0), atol=1e-5)
+
+
+def test_a_recording_up_to_the_limit_is_one_utterance(any_detector, long_signal):
+    (whole,) = any_detector.score_files([(long_signal[:16_000], 16000)], windowing=SHORT)
+    (cut,) = any_detector.score_files([(long_signal[:16_001], 16000)], windowing=SHORT)
+    assert (whole.windows, whole.timeline) == (1, None)
+    assert cut.windows == 4 and cut.timeline is not None
+
+
+@settings(deadline=None, max_examples=15)
+@given(cuts=st.lists(st.integers(0, 50_000), max_size=12), rate=st.sampled_from([8000, 16000, 44100]))
+def test_a_stream_gives_the_windows_of_the_file(any_detector, long_signal, cuts, rate):
+    chunks = np.split(long_signal, sorted(cuts))
+    streamed = list(any_detector.stream(chunks, rate, SHORT))
+    (whole,) = any_detector.score_files([(long_signal, rate)], windowing=SHORT)
+    assert len(streamed) == whole.windows
+    assert streamed[-1].end == pytest.approx(whole.duration)
+    np.testing.assert_allclose(np.mean([window.logits for window in streamed], 0), whole.logits, atol=1e-4)
+
+
+def test_a_stream_of_silence_and_one_without_samples(detector):
+    with pytest.raises(InputError, match="the stream: silent"):
+        list(detector.stream([np.zeros(8000)]))
+    assert list(detector.stream([])) == []
+
+
+def test_the_timeline_of_frames_averages_to_the_score(mean_detector, long_signal):
+    """Mean pooling and a linear classifier: the mean of the frames is the utterance, here of a single window."""
+    windowing = Windowing(window_seconds=4.0)
+    (result,) = mean_detector.score_files([(long_signal, 16000)], windowing=windowing, timeline=True)
+    frames = result.timeline.scores
+    front_end = mean_detector.mods["embedding_model"].front_end
+    hop = front_end.hop
+    assert result.timeline.step == hop / 16000 and len(frames) == math.ceil(50_000 / hop)
+    count = (50_000 - front_end.receptive_field) // hop + 1
+    assert frames[:count].mean() == pytest.approx(result.score, abs=1e-5)
+
+
+def test_no_batch_grows_with_the_recording(detector, monkeypatch):
+    """Guards against one row as long as the recording: attention grows with its square."""
+    shapes = []
+    encode = UtteranceEncoder.encode
+
+    def record(self, waveforms, lengths):
+        shapes.append(waveforms.shape)
+        return encode(self, waveforms, lengths)
+
+    monkeypatch.setattr(UtteranceEncoder, "encode", record)
+    signal = 0.1 * np.random.default_rng(3).standard_normal(30 * 16000)
+    (result,) = detector.score_files([(signal, 16000)], batch_seconds=2.0, windowing=SHORT)
+    assert result.windows == 119
+    assert max(length for _, length in shapes) == 8000 and max(rows for rows, _ in shapes) == 4
+
+
+def test_long_and_short_recordings_keep_the_order(detector, tmp_path, write_audio, long_signal):
+    paths = [write_audio(tmp_path / f"{n}.wav", long_signal[:n]) for n in (8000, 50_000, 399, 16_000, 33_000)]
+    for workers in (0, 2):
+        results = list(detector.score_files(paths, 0.5, workers, windowing=SHORT))
+        assert [result.path for result in results] == list(map(str, paths))
+        assert [result.windows for result in results] == [1, 12, 0, 1, 8]
+
+
+def test_a_long_recording_that_is_damaged_at_its_end_has_no_score(detector, tmp_path, write_audio, long_signal):
+    path = write_audio(tmp_path / "a.flac", long_signal)
+    path.write_bytes(path.read_bytes()[:-4000])
+    (result,) = detector.score_files([path], windowing=SHORT)
+    assert math.isnan(result.score) and str(path) in result.error
+
+
+def test_windows_without_speech_are_left_out_of_the_score(detector, monkeypatch, long_signal):
+    monkeypatch.setattr(SpeechActivity, "share", lambda self, start, stop: 1.0 if start >= 40_000 else 0.0)
+    (result,) = detector.score_files([(long_signal, 16000)], windowing=SHORT)
+    alone = list(detector.score_files([(long_signal[start:][:8000], 16000) for start in (40_000, 42_000)]))
+    assert result.windows == 2
+    np.testing.assert_allclose(result.logits, np.mean([one.logits for one in alone], 0), atol=1e-5)

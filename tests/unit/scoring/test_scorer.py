@@ -199,9 +199,9 @@ def test_files_are_passed_to_the_detector_in_chunks(tmp_path, protocol, monkeypa
     detector, sizes = _Detector(bad=["xx.wav"]), []
     score_files = detector.score_files
 
-    def counted(paths, *options):
-        sizes.append(len(paths))
-        return score_files(paths, *options)
+    def counted(recordings, *arguments, **options):
+        sizes.append(len(recordings))
+        return score_files(recordings, *arguments, **options)
 
     detector.score_files = counted
     score_protocol(detector, protocol, "/data", tmp_path / "s.csv", quiet=True)
