@@ -136,6 +136,30 @@ def test_arguments_set_in_the_yaml_are_not_replaced_by_keys(load):
     assert [optimizer.defaults[name] for name in ("eps", "weight_decay", "lr")] == [0.5, 0.2, 0.001]
 
 
+REFERENCE = "start_from: !ref <front_end[weights_source]>"
+
+
+def test_a_front_end_with_an_old_setting_is_refused_where_the_new_one_is_needed(load, tmp_path):
+    with pytest.raises(InputError, match=r"train\.yaml:9: 'pretrained' is now called 'weights_source'; rename it"):
+        load("    hidden_size: 16\n", "    pretrained: x\n    hidden_size: 16\n", overrides=REFERENCE)
+    own = "# mine\n!new:antideepfake.lobes.LogFilterBank\npretrained: x\n"
+    (tmp_path / "mine.yaml").write_text(own)
+    lines = YAML.partition("front_end:")[2].partition("back_end:")[0]
+    with pytest.raises(InputError, match=r"mine\.yaml:3: 'pretrained' is now called 'weights_source'; rename it"):
+        load(f"{lines}back_end", f" !include:mine.yaml\n{REFERENCE}\nback_end".replace("start_from", "start"))
+
+
+def test_a_front_end_may_have_an_old_setting(load):
+    with pytest.warns(DeprecationWarning, match="weights_source"):
+        hparams = load("    hidden_size: 16\n", "    pretrained: x\n    hidden_size: 16\n")
+    assert hparams["front_end"].weights_source == "x"
+
+
+def test_a_policy_with_an_old_setting_is_refused(load):
+    with pytest.raises(InputError, match=r"train\.yaml:17: 'refresh' is now 'policy_refresh', a key of the YAML; "):
+        load("training.DetectorBrain", "training.PolicyBrain\n    refresh: 3")
+
+
 OLD_YAML = """data_folder: !PLACEHOLDER
 output_folder: results/small
 save_folder: !ref <output_folder>/checkpoints
