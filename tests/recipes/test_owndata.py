@@ -130,7 +130,7 @@ def test_left_out_files_give_status_1(tmp_path, make_corpus, recipe, monkeypatch
     arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet")
     assert _run(recipe, monkeypatch, *arguments) == 1
     said = capsys.readouterr()
-    assert said.err == f"left out: 1 files; see {tmp_path}/p.csv.report.json\n"
+    assert said.err == f"left out: 1 files\nthe list is in {tmp_path}/p.csv.report.json\n"
     assert "train" in said.out
     assert json.loads((tmp_path / "p.csv.report.json").read_text())["left_out"][0]["reason"] == "the file is empty"
     assert _run(recipe, monkeypatch, *arguments) == 1  # and again, though the protocol is there by now
