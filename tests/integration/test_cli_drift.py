@@ -90,7 +90,7 @@ def test_which_kind_moved(run, folders):
         (("a.parquet", "a.parquet", "--by", "Attack", "--scores", "b.csv"), "b.csv: no column Attack"),
     ],
 )
-def test_mistakes_give_status_2(run, tmp_path, given, message):
+def test_mistakes_exit_with_status_2(run, tmp_path, given, message):
     save(tmp_path / "a.parquet", np.eye(3))
     (tmp_path / "b.csv").write_text('ID,Score,Label,Language\nu0,"[0, 1]",1,EN\n')
     status, _, err = run("drift", *given)

@@ -163,7 +163,7 @@ def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_
         ),
     ],
 )
-def test_mistakes_take_one_line_and_status_2(tmp_path, train, arguments, said):
+def test_mistakes_are_reported_in_one_line_with_status_2(tmp_path, train, arguments, said):
     nowhere = str(tmp_path / "nowhere")
     output = ["--output_folder", str(tmp_path / "results")]
     status, out, err = train("train.py", *(nowhere if item == "NOWHERE" else item for item in arguments), *output)

@@ -151,7 +151,7 @@ def test_recipe(row, data, tiny_front_end, tmp_path, run, command, monkeypatch):
 
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["whole", "damaged"])
-def test_two_processes_do_what_one_does_that_accumulates(data, tiny_front_end, tmp_path, damaged):
+def test_two_processes_equal_one_that_accumulates_gradients(data, tiny_front_end, tmp_path, damaged):
     if damaged:  # a file of every split
         data = shutil.copytree(data, tmp_path / "data")
         for speaker in (1, 4, 5):

@@ -124,7 +124,7 @@ def test_a_second_run_is_refused_until_the_first_ends(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_killed_run_holds_no_lock(tmp_path):
+def test_a_killed_run_leaves_no_lock(tmp_path):
     program = f"""
 import os, signal
 from antideepfake.files import lock_output

@@ -23,7 +23,7 @@ STARTS = [
 
 
 @pytest.mark.parametrize("size", [1, 44, 32_000, 10**8 + 2, 0x10000000, 0x70000000, 3_456_789_012])
-def test_sizes_of_recordings_are_no_placeholders(size):
+def test_real_sizes_are_not_placeholders(size):
     assert not is_placeholder(size)
 
 
@@ -48,7 +48,7 @@ def test_any_pages_are_understood_or_refused(scratch, pages):
 
 
 @given(st.binary(max_size=64))
-def test_what_may_be_supported_is_not_named(noise):
+def test_possibly_supported_formats_are_not_named(noise):
     for start in (b"RIFF____WAVE", b"fLaC", b"OggS", b"\xff\xfb", b"\xff\xf3", b"FORM____AIFF"):
         assert name_unsupported(start + noise) == ""
 

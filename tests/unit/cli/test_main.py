@@ -95,7 +95,7 @@ def test_common_options_mean_the_same_everywhere():
     assert set(seen) == COMMON
 
 
-def test_every_verb_that_writes_can_be_told_to_replace():
+def test_every_verb_that_writes_has_overwrite():
     for verb, parser in LIST["verb_parsers"]().items():
         names = {name for action in parser._actions for name in action.option_strings}
         assert ("--output" not in names) or ("--overwrite" in names), verb
@@ -122,7 +122,7 @@ def test_the_document_lists_the_options():
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
-def test_programs_can_read_what_is_printed(form, command):
+def test_printed_results_can_be_read_by_programs(form, command):
     status, out, err = command("models", "--format", form)
     assert status == 0 and err == "" and "nii-yamagishilab/mms-300m-anti-deepfake" in out
     if form == "json":

@@ -165,7 +165,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
         (["-"], ["b"], "has possibly the same speakers as the training set"),
     ],
 )
-def test_the_threshold_says_what_validation_shares_with_training(start, speakers, attacks, said):
+def test_the_threshold_source_names_what_validation_shares_with_training(start, speakers, attacks, said):
     """Guards against a threshold that looks better than it is: it is chosen on voices that training has heard."""
     hparams, train_set, valid_set, _ = start("max_steps: 1")
 
@@ -205,7 +205,7 @@ def test_a_finished_experiment_is_recognized(start, caplog):
     assert not is_finished(start("max_steps: 9")[0])
 
 
-def test_what_a_run_depends_on_is_written_down(start, corpus, tmp_path):
+def test_the_inputs_of_a_run_are_recorded(start, corpus, tmp_path):
     fit_detector(start("max_steps: 1")[0], RUN, *start()[1:3])
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     expected = hashlib.sha256((corpus / "p.csv").read_bytes()).hexdigest()
@@ -448,7 +448,7 @@ def test_a_signal_saves_a_checkpoint(start, tmp_path, monkeypatch, number, worke
     assert _same(_weights(whole), _weights(resumed))
 
 
-def test_a_set_without_a_class_is_told(start):
+def test_a_set_without_a_class_is_reported(start):
     hparams, train_set, valid_set, _ = start()
     with pytest.raises(InputError, match="the training set has 0 utterances; it needs both"):
         fit_detector(hparams, RUN, train_set[:0], valid_set)

@@ -38,7 +38,7 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
         ("", "", "train.yaml"),
     ],
 )
-def test_every_fault_has_its_sentence(tmp_path, text, overrides, said):
+def test_every_fault_is_reported_in_one_line(tmp_path, text, overrides, said):
     path = tmp_path / "train.yaml"
     path.write_text(text)
     (tmp_path / "part.yaml").write_text("b: !PLACEHOLDER\nc: 1\n")
@@ -55,7 +55,7 @@ def test_a_placeholder_of_an_included_file_can_be_set(tmp_path):
     assert load_hparams(tmp_path / "train.yaml")["a"] == {"b": 2, "c": 1}
 
 
-def test_an_unknown_override_is_called_so(tmp_path):
+def test_an_unknown_override_is_named(tmp_path):
     (tmp_path / "train.yaml").write_text("lr: 1\nseed: 2")
     with pytest.raises(InputError) as told:
         load_hparams(tmp_path / "train.yaml", "learning_rate: 2")
@@ -69,13 +69,13 @@ def test_missing_file_and_folder(tmp_path, name):
         load_hparams(tmp_path / name)
 
 
-def test_other_encodings_are_told(tmp_path):
+def test_other_encodings_are_reported(tmp_path):
     (tmp_path / "train.yaml").write_bytes("a: é".encode("latin-1"))
     with pytest.raises(InputError, match=r"train\.yaml"):
         load_hparams(tmp_path / "train.yaml")
 
 
-def test_a_missing_key_is_told_on_use(tmp_path):
+def test_a_missing_key_is_reported_on_use(tmp_path):
     (tmp_path / "train.yaml").write_text("seed: 1")
     hparams = load_hparams(tmp_path / "train.yaml")
     with pytest.raises(InputError, match=r"train\.yaml: the key 'lr' is missing"):

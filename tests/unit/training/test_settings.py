@@ -85,12 +85,12 @@ def test_optional_keys_get_their_defaults(load):
         ),
     ],
 )
-def test_a_wrong_value_is_told_with_its_line(load, old, new, said):
+def test_a_wrong_value_is_reported_with_its_line(load, old, new, said):
     with pytest.raises(InputError, match=re.escape(said)):
         load(old, new)
 
 
-def test_a_wrong_value_from_the_command_line_is_told_with_its_option(load):
+def test_a_wrong_value_from_the_command_line_is_reported_with_its_option(load):
     with pytest.raises(InputError, match=r"^--corpora is Tiny; it must be a list of names"):
         load(overrides="corpora: Tiny")
 
@@ -110,7 +110,7 @@ def test_training_starts_from_the_given_weights(load, tmp_path):
     assert not all(value.equal(second[name]) for name, value in start.items())
 
 
-def test_modules_and_brains_may_lie_in_the_folder_of_the_recipe(load, tmp_path, monkeypatch):
+def test_modules_and_brains_may_be_in_the_folder_of_the_recipe(load, tmp_path, monkeypatch):
     (tmp_path / "my_recipe.py").write_text(
         "import torch\n"
         "from antideepfake.training import DetectorBrain\n"
@@ -179,7 +179,7 @@ checkpointer: !new:antideepfake.training.AtomicCheckpointer
 """
 
 
-def test_a_yaml_of_version_0_1_is_told_which_lines_to_delete(tmp_path):
+def test_a_yaml_of_version_0_1_is_refused_with_the_lines_to_delete(tmp_path):
     path = tmp_path / "train.yaml"
     path.write_text(OLD_YAML)
     with pytest.raises(InputError) as told:
@@ -200,6 +200,6 @@ def test_a_yaml_of_version_0_1_is_told_which_lines_to_delete(tmp_path):
         ),
     ],
 )
-def test_renamed_keys_are_told_with_their_line(load, old, new, said):
+def test_renamed_keys_are_reported_with_their_line(load, old, new, said):
     with pytest.raises(InputError, match=re.escape(said)):
         load(old, new)
