@@ -22,7 +22,7 @@ RECORDING_SUFFIXES = AUDIO_SUFFIXES | {
 def walk_audio(folder: str | os.PathLike, suffixes: Set[str] = frozenset(RECORDING_SUFFIXES)) -> Iterator[str]:
     """Yield the files below a folder that look like recordings, at any depth.
 
-    Memory holds only the names in the current folder and its parents, and a number for each folder: enough for ten
+    Memory contains only the names in the current folder and its parents, and a number for each folder: enough for ten
     million files.
 
     Arguments
@@ -121,7 +121,7 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
         raise InputError(f"{folder}: no such folder")
     files = [Path(path) for path in walk_audio(folder)]
     if not files:
-        raise InputError(f"{folder}: holds no audio; files must end in .wav, .flac, .mp3, .ogg or the like")
+        raise InputError(f"{folder}: contains no audio; files must end in .wav, .flac, .mp3, .ogg or the like")
     return files
 
 

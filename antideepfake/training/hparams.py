@@ -263,7 +263,7 @@ def _is_number(text: Any) -> bool:
 
 
 def build_front_end(file: str | os.PathLike) -> Any:
-    """Build the front end of a YAML that holds nothing else, like those of ``hparams/front_ends``.
+    """Build the front end of a YAML that contains nothing else, like those of ``hparams/front_ends``.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""What the YAML of an experiment holds: its keys and their types, and the detector that they describe."""
+"""The YAML of an experiment: its keys and their types, and the detector that they describe."""
 
 import inspect
 import os
