@@ -213,7 +213,7 @@ def test_a_full_disk_is_one_sentence(run, model_folder, data, monkeypatch, capsy
         (["nowhere", "DATA"], "nowhere: not a model folder"),
         (["MODEL", "nowhere.wav"], "nowhere.wav: no such file or folder"),
         (["MODEL", "nowhere.csv"], "nowhere.csv: no such file"),
-        (["MODEL", "."], "contains no audio"),
+        (["MODEL", "."], "holds no audio"),
         (["MODEL", "DATA", "DATA"], "is given twice"),
         (["MODEL", "DATA", "--output", "file/s.csv"], "file"),
         (["MODEL", "DATA", "--output", "folder", "--overwrite"], "folder"),

@@ -48,7 +48,7 @@ def test_any_pages_are_understood_or_refused(scratch, pages):
 
 
 @given(st.binary(max_size=64))
-def test_possibly_supported_formats_are_not_named(noise):
+def test_what_may_be_supported_is_not_named(noise):
     for start in (b"RIFF____WAVE", b"fLaC", b"OggS", b"\xff\xfb", b"\xff\xf3", b"FORM____AIFF"):
         assert name_unsupported(start + noise) == ""
 

@@ -254,7 +254,7 @@ def test_wav_files_that_were_joined_are_refused(tmp_path, write_audio):
         ("a.amr", b"#! a text by that name", "cannot be read"),
     ],
 )
-def test_unsupported_formats_are_named_with_the_fix(tmp_path, name, content, said):
+def test_what_is_not_supported_yet_is_named_with_what_to_do(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content + bytes(200))
     with pytest.raises(InputError, match=said):
         read_waveform(tmp_path / name)
