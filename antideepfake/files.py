@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -18,6 +19,8 @@ from antideepfake.errors import InputError
 HOST = re.sub(r"[^\w-]", "_", socket.gethostname())
 TEMPORARIES = (".*.part*", ".*.lock")  # patterns of the files of a running or killed program; do not upload them
 LARGEST_JSON = 4 << 20  # bytes; parsed JSON can need 100 times as much memory
+
+PROBE_SIZE = 1 << 20  # bytes; more than the last write that failed can have left free
 
 
 @contextmanager
@@ -55,6 +58,39 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def explain_write_errors(folder: str | os.PathLike[str], hidden: type[Exception]) -> Iterator[None]:
+    """Raise the ``OSError`` of the system, such as that of a full disk, where a library replaces it by its own error.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where the block writes.
+    hidden : type of exception
+        What the library raises, whatever the reason.
+
+    Raises
+    ------
+    OSError
+        When the block raises ``hidden`` and Python cannot write a file to the folder either.
+
+    Example
+    -------
+    >>> with explain_write_errors(getfixture("tmp_path"), RuntimeError):
+    ...     raise RuntimeError("another reason")
+    Traceback (most recent call last):
+    RuntimeError: another reason
+    """
+    try:
+        yield
+    except hidden:
+        with tempfile.TemporaryFile(dir=os.fspath(folder)) as probe:
+            probe.write(bytes(PROBE_SIZE))
+            probe.flush()
+            os.fsync(probe.fileno())
+        raise
 
 
 @cache  # once per folder, because some programs write a hundred thousand files into one folder

@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).parent
 def find_resource(name: str) -> Path:
     """Give the path of a file or folder of ``hparams/`` or ``recipes/``.
 
-    A wheel holds both inside the package; a checkout holds them beside it.
+    In a wheel, both are inside the package; in a checkout, they are beside it.
 
     Arguments
     ---------

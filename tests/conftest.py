@@ -1,6 +1,7 @@
 """Fixtures that several tests share: signals, audio files, a small detector with weights as if trained."""
 
 import os
+import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -73,6 +74,15 @@ def command(capsys) -> Callable[..., tuple[int, str, str]]:
         return left.value.code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """Let the system refuse files above half a megabyte, as it refuses any on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 """List what is missing from a recipe that prepares a corpus.
 
 Checks the recipe's script, README.md, corpus.yaml, test and row in recipes/README.md, and runs the test. With
---data_folder, also prepares the corpus, or the part of it that is there, and checks the rows. Prints one line for each
+--data_folder, also prepares the corpus, or the part of it that exists, and checks the rows. Prints one line for each
 thing that is missing: file, line, and the fix. Exit status 1 when something is missing.
 """
 
@@ -127,7 +127,7 @@ def check_program(folder: Path, path: Path) -> Iterator[str]:
 
 
 def accepts_argv(module: ModuleType) -> bool:
-    """Tell whether ``main`` can be called with a list of options, as ``antideepfake prepare`` does."""
+    """Check whether ``main`` can be called with a list of options, as ``antideepfake prepare`` does."""
     try:
         inspect.signature(module.main).bind([])
     except (AttributeError, TypeError):
@@ -248,7 +248,7 @@ def run_test(folder: Path) -> Iterator[str]:
 
 
 def prepare_here(folder: Path, data_folder: str, quiet: bool) -> Iterator[str]:
-    """Prepare the corpus, or the part of it that is there, and check the rows."""
+    """Prepare the corpus, or the part of it that exists, and check the rows of its protocol."""
     name = name_module(folder.name)
     program = folder / f"{name}_prepare.py"
     with tempfile.TemporaryDirectory() as scratch:

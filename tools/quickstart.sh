@@ -15,7 +15,7 @@ if [ -f "$data/MiniCorpus.csv" ]; then # written last: if it exists, the corpus 
 else
     echo "== step 2 of 3: making the corpus below $data (about 5 minutes; 13 minutes are left in all)"
     status=0
-    antideepfake prepare MiniCorpus --data_folder "$data" --output "$data/MiniCorpus.csv" || status=$?
+    antideepfake prepare MiniCorpus --data_folder "$data" --output "$data/MiniCorpus.csv" --num_workers 2 || status=$?
     [ "$status" -le 1 ] || exit "$status" # 1: done, but an engine was skipped
 fi
 echo "== step 3 of 3: training and testing a small detector (about 8 minutes)"

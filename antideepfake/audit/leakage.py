@@ -150,7 +150,7 @@ def find_recordings(
     test: pd.DataFrame,
     training: pd.DataFrame,
     data_folder: str | os.PathLike,
-    num_workers: int = 2,
+    num_workers: int = 0,
     quiet: bool = False,
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """Find the recordings that a test set and training data share, whatever their names and formats.
@@ -164,7 +164,7 @@ def find_recordings(
     data_folder : str or Path
         Folder that ``$ROOT`` stands for.
     num_workers : int
-        Number of threads that read files.
+        Files to read at the same time; 0: one after the other.
     quiet : bool
         Show no progress bar.
 

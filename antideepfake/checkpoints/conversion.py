@@ -51,7 +51,7 @@ def convert_checkpoint(
     Arguments
     ---------
     source : str
-        Checkpoint, folder that holds one, or Hub id.
+        Checkpoint, folder that contains one, or Hub id.
     output : str or Path
         Model folder to write.
     published : PublishedDetector, optional

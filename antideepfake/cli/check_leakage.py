@@ -1,6 +1,6 @@
 """Check whether a test set shares utterances, corpora or sources with training data.
 
-Compares identifiers, corpora, and the corpora whose speech they hold; with --audio also the recordings themselves,
+Compares identifiers, corpora, and the corpora whose speech they contain; with --audio also the recordings themselves,
 whatever their names. Prints counts on standard output and a warning on standard error. Exits with status 1 when
 something is shared or could not be compared.
 """

@@ -1,6 +1,6 @@
 """Convert a released detector to a model folder.
 
-SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that holds one, or the id of a published detector on the
+SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that contains one, or the id of a published detector on the
 Hugging Face Hub ('antideepfake models' lists them). Every tensor is used, or left out for a reason that is printed;
 anything else is an error.
 """

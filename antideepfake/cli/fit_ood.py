@@ -1,9 +1,9 @@
-"""Let a model folder answer 'unsure' out of distribution.
+"""Enable the decision 'unsure' for out-of-distribution recordings.
 
-EMBEDDINGS are those of speech like the training data, best the validation set: several hundred real and fake utterances
-or more, written by 'antideepfake score --embeddings' with this model. Afterwards the decision on a recording that lies
-farther away than all but --fraction of these is `unsure`. With --scores, the score file of the embeddings, the limit
-holds for new speakers.
+EMBEDDINGS are those of speech like the training data, preferably the validation set: at least several hundred real and
+fake utterances, written by 'antideepfake score --embeddings' with this model. Afterwards, the decision is 'unsure' for
+a recording that is farther away than all but --fraction of these. With --scores, the score file of the embeddings, the
+limit applies to new speakers.
 """
 
 import argparse

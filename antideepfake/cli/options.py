@@ -147,7 +147,7 @@ def add_num_workers(parser: argparse.ArgumentParser) -> None:
         "--num_workers",
         type=whole_number,
         default=0,
-        help="files to read at the same time, beside this process (default: 0, this process alone)",
+        help="files to process at the same time beside this process (default: 0, this process alone)",
     )
 
 

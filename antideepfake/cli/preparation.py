@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from antideepfake.cli import options
+
 if TYPE_CHECKING:
     from antideepfake.corpora.build import BuildReport
 
@@ -47,7 +49,7 @@ def run_preparation(
     Example
     -------
     >>> from antideepfake.corpora.build import BuildReport
-    >>> def prepare_nothing(data_folder, output):
+    >>> def prepare_nothing(data_folder, output, num_workers):
     ...     return BuildReport(0)
     >>> run_preparation(prepare_nothing, "A corpus.", ["--data_folder", "data", "--output", "p.csv"])
     split           real               fake
@@ -56,11 +58,12 @@ def run_preparation(
     parser = make_parser(description, prog)
     if protocol_file:
         parser.add_argument("--protocol_file", help=protocol_file)
-    args = parser.parse_args(argv)
-    return print_report(prepare(**vars(args)), args.output, published)
+    args = vars(parser.parse_args(argv))
+    form = args.pop("format")
+    return print_report(prepare(**args), args["output"], published, form)
 
 
-def make_parser(description: str | None, prog: str | None = None) -> argparse.ArgumentParser:
+def make_parser(description: str | None, prog: str | None = None) -> options.Parser:
     """Make a parser with the options that all preparations share.
 
     Arguments
@@ -72,16 +75,18 @@ def make_parser(description: str | None, prog: str | None = None) -> argparse.Ar
 
     Returns
     -------
-    argparse.ArgumentParser
-        Its result has the names of the arguments of :func:`antideepfake.corpora.prepare.prepare_corpus`. An option that
-        is not given is absent, so that the recipe's default applies.
+    Parser
+        Its result has ``format``, for :func:`print_report`, and the names of the arguments of
+        :func:`antideepfake.corpora.prepare.prepare_corpus`. ``corpus_folder`` is absent unless it is given, so that
+        the recipe's default applies.
 
     Example
     -------
-    >>> vars(make_parser("In-the-Wild").parse_args(["--data_folder", "data", "--output", "p.csv"]))
-    {'data_folder': 'data', 'output': 'p.csv'}
+    >>> args = make_parser("In-the-Wild").parse_args(["--data_folder", "data", "--output", "p.csv"])
+    >>> args.output, args.num_workers, "corpus_folder" in args
+    ('p.csv', 0, False)
     """
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog=prog,
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -90,15 +95,17 @@ def make_parser(description: str | None, prog: str | None = None) -> argparse.Ar
     )
     parser.add_argument("--data_folder", required=True, help="contains the corpus's folder; $ROOT in the protocol")
     parser.add_argument("--output", required=True, help="the protocol to write")
-    parser.add_argument("--num_workers", type=int, help="headers read at the same time (default: 2)")
     parser.add_argument("--corpus_folder", help="the corpus's folder in data_folder, if it has another name")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing protocol")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    for add_option in (options.add_num_workers, options.add_overwrite, options.add_format, options.add_quiet):
+        add_option(parser)
     return parser
 
 
 def print_report(
-    report: "BuildReport", output: str | os.PathLike, published: Mapping[str, Mapping[str, int]] | None = None
+    report: "BuildReport",
+    output: str | os.PathLike,
+    published: Mapping[str, Mapping[str, int]] | None = None,
+    form: str = "table",
 ) -> int:
     """Print counts and hours on standard output, differences and omissions on standard error.
 
@@ -111,6 +118,8 @@ def print_report(
     published : dict, optional
         Split -> label -> number of utterances, as the corpus's authors count them; the label ``all`` is both. Other
         splits and labels are not compared.
+    form : str
+        As of :func:`antideepfake.cli.options.print_table`: for programs, a row for each split and label.
 
     Returns
     -------
@@ -127,9 +136,19 @@ def print_report(
     all published counts agree
     0
     """
-    from antideepfake.protocol.table import format_totals  # slow to import; --help does without
+    import pandas as pd  # slow to import; --help does without
 
-    print(format_totals(report.counts))
+    from antideepfake.protocol.table import format_totals
+
+    if form == "table":
+        print(format_totals(report.counts))
+    else:
+        rows = [
+            (split, label, int(utterances), seconds / 3600)
+            for split, labels in report.counts.items()
+            for label, (utterances, seconds) in labels.items()
+        ]
+        options.print_table(pd.DataFrame(rows, columns=["split", "label", "utterances", "hours"]), form)
     differences = [
         f"{label} utterances of split {split}: {wanted} published, {found} here"
         for split, counts in (published or {}).items()
@@ -137,7 +156,7 @@ def print_report(
         if (found := _count(report.counts.get(split, {}), label)) != wanted
     ]
     if published and not differences:
-        print("all published counts agree")
+        print("all published counts agree", file=sys.stdout if form == "table" else sys.stderr)
     for difference in differences:
         print(difference, file=sys.stderr)
     if report.unlisted:

@@ -49,10 +49,6 @@ def run_program(main: Callable[[], int]) -> None:
             status = _fail(f"{error.filename}: {error.strerror}")
         else:
             raise
-    except RuntimeError as error:
-        if "PytorchStreamWriter failed writing" not in str(error):  # what torch.save raises on a full disk
-            raise
-        status = _fail(DISK_FULL)
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
         status = 130

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_device(parser)
     options.add_trust_code(parser)
     options.add_num_workers(parser)
+    options.add_format(parser)
     options.add_quiet(parser)
 
 
@@ -55,4 +56,4 @@ def run(args: argparse.Namespace) -> int:
         args.overwrite,
         args.quiet,
     )
-    return print_report(report, args.output)
+    return print_report(report, args.output, form=args.format)

@@ -57,7 +57,7 @@ def build_protocol(
     utterances: Iterable[Mapping[str, str]],
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
-    num_workers: int = 1,
+    num_workers: int = 0,
     quiet: bool = False,
     split: Callable[[pd.DataFrame], list[str]] | None = None,
 ) -> BuildReport:
@@ -79,7 +79,8 @@ def build_protocol(
     output : str or Path
         The protocol. ``<output>.report.json`` counts and lists the files that were left out.
     num_workers : int
-        Headers read at the same time, in threads: reading waits for the disk rather than for the processor.
+        Headers to read at the same time, in threads, since reading waits for the disk rather than for the processor; 0:
+        one after the other.
     quiet : bool
         Show no progress bar.
     split : callable, optional

@@ -16,7 +16,7 @@ def prepare_corpus(
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
     corpus_folder: str | os.PathLike,
-    num_workers: int = 2,
+    num_workers: int = 0,
     overwrite: bool = False,
     quiet: bool = False,
     **options: Any,
@@ -36,7 +36,7 @@ def prepare_corpus(
     corpus_folder : str or Path
         The corpus's folder, relative to ``data_folder`` or absolute.
     num_workers : int
-        Headers read at the same time.
+        Headers to read at the same time; 0: one after the other.
     overwrite : bool
         Replace an existing protocol.
     quiet : bool

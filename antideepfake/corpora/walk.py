@@ -22,7 +22,7 @@ RECORDING_SUFFIXES = AUDIO_SUFFIXES | {
 def walk_audio(folder: str | os.PathLike, suffixes: Set[str] = frozenset(RECORDING_SUFFIXES)) -> Iterator[str]:
     """Yield the files below a folder that look like recordings, at any depth.
 
-    Memory holds only the names in the current folder and its parents, and a number for each folder: enough for ten
+    Memory contains only the names in the current folder and its parents, and a number for each folder: enough for ten
     million files.
 
     Arguments

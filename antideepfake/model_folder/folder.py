@@ -21,6 +21,7 @@ import ruamel.yaml
 import safetensors.torch
 import torch
 import yaml
+from safetensors import SafetensorError
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.fetching import FetchConfig, LocalStrategy
 from speechbrain.utils.logger import get_logger
@@ -28,7 +29,7 @@ from speechbrain.utils.parameter_transfer import Pretrainer
 
 from antideepfake import lobes
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_open, atomic_path, read_json
+from antideepfake.files import atomic_open, atomic_path, explain_write_errors, read_json
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 from antideepfake.lobes.settings import check_settings
 from antideepfake.model_folder.card import write_model_card
@@ -394,7 +395,8 @@ def write_model_folder(
         file.write(LABEL_ENCODER)
     with atomic_path(folder / FILES["model"]) as temporary:
         # Write the tensors directly to the file; a copy in memory would double 2 billion weights.
-        safetensors.torch.save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
+        with explain_write_errors(folder, SafetensorError):
+            safetensors.torch.save_file({name: value.cpu().contiguous() for name, value in weights.items()}, temporary)
         # safetensors makes the file readable only by its owner
         shutil.copymode(folder / FILES["label_encoder"], temporary)
     metadata.save(folder / FILES["metadata"])

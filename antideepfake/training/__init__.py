@@ -11,6 +11,7 @@ from antideepfake.training.adaptation import (
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.experiment import (
+    Outcome,
     begin_experiment,
     evaluate_model,
     export_model,
@@ -28,6 +29,7 @@ __all__ = [
     "DetectorBrain",
     "ExperimentSettings",
     "HyperParameters",
+    "Outcome",
     "PolicyBrain",
     "adapt",
     "add_lora",

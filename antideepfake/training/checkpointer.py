@@ -9,6 +9,8 @@ from typing import Any
 from speechbrain.utils.checkpoints import Checkpoint, Checkpointer
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 
+from antideepfake.files import explain_write_errors
+
 
 class AtomicCheckpointer(Checkpointer):
     """SpeechBrain's ``Checkpointer``, except that a run killed during a save resumes from the previous checkpoint.
@@ -27,7 +29,8 @@ class AtomicCheckpointer(Checkpointer):
             part.mkdir(parents=True)
         self.checkpoints_dir = part
         try:
-            checkpoint = super().save_checkpoint(*args, **options)
+            with explain_write_errors(part, RuntimeError):  # of torch.save
+                checkpoint = super().save_checkpoint(*args, **options)
         finally:
             self.checkpoints_dir = final
         if checkpoint is None:

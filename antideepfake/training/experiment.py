@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,21 @@ logger = get_logger(__name__)
 
 FINISHED = "finished.json"
 SAMPLE_RATE_DISTANCE = 0.5  # total variation distance; the classes of the published union differ by less
+
+
+class Outcome(NamedTuple):
+    """What an evaluation or an experiment ends with.
+
+    Arguments
+    ---------
+    text : str
+        Results for the terminal, in lines; empty on all processes but the first.
+    status : int
+        Exit status: 1 when files could not be used, else 0.
+    """
+
+    text: str
+    status: int
 
 
 def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]:
@@ -121,7 +136,7 @@ def _is_warning(record: logging.LogRecord) -> bool:
 
 
 def is_finished(hparams: HyperParameters) -> bool:
-    """Check whether this experiment was already finished with exactly these settings; if so, say so."""
+    """Check whether this experiment was already finished with exactly these settings; if so, log it."""
     folder = Path(hparams["output_folder"])
     try:
         done = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
@@ -129,8 +144,7 @@ def is_finished(hparams: HyperParameters) -> bool:
         return False
     if done["settings"] != hparams.settings:
         return False
-    if if_main_process():
-        print(f"{folder}: training already finished on {done['date']}; to train again, pass a new --output_folder")
+    logger.info(f"{folder}: training already finished on {done['date']}; to train again, pass a new --output_folder")
     return True
 
 
@@ -206,9 +220,9 @@ def fit_detector(
             brain.fit(brain.rounds(), *loaders, progressbar=False)
     finally:
         brain.close_logs()
-    if brain.skipped_utterances and if_main_process():
+    if brain.skipped_utterances:
         count = len(brain.skipped_utterances)
-        print(f"skipped utterances: {count}; see {hparams['output_folder']}/skipped.csv", file=sys.stderr)
+        logger.warning(f"skipped utterances: {count}; see {hparams['output_folder']}/skipped.csv")
     brain.load_best()
     return brain
 
@@ -375,8 +389,10 @@ def evaluate_model(
     title: str = "",
     device: str = "cpu",
     protocols: Sequence[str] = (),
-) -> int:
-    """Score a test set with a model folder; print the error rates and write a report. All processes of a run call it.
+) -> Outcome:
+    """Score a test set with a model folder and write a report. All processes of a run call it.
+
+    A warning names leakage from training, and how many files could not be read.
 
     Arguments
     ---------
@@ -397,8 +413,8 @@ def evaluate_model(
 
     Returns
     -------
-    int
-        Number of files that could not be read; ``scores.csv.skipped.csv`` lists them.
+    Outcome
+        Table of error rates; status 1 when files could not be read. ``scores.csv.skipped.csv`` lists them.
     """
     folder = Path(output_folder)
     rank, size = rank_and_size()
@@ -415,24 +431,23 @@ def evaluate_model(
         windowing=Windowing(utterance_seconds=LONGEST_UTTERANCE),  # as published: a test utterance is scored whole
     )
     if rank > 0:
-        return 0
+        return Outcome("", 0)
     by = ["Attack"] if (test_set["Attack"] != "-").any() else []
     by = [SEEN_ATTACK, *by] if by and metadata.training_attacks else by
     corpora = read_corpora(find_resource("recipes"))
     system = evaluate_file(folder / "scores.csv", "test set", corpora, by, metadata=metadata)
-    print(format_evaluations([system.evaluation]))
     if system.overlap:
-        print(format_overlap(system.overlap), file=sys.stderr)
+        logger.warning(format_overlap(system.overlap))
     write_report(folder / "report", [system], title or describe_test_set(system, corpora))
     if skipped:
-        print(f"skipped files of the test set: {len(skipped)}; see {folder}/scores.csv.skipped.csv", file=sys.stderr)
-    return len(skipped)
+        logger.warning(f"skipped files of the test set: {len(skipped)}; see {folder}/scores.csv.skipped.csv")
+    return Outcome(format_evaluations([system.evaluation]) + "\n", 1 if skipped else 0)
 
 
 def finish_experiment(
     brain: DetectorBrain, hparams: HyperParameters, test_set: pd.DataFrame | None = None, title: str = ""
-) -> int:
-    """Evaluate the model folder, print where the results are, and mark the experiment as finished.
+) -> Outcome:
+    """Evaluate the model folder and mark the experiment as finished.
 
     With ``--test_only``, which skips training, the experiment is not marked.
 
@@ -449,17 +464,18 @@ def finish_experiment(
 
     Returns
     -------
-    int
-        Exit status: 1 when files of the training, validation or test set could not be used, else 0.
+    Outcome
+        Table of error rates and where the results are; status 1 when files of the training, validation or test set
+        could not be used.
     """
-    folder, skipped = hparams["output_folder"], 0
+    folder, results = hparams["output_folder"], Outcome("", 0)
     if test_set is not None:
         model, data = hparams["model_folder"], hparams["data_folder"]
-        skipped = evaluate_model(model, test_set, data, folder, title, brain.device, _protocols(hparams))
+        results = evaluate_model(model, test_set, data, folder, title, brain.device, _protocols(hparams))
     if not if_main_process():
-        return 0
-    print(f"model folder: {hparams['model_folder']}; everything else: {folder}")
+        return results
     if not brain.test_only:
         with atomic_open(Path(folder, FINISHED)) as file:
             json.dump({"date": date.today().isoformat(), "settings": hparams.settings}, file, indent=1)
-    return 1 if skipped or brain.skipped_utterances else 0
+    where = f"model folder: {hparams['model_folder']}; everything else: {folder}\n"
+    return Outcome(results.text + where, 1 if brain.skipped_utterances else results.status)

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
+from ruamel.yaml import Loader
 from ruamel.yaml.error import YAMLError
 from speechbrain.utils.seed import seed_everything
 
@@ -64,7 +65,34 @@ def key_lines(text: str) -> dict[str, int]:
     >>> key_lines("# comment\\nseed: 1\\nlr: 2")
     {'seed': 2, 'lr': 3}
     """
-    return {key: node.start_mark.line + 1 for key, node in _top_level(text).items()}
+    return {key: node.start_mark.line + 1 for key, node in read_nodes(text).items()}
+
+
+class _BuildError(Exception):
+    """An object of a YAML could not be built.
+
+    Arguments
+    ---------
+    line : int
+        Where the object begins, counted from 1.
+    reason : Exception
+        What its class raised.
+    """
+
+    def __init__(self, line: int, reason: Exception) -> None:
+        super().__init__(line, reason)
+        self.line, self.reason = line, reason
+
+
+class _LocatingLoader(Loader):
+    """A loader that says which object could not be built."""
+
+    def construct_non_recursive_object(self, node: Any, tag: str | None = None) -> Any:
+        """Build an object, as the parent does."""
+        try:
+            return super().construct_non_recursive_object(node, tag)
+        except (ImportError, OSError, TypeError, ValueError) as error:
+            raise _BuildError(node.start_mark.line + 1, error) from error
 
 
 def load_hparams(file: str | os.PathLike, overrides: str = "") -> HyperParameters:
@@ -98,15 +126,11 @@ def load_hparams(file: str | os.PathLike, overrides: str = "") -> HyperParameter
     """
     try:
         text = Path(file).read_text(encoding="utf-8")
-        given = list(_top_level(overrides))
+        given = list(read_nodes(overrides))
         _check_overrides(file, text, given)
         with open(file, encoding="utf-8") as stream:  # a stream, whose name is where relative includes start
             settings = resolve_references(stream, overrides).getvalue()
         _check_numbers(file, text, settings, given)
-        seed = _top_level(settings).get("seed")
-        if seed is not None and _is_number(seed.value):
-            seed_everything(int(float(seed.value)))
-        values = load_hyperpyyaml(StringIO(settings))
     except FileNotFoundError as error:
         included = f"; {file} includes it" if error.filename != str(file) else ""
         raise InputError(f"{error.filename}: no such file{included}") from None
@@ -124,23 +148,69 @@ def load_hparams(file: str | os.PathLike, overrides: str = "") -> HyperParameter
     except InputError:
         raise
     except (ValueError, TypeError) as error:
-        if "PLACEHOLDER" not in str(error):
-            raise InputError(f"{file}: {error}") from error
-        # a placeholder of an included file, for which hyperpyyaml has no error of its own
-        key = str(error).split("'")[1]
-        raise InputError(f"{file}: {key} has no value; set it below the line that includes the file") from None
+        raise InputError(f"{file}: {error}") from error
+    seed = read_nodes(settings).get("seed")
+    if seed is not None and _is_number(seed.value):
+        seed_everything(int(float(seed.value)))
+    try:
+        values = load_hyperpyyaml(StringIO(settings), loader=_LocatingLoader)
+    except _BuildError as error:
+        # the line is that of the resolved settings; the key that it belongs to is the same in the file
+        key = [key for key, line in key_lines(settings).items() if line <= error.line][-1]
+        where = HyperParameters({}, file, settings, given).where(key)
+        # a TypeError of hyperpyyaml has two texts: which class, and what it refuses
+        reason = ": ".join(map(str, error.reason.args)) if isinstance(error.reason, TypeError) else str(error.reason)
+        raise InputError(f"{where}: {' '.join(reason.split())}") from error.reason
     return HyperParameters(values, file, settings, given)
 
 
-def _top_level(text: str) -> dict[str, yaml.Node]:
-    """Give the top-level keys of a YAML and the nodes of their values."""
-    root = yaml.compose(text)
-    return {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
+def read_include(file: str | os.PathLike, node: yaml.Node) -> tuple[Path, dict[str, yaml.Node]]:
+    """Read the YAML that a node ``!include:PATH`` includes.
+
+    Arguments
+    ---------
+    file : str or Path
+        The including YAML.
+    node : yaml.Node
+        Any node of it.
+
+    Returns
+    -------
+    path : Path
+        The included file, or ``file`` for another node.
+    nodes : dict
+        Its top-level keys and the nodes of their values; empty for another node.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the included file does not exist.
+    """
+    if not node.tag.startswith("!include:"):
+        return Path(file), {}
+    path = Path(file).parent / node.tag.removeprefix("!include:")
+    return path, read_nodes(path.read_text(encoding="utf-8"))
+
+
+def read_nodes(text: str) -> dict[str, yaml.Node]:
+    """Return the top-level keys of a YAML and the nodes of their values.
+
+    Example
+    -------
+    >>> read_nodes("seed: 1")["seed"].value
+    '1'
+    """
+    return children(yaml.compose(text))
+
+
+def children(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """Return the keys below a node and the nodes of their values; none if it is not a mapping."""
+    return {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
 
 
 def _check_overrides(file: str | os.PathLike, text: str, given: Sequence[str]) -> None:
     """Refuse options that the YAML has no key for, and keys that need an option which is not given."""
-    nodes = _top_level(text)
+    nodes = read_nodes(text)
     if not nodes:
         raise InputError(f"{file}: has no keys; the YAML of an experiment has lines of the form 'key: value'")
     for key in given:
@@ -149,8 +219,26 @@ def _check_overrides(file: str | os.PathLike, text: str, given: Sequence[str]) -
             hint = f"; did you mean --{similar[0]}?" if similar else "; use one of its keys"
             raise InputError(f"--{key}: {file} has no key '{key}'{hint}")
     for key, node in nodes.items():
-        if node.tag == "!PLACEHOLDER" and key not in given:
+        if key in given:
+            continue
+        if node.tag == "!PLACEHOLDER":
             raise InputError(f"{file}:{node.start_mark.line + 1}: {key} has no value; pass --{key} VALUE")
+        nested = dict(_walk(node))
+        for name, value in nested.items():
+            if value.tag == "!PLACEHOLDER":
+                raise InputError(f"{file}:{value.start_mark.line + 1}: {key}{name} has no value; write it on this line")
+        for name, value in read_include(file, node)[1].items():
+            if value.tag == "!PLACEHOLDER" and f"[{name}]" not in nested:
+                line = node.start_mark.line + 1
+                raise InputError(f"{file}:{line}: {key}[{name}] has no value; set '{name}' below this line")
+
+
+def _walk(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    """Iterate over the nodes below a node, named as hyperpyyaml's references name them: ``[key][0]``."""
+    below = dict(enumerate(node.value)) if isinstance(node, yaml.SequenceNode) else children(node)
+    for key, value in below.items():
+        yield f"[{key}]", value
+        yield from ((f"[{key}]{name}", child) for name, child in _walk(value))
 
 
 def _check_numbers(file: str | os.PathLike, text: str, settings: str, given: Sequence[str]) -> None:
@@ -164,7 +252,7 @@ def _check_numbers(file: str | os.PathLike, text: str, settings: str, given: Seq
 
 def _scalars(text: str) -> dict[str, str]:
     """Give the top-level keys of a YAML and their values as text; ``[...]`` for lists and mappings."""
-    return {key: node.value if isinstance(node, yaml.ScalarNode) else "[...]" for key, node in _top_level(text).items()}
+    return {key: node.value if isinstance(node, yaml.ScalarNode) else "[...]" for key, node in read_nodes(text).items()}
 
 
 def _is_number(text: Any) -> bool:
@@ -175,7 +263,7 @@ def _is_number(text: Any) -> bool:
 
 
 def build_front_end(file: str | os.PathLike) -> Any:
-    """Build the front end of a YAML that holds nothing else, like those of ``hparams/front_ends``.
+    """Build the front end of a YAML that contains nothing else, like those of ``hparams/front_ends``.
 
     Arguments
     ---------

@@ -1,4 +1,4 @@
-"""What the YAML of an experiment holds: its keys and their types, and the detector that they describe."""
+"""The YAML of an experiment: its keys and their types, and the detector that they describe."""
 
 import inspect
 import os
@@ -11,13 +11,14 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import torch
+import yaml
 
 from antideepfake.checkpoints.initialization import start_from
 from antideepfake.dataio.datasets import RandomCrop
 from antideepfake.errors import InputError
 from antideepfake.lobes.detector import UtteranceEncoder
 from antideepfake.training.adaptation import adapt
-from antideepfake.training.hparams import HyperParameters, load_hparams
+from antideepfake.training.hparams import HyperParameters, children, load_hparams, read_include, read_nodes
 
 # Keys of version 0.1 that training now sets up itself.
 REMOVED_KEYS = ("save_folder", "__set_seed", "embedding_model", "modules", "__start", "__adapt", "checkpointer")
@@ -156,6 +157,7 @@ def load_experiment(file: str | os.PathLike, overrides: str = "") -> HyperParame
         When a key is missing, has a value of the wrong type, or is of version 0.1; names the line.
     """
     _refuse_old_keys(file)
+    _refuse_old_settings(file, overrides)
     hparams = load_hparams(file, overrides)
     check_settings(hparams)
     hparams["modules"] = build_detector(hparams)
@@ -182,6 +184,27 @@ def _refuse_old_keys(file: str | os.PathLike) -> None:
             f"{file}:{removed[0][0]}: training now sets up modules, starting weights and checkpoints itself; delete "
             f"these keys and what is indented below them: {names}"
         )
+
+
+def _refuse_old_settings(file: str | os.PathLike, overrides: str) -> None:
+    """Say how to update settings below a key that a class no longer takes."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+        nodes = read_nodes(text) | read_nodes(overrides)
+        front_end, brain = (nodes.get(key, yaml.ScalarNode("", "")) for key in ("front_end", "brain_class"))
+        included, settings = read_include(file, front_end)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return  # load_hparams says so
+    if refresh := children(brain).get("refresh"):
+        line = refresh.start_mark.line + 1
+        raise InputError(f"{file}:{line}: 'refresh' is now 'policy_refresh', a key of the YAML; delete this line")
+    # A front end takes 'pretrained', with a warning; only references to the new name fail.
+    if "front_end[weights_source]" not in text + overrides or "weights_source" in {**settings, **children(front_end)}:
+        return
+    for path, names in ((included, settings), (file, children(front_end))):
+        if old := names.get("pretrained"):
+            line = old.start_mark.line + 1
+            raise InputError(f"{path}:{line}: 'pretrained' is now called 'weights_source'; rename it")
 
 
 def check_settings(hparams: HyperParameters) -> None:

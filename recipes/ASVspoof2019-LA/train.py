@@ -40,7 +40,9 @@ def main() -> int:
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
-    return finish_experiment(brain, hparams, test_set, "ASVspoof2019-LA")
+    outcome = finish_experiment(brain, hparams, test_set, "ASVspoof2019-LA")
+    print(outcome.text, end="")
+    return outcome.status
 
 
 if __name__ == "__main__":

@@ -92,8 +92,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Prepare whole recordings or segments from the command line."""
     parser = make_parser(__doc__, prog)
     parser.add_argument("--duration", type=int, help="length of the segments in s (default: whole recordings)")
-    args = parser.parse_args(argv)
-    return print_report(prepare_deepfake_eval_2024(**vars(args)), args.output)
+    args = vars(parser.parse_args(argv))
+    form = args.pop("format")
+    return print_report(prepare_deepfake_eval_2024(**args), args["output"], form=form)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from deepfake_eval_2024_prepare import converted_path, list_recordings, segment_
 from tqdm import tqdm
 
 from antideepfake.audio.audio_file import AudioFile, open_audio
+from antideepfake.cli.options import add_num_workers, add_quiet
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.walk import AUDIO_SUFFIXES
 from antideepfake.errors import InputError
@@ -153,7 +154,7 @@ def segment_deepfake_eval_2024(
     data_folder: str | os.PathLike,
     corpus_folder: str | os.PathLike = "Deepfake-Eval-2024",
     durations: Sequence[int] = DURATIONS,
-    num_workers: int = 2,
+    num_workers: int = 0,
     quiet: bool = False,
 ) -> list[str]:
     """Segment all recordings of the corpus.
@@ -167,7 +168,7 @@ def segment_deepfake_eval_2024(
     durations : sequence of int
         Seconds.
     num_workers : int
-        Recordings cut at the same time.
+        Recordings to cut at the same time; 0: one after the other.
     quiet : bool
         Show no progress bar.
 
@@ -203,8 +204,8 @@ def main() -> int:
         "--corpus_folder", default="Deepfake-Eval-2024", help="the corpus's folder (default: %(default)s)"
     )
     parser.add_argument("--durations", type=int, nargs="+", default=DURATIONS, help="in seconds (default: %(default)s)")
-    parser.add_argument("--num_workers", type=int, default=2, help="recordings cut at the same time (default: 2)")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    add_num_workers(parser)
+    add_quiet(parser)
     reasons = segment_deepfake_eval_2024(**vars(parser.parse_args()))
     for reason in reasons:
         print(reason, file=sys.stderr)

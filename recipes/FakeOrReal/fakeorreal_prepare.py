@@ -51,8 +51,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument(
         "--version", choices=PREFIXES, default="original", help="version of the corpus (default: original)"
     )
-    args = parser.parse_args(argv)
-    return print_report(prepare_fakeorreal(**vars(args)), args.output, PUBLISHED[args.version])
+    args = vars(parser.parse_args(argv))
+    form = args.pop("format")
+    return print_report(prepare_fakeorreal(**args), args["output"], PUBLISHED[args["version"]], form)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -31,11 +30,13 @@ from sources import RECORDINGS, Sentence, first_generation, list_sentences, read
 from tqdm import tqdm
 
 from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
+from antideepfake.cli import options
+from antideepfake.cli.preparation import print_report
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.build import build_protocol
+from antideepfake.corpora.build import build_protocol, read_report
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path
-from antideepfake.protocol.table import format_counts, read_protocol
+from antideepfake.protocol.table import read_protocol
 
 logger = logging.getLogger("minicorpus")
 
@@ -45,7 +46,7 @@ BATCH = 40  # clips that go through an engine and the codec together
 def prepare_minicorpus(
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
-    num_workers: int = 2,
+    num_workers: int = 0,
     seed: int = 1234,
     overwrite: bool = False,
     quiet: bool = False,
@@ -60,7 +61,7 @@ def prepare_minicorpus(
     output : str or Path
         The protocol; ``<output>.report.json`` counts and lists the clips that were left out.
     num_workers : int
-        Processes that make clips.
+        Clips to make at the same time; 0: one after the other.
     seed : int
         Seed of the split, the choice of sentences, the channels and the noise: another seed makes another corpus.
     overwrite : bool
@@ -273,7 +274,7 @@ def _run(function: Callable, jobs: list[tuple], num_workers: int, what: str, qui
         return []
     # a forked process lacks the threads of torch and onnxruntime
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(max(num_workers, 1), mp_context=context, initializer=_start_worker) as pool:
         futures = [pool.submit(function, *job) for job in jobs]
         try:
             for future in tqdm(as_completed(futures), total=len(futures), desc=what, unit="batch", disable=quiet):
@@ -325,7 +326,7 @@ def _measure_once(protocol: pd.DataFrame, data_folder: str, overwrite: bool, qui
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Make the corpus from the command line, print its content, check it for shortcuts."""
     program = prog or "python recipes/MiniCorpus/minicorpus_prepare.py"
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -333,30 +334,26 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     )
     parser.add_argument("--data_folder", required=True, help="folder to write MiniCorpus to (about 1 GB)")
     parser.add_argument("--output", required=True, help="the protocol to write")
-    parser.add_argument("--num_workers", type=int, default=2, help="processes that make clips (default: 2)")
-    parser.add_argument("--seed", type=int, default=1234, help="another seed makes another corpus (default: 1234)")
-    parser.add_argument("--overwrite", action="store_true", help="replace existing clips")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    options.add_seed(parser, "the corpus: another seed makes another one")
+    for add_option in (options.add_num_workers, options.add_overwrite, options.add_format, options.add_quiet):
+        add_option(parser)
     args = parser.parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING if args.quiet else logging.INFO)
-    left_out = prepare_minicorpus(
-        args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet
-    )
+    prepare_minicorpus(args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet)
+    status = print_report(read_report(args.output), args.output, form=args.format)
     protocol = read_protocol(args.output)
-    print(format_counts(protocol))
-    fakes = protocol[protocol["Label"] == "fake"]
-    generators = ", ".join(f"{name} ({count})" for name, count in fakes["Attack"].value_counts().items())
-    print(textwrap.fill(f"spoofing systems: {generators}", 100))
     areas = _measure_once(protocol, args.data_folder, args.overwrite, args.quiet)
-    print(format_shortcuts(areas))
+    if args.format == "table":
+        attacks = protocol.loc[protocol["Label"] == "fake", "Attack"].value_counts()
+        systems = ", ".join(f"{name} ({count})" for name, count in attacks.items())
+        print(textwrap.fill(f"spoofing systems: {systems}", 100))
+        print(format_shortcuts(areas))
     shortcuts = find_shortcuts(areas)
     if shortcuts:
         raise InputError(
             f"{args.output}: {', '.join(shortcuts)} alone distinguishes the classes; do not train on this corpus"
         )
-    if left_out:
-        print(f"{left_out} clips left out; the list is in {args.output}.report.json", file=sys.stderr)
-    return 1 if left_out else 0
+    return status
 
 
 if __name__ == "__main__":

@@ -59,10 +59,11 @@ def main() -> int:
 
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
-    status = finish_experiment(brain, hparams, test_set, "MiniCorpus, test set")
+    outcome = finish_experiment(brain, hparams, test_set, "MiniCorpus, test set")
+    print(outcome.text, end="")
     if if_main_process():
         classify_examples(hparams, test_set)
-    return status
+    return outcome.status
 
 
 if __name__ == "__main__":

@@ -24,12 +24,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from antideepfake.cli import options
+from antideepfake.cli.preparation import print_report
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.build import BuildReport, build_protocol, read_report
 from antideepfake.corpora.walk import find_audio
 from antideepfake.errors import InputError
 from antideepfake.protocol.split import assign_splits
-from antideepfake.protocol.table import format_counts, read_protocol
 
 FOLDERS = {"fake": {"fake", "spoof"}, "real": {"real", "bonafide", "bona-fide", "bona_fide"}}  # names, in lower case
 
@@ -97,7 +98,7 @@ def _rows(label: str, paths: list[Path], speakers: set[str], data_folder: Path) 
 def prepare_owndata(
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
-    num_workers: int = 2,
+    num_workers: int = 0,
     seed: int = 1234,
     overwrite: bool = False,
     quiet: bool = False,
@@ -112,7 +113,7 @@ def prepare_owndata(
     output : str or Path
         The protocol. If it exists, it is kept and its report is read.
     num_workers : int
-        Headers read at the same time.
+        Headers to read at the same time; 0: one after the other.
     seed : int
         Seed of the split.
     overwrite : bool
@@ -146,14 +147,12 @@ def prepare_owndata(
             )
             return assign_splits(table["Label"], table["ID"], np.random.default_rng(seed))
 
-    return build_protocol(
-        find_utterances(Path(data_folder), name), data_folder, output, max(num_workers, 1), quiet, split
-    )
+    return build_protocol(find_utterances(Path(data_folder), name), data_folder, output, num_workers, quiet, split)
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Prepare your own data from the command line."""
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog=prog,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -164,16 +163,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument(
         "--name", default="OwnData", help="name of the corpus, the prefix of its IDs (default: OwnData)"
     )
-    parser.add_argument("--num_workers", type=int, default=2, help="headers read at the same time (default: 2)")
-    parser.add_argument("--seed", type=int, default=1234, help="seed of the split (default: 1234)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing protocol")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-    args = parser.parse_args(argv)
-    report = prepare_owndata(**vars(args))
-    print(format_counts(read_protocol(args.output)))
-    if report.left_out:
-        print(f"left out: {len(report.left_out)} files; see {args.output}.report.json", file=sys.stderr)
-    return 1 if report.left_out else 0
+    options.add_seed(parser, "the split")
+    for add_option in (options.add_num_workers, options.add_overwrite, options.add_format, options.add_quiet):
+        add_option(parser)
+    args = vars(parser.parse_args(argv))
+    form = args.pop("format")
+    return print_report(prepare_owndata(**args), args["output"], form=form)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_an_unknown_detector_gets_no_corpora_and_no_license(convert, tmp_path):
     assert metadata["training_corpora"] == [] and metadata["license"] == ""
 
 
-def test_mistakes_take_one_line_and_status_2(convert, tmp_path):
+def test_mistakes_are_reported_in_one_line_with_status_2(convert, tmp_path):
     state = safetensors.torch.load_file(PARITY / "groupnorm.safetensors")
     encoder = {name: value for name, value in state.items() if "proj_fc" not in name}
     safetensors.torch.save_file(encoder, tmp_path / "encoder.safetensors")
@@ -105,7 +105,7 @@ def test_push_uploads_a_private_repository_with_a_card(convert, tmp_path, monkey
     assert "private" in out
 
 
-def test_a_killed_conversion_goes_on(convert, tmp_path):
+def test_a_killed_conversion_is_resumed(convert, tmp_path):
     arguments = [PARITY / "layernorm.ckpt", tmp_path / "model", "--num_attention_heads", 4]
     assert convert(*arguments)[0] == 0
     for name in ("hyperparams.yaml", "config.json", "README.md"):  # what a kill before the end leaves

@@ -166,7 +166,7 @@ def test_calibration_is_remembered_and_used(run, write, tmp_path):
     assert status == 2 and "of another model" in err
 
 
-def test_fusion_is_better_than_its_parts(run, write, tmp_path):
+def test_fusion_is_better_than_each_system(run, write, tmp_path):
     names = [f"{kind}_{system}.csv" for kind in ("dev", "test") for system in ("a", "b")]
     paths = [write(name, seed, 1.5, training_corpora=[name]) for seed, name in enumerate(names)]
     lines = paths[3].read_text().splitlines()
@@ -251,7 +251,7 @@ def read_metadata(model):
     return metadata
 
 
-def test_calibration_keeps_the_old_threshold_and_says_what_the_new_one_errs(run, write, model):
+def test_calibration_keeps_the_old_threshold_and_prints_the_errors_of_the_new_one(run, write, model):
     development = write("dev.csv", distance=3.0, provenance="one model")
     status, out, err = run("calibrate", model, development)
     assert status == 0 and err == ""
@@ -340,7 +340,7 @@ def test_files_without_a_common_utterance_cannot_be_compared(run, write):
     assert status == 2 and out == "" and "have no utterance in common; evaluate them separately" in err
 
 
-def test_a_split_that_training_left_out_is_no_alarm(run, write, protocol):
+def test_a_split_left_out_of_training_is_a_note(run, write, protocol):
     """Guards against an alarm in the evaluation of one's own test split."""
     table = pd.read_csv(protocol, dtype=str, keep_default_na=False)
     table.assign(ID="mine-" + table["ID"], Proportion="test").to_csv("mine.csv", index=False)

@@ -69,7 +69,7 @@ def test_the_example_runs(verb, examples):
     assert out and "Traceback" not in err
 
 
-def test_the_examples_leave_what_they_say(quickstart, examples):
+def test_examples_write_their_outputs(quickstart, examples):
     assert all(status <= 1 for status, _, _ in examples.values())
     for name in ("scores.csv", "report/report.html", "fused.csv", "submission.tsv"):
         assert (quickstart / name).stat().st_size > 0
@@ -125,7 +125,7 @@ def test_scores_can_be_read_by_programs(quickstart, examples, command, monkeypat
     assert Path(table["file"][0]).exists()
 
 
-def test_speakers_of_one_class_share_a_note(quickstart, examples, command, monkeypatch):
+def test_speakers_of_one_class_get_one_note(quickstart, examples, command, monkeypatch):
     monkeypatch.chdir(quickstart)
     status, out, _ = command("evaluate", "scores.csv", "--by", "Speaker", "--quiet")
     notes = [line for line in out.splitlines() if line.startswith("* Speaker")]

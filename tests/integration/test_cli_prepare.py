@@ -31,7 +31,8 @@ def test_every_corpus_describes_itself(corpus, run):
         pytest.importorskip("imageio_ffmpeg")
     status, out, _ = run(corpus, "--help")
     assert status == 0 and out.startswith(f"usage: antideepfake prepare {corpus} ")
-    assert {"--data_folder", "--output", "--overwrite", "--quiet"} <= set(re.findall(r"--\w+", out))
+    shared = {"--data_folder", "--output", "--num_workers", "--overwrite", "--format", "--quiet"}
+    assert shared <= set(re.findall(r"--\w+", out)) and "(default: 0, this process alone)" in " ".join(out.split())
 
 
 def test_the_command_runs_what_the_program_runs(run, tmp_path, make_corpus):
@@ -42,6 +43,8 @@ def test_the_command_runs_what_the_program_runs(run, tmp_path, make_corpus):
     done = subprocess.run(program, capture_output=True, text=True)
     assert (status, out, err) == (done.returncode, done.stdout, done.stderr)
     assert (tmp_path / "one.csv").read_text() == (tmp_path / "two.csv").read_text()
+    status, out, _ = run("OwnData", *given, tmp_path / "one.csv", "--format", "csv")
+    assert status == 0 and out.startswith("split,label,utterances,hours\n")
 
 
 def test_a_missing_corpus_gives_status_2(run, tmp_path):

@@ -6,10 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from antideepfake.augment.perturbations import PERTURBATIONS
-from antideepfake.cli.robustness import NAMES, judge_silence, sample
 from antideepfake.corpora.build import build_protocol
-from antideepfake.protocol.table import read_protocol
 from antideepfake.scoring.score_file import read_scores
 
 
@@ -60,31 +57,8 @@ def test_an_interrupted_run_keeps_finished_score_files(run, arguments, tmp_path)
     assert status == 2 and "with another model, seed or choice of utterances" in err
 
 
-def test_a_sample_keeps_the_proportion_of_the_labels(arguments):
-    table = read_protocol(arguments[1])
-    few = sample(table, 12, 1)
-    assert few["Label"].value_counts().to_dict() == {"fake": 9, "real": 3}
-    assert few["ID"].is_monotonic_increasing and few["ID"].tolist() == sample(table, 12, 1)["ID"].tolist()
-
-
 def test_unreadable_files_are_skipped_and_give_status_1(run, arguments, tmp_path):
     (tmp_path / "data" / "03.wav").write_bytes(b"")
     status, _, err = run(*arguments)
     assert status == 1 and "1 files of a condition skipped" in err
     assert len(read_scores(tmp_path / "out" / "scores" / "level_-10.csv")) == 39
-
-
-def test_an_unknown_perturbation_is_refused(run, arguments):
-    status, _, err = run(*arguments, "levels")
-    assert status == 2 and "--perturbations is 'levels' (choose from white noise" in err
-
-
-def test_all_perturbations_can_be_chosen():
-    assert list(PERTURBATIONS) == list(NAMES)
-
-
-def test_the_verdict_on_silence_follows_the_error_rate():
-    rows = pd.DataFrame([{"perturbation": "no speech", "eer": 0.2, "high": 0.3}])
-    assert judge_silence(rows).startswith("Warning: the detector relies on non-speech")
-    assert "does not rely" in judge_silence(rows.assign(eer=0.48, high=0.55))
-    assert judge_silence(rows.assign(perturbation="gsm")) == ""

@@ -60,7 +60,7 @@ def test_a_folder_as_a_program(model_folder, data, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["data", "s.csv", "s.csv.json", "s.csv.skipped.csv"]
 
 
-def test_table_and_score_file_say_what_the_detector_says(run, model_folder, data, capsys):
+def test_table_and_score_file_agree_with_the_detector(run, model_folder, data, capsys):
     assert run(model_folder, data, "--quiet") == 0
     scores = read_scores("scores.csv").set_index("ID")
     said = capsys.readouterr()
@@ -176,7 +176,7 @@ def test_a_line_end_in_a_name_is_refused_before_the_work(run, model_folder, data
 
 
 @pytest.mark.parametrize("name", ["sound.raw", "notes.txt", "noextension"])
-def test_a_file_that_is_no_audio_is_skipped(run, model_folder, tmp_path, capsys, name):
+def test_a_file_without_audio_is_skipped(run, model_folder, tmp_path, capsys, name):
     (tmp_path / name).write_bytes(bytes(range(256)) * 4)
     assert run(model_folder, tmp_path / name, "--quiet") == 1
     assert f"skipped {tmp_path / name}: " in capsys.readouterr().err
@@ -234,7 +234,7 @@ def test_an_existing_score_file_is_kept(run, model_folder, data, capsys):
     assert len(read_scores("scores.csv")) == 3
 
 
-def test_an_interruption_gives_130_and_is_continued(run, model_folder, data, monkeypatch, capsys):
+def test_an_interruption_exits_with_130_and_is_resumed(run, model_folder, data, monkeypatch, capsys):
     score, calls = scorer.score_protocol, []
 
     def interrupted(detector, *arguments, **options):
@@ -299,7 +299,7 @@ def test_a_full_disk_is_one_sentence(run, model_folder, data, monkeypatch, capsy
         (["MODEL", "DATA", "--embeddings", "e.csv"], "ends in .parquet"),
     ],
 )
-def test_mistakes_take_one_line_and_status_2(run, model_folder, data, capsys, arguments, said):
+def test_mistakes_are_reported_in_one_line_with_status_2(run, model_folder, data, capsys, arguments, said):
     Path("file").touch()
     if "folder" in arguments:
         Path("folder").mkdir()
@@ -354,7 +354,7 @@ def _kill_all(process):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("resumed_by", [1, 2])
-def test_a_killed_run_of_two_processes_goes_on(run, model_folder, many, resumed_by):
+def test_a_killed_run_of_two_processes_is_resumed(run, model_folder, many, resumed_by):
     assert run(model_folder, *many, "--output", "whole.csv", "--quiet") == 1
     process = _torchrun("-m", "antideepfake", "score", model_folder, *many)
     count, deadline = 0, time.monotonic() + 120
@@ -433,7 +433,7 @@ def test_a_folder_of_a_phone_is_scored_or_listed(run, model_folder, tmp_path, wr
     assert "File name too long" in err and "3 files skipped" in err
 
 
-def test_an_empty_text_is_no_folder(run, model_folder, capsys):
+def test_an_empty_path_is_refused(run, model_folder, capsys):
     assert run(model_folder, "") == 2
     assert "an input is an empty string" in capsys.readouterr().err
 
@@ -448,7 +448,7 @@ def test_a_score_that_is_not_finite_is_neither_written_nor_counted(run, model_fo
     assert "huge" not in Path("scores.csv").read_text()
 
 
-def test_a_rank_that_is_no_number_is_refused(run, model_folder, data, monkeypatch, capsys):
+def test_a_rank_that_is_not_a_number_is_refused(run, model_folder, data, monkeypatch, capsys):
     monkeypatch.setenv("RANK", "x")
     assert run(model_folder, data, "--quiet") == 2
     assert capsys.readouterr().err == (
@@ -478,7 +478,7 @@ def test_embeddings_are_not_replaced_unasked(run, model_folder, data, capsys):
 
 
 @pytest.mark.parametrize("step", range(3))
-def test_a_run_killed_while_it_writes_its_results_goes_on(run, model_folder, data, monkeypatch, step):
+def test_a_run_killed_while_writing_results_is_resumed(run, model_folder, data, monkeypatch, step):
     arguments = (model_folder, data, "--quiet", "--embeddings", "e.parquet")
     replace, done = os.replace, []
 

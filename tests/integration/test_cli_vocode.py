@@ -51,7 +51,7 @@ def run(command):
     return partial(command, "vocode")
 
 
-def test_the_result_is_what_the_recipe_reads(run, arguments, tmp_path):
+def test_the_recipe_reads_the_result(run, arguments, tmp_path):
     assert run(*arguments)[0] == 0
     table = read_protocol(tmp_path / "v.csv")
     recipe = ROOT / "recipes" / "LibriTTS-Vocoded" / "libritts_vocoded_prepare.py"
@@ -63,7 +63,7 @@ def test_the_result_is_what_the_recipe_reads(run, arguments, tmp_path):
     assert set(table["Label"]) == {"fake"} and set(table["AudioChannel"]) == {1}
 
 
-def test_level_and_length_are_those_of_the_source(run, arguments, source, tmp_path):
+def test_level_and_length_of_the_source_are_preserved(run, arguments, source, tmp_path):
     run(*arguments)
     before, after = (read_protocol(path) for path in (source, tmp_path / "v.csv"))
     for old, new in zip(before["Path"][:4], after["Path"], strict=True):

@@ -31,7 +31,7 @@ def _write_text(folder):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_damaged_is_read(program, kind, tmp_path):
+def test_undamaged_files_are_read(program, kind, tmp_path):
     """Guards against originals that are all refused, so that only the first check of a reader is exercised."""
     make, exercise = program.KINDS[kind]
     make(tmp_path)

@@ -49,12 +49,12 @@ def test_the_table_has_a_row_for_each_way(run):
         assert weights > 0 and gradients <= weights and moments == pytest.approx(2 * gradients, abs=0.01)
 
 
-def test_a_front_end_that_is_not_there_is_told(run):
+def test_a_missing_front_end_is_reported(run):
     status, (_, err) = run("wavlm_small")
     assert status == 2 and "wavlm_small.yaml: no such file" in err
 
 
-def test_only_what_fits_is_measured(run):
+def test_only_configurations_that_fit_are_measured(run):
     _, (out, _) = run("wavlm_xlarge", "--clips", 1, "--seconds", 1, "--measure", 0.05)
     _, heading, *rows = out.splitlines()
     assert heading.endswith("measured") and len(heading) <= 100

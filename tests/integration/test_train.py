@@ -107,7 +107,7 @@ def test_the_log_goes_to_standard_error(trained):
     assert run.stdout.startswith("test set: ")
 
 
-def test_the_second_run_does_nothing_and_says_so(trained, train):
+def test_a_second_run_changes_nothing(trained, train):
     folder, _ = trained
     results = folder / "results"
     files = [results / name for name in ("train_log.csv", "model/model.safetensors", "scores.csv", "finished.json")]
@@ -116,7 +116,7 @@ def test_the_second_run_does_nothing_and_says_so(trained, train):
     status, out, err = train(*_arguments(folder / "data", results))
     assert status == 0, err
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files} == before
-    assert out.startswith(f"{results}: training already finished on ")
+    assert out == "" and f"{results}: training already finished on " in err
 
 
 def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path, command):
@@ -163,7 +163,7 @@ def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_
         ),
     ],
 )
-def test_mistakes_take_one_line_and_status_2(tmp_path, train, arguments, said):
+def test_mistakes_are_reported_in_one_line_with_status_2(tmp_path, train, arguments, said):
     nowhere = str(tmp_path / "nowhere")
     output = ["--output_folder", str(tmp_path / "results")]
     status, out, err = train("train.py", *(nowhere if item == "NOWHERE" else item for item in arguments), *output)

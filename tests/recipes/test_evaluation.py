@@ -39,7 +39,7 @@ def run(program, monkeypatch, capsys):
     return call
 
 
-def test_published_figures_are_whole(program):
+def test_published_results_are_complete(program):
     names = set(program.PUBLISHED)
     assert names == {program.published_name(f"o/{name}") for name in published_repositories()}
     assert all(len(row) == len(program.TEST_SETS) for row in program.PUBLISHED.values())
@@ -74,6 +74,6 @@ def test_prepared_scored_and_compared(run, make_tree, model_folder, tmp_path):
     assert run(*models, "--data_folder", data, "--output", tmp_path / "out", "--quiet")[:2] == (0, out)
 
 
-def test_nothing_there(run, model_folder, tmp_path):
+def test_a_folder_without_test_sets_is_refused(run, model_folder, tmp_path):
     status, _, err = run(model_folder, "--data_folder", tmp_path, "--output", tmp_path / "out")
-    assert status == 2 and "none of ADD2023" in err
+    assert status == 2 and "contains none of ADD2023" in err

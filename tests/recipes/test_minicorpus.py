@@ -115,12 +115,12 @@ ROW = {"Label": "fake", "Proportion": "train", "Speaker": "a", "Text": "one", "L
         ({"Attack": "world"}, "generators that are for test only"),
     ],
 )
-def test_check_split_names_what_crosses(changes: dict, what: str):
+def test_check_split_names_the_overlap(changes: dict, what: str):
     with pytest.raises(AssertionError, match=what):
         plan.check_split([ROW, ROW | changes])
 
 
-def test_check_split_allows_what_is_honest():
+def test_check_split_accepts_a_disjoint_split():
     plan.check_split(
         [
             ROW,
@@ -178,7 +178,7 @@ def test_list_sentences_leaves_out_silence_and_unknown_prompts(tmp_path: Path):
 
 
 @pytest.mark.parametrize("narrow", [False, True])
-def test_channel_makes_loud_quiet_and_padded_speech_alike(narrow: bool, rng: np.random.Generator):
+def test_channel_equalizes_level_and_padding(narrow: bool, rng: np.random.Generator):
     drawn = channel.draw_channel("key", narrow, speech_seconds=2.0, seed=1)
     properties = []
     for level, silence, offset in ((0.5, 0.0, 0.2), (0.01, 1.0, 0.0)):
@@ -194,7 +194,7 @@ def test_channel_makes_loud_quiet_and_padded_speech_alike(narrow: bool, rng: np.
 
 
 @given(st.booleans(), st.floats(plan.SHORTEST, 20), st.integers(0, 10**6), st.text(max_size=8))
-def test_channel_is_drawn_within_its_bounds(narrow: bool, seconds: float, seed: int, key: str):
+def test_channel_parameters_are_within_bounds(narrow: bool, seconds: float, seed: int, key: str):
     drawn = channel.draw_channel(key, narrow, seconds, seed)
     assert drawn == channel.draw_channel(key, narrow, seconds, seed)
     assert (drawn.cutoff < 4000) == narrow
@@ -217,7 +217,7 @@ def test_clip_without_speech_is_refused(samples: int, rng: np.random.Generator):
 
 
 @needs_ffmpeg
-def test_codec_keeps_lengths_and_places(rng: np.random.Generator):
+def test_codec_preserves_length_and_alignment(rng: np.random.Generator):
     waveforms = [make_speech(rng, seconds)[: round(seconds * RATE)] for seconds in (0.5, 0.7001, 1.0)]
     coded = channel.code_g722(waveforms)
     for waveform, samples in zip(waveforms, coded, strict=True):
@@ -255,7 +255,7 @@ def read_clips(data_folder: Path) -> dict[str, bytes]:
 
 
 @needs_ffmpeg
-def test_interrupted_corpus_goes_on_to_the_same_end(corpus: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupted_corpus_is_completed_identically(corpus: Path, monkeypatch: pytest.MonkeyPatch):
     prepare, output = minicorpus_prepare.prepare_minicorpus, corpus / "protocol.csv"
     write, written = soundfile.write, []
 
@@ -338,7 +338,7 @@ def test_another_seed_does_not_mix_with_the_first(corpus: Path):
 
 
 @needs_ffmpeg
-def test_recordings_that_cannot_be_had_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_unavailable_recordings_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object, **__: object) -> None:
         raise debian.MissingPackageError("Unable to locate package festvox-ru")
 

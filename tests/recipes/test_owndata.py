@@ -32,7 +32,7 @@ def _run(recipe, monkeypatch, *arguments):
     return left.value.code
 
 
-def test_folders_tell_speaker_and_generator(tmp_path, write_audio, recipe):
+def test_folders_name_speaker_and_attack(tmp_path, write_audio, recipe):
     expected = {
         "real/alice/monday/a.wav": ("alice", "-"),
         "real/b.flac": ("-", "-"),
@@ -130,13 +130,13 @@ def test_left_out_files_give_status_1(tmp_path, make_corpus, recipe, monkeypatch
     arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet")
     assert _run(recipe, monkeypatch, *arguments) == 1
     said = capsys.readouterr()
-    assert said.err == f"left out: 1 files; see {tmp_path}/p.csv.report.json\n"
+    assert said.err == f"left out: 1 files\nthe list is in {tmp_path}/p.csv.report.json\n"
     assert "train" in said.out
     assert json.loads((tmp_path / "p.csv.report.json").read_text())["left_out"][0]["reason"] == "the file is empty"
     assert _run(recipe, monkeypatch, *arguments) == 1  # and again, though the protocol is there by now
 
 
-def test_a_protocol_that_is_there_is_kept_unless_told(tmp_path, make_corpus, recipe, monkeypatch):
+def test_an_existing_protocol_is_kept_without_overwrite(tmp_path, make_corpus, recipe, monkeypatch):
     make_corpus(tmp_path / "data")
     arguments = ("--data_folder", tmp_path / "data", "--output", tmp_path / "p.csv", "--quiet")
     assert _run(recipe, monkeypatch, *arguments) == 0
@@ -166,7 +166,7 @@ def test_overwrite_with_a_mistake_keeps_the_old_protocol(tmp_path, make_corpus, 
         (["real/a.wav", "fake/a.wav"], "", "too few speakers or utterances"),
     ],
 )
-def test_mistakes_take_one_line_and_status_2(
+def test_mistakes_are_reported_in_one_line_with_status_2(
     tmp_path, recipe, monkeypatch, capsys, made, data_folder, said, write_audio
 ):
     for name in made:
@@ -181,7 +181,7 @@ def test_mistakes_take_one_line_and_status_2(
 
 
 @pytest.mark.parametrize("output", ["file.txt/p.csv", "folder"])
-def test_an_output_that_cannot_be_written_is_told(tmp_path, make_corpus, recipe, monkeypatch, capsys, output):
+def test_an_unwritable_output_is_reported(tmp_path, make_corpus, recipe, monkeypatch, capsys, output):
     make_corpus(tmp_path / "data")
     (tmp_path / "file.txt").touch()
     (tmp_path / "folder").mkdir()
@@ -202,7 +202,7 @@ def test_help_ends_with_an_example(recipe, monkeypatch, capsys):
     assert capsys.readouterr().out.strip().splitlines()[-2] == "example:"
 
 
-def test_folders_by_the_other_names_of_the_classes_are_taken(recipe, tmp_path, write_audio):
+def test_other_names_of_the_class_folders_are_accepted(recipe, tmp_path, write_audio):
     for name in ("Real/ann/a.wav", "bonafide/ann/b.wav", "FAKE/ann/c.wav", "Spoof/tts/d.wav", "other/e.wav"):
         write_audio(tmp_path / name)
     rows = recipe.find_utterances(tmp_path)

@@ -38,7 +38,7 @@ def test_one_process_is_alone():
     assert rank_and_size() == (0, 1) and gather([1, 2]) == [1, 2] and torch.equal(average(values), values)
 
 
-def test_a_process_that_is_gone_is_told(monkeypatch):
+def test_a_stopped_process_is_reported(monkeypatch):
     def barrier():
         raise RuntimeError("Connection closed by peer")
 

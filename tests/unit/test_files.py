@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.files import HOST, TEMPORARIES, atomic_open, atomic_path, lock_output, read_json, remove_abandoned
+from antideepfake.files import (
+    HOST,
+    TEMPORARIES,
+    atomic_open,
+    atomic_path,
+    explain_write_errors,
+    lock_output,
+    read_json,
+    remove_abandoned,
+)
 
 
 def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path):
@@ -37,6 +46,15 @@ def test_final_name_appears_only_at_the_end(tmp_path):
         assert temporary.suffix == ".csv"  # writers that go by the suffix must know the format
     assert target.read_text() == "x"
     assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_a_failed_write_is_an_error_of_the_system(tmp_path, small_disk):
+    """Guards against a traceback of a library in place of 'the disk is full'."""
+    with pytest.raises(OSError, match="File too large"), explain_write_errors(tmp_path, RuntimeError):
+        raise RuntimeError("stream error")
+    with pytest.raises(KeyError), explain_write_errors(tmp_path, RuntimeError):
+        raise KeyError
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("mode", ["w", "wb"])
@@ -106,7 +124,7 @@ def test_a_second_run_is_refused_until_the_first_ends(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_killed_run_holds_no_lock(tmp_path):
+def test_a_killed_run_leaves_no_lock(tmp_path):
     program = f"""
 import os, signal
 from antideepfake.files import lock_output

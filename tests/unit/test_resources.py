@@ -10,7 +10,7 @@ def test_the_checkout_has_all_resources():
     assert len(read_corpora(find_resource("recipes"))) >= 38
 
 
-def test_what_a_wheel_holds_inside_the_package_comes_first(tmp_path, monkeypatch):
+def test_files_inside_the_package_come_first(tmp_path, monkeypatch):
     monkeypatch.setattr(resources, "PACKAGE", tmp_path / "package")
     (tmp_path / "recipes").mkdir()
     assert find_resource("recipes") == tmp_path / "recipes"

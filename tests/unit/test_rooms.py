@@ -39,7 +39,7 @@ def imported_rooms(path):
             yield node.module.split(".")[1]
 
 
-def test_every_room_has_a_place_in_the_order():
+def test_every_room_is_in_the_order():
     rooms = {path.stem for path in LIBRARY.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert rooms - {"__init__", "__main__"} == set(ORDER)
 

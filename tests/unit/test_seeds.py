@@ -7,7 +7,7 @@ from antideepfake.seeds import derive_seed
 
 
 @given(st.lists(st.integers() | st.text(), min_size=1, max_size=4))
-def test_seeds_are_what_generators_take(parts):
+def test_seeds_fit_random_generators(parts):
     assert 0 <= derive_seed(*parts) < 2**63
 
 

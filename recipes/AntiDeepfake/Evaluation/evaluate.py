@@ -1,8 +1,9 @@
 #!/usr/bin/env python
-"""The evaluation of the AntiDeepfake paper: one detector or several on its six test sets, beside what was published.
+"""Evaluate detectors on the six test sets of the AntiDeepfake paper, and compare them with the published results.
 
-Takes every test set that lies below --data_folder, as its protocol (In-the-Wild.csv ...) or as the corpus itself, which
-is then prepared. Run again, it goes on where it stopped: score files that are there are kept.
+Evaluates every test set below --data_folder, given as its protocol (In-the-Wild.csv ...) or as the folder of the
+corpus, which is then prepared. After an interruption, run the same command again to continue: existing score files are
+kept.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import pandas as pd
 import yaml
 
 from antideepfake.audit.leakage import format_overlap
+from antideepfake.cli import options
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.registry import read_corpora
 from antideepfake.errors import InputError
@@ -45,35 +47,35 @@ HEADS = ["test set", "real", "fake", "EER %", "95 % interval", "published", "dif
 
 
 def find_protocols(data_folder: Path) -> dict[str, pd.DataFrame]:
-    """Give the protocol of each test set that is there, prepared where it is not yet."""
+    """Read the protocol of each available test set; prepare the corpora that have no protocol yet."""
     protocols = {}
-    for name, (recipe, corpus_folder, options) in TEST_SETS.items():
+    for name, (recipe, corpus_folder, further) in TEST_SETS.items():
         path = data_folder / f"{name}.csv"
         if not path.exists() and (data_folder / corpus_folder).is_dir():
             module = re.sub("[^a-z0-9]", "_", recipe.lower()) + "_prepare.py"
             command = [sys.executable, str(RECIPES / recipe / module), "--data_folder", str(data_folder)]
             print(f"preparing {name}", file=sys.stderr)
-            status = subprocess.run([*command, "--output", str(path), *options], stdout=subprocess.DEVNULL).returncode
+            status = subprocess.run([*command, "--output", str(path), *further], stdout=subprocess.DEVNULL).returncode
             if status > 1:
-                raise InputError(f"{name} could not be prepared; its own message says why")
+                raise InputError(f"{name} could not be prepared; see its error message")
         if path.exists():
-            # of Deepfake-Eval-2024 the other part is for training; of the others the paper takes all
+            # Deepfake-Eval-2024 has a split for training; the paper tests on all of the other corpora
             protocols[name] = read_split(path, "test" if name == "Deepfake-Eval-2024" else "")
     if not protocols:
-        raise InputError(f"{data_folder}: none of {', '.join(TEST_SETS)} is there, neither .csv nor folder")
+        raise InputError(f"{data_folder}: contains none of {', '.join(TEST_SETS)}, neither as .csv nor as a folder")
     return protocols
 
 
 def published_name(provenance: str) -> str:
-    """Tell which published detector a model folder was made of; empty if none."""
+    """Find the published detector that a model folder was made from; return an empty string if there is none."""
     found = re.search(r"/([\w-]+?)-anti-deepfake(-nda)?\b", provenance)
     return f"{found[1]}{found[2] or ''}" if found else ""
 
 
 def compare(results: dict[str, Group], published: list[float] | None) -> pd.DataFrame:
-    """Lay out the error rates of a detector beside the published ones; the average is over the sets that are there."""
+    """Compare the error rates of a detector with the published ones; the average is over the available test sets."""
     rows, ours, theirs = [], [], []
-    for place, name in enumerate(TEST_SETS):
+    for index, name in enumerate(TEST_SETS):
         if name not in results:
             continue
         group = results[name]
@@ -81,8 +83,8 @@ def compare(results: dict[str, Group], published: list[float] | None) -> pd.Data
         ours.append(eer)
         row = [name, f"{group.real}", f"{group.fake}", f"{eer:.2f}", f"{low:.2f} - {high:.2f}"]
         if published:
-            theirs.append(published[place])
-            row += [f"{published[place]:.2f}", f"{eer - published[place]:+.2f}"]
+            theirs.append(published[index])
+            row += [f"{published[index]:.2f}", f"{eer - published[index]:+.2f}"]
         rows.append(row + ["-"] * (len(HEADS) - len(row)))
     average = [f"average of {len(ours)}", "", "", f"{np.mean(ours):.2f}", ""]
     if published:
@@ -97,21 +99,23 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example:\n  python evaluate.py models/mms-300m models/xls-r-2b --data_folder data --output results",
     )
-    parser.add_argument("models", nargs="+", help="model folders, or hub ids of such")
-    parser.add_argument("--data_folder", required=True, type=Path, help="holds the test sets; $ROOT in their protocols")
+    parser.add_argument("models", nargs="+", help="model folders or Hub ids")
+    parser.add_argument(
+        "--data_folder", required=True, type=Path, help="contains the test sets; $ROOT in their protocols"
+    )
     parser.add_argument("--output", required=True, type=Path, help="folder for scores, reports and the table")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... (default: cpu)")
     parser.add_argument("--precision", default="fp32", help="fp32, as published, or bf16 (default: fp32)")
     parser.add_argument("--batch_seconds", type=float, default=16.0, help="audio in a batch, s (default: 16; GPU: 100)")
-    parser.add_argument("--num_workers", type=int, default=0, help="processes that read files (default: 0, this one)")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    options.add_num_workers(parser)
+    options.add_quiet(parser)
     args = parser.parse_args()
     names = [Path(model).name for model in args.models]
     if len(set(names)) < len(names):
         raise InputError("two of the models have the same name; rename a folder")
 
     corpora = read_corpora(RECIPES)
-    protocols, parts, skipped = find_protocols(args.data_folder), [], 0
+    protocols, tables, skipped = find_protocols(args.data_folder), [], 0
     for model, name in zip(args.models, names, strict=True):
         detector = load_detector(model, args.device, args.precision)
         metadata = detector.hparams.metadata
@@ -126,11 +130,11 @@ def main() -> int:
             print(format_overlap(system.overlap), file=sys.stderr, end="\n" if system.overlap else "")
             write_report(args.output / name / test_set, [system], describe_test_set(system, corpora))
         table = compare(results, PUBLISHED.get(published_name(metadata.provenance)))
-        parts.append((name, table))
+        tables.append((name, table))
         print(f"{name}\n{format_text(table)}\n")
     with atomic_open(args.output / "table.md") as file:
-        file.write("\n".join(f"## {name}\n\n{format_markdown(table)}\n" for name, table in parts))
-    print(f"table: {args.output / 'table.md'}; a report of each set beside its scores", file=sys.stderr)
+        file.write("\n".join(f"## {name}\n\n{format_markdown(table)}\n" for name, table in tables))
+    print(f"table: {args.output / 'table.md'}; the report of each test set is beside its scores", file=sys.stderr)
     if skipped:
         print(f"{skipped} files could not be read; see the .skipped.csv beside the scores", file=sys.stderr)
     return 1 if skipped else 0

@@ -28,7 +28,9 @@ def main() -> int:
     train_set, valid_set = (read_protocol(hparams[key]) for key in ("train_protocol", "valid_protocol"))
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
-    return finish_experiment(brain, hparams)
+    outcome = finish_experiment(brain, hparams)
+    print(outcome.text, end="")
+    return outcome.status
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def main() -> int:
     valid_set = read_split(hparams["valid_protocol"], "valid")
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
     export_model(brain, hparams, train_set, valid_set)
-    return finish_experiment(brain, hparams, test_set, "Deepfake-Eval-2024, test split")
+    outcome = finish_experiment(brain, hparams, test_set, "Deepfake-Eval-2024, test split")
+    print(outcome.text, end="")
+    return outcome.status
 
 
 if __name__ == "__main__":

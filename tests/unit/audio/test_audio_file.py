@@ -21,7 +21,7 @@ from antideepfake.audio.probe import probe
         ("a.mp3", {}, ("MP3", 0)),
     ],
 )
-def test_probe_tells_the_header(tmp_path, write_audio, name, options, expected):
+def test_probe_returns_the_header(tmp_path, write_audio, name, options, expected):
     header = probe(
         write_audio(tmp_path / name, np.random.default_rng(1).uniform(-0.3, 0.3, (12000, 2)), 8000, **options)
     )

@@ -23,7 +23,7 @@ STARTS = [
 
 
 @pytest.mark.parametrize("size", [1, 44, 32_000, 10**8 + 2, 0x10000000, 0x70000000, 3_456_789_012])
-def test_sizes_of_recordings_are_no_placeholders(size):
+def test_real_sizes_are_not_placeholders(size):
     assert not is_placeholder(size)
 
 

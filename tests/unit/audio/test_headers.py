@@ -39,7 +39,7 @@ def test_it_agrees_with_libsndfile(scratch, kind, frames, channels, rate):
 
 
 @given(st.sampled_from(["WAV", "FLAC"]), st.sampled_from([700, 4096, 4097, 20000]), st.floats(0, 1, exclude_max=True))
-def test_a_file_cut_short_is_never_whole(scratch, form, frames, share):
+def test_a_truncated_file_is_never_complete(scratch, form, frames, share):
     whole = encode(frames, form=form)
     (scratch / "a").write_bytes(whole[: int(share * len(whole))])
     assert read_header(scratch / "a") is None
@@ -89,12 +89,12 @@ def test_chunks_before_the_data_are_passed_over(tmp_path):
     st.binary(max_size=200),
     st.sampled_from([b"", b"fLaC", b"fLaC\0\0\0\x22", b"RIFF\0\0\0\0WAVE", b"RIFF____WAVEfmt "]),
 )
-def test_noise_gives_nothing(scratch, noise, start):
+def test_noise_has_no_header(scratch, noise, start):
     (scratch / "a").write_bytes(start + noise)
     assert read_header(scratch / "a") is None
 
 
-def test_what_is_no_file_gives_nothing(tmp_path):
+def test_a_missing_file_has_no_header(tmp_path):
     assert read_header(tmp_path) is None
     assert read_header(tmp_path / "missing") is None
     assert read_header("caf\udce9.wav") is None

@@ -103,7 +103,7 @@ def test_joined_files_of_different_kinds_are_refused(tmp_path, rate, channels):
         _count(path, _encode(path) + _encode(path, rate, channels))
 
 
-def test_much_that_is_no_frame_is_damage(tmp_path):
+def test_long_data_without_frames_is_damage(tmp_path):
     path = tmp_path / "a.mp3"
     content = _encode(path)
     middle = len(content) // 2

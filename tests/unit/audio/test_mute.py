@@ -11,7 +11,7 @@ from antideepfake.audio.mute import mute_decoder
 from antideepfake.audio.probe import probe
 
 
-def test_only_what_is_written_within_is_muted(capfd):
+def test_only_output_within_the_block_is_muted(capfd):
     barrier = Barrier(4)
 
     def write(number):
@@ -35,7 +35,7 @@ def test_standard_error_returns_after_an_exception(capfd):
     assert capfd.readouterr().err == "heard\n"
 
 
-def test_a_joined_mp3_says_nothing_by_itself(tmp_path, capfd):
+def test_a_joined_mp3_prints_nothing(tmp_path, capfd):
     """Guards against libmpg123's warnings among the lines of a program."""
     path = tmp_path / "a.mp3"
     soundfile.write(path, 0.1 * np.random.default_rng(1).standard_normal(32000), 16000)

@@ -12,7 +12,7 @@ PIECE = st.one_of(st.binary(max_size=9), st.tuples(st.integers(0, 50), st.intege
 
 
 @given(st.lists(PIECE, max_size=5), st.integers(0, 300), st.integers(0, 300))
-def test_pieces_are_read_as_if_they_were_a_file(segments, start, size):
+def test_segments_are_read_as_if_they_were_a_file(segments, start, size):
     whole = b"".join(segment if isinstance(segment, bytes) else CONTENT[slice(*segment)] for segment in segments)
     reader = SegmentReader(io.BytesIO(CONTENT), segments)
     assert reader.seek(0, io.SEEK_END) == len(whole)

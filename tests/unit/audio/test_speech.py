@@ -21,7 +21,7 @@ def test_a_constant_gain_changes_nothing(rng):
 
 
 @pytest.mark.parametrize(("length", "frames"), [(0, 0), (159, 0), (160, 1), (479, 2)])
-def test_only_whole_frames_count_and_silence_is_no_speech(length, frames):
+def test_only_whole_frames_count_and_silence_is_not_speech(length, frames):
     assert find_speech_frames(np.zeros(length), 160).tolist() == [False] * frames
 
 

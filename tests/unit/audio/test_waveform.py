@@ -65,7 +65,7 @@ def test_resampling_leaves_no_alias():
 
 @pytest.mark.parametrize("rate", [8000, 11025, 15990, 22050, 44100, 48000, 192_000, 384_001])
 @pytest.mark.parametrize("size", [20_000, 20_001, 33_333])
-def test_resampling_by_parts_gives_the_same(monkeypatch, rate, size):
+def test_resampling_by_chunks_gives_the_same(monkeypatch, rate, size):
     signal = torch.randn(size)
     whole = to_mono_16k(signal, rate)
     monkeypatch.setattr("antideepfake.audio.waveform.RESAMPLED", 9000)
@@ -79,7 +79,7 @@ def test_mono_is_the_mean_of_the_channels():
 
 @pytest.mark.parametrize(("name", "tolerance"), [("a.wav", 0), ("a.flac", 0), ("a.ogg", 1e-4), ("a.mp3", 1e-4)])
 @pytest.mark.parametrize(("start", "duration"), [(0.0, 0.25), (0.3, 0.5), (1.7, None), (1.9, 1.0)])
-def test_a_part_is_that_part_of_the_whole(tmp_path, write_audio, name, tolerance, start, duration):
+def test_a_segment_equals_that_segment_of_the_whole(tmp_path, write_audio, name, tolerance, start, duration):
     path = write_audio(tmp_path / name, 0.1 * np.random.default_rng(1).standard_normal(32000))
     whole, _ = read_audio(path)
     part, _ = read_audio(path, start, duration)
@@ -109,7 +109,7 @@ def _head_and_half(path):
 
 @pytest.mark.parametrize("reader", [read_audio, read_waveform])
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3", "a.opus"])
-def test_truncated_files_are_told(tmp_path, write_audio, name, reader):
+def test_truncated_files_are_reported(tmp_path, write_audio, name, reader):
     options = {"format": "OGG", "subtype": "OPUS"} if name == "a.opus" else {}
     path = write_audio(tmp_path / name, 0.1 * np.random.default_rng(1).standard_normal(32000), **options)
     _head_and_half(path)
@@ -302,7 +302,7 @@ def test_names_that_no_file_can_have_are_refused(tmp_path, name):
         read_waveform(name and f"{tmp_path}/{name}")
 
 
-def test_what_is_no_regular_file_is_refused(tmp_path):
+def test_other_than_regular_files_are_refused(tmp_path):
     """Guards against waiting for ever on a named pipe."""
     os.mkfifo(tmp_path / "a.wav")
     with pytest.raises(InputError, match="not a regular file"):
@@ -310,7 +310,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.ogg"])
-def test_a_recording_over_the_limit_is_read_in_parts_alone(tmp_path, write_audio, monkeypatch, name):
+def test_a_recording_over_the_limit_is_read_in_segments_only(tmp_path, write_audio, monkeypatch, name):
     monkeypatch.setattr("antideepfake.audio.waveform.MAX_SECONDS", 1)
     rng = np.random.default_rng(1)
     path = write_audio(tmp_path / name, 0.1 * rng.standard_normal(32_000))
@@ -341,7 +341,7 @@ def test_files_that_are_no_audio(tmp_path, name, content, said):
     assert name in str(told.value)
 
 
-def test_a_folder_is_told(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     (tmp_path / "a.wav").mkdir()
     with pytest.raises(InputError, match="a folder"):
         read_waveform(tmp_path / "a.wav")
@@ -349,7 +349,7 @@ def test_a_folder_is_told(tmp_path):
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 @pytest.mark.parametrize("level", [0.0, 0.25])
-def test_silence_is_told(tmp_path, write_audio, rate, level):
+def test_silence_is_refused(tmp_path, write_audio, rate, level):
     path = write_audio(tmp_path / "a.wav", np.full(rate, level), rate)
     with pytest.raises(SilentError, match="silent"):
         read_waveform(path)
@@ -362,7 +362,7 @@ def test_a_whisper_is_not_silence(tmp_path, write_audio):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("rate", [8000, 16000])
-def test_samples_that_are_no_numbers_are_told(tmp_path, write_audio, value, rate):
+def test_samples_that_are_not_numbers_are_refused(tmp_path, write_audio, value, rate):
     signal = np.random.default_rng(1).standard_normal(rate)
     signal[100] = value
     path = write_audio(tmp_path / "a.wav", signal, rate, subtype="FLOAT")
@@ -380,14 +380,14 @@ def test_the_receptive_field_is_the_least(tmp_path, write_audio, samples, enough
             read_waveform(path, min_samples=400)
 
 
-def test_reading_beyond_the_end_is_told(tmp_path, write_audio):
+def test_reading_beyond_the_end_is_reported(tmp_path, write_audio):
     path = write_audio(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.1, 0.1, 8000))
     with pytest.raises(InputError, match=r"contains no samples after 3\.00 s"):
         read_waveform(path, start=3.0, duration=1.0)
 
 
 @pytest.mark.parametrize("difference", [0.0, 0.05])
-def test_channels_that_cancel_each_other_are_told(tmp_path, write_audio, difference):
+def test_channels_that_cancel_each_other_are_reported(tmp_path, write_audio, difference):
     """Guards against calling a file silent that is not, and against judging what little is left."""
     rng = np.random.default_rng(1)
     one = 0.1 * rng.standard_normal(16_000)

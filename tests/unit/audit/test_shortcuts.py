@@ -43,7 +43,7 @@ def test_leading_silence(silence: float):
     assert measure_properties(samples, RATE)["leading silence"] == pytest.approx(silence)
 
 
-def test_noise_is_no_speech_unless_near_in_level(rng: np.random.Generator):
+def test_noise_is_not_speech_unless_near_in_level(rng: np.random.Generator):
     noise = rng.normal(size=RATE // 2)
     for level, silence in ((1e-3, 0.5), (0.1, 0.0)):  # 51 and 11 dB below the tone
         found = measure_properties(np.concatenate([level * noise, tone(1)]), RATE)
@@ -121,5 +121,5 @@ def test_matched_corpus_passes(tmp_path: Path, rng: np.random.Generator, command
 
 
 @pytest.mark.parametrize(("area", "found"), [(0.66, True), (0.64, False), (0.5, False), (0.36, False), (0.34, True)])
-def test_limit_holds_in_both_directions(area: float, found: bool):
+def test_the_limit_applies_in_both_directions(area: float, found: bool):
     assert bool(find_shortcuts(pd.DataFrame({"all": {"peak": area}}))) is found

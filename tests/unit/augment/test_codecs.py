@@ -125,7 +125,7 @@ def test_a_copy_does_the_same(speech):
     assert torch.equal(copy.deepcopy(codec)(speech, np.random.default_rng(1)), expected)
 
 
-def test_an_unknown_format_is_named_with_those_there_are():
+def test_an_unknown_format_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match=r"formats: speex; this installation supports mp3, .*gsm"):
         Codec(["mp3", "speex"])
     with pytest.raises(InputError, match="no codec format is given"):

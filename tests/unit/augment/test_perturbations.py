@@ -30,7 +30,7 @@ def spectrum(waveform):
 
 @pytest.mark.parametrize("kind", ["white noise", "pink noise"])
 @pytest.mark.parametrize("decibels", [20, 0])
-def test_noise_has_the_ratio_that_it_says(speech, kind, decibels):
+def test_noise_has_the_requested_ratio(speech, kind, decibels):
     noise = PERTURBATIONS[kind].apply(speech, decibels, rng()) - speech
     signal = speech[find_speech(speech)]
     measured = 10 * torch.log10(signal.square().mean() / noise.square().mean())
@@ -71,7 +71,7 @@ def test_bandwidth_level_clipping_and_speed(speech):
     assert peak == pytest.approx(375, abs=3)
 
 
-def test_silence_is_taken_away_or_kept_alone(speech):
+def test_silence_is_removed_or_isolated(speech):
     trimmed = PERTURBATIONS["trimmed"].apply(speech, 1, rng())
     assert len(trimmed) == pytest.approx(1.4 * RATE, abs=700)
     alone = PERTURBATIONS["no speech"].apply(speech, 1, rng())

@@ -208,7 +208,7 @@ def test_the_comparison_of_distributions_has_power(algorithm, wrong, speech, ref
     assert least_p_value(reference_samples[algorithm], library_sample(speech, 7, algorithm, **wrong)) < 1e-6
 
 
-def test_the_parallel_sum_is_told_from_the_series(speech, reference_samples):
+def test_the_parallel_sum_differs_from_the_series(speech, reference_samples):
     assert least_p_value(reference_samples[8], library_sample(speech, 7, 5)) < 1e-6
 
 
@@ -253,7 +253,7 @@ def test_the_stationary_noise_has_the_ratio_that_is_asked_for(snr, speech):
     assert 20 * torch.log10(waveform.norm() / noise.norm()).item() == pytest.approx(snr, abs=0.01)
 
 
-def test_the_global_random_state_plays_no_part(speech):
+def test_the_global_random_state_has_no_effect(speech):
     waveform = torch.from_numpy(speech).float()
 
     def run(seed):

@@ -83,7 +83,7 @@ def test_each_call_depends_on_the_generator_alone(make_augment, waveform):
     assert len({tuple(result.tolist()) for result in expected.values()}) > 2
 
 
-def test_what_others_draw_stays_the_same(make_augment, waveform):
+def test_the_global_random_state_is_unchanged(make_augment, waveform):
     augment, rng = Seeded(make_augment()), np.random.default_rng(1)
     torch.manual_seed(5)
     random.seed(5)
@@ -160,7 +160,7 @@ def test_noise_of_another_sample_rate_is_resampled(tmp_path, write_audio, wavefo
     assert spectrum.argmax().item() * 2 == pytest.approx(1000, abs=4)
 
 
-def test_lengths_are_given_to_those_that_take_them(waveform):
+def test_lengths_are_passed_to_augmentations_that_take_them(waveform):
     rng = np.random.default_rng(1)
     assert Seeded(SignFlip(flip_prob=1.0))(waveform, rng).equal(-waveform)
     assert Seeded(DropChunk(drop_start=10, drop_end=20))(waveform, rng)[:200].eq(0).any()

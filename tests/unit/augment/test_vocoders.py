@@ -80,7 +80,7 @@ def spectral_distance(first, second):
 
 
 @pytest.mark.parametrize("name", ["world", "griffin_lim"])
-def test_what_comes_out_is_what_went_in(name, speech):
+def test_reconstruction_is_close_to_the_input(name, speech):
     if name == "world":
         pytest.importorskip("pyworld")
     again, rate = resynthesize(load_vocoder(name), speech, RATE, seed=1)
@@ -91,7 +91,7 @@ def test_what_comes_out_is_what_went_in(name, speech):
 
 @pytest.mark.parametrize("name", ["world", "griffin_lim", "speechbrain", "transformers"])
 @pytest.mark.parametrize("rate", [8000, RATE, 22050])
-def test_neither_level_nor_length_tells(name, rate, speech, speechbrain_model, transformers_model):
+def test_level_and_length_do_not_reveal_the_vocoder(name, rate, speech, speechbrain_model, transformers_model):
     if name == "world":
         pytest.importorskip("pyworld")
     folder = {"speechbrain": speechbrain_model, "transformers": transformers_model}.get(name)
@@ -116,7 +116,7 @@ def test_very_short_recordings(name, speechbrain_model, transformers_model):
         assert len(again) == samples and np.isfinite(again).all()
 
 
-def test_what_a_neural_vocoder_hears(speech, speechbrain_model, transformers_model):
+def test_a_neural_vocoder_gets_its_own_mel_spectrogram(speech, speechbrain_model, transformers_model):
     heard = {}
     for name, folder in (("speechbrain", speechbrain_model), ("transformers", transformers_model)):
         vocoder = load_vocoder(f"{name}:{folder}")

@@ -52,7 +52,7 @@ def sources(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["folder", "released"])
-def test_a_detector_gives_encoder_and_classifier(sources, name):
+def test_a_detector_initializes_encoder_and_classifier(sources, name):
     folder, trained, head = sources
     encoder, classifier = _detector(2)
     start_from(encoder, classifier, folder / name)
@@ -74,13 +74,13 @@ def test_no_source_leaves_all(sources):
 
 
 @pytest.mark.parametrize("name", ["folder", "released"])
-def test_a_classifier_of_another_kind_is_told(sources, name):
+def test_a_classifier_of_another_kind_is_reported(sources, name):
     encoder, _ = _detector(2)
     with pytest.raises(InputError, match="weight"):
         start_from(encoder, OneClassClassifier(16), sources[0] / name)
 
 
-def test_what_is_no_source_is_told(tmp_path, make_modules):
+def test_a_wrong_source_is_refused(tmp_path, make_modules):
     with pytest.raises(InputError, match="nowhere"):
         start_from(*_detector(2), tmp_path / "nowhere")
     modules = make_modules()

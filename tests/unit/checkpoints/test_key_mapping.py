@@ -110,7 +110,7 @@ def test_detector_and_bare_encoder(state):
 
 
 @pytest.mark.parametrize("first", [False, True, None])
-def test_the_checkpoints_own_word_on_the_place_of_the_norms_counts(state, first):
+def test_the_checkpoint_decides_the_position_of_the_norms(state, first):
     """Guards against going by the shapes alone: no tensor tells whether an encoder normalizes before or after."""
     config = {} if first is None else {"layer_norm_first": first}
     settings = map_weights(Weights(state, config, "x.ckpt"), num_attention_heads=4).settings
@@ -140,14 +140,14 @@ LAYER = "m_ssl.model.encoder.layers.1"
         (lambda state: state.update({f"{LAYER}.fc9.weight": state.pop(f"{LAYER}.fc2.weight")}), "fc9.weight; missing"),
     ],
 )
-def test_what_does_not_fit_is_told_by_name(state, change, told):
+def test_tensors_that_do_not_fit_are_named(state, change, told):
     change(state)
     with pytest.raises(InputError, match=told) as error:
         _map(state)
     assert str(error.value).startswith("x.ckpt: ")
 
 
-def test_all_problems_are_told_at_once(state):
+def test_all_problems_are_reported_at_once(state):
     missing = [name for name in state if ".layers.0." in name and "fc1.weight" not in name]
     for name in missing:
         del state[name]
@@ -156,7 +156,7 @@ def test_all_problems_are_told_at_once(state):
     assert str(told.value).count("missing: encoder.layers.0") == len(missing)
 
 
-def test_what_is_of_another_kind_is_told():
+def test_another_kind_of_model_is_refused():
     with pytest.raises(InputError, match=r"not a wav2vec 2\.0, HuBERT, WavLM or w2v-BERT; its tensors are a, b"):
         _map({"a": torch.ones(1), "b": torch.ones(1)})
 
@@ -258,7 +258,7 @@ def test_pretrained_weights_go_into_a_front_end_of_a_yaml(tmp_path, state):
 
 
 @pytest.mark.parametrize("wrong", [{"num_hidden_layers": 2}, {"feat_extract_norm": "group"}, {"conv_bias": False}])
-def test_pretrained_weights_of_another_architecture_are_told(tmp_path, state, wrong):
+def test_pretrained_weights_of_another_architecture_are_reported(tmp_path, state, wrong):
     path = tmp_path / "detector.safetensors"
     safetensors.torch.save_file(state, path)
     settings = TINY | LAYER_NORM | {"conv_dim": [24] * 7, "num_hidden_layers": 3}

@@ -46,7 +46,7 @@ def test_every_format_alone_and_in_a_folder(file):
     assert file.name in read_weights(file).provenance
 
 
-def test_provenance_tells_files_apart(file, tmp_path):
+def test_provenance_distinguishes_files(file, tmp_path):
     other = tmp_path / file.name
     other.write_bytes(file.read_bytes())
     assert read_weights(file).provenance == read_weights(other).provenance
@@ -119,7 +119,7 @@ def test_objects_are_not_unpickled(tmp_path, place, old_format):
 
 
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
-def test_truncated_files_are_told(file, share):
+def test_truncated_files_are_reported(file, share):
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match=file.name):
@@ -127,13 +127,13 @@ def test_truncated_files_are_told(file, share):
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, {"model": {"a": "text"}}, {"state": STATE}, {}, STATE["a"]])
-def test_what_is_not_tensors_by_name_is_told(tmp_path, content):
+def test_content_other_than_named_tensors_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.ckpt")
     with pytest.raises(InputError, match=r"a\.ckpt: .*(not|contains)"):
         read_weights(tmp_path / "a.ckpt")
 
 
-def test_what_is_missing_is_told(tmp_path):
+def test_missing_files_are_reported(tmp_path):
     with pytest.raises(InputError, match="no such file or folder"):
         read_weights(tmp_path / "nothing.ckpt")
     with pytest.raises(InputError, match="contains no weights"):
@@ -161,7 +161,7 @@ def test_a_path_is_never_sought_on_the_hub(tmp_path, monkeypatch, source):
     assert fetch_folder(source, ("*",)) == Path(source)
 
 
-def test_a_hub_that_cannot_be_reached_is_told(monkeypatch):
+def test_an_unreachable_hub_is_reported(monkeypatch):
     def refuse(*_, **__):
         raise LocalEntryNotFoundError("no connection\nand more")
 
@@ -186,12 +186,12 @@ WRAPPED = {
 
 @pytest.mark.parametrize("old_format", [False, True])
 @pytest.mark.parametrize("wrapper", WRAPPED)
-def test_wrappers_of_training_programs_are_taken_off(tmp_path, wrapper, old_format):
+def test_prefixes_of_training_wrappers_are_removed(tmp_path, wrapper, old_format):
     torch.save(WRAPPED[wrapper], tmp_path / "a.ckpt", _use_new_zipfile_serialization=not old_format)
     _same(read_weights(tmp_path / "a.ckpt").state)
 
 
-def test_wrappers_are_taken_off_safetensors(tmp_path):
+def test_prefixes_of_wrappers_are_removed_from_safetensors(tmp_path):
     safetensors.torch.save_file(WRAPPED["both"], tmp_path / "a.safetensors")
     _same(read_weights(tmp_path / "a.safetensors").state)
 
@@ -213,7 +213,7 @@ def test_a_tensor_with_and_without_a_wrapper_is_refused(tmp_path):
         ("", "empty"),
     ],
 )
-def test_texts_in_place_of_a_checkpoint_are_named(tmp_path, name, text, message):
+def test_text_files_in_place_of_a_checkpoint_are_named(tmp_path, name, text, message):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=f"{name}: .*{message}"):
         read_weights(tmp_path / name)
@@ -275,7 +275,7 @@ def test_compressed_archives_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "5", "[1]", '"' + "x" * (5 << 20) + '"', "\xff"])
-def test_a_config_that_is_no_object_is_refused(tmp_path, text):
+def test_a_config_that_is_not_an_object_is_refused(tmp_path, text):
     safetensors.torch.save_file(STATE, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=r"config\.json: damaged"):

@@ -6,10 +6,24 @@ from antideepfake.cli.preparation import make_parser, print_report, run_preparat
 from antideepfake.corpora.build import BuildReport
 
 
-def test_only_given_options_reach_the_recipe():
+def test_the_folder_reaches_the_recipe_only_if_given():
     """Guards against a default of the command line that overrides the recipe's own folder."""
-    given = vars(make_parser("X").parse_args(["--data_folder", "d", "--output", "o", "--quiet"]))
-    assert given == {"data_folder": "d", "output": "o", "quiet": True}
+    required = ["--data_folder", "d", "--output", "o"]
+    assert "corpus_folder" not in make_parser("X").parse_args(required)
+    assert make_parser("X").parse_args([*required, "--corpus_folder", "c"]).corpus_folder == "c"
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("csv", "split,label,utterances,hours\ntest,real,2,1.0\n"),
+        ("json", '[\n {\n  "split": "test",\n  "label": "real",\n  "utterances": 2,\n  "hours": 1.0\n }\n]\n'),
+    ],
+)
+def test_counts_can_be_read_by_programs(capsys, form, expected):
+    report = BuildReport(2, counts={"test": {"real": [2, 3600.0]}})
+    assert print_report(report, "p.csv", {"test": {"real": 2}}, form) == 0
+    assert capsys.readouterr() == (expected, "all published counts agree\n")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +66,7 @@ def test_options_and_prefix_of_a_program():
 
     argv = ["--data_folder", "d", "--output", "o", "--protocol_file", "keys.txt"]
     assert run_preparation(prepare, "X", argv, protocol_file="the keys") == 0
-    assert given == {"data_folder": "d", "output": "o", "protocol_file": "keys.txt"}
+    assert given == {"data_folder": "d", "output": "o", "num_workers": 0, "protocol_file": "keys.txt"}
     with pytest.raises(SystemExit) as left:
         run_preparation(prepare, "X", argv)
     assert left.value.code == 2

@@ -34,7 +34,7 @@ def test_exit_statuses(main, status, said, capsys):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk_is_one_sentence(number, capsys):
+def test_a_full_disk_is_reported_in_one_line(number, capsys):
     with pytest.raises(SystemExit) as left:
         run_program(lambda: _raise(OSError(number, "No space left on device", "scores.csv")))
     said = capsys.readouterr().err
@@ -43,7 +43,7 @@ def test_full_disk_is_one_sentence(number, capsys):
     assert "disk is full" in said and "scores.csv" in said
 
 
-def test_full_disk_without_a_file_name(capsys):
+def test_a_full_disk_without_a_file_name_is_reported(capsys):
     with pytest.raises(SystemExit) as left:
         run_program(lambda: _raise(OSError(errno.ENOSPC, "No space left on device")))
     said = capsys.readouterr().err
@@ -57,13 +57,13 @@ def test_faults_of_the_program_are_not_hidden():
 
 
 @pytest.mark.parametrize("sentence", ["first\nsecond", "a fault (Error tokenizing data.\n)"])
-def test_a_mistake_takes_one_line(sentence, capsys):
+def test_a_mistake_is_reported_in_one_line(sentence, capsys):
     with pytest.raises(SystemExit):
         run_program(lambda: _raise(InputError(sentence)))
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_reader_that_wants_no_more(tmp_path):
+def test_a_closed_pipe_is_not_an_error(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "from antideepfake.cli.program import run_program\n"
@@ -89,7 +89,7 @@ class Terminal(io.StringIO):
         (io.StringIO(), {}, "real"),
     ],
 )
-def test_color_is_for_terminals_whose_user_wants_it(monkeypatch, stream, variables, expected):
+def test_color_needs_a_terminal_and_respects_the_user(monkeypatch, stream, variables, expected):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     for name, value in variables.items():

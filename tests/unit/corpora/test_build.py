@@ -93,7 +93,7 @@ def test_two_files_with_one_id_are_both_kept(tmp_path, write_audio):
     assert [entry["reason"] for entry in report.left_out] == ["the corpus names it a second time"]
 
 
-def test_audio_that_is_no_utterance_is_listed(tmp_path, write_audio):
+def test_audio_outside_the_list_is_reported(tmp_path, write_audio):
     for name in ("x/a.wav", "x/b.wav", "x/.c.wav", "y/d.wav"):
         write_audio(tmp_path / name)
     (tmp_path / "x" / "notes.txt").touch()

@@ -12,7 +12,7 @@ def list_two(corpus, label="real"):
     return [{"ID": name, "Label": label, "Path": f"{name}.wav"} for name in ("a", "b")]
 
 
-def test_the_corpus_may_lie_elsewhere(tmp_path, write_audio):
+def test_the_corpus_may_be_outside_the_data_folder(tmp_path, write_audio):
     write_audio(tmp_path / "data" / "Other" / "a.wav")
     write_audio(tmp_path / "disk" / "a.wav")
     for folder, path in (("Other", "$ROOT/Other/a.wav"), (tmp_path / "disk", f"{tmp_path}/disk/a.wav")):

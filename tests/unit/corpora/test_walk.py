@@ -13,7 +13,7 @@ from antideepfake.errors import InputError
 NAME = st.text(st.sampled_from("aB-._ é"), min_size=1, max_size=6).map(lambda text: text.strip(". ") or "a")
 
 
-def test_find_audio_goes_deep_and_sorted(tmp_path):
+def test_find_audio_is_recursive_and_sorted(tmp_path):
     for name in ("b/2.FLAC", "b/1.mp3", "a.wav", "c.txt", "d.Ogg", "e.opus"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

@@ -43,7 +43,7 @@ def test_one_process_accumulating_takes_the_batches_of_two():
     assert list(one) == taken
 
 
-def test_a_part_of_the_way_is_that_part_of_the_whole():
+def test_resumed_batches_continue_the_plan():
     plan = BatchPlan(np.random.default_rng(1).uniform(1, 5, 60), 20.0, 3, 1)
     whole, rest = (
         PlannedBatches(plan),
@@ -56,7 +56,7 @@ def test_a_part_of_the_way_is_that_part_of_the_whole():
 @pytest.mark.parametrize(
     ("low", "high", "batch_seconds", "num_buckets"), [(2.0, 3.0, 100.0, 8), (1.0, 13.0, 100.0, 8), (0.5, 4.0, 30.0, 4)]
 )
-def test_batches_hold_about_what_is_asked_for(low, high, batch_seconds, num_buckets):
+def test_batches_contain_about_the_requested_seconds(low, high, batch_seconds, num_buckets):
     lengths = np.random.default_rng(1).uniform(low, high, 2000)
     audio, padded = [], []
     for batch in BatchPlan(lengths, batch_seconds, num_buckets, 1).epoch(0):
@@ -77,7 +77,7 @@ def test_weighted_epochs_have_equally_many_batches_none_too_large(lengths, batch
             assert len(batch) == 1 or max(lengths[index] for index in batch) * len(batch) <= batch_seconds * (1 + 1e-6)
 
 
-def test_weights_say_how_often_an_utterance_is_drawn():
+def test_weights_set_how_often_an_utterance_is_sampled():
     rng = np.random.default_rng(1)
     weights = np.where(np.arange(1000) < 100, 5.5, 0.5)
     plan = BatchPlan(rng.uniform(1, 5, 1000), 20.0, 4, 1, weights)
@@ -88,7 +88,7 @@ def test_weights_say_how_often_an_utterance_is_drawn():
     assert counts[:100].std() < 1.0  # all of them, not some of them often
 
 
-def test_weighted_draws_depend_on_seed_and_epoch_alone():
+def test_weighted_samples_depend_on_seed_and_epoch_only():
     lengths, weights = np.random.default_rng(1).uniform(1, 5, (2, 60))
 
     def epochs(seed, numbers):

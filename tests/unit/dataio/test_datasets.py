@@ -95,7 +95,7 @@ def test_training_reads_the_crop_and_testing_the_whole(tmp_path, write_audio):
     assert len(make_dataset(table, tmp_path)[0]["waveform"]) == 80000
 
 
-def test_draws_repeat_per_seed_epoch_and_utterance_only(tmp_path, write_audio):
+def test_randomness_depends_on_seed_epoch_and_utterance_only(tmp_path, write_audio):
     table = _long_file(tmp_path, write_audio)
 
     def noise(waveform, generator):
@@ -126,7 +126,7 @@ def test_augmentation_comes_before_normalization(tmp_path, write_audio):
     torch.testing.assert_close(waveform, read_waveform(tmp_path / "a.wav"), atol=1e-4, rtol=1e-4)
 
 
-def test_too_short_is_told_with_the_front_ends_need(tmp_path, write_audio):
+def test_too_short_is_reported_with_the_front_ends_need(tmp_path, write_audio):
     write_audio(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 300))
     with pytest.raises(InputError, match="at least 400"):
         make_dataset(_table([("a", "real", "$ROOT/a.wav", 0.02)]), tmp_path, min_samples=400)[0]
@@ -140,7 +140,7 @@ def _half_silent(folder, write_audio, seconds=5.0):
     return _table([("a", "fake", "$ROOT/a.wav", seconds)])
 
 
-def test_a_silent_crop_is_drawn_again(tmp_path, write_audio):
+def test_a_silent_crop_is_sampled_again(tmp_path, write_audio):
     """Guards against a good file that ends training, at the same step after every restart."""
     dataset = make_dataset(_half_silent(tmp_path, write_audio), tmp_path, crop=RandomCrop(0.5, 1.0), seed=1)
     waveforms = [dataset[epoch, 0]["waveform"] for epoch in range(30)]
@@ -149,7 +149,7 @@ def test_a_silent_crop_is_drawn_again(tmp_path, write_audio):
     assert all(torch.equal(one, other) for one, other in zip(waveforms, again, strict=True))
 
 
-def test_a_file_that_is_silent_in_every_crop_is_told(tmp_path, write_audio):
+def test_a_file_that_is_silent_in_every_crop_is_reported(tmp_path, write_audio):
     write_audio(tmp_path / "a.wav", np.zeros(80000))
     table = _table([("a", "fake", "$ROOT/a.wav", 5.0)])
     with pytest.raises(SilentError, match="silent in 20 random crops"):
@@ -170,7 +170,7 @@ def with_bad_files(tmp_path, write_audio):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_next_utterance_takes_the_place_in_training(with_bad_files, workers):
+def test_the_next_utterance_replaces_an_unusable_one_in_training(with_bad_files, workers):
     dataset = SkippingDataset(with_bad_files, substitute=True, min_samples=400)
     batch = next(iter(DataLoader(dataset, batch_size=5, collate_fn=PaddedBatch, num_workers=workers)))
     assert batch.id == ["0", "3", "3", "3", "0"] and batch.readable.all()
@@ -179,14 +179,14 @@ def test_the_next_utterance_takes_the_place_in_training(with_bad_files, workers)
     assert "silent" in batch.skipped[1] and "no such file" in batch.skipped[4]
 
 
-def test_zeros_take_the_place_in_validation(with_bad_files):
+def test_zeros_replace_an_unusable_utterance_in_validation(with_bad_files):
     items = list(map(SkippingDataset(with_bad_files, substitute=False, min_samples=400).__getitem__, range(5)))
     assert [item["id"] for item in items] == ["0", "1", "2", "3", "4"]
     assert [item["readable"] for item in items] == [True, False, False, True, False]
     assert all(torch.equal(items[place]["waveform"], torch.zeros(400)) for place in (1, 2, 4))
 
 
-def test_a_wrong_data_folder_is_told(tmp_path):
+def test_a_wrong_data_folder_is_reported(tmp_path):
     table = _table([(str(number), "real", f"$ROOT/{number}.wav", 0.5) for number in range(300)])
     dataset = SkippingDataset(make_dataset(table, tmp_path), substitute=True, min_samples=400)
     with pytest.raises(

@@ -62,7 +62,7 @@ def test_scores_do_not_depend_on_batches_and_keep_the_order(detector, files, alo
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_bad_files_are_reported_in_their_place(detector, files, alone, tmp_path, write_audio, workers):
+def test_bad_files_are_reported_in_order(detector, files, alone, tmp_path, write_audio, workers):
     noise = np.random.default_rng(1).standard_normal(3000)
     bad = {
         tmp_path / "missing.wav": "no such file",
@@ -169,7 +169,7 @@ def test_out_of_distribution_recordings_are_unsure(model_folder, files, tmp_path
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
-def test_a_device_that_is_not_there_is_told(model_folder, device):
+def test_an_unavailable_device_is_refused(model_folder, device):
     with pytest.raises(InputError, match=device):
         load_detector(model_folder, device)
 
@@ -204,14 +204,14 @@ def test_integers_are_scaled_to_one(detector):
         (np.random.default_rng(1).standard_normal(8000), 0, "0 Hz"),
     ],
 )
-def test_samples_that_cannot_be_scored_are_told(detector, samples, rate, told):
+def test_samples_that_cannot_be_scored_are_reported(detector, samples, rate, told):
     good = (np.random.default_rng(1).standard_normal(8000), 16000)
     first, bad, last = detector.score_files([good, (samples, rate), good])
     assert told in bad.error and "item 1" in bad.error and bad.embedding.size == 0
     assert first.logits == pytest.approx(last.logits, abs=1e-5)
 
 
-def test_more_than_memory_holds_can_be_scored(detector):
+def test_more_audio_than_fits_into_memory_can_be_scored(detector):
     drawn = []
 
     def endless():
@@ -312,12 +312,12 @@ def test_a_detector_that_has_scored_can_be_written_again(self_supervised, files,
     assert [result.score for result in again.score_files(files)] == scores
 
 
-def test_an_unknown_precision_is_told(self_supervised):
+def test_an_unknown_precision_is_reported(self_supervised):
     with pytest.raises(InputError, match="'fp8' is unknown; use fp32 or bf16"):
         load_detector(self_supervised, precision="fp8")
 
 
-def test_digests_tell_models_and_precisions_apart(self_supervised, model_folder, bfloat16):
+def test_digests_distinguish_models_and_precisions(self_supervised, model_folder, bfloat16):
     loaded = [load_detector(self_supervised), load_detector(self_supervised, precision="bf16")]
     loaded += [load_detector(model_folder)]
     assert len({detector.weights_digest() for detector in loaded}) == 3

@@ -50,7 +50,7 @@ def test_batch_and_alone_agree(modules, lengths, padding, more, order):
 
 
 @pytest.mark.parametrize("padding", [1e30, math.inf, -math.inf, math.nan])
-def test_padding_that_is_no_number(modules, padding):
+def test_padding_may_be_nan(modules, padding):
     waveforms = [_waveform(4000, 1), _waveform(2400, 2)]
     with torch.no_grad():
         together = compute_logits(modules, *_batch(waveforms, padding))
@@ -63,7 +63,7 @@ def test_different_waveforms_have_different_logits(modules, samples):
     assert (first - second).abs().max() > 1e-4
 
 
-def test_embeddings_are_what_the_classifier_takes(modules):
+def test_embeddings_are_the_input_of_the_classifier(modules):
     batch, lengths = _batch([_waveform(4000, 1), _waveform(3000, 2)], 0.0)
     with torch.no_grad():
         embeddings = modules["embedding_model"](batch, lengths)

@@ -73,7 +73,7 @@ def test_weights_follow_the_loss_to_its_device(tmp_path):
     assert loss.to("meta").weight.device.type == "meta"
 
 
-def test_a_mistyped_setting_is_told(tmp_path):
+def test_a_mistyped_setting_is_reported(tmp_path):
     (tmp_path / "train.yaml").write_text("loss: !new:antideepfake.lobes.OneClassSoftmax\n    margin: 0.5\n")
     with pytest.raises(InputError, match="margin"):
         load_hparams(tmp_path / "train.yaml")

@@ -20,7 +20,7 @@ def test_mask_is_at_the_front():
 
 
 @given(st.integers(1, 2_000_000), st.floats(0, 1))
-def test_whole_lengths_are_what_they_were(steps, share):
+def test_whole_lengths_are_unchanged(steps, share):
     length = max(1, round(share * steps))
     assert whole_lengths(torch.tensor([length / steps]), steps).tolist() == [length]
 
@@ -34,7 +34,7 @@ def test_mean_ignores_padding(frames, padding, value):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_mean_ignores_padding_that_is_no_number(value):
+def test_mean_ignores_nan_in_padding(value):
     padded = torch.cat([torch.ones(1, 3, 2), torch.full((1, 2, 2), value)], 1)
     assert masked_mean(padded, torch.tensor([0.6])).eq(1).all()
 

@@ -89,7 +89,7 @@ def test_frames_are_those_of_the_released_code(name, order):
 
 
 @torch.inference_mode()
-def test_one_waveform_gives_what_transformers_gives(front_end):
+def test_one_waveform_gives_the_output_of_transformers(front_end):
     waveform = _waveform(20_011)
     found, _ = front_end(waveform[None], torch.ones(1))
     if isinstance(front_end, Wav2Vec2BERT):
@@ -179,7 +179,7 @@ def test_settings_build_the_same_again(front_end):
 
 
 @pytest.mark.parametrize("name", ["hidden_sise", "vocab_size", "mask_time_prob"])
-def test_an_unknown_setting_is_told(name):
+def test_an_unknown_setting_is_reported(name):
     with pytest.raises(InputError, match=f"no setting {name}; it has hidden_size"):
         Wav2Vec2(**TINY, **{name: 5})
 
@@ -237,7 +237,7 @@ def test_time_convolution_is_a_convolution(kernel, stride, more, bias):
 @pytest.mark.parametrize("name", ["wav2vec 2.0, group norm", "wav2vec 2.0, layer norm"])
 @pytest.mark.parametrize("chunk", [1, 7, 49, 50])
 @torch.inference_mode()
-def test_chunks_give_the_whole(name, chunk, monkeypatch):
+def test_chunks_give_the_output_of_the_whole(name, chunk, monkeypatch):
     front_end = _build(name)
     waveform = _waveform(16_123)
     expected = front_end.extract(waveform)
@@ -246,7 +246,7 @@ def test_chunks_give_the_whole(name, chunk, monkeypatch):
 
 
 @torch.inference_mode()
-def test_quiet_parts_do_not_upset_the_folded_normalization():
+def test_quiet_segments_do_not_change_the_folded_normalization():
     front_end = _build("wav2vec 2.0, group norm")
     model = front_end.model_class(front_end.model.config).eval()
     model.load_state_dict(front_end.model.state_dict())

@@ -28,7 +28,7 @@ def test_card_includes_the_metadata(tmp_path):
     assert "Probabilities are not calibrated" in card
 
 
-def test_card_names_what_is_unknown(tmp_path):
+def test_the_card_lists_unknown_facts(tmp_path):
     write_model_card(tmp_path, "x", ModelMetadata())
     card = (tmp_path / "README.md").read_text()
     assert yaml.safe_load(card.split("---")[1])["license"] == "other"

@@ -197,6 +197,14 @@ def test_a_full_disk_leaves_an_incomplete_folder(tmp_path, make_modules, detecto
         load_detector(tmp_path / "m")
 
 
+def test_weights_that_do_not_fit_are_an_error_of_the_system(tmp_path, make_modules, detector_yaml, small_disk):
+    modules = make_modules()
+    modules["classifier"] = torch.nn.Linear(16, 20_000)
+    with pytest.raises(OSError, match="File too large"):
+        write_model_folder(tmp_path / "m", detector_yaml, modules, ModelMetadata())
+    assert os.listdir(tmp_path / "m") == ["label_encoder.txt"]
+
+
 def test_a_failed_overwrite_never_mixes_two_models(tmp_path, make_modules, detector_yaml, monkeypatch):
     write_model_folder(tmp_path / "m", detector_yaml, make_modules(1), ModelMetadata(threshold=1.0))
     monkeypatch.setattr(json, "dump", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))

@@ -18,7 +18,7 @@ def make_table(count, prefix="a-"):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".arrow"])
-def test_both_formats_hold_the_same(tmp_path, suffix):
+def test_both_formats_have_the_same_content(tmp_path, suffix):
     table = make_table(7).assign(Note='é,"', Weight=0.5)
     write_protocol(table, tmp_path / f"p{suffix}")
     read = read_protocol(tmp_path / f"p{suffix}")
@@ -48,7 +48,7 @@ def test_chunks_become_one_table(tmp_path, monkeypatch):
         assert pd.concat(parts).to_dict("records") == table.to_dict("records")
 
 
-def test_faults_of_later_parts_have_their_line(tmp_path, monkeypatch):
+def test_faults_of_later_chunks_have_their_line(tmp_path, monkeypatch):
     monkeypatch.setattr("antideepfake.protocol.table.CHUNK_ROWS", 3)
     write_protocol(make_table(10), tmp_path / "p.csv")
     lines = (tmp_path / "p.csv").read_text().replace("a-7,real", "a-7,wrong").splitlines(keepends=True)
@@ -77,7 +77,7 @@ def test_opening_reads_nothing(tmp_path):
         (lambda path: (path.unlink(), path.mkdir()), "not a complete Arrow file"),
     ],
 )
-def test_what_is_no_arrow_file_is_told(tmp_path, spoil, said):
+def test_a_damaged_arrow_file_is_reported(tmp_path, spoil, said):
     path = tmp_path / "p.arrow"
     write_protocol(make_table(5), path)
     spoil(path)

@@ -33,7 +33,7 @@ def test_three_speakers_with_both_classes_are_enough(speakers, utterances, seed)
 
 
 @given(st.integers(0, 50))
-def test_shares_are_those_wanted(seed):
+def test_fractions_are_as_requested(seed):
     rng = np.random.default_rng(seed)
     labels = rng.choice(LABELS, 600, p=[0.8, 0.2]).tolist()
     splits = np.array(assign_splits(labels, rng.integers(0, 60, 600).astype(str).tolist(), rng))
@@ -54,7 +54,7 @@ def test_same_seed_same_split_and_other_seed_another():
     ("labels", "groups"),
     [(["real"] * 9, list("abcabcabc")), (["real", "fake"] * 4, list("aabbaabb")), (["real", "fake"], ["a", "b"])],
 )
-def test_what_cannot_be_divided_is_told(labels, groups):
+def test_too_few_groups_are_refused(labels, groups):
     with pytest.raises(InputError, match="too few speakers or utterances"):
         assign_splits(labels, groups, np.random.default_rng(1))
 

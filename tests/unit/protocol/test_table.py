@@ -85,7 +85,7 @@ def test_written_order_and_further_columns(tmp_path):
         (f'{HEADER}\n{LINE[:-2]}"EN\n', "not a CSV file"),
     ],
 )
-def test_every_fault_has_its_sentence(tmp_path, text, said):
+def test_every_fault_is_reported_in_one_line(tmp_path, text, said):
     path = tmp_path / "p.csv"
     path.write_text(text)
     with pytest.raises(InputError) as told:
@@ -95,7 +95,7 @@ def test_every_fault_has_its_sentence(tmp_path, text, said):
     assert "\n" not in message
 
 
-def test_too_many_fields_are_told_as_such(tmp_path):
+def test_too_many_fields_are_reported(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text(f"{HEADER}\n{LINE},\n")
     with pytest.raises(InputError) as told:
@@ -117,7 +117,7 @@ def test_whole_numbers_written_as_floats_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", b"\xff\xfea\x00b", "é".encode("latin-1")])
-def test_other_encodings_are_told(tmp_path, content):
+def test_other_encodings_are_reported(tmp_path, content):
     (tmp_path / "p.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"p\.csv: not a CSV file|p\.csv:1: no column ID"):
         read_protocol(tmp_path / "p.csv")
@@ -182,7 +182,7 @@ def test_counts_are_those_of_the_table():
 
 
 @pytest.mark.parametrize("missing", [(split, label) for split in SPLITS for label in LABELS])
-def test_a_split_without_a_label_is_told(missing):
+def test_a_split_without_a_label_is_reported(missing):
     rows = [pair for split in SPLITS for label in LABELS if (pair := (split, label)) != missing]
     with pytest.raises(InputError, match=f"p.csv: no {missing[1]} utterance has the Proportion {missing[0]}"):
         split_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
@@ -198,7 +198,7 @@ def test_encodings_of_editors_are_read(tmp_path, encoding):
     assert pd.concat(iterate_protocol(path)).equals(table)
 
 
-def test_a_value_that_is_too_long_is_told_with_its_line(tmp_path):
+def test_a_value_that_is_too_long_is_reported_with_its_line(tmp_path):
     """Guards against a protocol whose score file Python's csv module cannot read."""
     path = tmp_path / "p.csv"
     limit = csv.field_size_limit()

@@ -24,7 +24,7 @@ def test_a_split_of_a_protocol(protocol):
         find_inputs([str(protocol)], "valid")
 
 
-def test_folders_and_protocols_share_a_table(protocol, tmp_path, write_audio):
+def test_folders_and_protocols_are_combined(protocol, tmp_path, write_audio):
     write_audio(tmp_path / "deep" / "er" / "a.wav")
     table = find_inputs([str(protocol), str(tmp_path / "deep")])
     assert table["ID"].tolist() == ["u0", "u1", str(tmp_path / "deep/er/a.wav")]

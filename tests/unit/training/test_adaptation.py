@@ -68,7 +68,7 @@ def _assert_same(found, expected):
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("n_layers", [0, 1, 2])
-def test_what_is_frozen_gets_no_gradient_and_no_graph(name, n_layers):
+def test_frozen_weights_get_no_gradient_and_no_graph(name, n_layers):
     front_end = _build(name)
     layers = front_end.model.encoder.layers
     seen = []
@@ -102,13 +102,13 @@ def test_frozen_weights_stay_through_a_training_step():
 
 
 @pytest.mark.parametrize("n_layers", [-1, 3])
-def test_too_many_layers_are_told(n_layers):
+def test_too_many_layers_are_reported(n_layers):
     with pytest.raises(InputError, match=f"cannot freeze {n_layers} layers: Wav2Vec2 has 2"):
         freeze_layers(_build("wav2vec 2.0"), n_layers)
 
 
 @pytest.mark.parametrize("adapt", [lambda x: freeze_layers(x, 1), checkpoint_gradients, add_lora])
-def test_a_front_end_without_layers_is_told(adapt):
+def test_a_front_end_without_layers_is_reported(adapt):
     with pytest.raises(InputError, match="LogFilterBank has no layers"):
         adapt(LogFilterBank())
 
@@ -132,7 +132,7 @@ def test_checkpointed_gradients_are_the_same(name, frozen, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_checkpointed_layers_can_all_be_taken(name):
+def test_all_layers_can_be_returned_with_checkpointing(name):
     front_end = _build(name, all_layers=True)
     expected = _gradients(front_end)
     checkpoint_gradients(front_end)
@@ -199,7 +199,7 @@ def _train_lora(front_end):
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("all_layers", [False, True])
-def test_lora_comes_and_goes(name, all_layers):
+def test_lora_is_added_and_merged(name, all_layers):
     front_end = _build(name, all_layers=all_layers).eval()
     names, settings, architecture = list(front_end.state_dict()), front_end.settings, front_end.architecture
     plain = front_end(*BATCH)[0]
@@ -280,12 +280,12 @@ def test_a_yaml_asks_for_all_at_once():
     ("settings", "said"),
     [({"target_modules": ["query"]}, "no linear layer query; it has .*q_proj"), ({"rank": 0}, "lora_rank is 0")],
 )
-def test_mistakes_in_lora_are_told(settings, said):
+def test_mistakes_in_lora_are_reported(settings, said):
     with pytest.raises(InputError, match=said):
         add_lora(_build("wav2vec 2.0"), **settings)
 
 
-def test_lora_twice_is_told():
+def test_lora_twice_is_reported():
     front_end = _build("wav2vec 2.0")
     add_lora(front_end)
     with pytest.raises(InputError, match="already"):
@@ -390,6 +390,6 @@ def test_an_optimiser_takes_the_groups():
 
 
 @pytest.mark.parametrize("layer_decay", [0.0, -0.5, 1.5, 95.0])
-def test_a_decay_out_of_range_is_told(layer_decay):
+def test_a_decay_out_of_range_is_reported(layer_decay):
     with pytest.raises(InputError, match="layer_decay"):
         parameter_groups(_detector(LogFilterBank(16)), 0.01, layer_decay)

@@ -95,7 +95,7 @@ def fit(tmp_path, make_modules):
     return run
 
 
-def test_a_few_steps_learn_what_is_easy(fit):
+def test_a_few_steps_learn_an_easy_task(fit):
     brain = fit(train=_dataset(32, 1, 0.1), valid=_dataset(16, 2, 0.1), steps=20, lr=0.01)
     losses = [row["train_loss"] for row in brain.history]
     assert losses[-1] < 0.5 * losses[0]
@@ -198,7 +198,7 @@ def test_training_ends_when_patience_is_over(fit):
     assert len(errors) == 4 and np.argmin(errors) == 1
 
 
-def test_validation_of_one_class_is_told(fit):
+def test_validation_of_one_class_is_reported(fit):
     columns = {"id": list("abcd"), "waveform": [torch.randn(3000)] * 4, "target": [1] * 4}
     with pytest.raises(InputError, match="no fake utterance"):
         fit(valid=UtteranceDataset(columns, list(columns)), steps=4)
@@ -225,7 +225,7 @@ def test_a_loss_that_is_not_finite_skips_its_step(fit, value):
     assert math.isfinite(brain.history[-1]["train_loss"])
 
 
-def test_a_run_goes_on_with_another_number_of_batches_a_step(fit):
+def test_a_run_resumes_with_another_number_of_batches_a_step(fit):
     heard = []
 
     class Listening(DetectorBrain):

@@ -35,6 +35,11 @@ def test_a_save_that_dies_leaves_the_one_before(tmp_path, monkeypatch):
     torch.testing.assert_close(layer.weight, kept)
 
 
+def test_a_full_disk_is_an_error_of_the_system(tmp_path, small_disk):
+    with pytest.raises(OSError, match="File too large"):
+        _new(tmp_path, torch.nn.Linear(400, 400)).save_checkpoint()
+
+
 def test_two_saves_within_a_second_are_two(tmp_path):
     checkpointer = _new(tmp_path, torch.nn.Linear(2, 2))
     for eer in (0.3, 0.1, 0.2):

@@ -123,7 +123,9 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     export_model(brain, hparams, train_set, valid_set)
     capsys.readouterr()
     folder = tmp_path / "run"
-    assert evaluate_model(folder / "model", test_set, corpus, folder, "title") == 0
+    outcome = evaluate_model(folder / "model", test_set, corpus, folder, "title")
+    assert outcome.status == 0 and outcome.text.startswith("test set: ") and outcome.text.endswith("\n")
+    assert capsys.readouterr().out == ""
     metrics = json.loads((folder / "report" / "metrics.json").read_text())
     metadata = json.loads((folder / "model" / "metadata.json").read_text())
     assert metadata["threshold"] == brain.threshold
@@ -151,8 +153,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     assert metrics["threshold"] == brain.threshold
     assert (folder / "report" / "scores.png").read_bytes().startswith(b"\x89PNG")
     assert "title" in (folder / "report" / "report.html").read_text()
-    printed = capsys.readouterr().out
-    assert "seen in training" in printed and f"{100 * eer:.2f}" in printed
+    assert "seen in training" in outcome.text and f"{100 * eer:.2f}" in outcome.text
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
         (["-"], ["b"], "has possibly the same speakers as the training set"),
     ],
 )
-def test_the_threshold_says_what_validation_shares_with_training(start, speakers, attacks, said):
+def test_the_threshold_source_names_what_validation_shares_with_training(start, speakers, attacks, said):
     """Guards against a threshold that looks better than it is: it is chosen on voices that training has heard."""
     hparams, train_set, valid_set, _ = start("max_steps: 1")
 
@@ -191,19 +192,20 @@ def test_a_second_run_trains_nothing(start, tmp_path):
     assert (second.eer, second.threshold) == (first.eer, first.threshold)
 
 
-def test_a_finished_experiment_says_so(start, capsys):
+def test_a_finished_experiment_is_recognized(start, caplog):
     hparams, *_ = start()
     assert not is_finished(hparams)
     Path(hparams["output_folder"]).mkdir(exist_ok=True)
     finish_experiment(SimpleNamespace(test_only=True, skipped_utterances={}), hparams)
     assert not is_finished(hparams)
-    finish_experiment(SimpleNamespace(test_only=False, skipped_utterances={}), hparams)
-    capsys.readouterr()
-    assert is_finished(start()[0]) and "already finished" in capsys.readouterr().out
+    outcome = finish_experiment(SimpleNamespace(test_only=False, skipped_utterances={}), hparams)
+    assert outcome == (f"model folder: {hparams['model_folder']}; everything else: {hparams['output_folder']}\n", 0)
+    with caplog.at_level(logging.INFO):
+        assert is_finished(start()[0]) and "already finished" in caplog.text
     assert not is_finished(start("max_steps: 9")[0])
 
 
-def test_what_a_run_depends_on_is_written_down(start, corpus, tmp_path):
+def test_the_inputs_of_a_run_are_recorded(start, corpus, tmp_path):
     fit_detector(start("max_steps: 1")[0], RUN, *start()[1:3])
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     expected = hashlib.sha256((corpus / "p.csv").read_bytes()).hexdigest()
@@ -353,16 +355,16 @@ def damaged(start, tmp_path, write_audio):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_unusable_files_are_skipped_and_listed(start, damaged, tmp_path, workers, capsys):
+def test_unusable_files_are_skipped_and_listed(start, damaged, tmp_path, workers, caplog):
     train_set, valid_set = damaged
     hparams = start(f"num_workers: {workers}")[0]
     brain = fit_detector(hparams, RUN, train_set, valid_set)
     listed = pd.read_csv(tmp_path / "run" / "skipped.csv")
     assert set(listed["ID"]) == {*train_set["ID"][:2], *valid_set["ID"][:2]} == set(brain.skipped_utterances)
     assert listed["Reason"].str.contains("silent").sum() == 2
-    assert "skipped utterances: 4; see " in capsys.readouterr().err
+    assert "skipped utterances: 4; see " in caplog.text
     export_model(brain, hparams, train_set, valid_set)
-    assert finish_experiment(brain, hparams) == 1
+    assert finish_experiment(brain, hparams).status == 1
 
 
 def test_unusable_validation_files_do_not_count(start, damaged, tmp_path):
@@ -446,7 +448,7 @@ def test_a_signal_saves_a_checkpoint(start, tmp_path, monkeypatch, number, worke
     assert _same(_weights(whole), _weights(resumed))
 
 
-def test_a_set_without_a_class_is_told(start):
+def test_a_set_without_a_class_is_reported(start):
     hparams, train_set, valid_set, _ = start()
     with pytest.raises(InputError, match="the training set has 0 utterances; it needs both"):
         fit_detector(hparams, RUN, train_set[:0], valid_set)
@@ -460,14 +462,13 @@ def test_only_testing_needs_something_trained(start):
         fit_detector(hparams, RunOptions.from_dictionary({"test_only": True, "device": "cpu"}), train_set, valid_set)
 
 
-def test_evaluation_says_what_it_skipped(corpus, model_folder, tmp_path, capsys):
+def test_evaluation_lists_unreadable_files(corpus, model_folder, tmp_path, caplog):
     table = read_protocol(corpus / "p.csv").assign(Attack="tone")
     shutil.copytree(corpus, tmp_path / "data")
     victim = table["ID"][0]
     (tmp_path / "data" / victim).write_bytes(b"")
-    evaluate_model(model_folder, table, tmp_path / "data", tmp_path / "out")
-    said = "".join(capsys.readouterr())
-    assert "scores.csv.skipped.csv" in said
+    assert evaluate_model(model_folder, table, tmp_path / "data", tmp_path / "out").status == 1
+    assert "scores.csv.skipped.csv" in caplog.text
     assert victim in (tmp_path / "out" / "scores.csv.skipped.csv").read_text()
 
 

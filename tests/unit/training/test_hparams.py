@@ -12,7 +12,9 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
     ("text", "overrides", "said"),
     [
         ("data_folder: !PLACEHOLDER", "", "train.yaml:1: data_folder has no value; pass --data_folder VALUE"),
-        ("a:\n    b: !PLACEHOLDER", "", "a[b] has no value; set it below the line that includes the file"),
+        ("a:\n    b: !PLACEHOLDER", "", "train.yaml:2: a[b] has no value; write it on this line"),
+        ("a:\n    - 1\n    - b: !PLACEHOLDER", "", "train.yaml:3: a[1][b] has no value; write it on this line"),
+        ("c: 1\na: !include:part.yaml", "", "train.yaml:2: a[b] has no value; set 'b' below this line"),
         ("a: 1", "epochs: 2", "--epochs: "),
         ("epoch: 1", "epochs: 2", "did you mean --epoch?"),
         ("a: [1\nb: 2", "", "train.yaml:2: not well-formed YAML"),
@@ -23,7 +25,10 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
         ("a: !new:antideepfake.lobes.Nothing", "", "antideepfake.lobes.Nothing"),
         ("a: !new:nowhere.Nothing", "", "nowhere.Nothing"),
         ("a: !new:antideepfake.lobes.LogFilterBank\n    filters: 1", "", "filters"),
-        (CROP, "", "min_seconds <= max_seconds"),
+        (CROP, "", "train.yaml:1: crop: "),
+        (f"n: 2\n{CROP}", "", "min_seconds <= max_seconds"),
+        (f"# crop\n\nn:\n    - 2\n{CROP}", "", "train.yaml:5: crop: "),
+        ("a: !new:torch.nn.Linear [2, 2]", "a: !new:torch.nn.Linear [x, 2]", "--a: Invalid argument to class"),
         ("a: !new:speechbrain.utils.epoch_loop.EpochCounter\n    limit: !ref <n>\nn: 3", "n: many", "many"),
         ("lr: 0.001", "lr: abc", "--lr is 'abc'; "),
         ("lr: 1e-3", "lr: nan", "--lr is 'nan'; "),
@@ -33,17 +38,24 @@ CROP = "crop: !new:antideepfake.dataio.RandomCrop\n    min_seconds: 3.0\n    max
         ("", "", "train.yaml"),
     ],
 )
-def test_every_fault_has_its_sentence(tmp_path, text, overrides, said):
+def test_every_fault_is_reported_in_one_line(tmp_path, text, overrides, said):
     path = tmp_path / "train.yaml"
     path.write_text(text)
+    (tmp_path / "part.yaml").write_text("b: !PLACEHOLDER\nc: 1\n")
     with pytest.raises(InputError) as told:
         load_hparams(path, overrides)
     message = str(told.value)
-    assert said in message and "train.yaml" in message
+    assert said in message and ("train.yaml" in message or message.startswith("--a: "))
     assert "\n" not in message
 
 
-def test_an_unknown_override_is_called_so(tmp_path):
+def test_a_placeholder_of_an_included_file_can_be_set(tmp_path):
+    (tmp_path / "part.yaml").write_text("b: !PLACEHOLDER\nc: 1\n")
+    (tmp_path / "train.yaml").write_text("a: !include:part.yaml\n    b: 2\n")
+    assert load_hparams(tmp_path / "train.yaml")["a"] == {"b": 2, "c": 1}
+
+
+def test_an_unknown_override_is_named(tmp_path):
     (tmp_path / "train.yaml").write_text("lr: 1\nseed: 2")
     with pytest.raises(InputError) as told:
         load_hparams(tmp_path / "train.yaml", "learning_rate: 2")
@@ -57,13 +69,13 @@ def test_missing_file_and_folder(tmp_path, name):
         load_hparams(tmp_path / name)
 
 
-def test_other_encodings_are_told(tmp_path):
+def test_other_encodings_are_reported(tmp_path):
     (tmp_path / "train.yaml").write_bytes("a: é".encode("latin-1"))
     with pytest.raises(InputError, match=r"train\.yaml"):
         load_hparams(tmp_path / "train.yaml")
 
 
-def test_a_missing_key_is_told_on_use(tmp_path):
+def test_a_missing_key_is_reported_on_use(tmp_path):
     (tmp_path / "train.yaml").write_text("seed: 1")
     hparams = load_hparams(tmp_path / "train.yaml")
     with pytest.raises(InputError, match=r"train\.yaml: the key 'lr' is missing"):

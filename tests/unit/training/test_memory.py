@@ -43,7 +43,7 @@ def test_without_memory_it_counts_as_with(kind, way):
     assert computed.peak == pytest.approx(tracker.peak, rel=0.01)
 
 
-def test_parts_are_those_of_the_weights():
+def test_memory_of_the_parts_matches_the_weights():
     count = sum(weight.numel() for weight in _build("all").parameters()) + CLASSIFIER
     memory = _compute("all")
     assert (memory.weights, memory.gradients, memory.moments) == (4 * count, 4 * count, 8 * count)
@@ -63,7 +63,7 @@ def test_layer_drop_counts_every_layer():
     assert front_end.model.config.layerdrop == 0.5
 
 
-def test_the_peak_lies_between_its_parts():
+def test_the_peak_is_between_its_bounds():
     for way in WAYS:
         memory = _compute(way)
         held = memory.weights + memory.moments
@@ -81,7 +81,7 @@ def test_activations_grow_with_the_batch_and_with_nothing_else():
     assert _compute("all", 4, 2.0).activations > 1.9 * four.activations
 
 
-def test_every_way_saves_what_it_is_there_for():
+def test_every_method_saves_its_kind_of_memory():
     memory = {way: _compute(way, 4) for way in WAYS}
     assert memory["all, bf16"].activations < 0.8 * memory["all"].activations
     assert memory["all, checkpointed"].activations < 0.2 * memory["all"].activations
@@ -109,6 +109,6 @@ def test_it_is_measured_in_a_process_of_its_own(tmp_path):
     assert 0.9 * computed < found < computed + 0.5 * held.nbytes
 
 
-def test_a_front_end_without_weights_is_told():
+def test_a_front_end_without_weights_is_refused():
     with pytest.raises(InputError, match="LogFilterBank has no layers"):
         compute_memory(LogFilterBank(), 1, 1.0, "fp32")

@@ -64,7 +64,7 @@ def test_the_full_form_by_hand():
         (0.55, False, True),
     ],
 )
-def test_clipping_stops_what_went_far_enough(now, right, moves):
+def test_clipping_stops_large_updates(now, right, moves):
     logits, old = _logits(now, 0.6), _logits(0.6, 0.6)
     # the second utterance, as it was, has the opposite reward: so that rewards differ
     targets = torch.tensor([1, 0] if right else [0, 1])
@@ -136,7 +136,7 @@ def test_at_the_reference_the_divergence_is_nothing(seed, batch):
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_rewards_that_are_all_alike_teach_nothing(right):
+def test_equal_rewards_give_no_gradient(right):
     logits = _logits(0.5, 0.4, 0.7)
     labels = torch.ones(3, 5, dtype=torch.int64)
     loss = sampled_policy_loss(logits, torch.full((3,), int(right)), labels, logits)

@@ -85,12 +85,12 @@ def test_optional_keys_get_their_defaults(load):
         ),
     ],
 )
-def test_a_wrong_value_is_told_with_its_line(load, old, new, said):
+def test_a_wrong_value_is_reported_with_its_line(load, old, new, said):
     with pytest.raises(InputError, match=re.escape(said)):
         load(old, new)
 
 
-def test_a_wrong_value_from_the_command_line_is_told_with_its_option(load):
+def test_a_wrong_value_from_the_command_line_is_reported_with_its_option(load):
     with pytest.raises(InputError, match=r"^--corpora is Tiny; it must be a list of names"):
         load(overrides="corpora: Tiny")
 
@@ -110,7 +110,7 @@ def test_training_starts_from_the_given_weights(load, tmp_path):
     assert not all(value.equal(second[name]) for name, value in start.items())
 
 
-def test_modules_and_brains_may_lie_in_the_folder_of_the_recipe(load, tmp_path, monkeypatch):
+def test_modules_and_brains_may_be_in_the_folder_of_the_recipe(load, tmp_path, monkeypatch):
     (tmp_path / "my_recipe.py").write_text(
         "import torch\n"
         "from antideepfake.training import DetectorBrain\n"
@@ -136,6 +136,30 @@ def test_arguments_set_in_the_yaml_are_not_replaced_by_keys(load):
     assert [optimizer.defaults[name] for name in ("eps", "weight_decay", "lr")] == [0.5, 0.2, 0.001]
 
 
+REFERENCE = "start_from: !ref <front_end[weights_source]>"
+
+
+def test_a_front_end_with_an_old_setting_is_refused_where_the_new_one_is_needed(load, tmp_path):
+    with pytest.raises(InputError, match=r"train\.yaml:9: 'pretrained' is now called 'weights_source'; rename it"):
+        load("    hidden_size: 16\n", "    pretrained: x\n    hidden_size: 16\n", overrides=REFERENCE)
+    own = "# mine\n!new:antideepfake.lobes.LogFilterBank\npretrained: x\n"
+    (tmp_path / "mine.yaml").write_text(own)
+    lines = YAML.partition("front_end:")[2].partition("back_end:")[0]
+    with pytest.raises(InputError, match=r"mine\.yaml:3: 'pretrained' is now called 'weights_source'; rename it"):
+        load(f"{lines}back_end", f" !include:mine.yaml\n{REFERENCE}\nback_end".replace("start_from", "start"))
+
+
+def test_a_front_end_may_have_an_old_setting(load):
+    with pytest.warns(DeprecationWarning, match="weights_source"):
+        hparams = load("    hidden_size: 16\n", "    pretrained: x\n    hidden_size: 16\n")
+    assert hparams["front_end"].weights_source == "x"
+
+
+def test_a_policy_with_an_old_setting_is_refused(load):
+    with pytest.raises(InputError, match=r"train\.yaml:17: 'refresh' is now 'policy_refresh', a key of the YAML; "):
+        load("training.DetectorBrain", "training.PolicyBrain\n    refresh: 3")
+
+
 OLD_YAML = """data_folder: !PLACEHOLDER
 output_folder: results/small
 save_folder: !ref <output_folder>/checkpoints
@@ -155,7 +179,7 @@ checkpointer: !new:antideepfake.training.AtomicCheckpointer
 """
 
 
-def test_a_yaml_of_version_0_1_is_told_which_lines_to_delete(tmp_path):
+def test_a_yaml_of_version_0_1_is_refused_with_the_lines_to_delete(tmp_path):
     path = tmp_path / "train.yaml"
     path.write_text(OLD_YAML)
     with pytest.raises(InputError) as told:
@@ -176,6 +200,6 @@ def test_a_yaml_of_version_0_1_is_told_which_lines_to_delete(tmp_path):
         ),
     ],
 )
-def test_renamed_keys_are_told_with_their_line(load, old, new, said):
+def test_renamed_keys_are_reported_with_their_line(load, old, new, said):
     with pytest.raises(InputError, match=re.escape(said)):
         load(old, new)
