@@ -166,7 +166,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
             return None
         kind = first[:3], first.mono
         count, declared, tags = 0, 0, 0  # tags: Xing, Info and VBRI frames
-        foreign = position - _skip_tags(file, data, 0)  # bytes between the frames that belong to no tag
+        foreign = position - skip_tags(file, data, 0)  # bytes between the frames that belong to no tag
         spans: list[tuple[int, int]] = []
         while header := _header(data, position):
             if (header[:3], header.mono) != kind and _is_frame(data, position):
@@ -185,7 +185,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
             position = after
             if not _header(data, position):
                 spans.append((start, position))
-                after = _skip_tags(file, data, position)
+                after = skip_tags(file, data, position)
                 start = position = _find_frame(data, after)
                 foreign += position - after if position < len(data) else 0
         spans.append((start, position))
@@ -199,7 +199,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
     return MpegFrames(count, first.samples, [*_make_xing(first, count), *spans])
 
 
-def _skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
+def skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
     """Return the position after any zeros and ID3v1, ID3v2 and APE tags."""
     while True:
         start = position

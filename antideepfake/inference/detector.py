@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 from yaml import YAMLError
 
-from antideepfake.audio.audio_file import scale_integers
+from antideepfake.audio.ffmpeg import scale_integers
 from antideepfake.audio.waveform import SAMPLE_RATE, WaveformNormalizer, make_waveform, read_waveform
 from antideepfake.checkpoints.loading import fetch_folder
 from antideepfake.errors import InputError
