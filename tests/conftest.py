@@ -93,7 +93,7 @@ def write_audio() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def encode_audio() -> Callable[..., Path]:
-    """Encode samples with PyAV to a file, with pictures before or after the sound if wanted."""
+    """Encode samples with PyAV to a file; a video comes before or after the sound, a cover is a single picture."""
 
     def encode(
         path: Path,
@@ -103,6 +103,7 @@ def encode_audio() -> Callable[..., Path]:
         container: str,
         video: str = "",
         video_first: bool = False,
+        cover: bool = False,
         sounds: int = 1,
         bit_rate: int | None = None,
         options: dict[str, str] | None = None,
@@ -115,7 +116,9 @@ def encode_audio() -> Callable[..., Path]:
 
             def add_video():
                 stream = output.add_stream(video, rate=25)
-                stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+                stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24" if video == "png" else "yuv420p"
+                if cover:
+                    stream.disposition = av.stream.Disposition.attached_pic
                 return stream
 
             pictures = add_video() if video and video_first else None
@@ -127,7 +130,8 @@ def encode_audio() -> Callable[..., Path]:
             for number, stream in enumerate(streams):  # every further stream is quieter by half
                 if bit_rate:
                     stream.bit_rate = bit_rate
-                stream.codec_context.open()
+                if not stream.codec_context.is_open:
+                    stream.codec_context.open()
                 frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples / 2**number), "fltp", layout)
                 frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
                 resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate)
@@ -140,9 +144,9 @@ def encode_audio() -> Callable[..., Path]:
                     output.mux(stream.encode(frame))
                 output.mux(stream.encode(None))
             if pictures:
-                for index in range(samples.shape[1] * 25 // rate):
+                for index in range(1 if cover else samples.shape[1] * 25 // rate):
                     picture = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 5 * index % 256, np.uint8), "rgb24")
-                    picture = picture.reformat(format="yuv420p")
+                    picture = picture.reformat(format=pictures.pix_fmt)
                     picture.pts, picture.time_base = index, Fraction(1, 25)
                     output.mux(pictures.encode(picture))
                 output.mux(pictures.encode(None))

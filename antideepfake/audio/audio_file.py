@@ -18,7 +18,7 @@ from antideepfake.audio.ffmpeg import BLOCK, CHANGES, FFmpegDecoder
 from antideepfake.audio.frames import READERS as FRAMED
 from antideepfake.audio.frames import find_frames
 from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE, count_flac
-from antideepfake.audio.mpeg import FEW, count_frames
+from antideepfake.audio.mpeg import FEW, count_frames, find_mpeg
 from antideepfake.audio.mute import mute_decoder
 from antideepfake.audio.segments import DamagedError, Segment, SegmentReader, skip_id3
 from antideepfake.errors import InputError
@@ -53,8 +53,8 @@ SUBTYPE_ENCODINGS = {
 class AudioFile:
     """A recording open for reading.
 
-    libsndfile decodes it, or FFmpeg if libsndfile cannot. Use :func:`open_audio` to open a recording, and use the result
-    as a context manager.
+    libsndfile decodes it, or FFmpeg if libsndfile cannot. Use :func:`open_audio` to open a recording, and use the
+    result as a context manager.
 
     Arguments
     ---------
@@ -123,6 +123,8 @@ class AudioFile:
             self.kind = self._find_frames(self.kind, start)
         elif not self.kind:  # a recording may begin with other bytes
             self.kind = self._find_frames(Format("aac", "AAC"), start)
+        if not self.kind and (position := find_mpeg(self.file, start)) is not None:
+            self.kind, self.segments = Format("mp3", "MPEG audio"), [(position, size)]
         if self.kind and not self.kind.demuxer:
             raise DamagedError(f"{self.kind.name}, which cannot be decoded; convert it to wav or flac")
         if not self.kind or self.kind.demuxer in SHARED:
@@ -201,8 +203,11 @@ class AudioFile:
             self.segments = segments
             self.streams = [self._open_segments(segments)]
             return
-        with mute_decoder():
-            self.streams = [soundfile.SoundFile(self.path)]
+        if self.kind and self.segments != [(start, size)]:  # after bytes that are not audio
+            self.streams = [self._open_segments(self.segments)]
+        else:
+            with mute_decoder():
+                self.streams = [soundfile.SoundFile(self.path)]
         if self.streams[0].format in FORMAT_ENCODINGS and head[:4] != b"fLaC" and (mpeg := count_frames(self.file)):
             self.known_frames = mpeg.total * mpeg.samples
             if mpeg.segments:

@@ -18,11 +18,11 @@ ENCRYPTED_ENTRIES = (b"enca", b"drms", b"aavd")  # Common Encryption, FairPlay, 
 DENSEST = 8  # samples of a track per byte of the file, more than in any codec; more entries come from a damaged index
 
 # identifiers of elements of Matroska
-SEGMENT, INFO, TRACKS, TRACK = 0x18538067, 0x1549A966, 0x1654AE6B, 0xAE
+SEGMENT, INFO, TRACKS, TRACK, CLUSTER = 0x18538067, 0x1549A966, 0x1654AE6B, 0xAE, 0x1F43B675
 TICKS, LENGTH, KIND, ENCODINGS, ENCRYPTION = 0x2AD7B1, 0x4489, 0x83, 0x6D80, 0x5035
 VIDEO, AUDIO = 1, 2  # kinds of tracks
 MATROSKA = {  # all elements at the top, in a segment and in a cluster
-    *(SEGMENT, INFO, TRACKS, 0x1A45DFA3, 0x1F43B675, 0x114D9B74, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770),
+    *(SEGMENT, INFO, TRACKS, CLUSTER, 0x1A45DFA3, 0x114D9B74, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770),
     *(0xEC, 0xBF, 0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0xAF, 0x5854),
 }
 
@@ -162,7 +162,7 @@ def _find_boxes(data: mmap.mmap, start: int, end: int) -> dict[bytes, tuple[int,
 
 
 def _check_index(data: mmap.mmap, start: int, end: int, size: int) -> None:
-    """Guard against an index that declares more entries than the file can have; FFmpeg would allocate memory for all."""
+    """Refuse an index that declares more samples than the file can have: FFmpeg would allocate memory for all."""
     for name, inner, after in _walk_boxes(data, start, end):
         if name in (b"trak", b"traf"):
             boxes = _find_boxes(data, inner, after)
@@ -220,7 +220,7 @@ def _read_number(data: mmap.mmap, position: int, keeps_marker: bool) -> tuple[in
 
 
 def _read_element(data: mmap.mmap, position: int) -> tuple[int, int, int]:
-    """Return identifier, start and end of the content of an element of Matroska; the end is -1 if it is not declared."""
+    """Return identifier, start and end of an element's content in Matroska; the end is -1 if it is not declared."""
     name, position = _read_number(data, position, keeps_marker=True)
     size, position = _read_number(data, position, keeps_marker=False)
     return name, position, position + size if size >= 0 else -1
@@ -251,7 +251,9 @@ def _read_matroska(data: mmap.mmap, position: int, size: int, stream: int) -> Ti
             position = start
             continue
         _check_end(end, size)
-        if name == INFO:
+        if name == CLUSTER:
+            _check_cluster(data, start, end)
+        elif name == INFO:
             for inner, first, last in _find_elements(data, start, end):
                 if inner == TICKS:
                     ticks = int.from_bytes(data[first:last], "big")
@@ -268,6 +270,14 @@ def _read_matroska(data: mmap.mmap, position: int, size: int, stream: int) -> Ti
     if len([kind for kind, _ in kinds if kind in (AUDIO, VIDEO)]) == 1 and 0 < length * ticks < 1 << 62:
         timeline = Timeline(int(length * ticks), 1_000_000_000)
     return timeline
+
+
+def _check_cluster(data: mmap.mmap, position: int, end: int) -> None:
+    """Check that the elements of a cluster fill it: after a wrong size, FFmpeg skips to the next cluster in silence."""
+    while position < end:
+        name, _, position = _read_element(data, position)
+        if name not in MATROSKA or not 0 <= position <= end:
+            raise DamagedError("damaged; a cluster of its packets contains something else")
 
 
 def _read_kind(data: mmap.mmap, start: int, end: int) -> tuple[int, bool]:
@@ -309,8 +319,14 @@ def _read_asf(data: mmap.mmap, position: int, size: int, stream: int) -> Timelin
 def _read_flv(data: mmap.mmap, position: int, size: int, stream: int) -> Timeline:
     """Check a Flash video file (Adobe Flash Video File Format Specification 10.1, annex E)."""
     position += struct.unpack_from(">I", data, position + 5)[0] + 4
+    head, last = data[position : position + 1024], 0  # the last time in milliseconds
     while position + 11 <= size and data[position] & 0x1F in (8, 9, 18):  # sound, pictures, text
+        last = data[position + 7] << 24 | int.from_bytes(data[position + 4 : position + 7], "big")
         position += 11 + int.from_bytes(data[position + 1 : position + 4], "big")
         _check_end(position, size)
         position += 4
+    if (field := head.find(b"\0\x08duration\0")) >= 0:
+        (seconds,) = struct.unpack_from(">d", head, field + 11)
+        if seconds > last / 1000 + 1:
+            raise DamagedError(f"truncated; its header declares {seconds:.2f} s, it ends after {last / 1000:.2f} s")
     return UNKNOWN

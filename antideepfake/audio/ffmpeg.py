@@ -22,9 +22,10 @@ BLOCK = 1 << 20  # samples decoded at a time, counting all channels
 WARMUP = 10  # packets to decode before the requested samples, but at least 0.5 s: decoders use earlier packets
 FEW = 5  # packets that may be missing at the end, but at least 0.25 s: headers count the delay of encoders differently
 CHANGES = "its sample rate or number of channels changes; split it where it was joined"
-LENGTH_IN_HEADER = {"ape", "tta", "wv", "tak", "mpc", "mpc8", "dsf", "rm"}  # of other formats, FFmpeg may estimate the length
-# FFmpeg conceals damage in FLAC unless it is told to verify checksums; with other codecs, this would refuse good files
-OPTIONS = {"flac": {"err_detect": "crccheck+explode"}}
+# formats whose length FFmpeg reads from the header; in others it may estimate it from the bit rate
+LENGTH_IN_HEADER = {"ape", "tta", "wv", "tak", "mpc", "mpc8", "dsf", "rm"}
+# Unless it is told to verify checksums, FFmpeg conceals damage. Other codecs have none, or encoders write wrong ones.
+CHECKED = {"flac", "wavpack", "tta", "ape", "tak"}
 
 # FFmpeg's own decoders of AMR fail at pauses that a telephone did not transmit; this library decodes them
 PREFERRED = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
@@ -76,23 +77,26 @@ class FFmpegDecoder:
     def __init__(
         self, file: BinaryIO, segments: Sequence[Segment], kind: Format, stream: int = 0, timeline: Timeline = UNKNOWN
     ) -> None:
+        from av.stream import Disposition
+
         self.file, self.segments, self.kind, self.stream, self.timeline = file, segments, kind, stream, timeline
+        self.damaged = f"cannot be read: damaged or truncated {kind.name} file"
         with self._open() as (container, audio):
             self.audio_streams = len(container.streams.audio)
-            self.has_video = any(
-                video.type == "video" and "attached_pic" not in str(video.disposition) for video in container.streams
-            )
-            frame = next(self._decode(container, audio), None)
-            if frame is None:
-                raise DamagedError("the file contains no samples")
-            codec = audio.codec_context
-            self.samplerate, self.channels = frame.sample_rate, frame.layout.nb_channels
-            self.encoding, self.bits = _name_encoding(codec.name), _count_bits(codec.name, codec.extradata or b"", frame)
-            self.first = frame.pts or 0
+            covers = [video.disposition & Disposition.attached_pic for video in container.streams.video]
+            self.has_video = not all(covers)
             seconds = Fraction(timeline.length, timeline.rate)
             if not seconds and kind.demuxer in LENGTH_IN_HEADER and audio.duration and audio.time_base:
                 seconds = audio.duration * audio.time_base
-        self.seconds = float(seconds)  # by the header; 0: not declared
+            self.seconds = float(seconds)  # by the header; 0: not declared
+            frame = next(self._decode(container, audio), None)
+            if frame is None:
+                raise DamagedError(self.damaged if seconds else "the file contains no samples")
+            codec = audio.codec_context
+            self.samplerate, self.channels = frame.sample_rate, frame.layout.nb_channels
+            self.encoding = _name_encoding(codec.name)
+            self.bits = _count_bits(codec.name, codec.extradata or b"", frame)
+            self.first = frame.pts or 0
         counts_samples = bool(timeline.step) and timeline.rate == self.samplerate
         self.is_seekable = counts_samples and codec.name not in PREFERRED  # whose first frame has another time stamp
         self.known_frames: int | None = None
@@ -104,10 +108,9 @@ class FFmpegDecoder:
     def _open(self) -> Iterator[tuple["InputContainer", "AudioStream"]]:
         import av  # imported here because it is slow to import and few files need it
 
-        options = {"max_samples": str(MAX_SAMPLES), **OPTIONS.get(self.kind.demuxer, {})}
         try:
             reader = SegmentReader(self.file, self.segments)
-            with av.open(reader, format=self.kind.demuxer, options=options) as container:
+            with av.open(reader, format=self.kind.demuxer) as container:
                 count = len(container.streams.audio)
                 if not count:
                     raise DamagedError(f"has no audio stream: this {self.kind.name} file has no sound")
@@ -118,7 +121,7 @@ class FFmpegDecoder:
                     raise DamagedError(f"the sound of this {self.kind.name} file has an encoding that is unknown")
                 yield container, audio
         except av.FFmpegError:
-            raise DamagedError(f"cannot be read: damaged or truncated {self.kind.name} file") from None
+            raise DamagedError(self.damaged) from None
 
     def _decode(self, container: "InputContainer", audio: "AudioStream") -> Iterator["AudioFrame"]:
         import av
@@ -126,10 +129,16 @@ class FFmpegDecoder:
         codec = audio.codec_context
         preferred = PREFERRED.get(codec.name, "")
         if preferred in av.codecs_available:
-            codec = av.CodecContext.create(preferred, "r")
+            codec = av.AudioCodecContext.create(preferred, "r")  # type: ignore[assignment]
+        if (self.kind.demuxer, codec.name) == ("caf", "alac"):
+            # FFmpeg drops the padding of the last frame, but ALAC, unlike other codecs, does not have it
+            codec.flags2 |= av.codec.context.Flags2.skip_manual
+        codec.options = {"max_samples": str(MAX_SAMPLES)}
+        if codec.name in CHECKED:
+            codec.options |= {"err_detect": "crccheck+explode"}
         for packet in container.demux(audio):
             if packet.is_corrupt:
-                raise DamagedError(f"cannot be read: damaged or truncated {self.kind.name} file")
+                raise DamagedError(self.damaged)
             for frame in codec.decode(packet):
                 if not 0 < frame.layout.nb_channels <= MAX_CHANNELS:
                     raise DamagedError(f"has {frame.layout.nb_channels} channels; at most {MAX_CHANNELS} are decoded")

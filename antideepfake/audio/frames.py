@@ -116,6 +116,8 @@ def find_frames(file: BinaryIO, demuxer: str, start: int) -> list[Segment] | Non
         while True:
             while position < len(data) and (size := read(data[position : position + 8])):
                 position, longest = position + size, max(longest, size)
+            if 0 < len(data) - position < 8 and data[start : start + 2].startswith(data[position : position + 2]):
+                position += longest  # the file ends within a header
             if position > len(data):
                 raise DamagedError(f"truncated; {position - len(data)} bytes of its last frame are missing")
             segments.append((start, position))

