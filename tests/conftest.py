@@ -103,6 +103,7 @@ def encode_audio() -> Callable[..., Path]:
         container: str,
         video: str = "",
         video_first: bool = False,
+        video_seconds: float = 1,
         cover: bool = False,
         sounds: int = 1,
         bit_rate: int | None = None,
@@ -144,7 +145,7 @@ def encode_audio() -> Callable[..., Path]:
                     output.mux(stream.encode(frame))
                 output.mux(stream.encode(None))
             if pictures:
-                for index in range(1 if cover else samples.shape[1] * 25 // rate):
+                for index in range(1 if cover else round(25 * video_seconds)):
                     picture = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 5 * index % 256, np.uint8), "rgb24")
                     picture = picture.reformat(format=pictures.pix_fmt)
                     picture.pts, picture.time_base = index, Fraction(1, 25)

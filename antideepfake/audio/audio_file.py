@@ -17,7 +17,7 @@ from antideepfake.audio.containers import SHARED, Format, check_size, find_links
 from antideepfake.audio.ffmpeg import BLOCK, CHANGES, FFmpegDecoder
 from antideepfake.audio.frames import READERS as FRAMED
 from antideepfake.audio.frames import find_frames
-from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE, count_flac
+from antideepfake.audio.headers import HIGHEST_RATE, LONGEST, LOWEST_RATE, count_flac
 from antideepfake.audio.mpeg import FEW, count_frames, find_mpeg
 from antideepfake.audio.mute import mute_decoder
 from antideepfake.audio.segments import DamagedError, Segment, SegmentReader, skip_id3
@@ -25,7 +25,6 @@ from antideepfake.errors import InputError
 
 SHORTEST_FRAME = 8  # minimum size of a FLAC frame in bytes
 RESERVOIR = 10  # MP3 frames to decode before the requested ones, because a frame may use bits of earlier frames
-LONGEST = 24 * 3600  # seconds; a small file that decodes to more was made to fill the memory
 # formats in which FFmpeg goes on where libsndfile fails; the other decoder of MP3 trims it differently
 RESUMED = {"wav", "flac", "ogg"}
 TOO_LONG = f"longer than {LONGEST // 3600} hours; cut it into shorter files"

@@ -141,6 +141,6 @@ def _find_frame(data: mmap.mmap, position: int, read: SizeReader) -> int | None:
         while after < len(data) and count < CONFIRM and (size := read(data[after : after + 8])):
             after += size
             count += 1
-        if count == CONFIRM or (count and after >= len(data)):
+        if count == CONFIRM or (count and after == len(data)) or (count > 1 and after > len(data)):
             return start
     return None
