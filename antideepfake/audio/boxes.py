@@ -14,6 +14,9 @@ from antideepfake.audio.segments import DamagedError
 ENCRYPTED = "encrypted; it cannot be decoded without its key, so save it without encryption"
 TOP_BOXES = frozenset(b"ftyp moov mdat moof free skip wide styp sidx uuid meta mfra pnot emsg ssix prft udta".split())
 NESTED_BOXES = (b"edts", b"mdia", b"minf", b"stbl", b"traf")
+# boxes with a table, and where in their content the number of its rows is
+COUNTS = dict.fromkeys((b"stts", b"ctts", b"stsc", b"stco", b"co64", b"stss", b"elst", b"trun"), 4)
+COUNTS |= {b"stsz": 8, b"stz2": 8}
 ENCRYPTED_ENTRIES = (b"enca", b"drms", b"aavd")  # Common Encryption, FairPlay, Audible
 DENSEST = 8  # samples of a track per byte of the file, more than in any codec; more entries come from a damaged index
 
@@ -140,11 +143,11 @@ def _read_mov(data: mmap.mmap, position: int, size: int, stream: int) -> Timelin
         elif name == b"trak":
             tracks.append(_find_boxes(data, start, end))
         is_fragmented |= name == b"mvex"
-    audio = [boxes for boxes in tracks if b"hdlr" in boxes and data[boxes[b"hdlr"][0] + 8 :][:4] == b"soun"]
+    audio = [boxes for boxes in tracks if b"hdlr" in boxes and _read_name(data, boxes[b"hdlr"][0] + 8) == b"soun"]
     if stream >= len(audio):
         return UNKNOWN
     boxes = audio[stream]
-    if b"stsd" in boxes and data[boxes[b"stsd"][0] + 12 :][:4] in ENCRYPTED_ENTRIES:
+    if b"stsd" in boxes and _read_name(data, boxes[b"stsd"][0] + 12) in ENCRYPTED_ENTRIES:
         raise DamagedError(ENCRYPTED)
     if is_fragmented or b"stts" not in boxes or b"mdhd" not in boxes:
         return UNKNOWN
@@ -162,18 +165,22 @@ def _find_boxes(data: mmap.mmap, start: int, end: int) -> dict[bytes, tuple[int,
 
 
 def _check_index(data: mmap.mmap, start: int, end: int, size: int) -> None:
-    """Refuse an index that declares more samples than the file can have: FFmpeg would allocate memory for all."""
+    """Refuse an index with impossible numbers: FFmpeg would allocate memory for them, or never end."""
     for name, inner, after in _walk_boxes(data, start, end):
-        if name in (b"trak", b"traf"):
-            boxes = _find_boxes(data, inner, after)
-            fields = {b"stsz": 8, b"stz2": 8, b"trun": 4}
-            counts = [
-                struct.unpack_from(">I", data, boxes[box][0] + field)[0]
-                for box, field in fields.items()
-                if box in boxes
-            ]
-            if sum(counts) > DENSEST * size:
-                raise DamagedError(f"damaged; its index declares {sum(counts)} samples, too many for {size} bytes")
+        if name in (b"trak", *NESTED_BOXES):
+            _check_index(data, inner, min(after, end), size)
+        elif name in COUNTS:
+            (count,) = struct.unpack_from(">I", data, inner + COUNTS[name])
+            if count > DENSEST * size:
+                raise DamagedError(f"damaged; its index declares {count} samples, too many for {size} bytes")
+        elif name == b"tkhd":
+            (number,) = struct.unpack_from(">I", data, inner + (20 if data[inner] else 12))
+            if not 0 < number < 1 << 31:
+                raise DamagedError(f"damaged; its index has a track with the number {number}")
+
+
+def _read_name(data: mmap.mmap, position: int) -> bytes:
+    return data[position : position + 4]
 
 
 def _read_scale(data: mmap.mmap, start: int) -> int:

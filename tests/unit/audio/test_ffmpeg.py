@@ -198,8 +198,7 @@ def test_a_cover_picture_is_no_video(tmp_path, encode_audio):
 )
 @pytest.mark.parametrize("rate", [16_000, 48_000])
 def test_ffmpeg_decodes_what_libsndfile_decodes(tmp_path, write_audio, name, options, tolerance, rate):
-    if name == "a.opus" and rate != 48_000:
-        pytest.skip("FFmpeg decodes Opus at 48 kHz only")
+    rate = 48_000 if name == "a.opus" else rate  # FFmpeg decodes Opus at no other rate
     signal = np.stack([_signal(rate), -0.5 * _signal(rate)[::-1]], 1)
     path = write_audio(tmp_path / name, signal, rate, **options)
     expected = _read(path)
