@@ -343,13 +343,23 @@ def _name_file(path: Path) -> Iterator[None]:
 def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     """Open an audio file and check that it is complete.
 
-    The header is compared with the content: the size of wav, RF64, W64, AIFF, CAF and AU files, the last frame of a
-    FLAC file, the frames of an MP3 file, and the pages of an Ogg file.
+    The content decides on the format, not the name. The header is compared with the content: the size of wav, RF64,
+    W64, AVI, AIFF, CAF, AU and Windows Media files, the last frame of a FLAC file, the frames of MP3, AAC, AMR, AC-3
+    and DTS files, the pages of an Ogg file, the elements of MP4, QuickTime, Matroska, WebM and Flash video files, and
+    the length that they declare. A file that was cut between two frames or elements, and declares neither size nor
+    length, looks like a shorter recording: AAC, AMR, AC-3, DTS, MP4 in fragments, live WebM, and MPEG streams, which may
+    be cut anywhere.
+
+    Segments of wav, flac, mp3, ogg, MP4 and QuickTime files are read by seeking; other files are decoded from their
+    beginning. The position is exact to the sample. The values of MP3, AAC and Opus may differ slightly from those of the
+    whole recording, see :meth:`antideepfake.audio.ffmpeg.FFmpegDecoder.read`.
 
     Arguments
     ---------
     path : str or Path
-        A file in any format that libsndfile reads: wav, flac, mp3, ogg and others.
+        A file in any format that libsndfile or FFmpeg reads: wav, flac, mp3, ogg, m4a, amr, webm, videos and others.
+    stream : int
+        Index among the audio streams of the file.
 
     Returns
     -------
@@ -359,8 +369,8 @@ def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     Raises
     ------
     InputError
-        When the file is missing, empty, not audio, in an unsupported format, without samples, or shorter than its
-        header declares.
+        When the file is missing, empty, not audio, encrypted, in a format that cannot be decoded, without samples or
+        sound, without that stream, longer than 24 hours, or shorter than its header declares.
 
     Example
     -------

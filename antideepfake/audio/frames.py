@@ -1,7 +1,7 @@
 """Find the frames of recordings that consist of nothing else: AAC (ADTS and LOAS), AMR, AC-3 and DTS.
 
-Each frame begins with a header that has the size of the frame. No header declares how many frames there are. A file that
-ends within a frame is truncated; a file that was cut between two frames cannot be told from a shorter recording.
+Each frame begins with a header that has the size of the frame. No header declares how many frames there are. A file
+that ends within a frame is truncated; a file that was cut between two frames looks like a shorter recording.
 """
 
 import mmap

@@ -325,7 +325,7 @@ def test_samples_that_the_index_declares_and_the_file_does_not_have_are_missed(e
     place = content.index(b"mdat") - 4
     content[place : place + 4] = bytes(4)
     path.write_bytes(content[: len(content) * 3 // 4])
-    with pytest.raises(InputError, match="damaged or truncated MP4 file|truncated; its header declares"):
+    with pytest.raises(InputError, match=r"damaged or truncated MP4 file|truncated; its header declares"):
         _read(path)
 
 
