@@ -347,12 +347,12 @@ def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     W64, AVI, AIFF, CAF, AU and Windows Media files, the last frame of a FLAC file, the frames of MP3, AAC, AMR, AC-3
     and DTS files, the pages of an Ogg file, the elements of MP4, QuickTime, Matroska, WebM and Flash video files, and
     the length that they declare. A file that was cut between two frames or elements, and declares neither size nor
-    length, looks like a shorter recording: AAC, AMR, AC-3, DTS, MP4 in fragments, live WebM, and MPEG streams, which may
-    be cut anywhere.
+    length, looks like a shorter recording: AAC, AMR, AC-3, DTS, MP4 in fragments, live WebM, and MPEG streams, which
+    may be cut anywhere.
 
     Segments of wav, flac, mp3, ogg, MP4 and QuickTime files are read by seeking; other files are decoded from their
-    beginning. The position is exact to the sample. The values of MP3, AAC and Opus may differ slightly from those of the
-    whole recording, see :meth:`antideepfake.audio.ffmpeg.FFmpegDecoder.read`.
+    beginning. The position is exact to the sample. The values of MP3, AAC and Opus may differ slightly from those of
+    the whole recording, see :meth:`antideepfake.audio.ffmpeg.FFmpegDecoder.read`.
 
     Arguments
     ---------

@@ -483,3 +483,14 @@ def test_integers_are_scaled_to_the_range_of_audio(kind):
     scaled = scale_integers(np.array([limits.min, limits.max], kind))
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled, [-1, 1], atol=0.01)
+
+
+def test_a_damaged_recording_prints_nothing(encode, capfd):
+    path = encode("a.m4a")
+    content = bytearray(path.read_bytes())
+    middle = content.index(b"mdat") + 4000
+    content[middle : middle + 2000] = bytes(range(250)) * 8
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged or truncated MP4 file"):
+        _read(path)
+    assert capfd.readouterr() == ("", "")
