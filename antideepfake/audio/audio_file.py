@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from antideepfake.audio.boxes import read_timeline
-from antideepfake.audio.containers import SHARED, Format, check_size, find_links, has_several_streams, identify
+from antideepfake.audio.containers import SHARED, FileFormat, check_size, find_links, has_several_streams, identify
 from antideepfake.audio.ffmpeg import BLOCK, CHANGES, FFmpegDecoder
 from antideepfake.audio.frames import READERS as FRAMED
 from antideepfake.audio.frames import find_frames
@@ -121,9 +121,9 @@ class AudioFile:
         if self.kind and self.kind.demuxer in FRAMED:
             self.kind = self._find_frames(self.kind, start)
         elif not self.kind:  # a recording may begin with other bytes
-            self.kind = self._find_frames(Format("aac", "AAC"), start)
+            self.kind = self._find_frames(FileFormat("aac", "AAC"), start)
         if not self.kind and (position := find_mpeg(self.file, start)) is not None:
-            self.kind, self.segments = Format("mp3", "MPEG audio"), [(position, size)]
+            self.kind, self.segments = FileFormat("mp3", "MPEG audio"), [(position, size)]
         if self.kind and not self.kind.demuxer:
             raise DamagedError(f"{self.kind.name}, which cannot be decoded; convert it to wav or flac")
         if not self.kind or self.kind.demuxer in SHARED:
@@ -140,7 +140,7 @@ class AudioFile:
         if (self.known_frames or 0) > LONGEST * self.samplerate:
             raise DamagedError(TOO_LONG)
 
-    def _find_frames(self, kind: Format, start: int) -> Format | None:
+    def _find_frames(self, kind: FileFormat, start: int) -> FileFormat | None:
         """Find the frames of a recording without a container; return its format if there are any."""
         segments = find_frames(self.file, kind.demuxer, start)
         if segments is not None:

@@ -91,7 +91,7 @@ CHUNKS = {
 }
 
 
-class Format(NamedTuple):
+class FileFormat(NamedTuple):
     """A file format.
 
     Arguments
@@ -106,7 +106,7 @@ class Format(NamedTuple):
     name: str
 
 
-def identify(head: bytes) -> Format | None:
+def identify(head: bytes) -> FileFormat | None:
     """Identify the format of a file by its content.
 
     Arguments
@@ -116,17 +116,17 @@ def identify(head: bytes) -> Format | None:
 
     Returns
     -------
-    Format or None
+    FileFormat or None
         None for unknown content.
 
     Example
     -------
     >>> identify(b"#!AMR-WB"), identify(b"some text")
-    (Format(demuxer='amr', name='AMR'), None)
+    (FileFormat(demuxer='amr', name='AMR'), None)
     """
     for position, pattern, demuxer, name in FORMATS:
         if re.match(pattern, head[position:], re.DOTALL):
-            return Format(demuxer, name)
+            return FileFormat(demuxer, name)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from antideepfake.audio.boxes import UNKNOWN, Timeline
-from antideepfake.audio.containers import Format
+from antideepfake.audio.containers import FileFormat
 from antideepfake.audio.segments import DamagedError, Segment, SegmentReader
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class FFmpegDecoder:
         The recording, open for reading bytes.
     segments : sequence of bytes or (int, int)
         What to decode of it, see :class:`SegmentReader`.
-    kind : Format
+    kind : FileFormat
         Its format. FFmpeg is not asked to guess it: some formats, such as playlists, would open other files.
     stream : int
         Index among the audio streams.
@@ -75,7 +75,12 @@ class FFmpegDecoder:
     """
 
     def __init__(
-        self, file: BinaryIO, segments: Sequence[Segment], kind: Format, stream: int = 0, timeline: Timeline = UNKNOWN
+        self,
+        file: BinaryIO,
+        segments: Sequence[Segment],
+        kind: FileFormat,
+        stream: int = 0,
+        timeline: Timeline = UNKNOWN,
     ) -> None:
         from av.stream import Disposition
 
