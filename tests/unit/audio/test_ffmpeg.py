@@ -63,15 +63,27 @@ def _signal(rate: int, seconds: float = SECONDS) -> np.ndarray:
     return 0.3 * np.sin(2 * np.pi * (200 * time + 300 * time**2)) + noise
 
 
+@pytest.fixture(scope="module")
+def encoded() -> dict[str, bytes]:
+    """The content of recordings that were encoded before."""
+    return {}
+
+
 @pytest.fixture
-def encode(tmp_path, encode_audio):
+def encode(tmp_path, encode_audio, encoded):
     """Encode a recording of the table."""
 
     def encode_one(name: str, signal: np.ndarray | None = None, **changes):
         codec, container, rate, options, *_ = RECORDINGS[name]
+        path, key = tmp_path / name, f"{name} {changes}"
+        if signal is None and key in encoded:
+            path.write_bytes(encoded[key])
+            return path
         container = changes.pop("container", container)
-        samples = _signal(rate) if signal is None else signal
-        return encode_audio(tmp_path / name, samples, rate, codec, container, **options | changes)
+        encode_audio(path, _signal(rate) if signal is None else signal, rate, codec, container, **options | changes)
+        if signal is None:
+            encoded[key] = path.read_bytes()
+        return path
 
     return encode_one
 
