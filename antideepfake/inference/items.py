@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from antideepfake.audio.audio_file import scale_integers
+from antideepfake.audio.ffmpeg import scale_integers
 from antideepfake.audio.recording import Recording
 from antideepfake.audio.waveform import (
     SAMPLE_RATE,

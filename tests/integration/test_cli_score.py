@@ -419,17 +419,22 @@ def test_the_table_calls_a_score_at_the_threshold_real(capsys):
     assert lines[-1] == "2 scored: 1 real, 1 fake (score at or above 0.50: real)"
 
 
-def test_a_folder_of_a_phone_is_scored_or_listed(run, model_folder, tmp_path, write_audio, capsys):
+def test_a_folder_of_a_phone_is_scored_or_listed(run, model_folder, tmp_path, write_audio, encode_audio, capsys):
     calls = tmp_path / "calls"
     write_audio(calls / "1.wav")
     write_audio(calls / "2.aiff")
-    (calls / "3.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
-    (calls / "4.amr").write_bytes(b"#!AMR\n" + bytes(100))
+    noise = 0.1 * np.random.default_rng(1).standard_normal(16_000)
+    encode_audio(calls / "3.m4a", noise, 16_000, "aac", "ipod")
+    encode_audio(calls / "4.amr", noise, 8000, "libopencore_amrnb", "amr")
+    encode_audio(calls / "5.webm", noise, 48_000, "libopus", "webm")
+    encode_audio(calls / "6.mp4", noise, 16_000, "aac", "mp4", video="mpeg4")
+    (calls / "7.m4a").write_bytes((calls / "3.m4a").read_bytes()[:2000])
+    (calls / "8.silk").write_bytes(b"#!SILK_V3" + bytes(100))
     os.symlink("..", calls / "up")
     assert run(model_folder, calls, "a" * 300 + ".wav") == 1
     out, err = capsys.readouterr()
-    assert "2 scored" in out
-    assert "3.m4a: AAC/MP4 audio, which is not supported yet" in err and "4.amr: AMR audio" in err
+    assert "6 scored" in out
+    assert "7.m4a: truncated" in err and "8.silk: SILK audio, which cannot be decoded" in err
     assert "File name too long" in err and "3 files skipped" in err
 
 
