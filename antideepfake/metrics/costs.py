@@ -210,7 +210,8 @@ def t_dcf_weights(asv: AsvScores) -> tuple[float, float, float]:
     """
     trials = sort_trials(asv.target, asv.nontarget)
     # As in ASVspoof's evaluation package: the threshold is the highest rejected score, but scores at it are accepted.
-    at = trials.scores[max(int(nearest_point(error_rates(trials))[0]) - 1, 0)]
+    # At least one score is rejected, because the error rates are farthest apart where none is.
+    at = trials.scores[int(nearest_point(error_rates(trials))[0]) - 1]
     missed, alarms, spoofs = (asv.target < at).mean(), (asv.nontarget >= at).mean(), (asv.spoof >= at).mean()
     always = P_TARGET * C_MISS * missed + P_NONTARGET * C_FA * alarms
     miss, alarm = P_TARGET * C_MISS - always, P_SPOOF * C_FA_SPOOF * spoofs
@@ -284,11 +285,11 @@ def reliability(real: ArrayLike, fake: ArrayLike, n_bins: int = 10) -> Reliabili
     >>> observed.tolist(), weight.tolist()  # an overconfident detector, wrong in one of four cases
     ([0.25, 0.75], [0.5, 0.5])
     """
-    edges = np.linspace(0, 1, n_bins + 1)
+    inner_edges = np.linspace(0, 1, n_bins + 1)[1:-1]
     counts, sums = [], []
     for ratios in (real, fake):
         probability = expit(np.asarray(ratios, dtype=np.float64))
-        bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, n_bins - 1)
+        bins = np.searchsorted(inner_edges, probability, side="right")
         counts.append(np.bincount(bins, minlength=n_bins) / (2 * len(probability)))
         sums.append(np.bincount(bins, probability, minlength=n_bins) / (2 * len(probability)))
     weight = counts[0] + counts[1]

@@ -12,9 +12,11 @@ from antideepfake.metrics.costs import (
     cllr,
     min_a_dcf,
     min_cllr,
+    min_cllr_bias,
     min_dcf,
     min_t_dcf,
     reliability,
+    t_dcf_weights,
 )
 from antideepfake.metrics.rates import (
     error_rates,
@@ -52,6 +54,20 @@ def test_minimum_cllr_by_hand():
     assert min_cllr(sort_trials(real=[0.0, 1.0], fake=[0.0, -1.0])) == pytest.approx(0.5)
 
 
+def test_minimum_cllr_bias_by_hand():
+    # scores 1, 2 and 2.5 are out of order and share a level: three levels, for 24/7 utterances a class
+    bias = min_cllr_bias(sort_trials(real=[1.0, 1.0, 3.0], fake=[0.0, 1.0, 2.0, 2.5]))
+    assert bias == pytest.approx(3 / (2 * np.log(2) * 24 / 7))
+
+
+def test_verification_scores_at_the_threshold_are_accepted():
+    # the error rates of the verification system are equal when it rejects the lowest score only, 0
+    asv = AsvScores(np.array([1.0, 2.0]), np.array([0.0]), np.array([0.0, -1.0]))
+    always, miss, alarm = 0.0095 * 10 * 1, 0.9405 - 0.0095 * 10 * 1, 0.05 * 10 * 0.5
+    expected = np.array([always, miss, alarm]) / (always + alarm)
+    assert t_dcf_weights(asv) == pytest.approx(tuple(expected))
+
+
 def test_t_dcf_by_hand():
     asv = AsvScores(np.array([1.0, 2.0, 3.0, 4.0]), np.array([-2.0, -1.0, 0.0, 2.5]), np.array([2.0, 5.0]))
     # its equal error rate is 1/4 at 1: of the targets none lies below 1, one nontarget and both spoofs at or above it
@@ -68,13 +84,13 @@ def test_t_dcf_rejects_a_verification_system_that_accepts_no_spoofs():
         min_t_dcf(error_rates(sort_trials([1.0], [0.0])), asv)
 
 
-def test_a_dcf_by_hand():
-    asv = AsvScores(np.array([0.0, 2.0]), np.array([1.0]), np.array([-1.0, 3.0]))
-    options = []
-    for threshold in (-9, -1, 0, 1, 2, 3):
-        missed, alarms, spoofs = (np.mean(np.array(kind) > threshold) for kind in asv)
-        options.append(0.9405 * (1 - missed) + 0.095 * alarms + 0.5 * spoofs)
-    assert min_a_dcf(asv) == pytest.approx(min(options) / 0.595)
+@given(target=SCORES, nontarget=SCORES, spoof=SCORES)
+def test_a_dcf_is_the_lowest_cost_of_all_thresholds(target, nontarget, spoof):
+    costs = []
+    for threshold in (-7, *target, *nontarget, *spoof):
+        accepted, alarms, spoofs = (np.mean(np.array(kind) > threshold) for kind in (target, nontarget, spoof))
+        costs.append(0.9405 * (1 - accepted) + 0.095 * alarms + 0.5 * spoofs)
+    assert min_a_dcf(AsvScores(target, nontarget, spoof)) == pytest.approx(min(costs) / 0.595)
 
 
 def test_true_ratios_are_reliable_and_stretched_ones_are_not(rng):
@@ -83,6 +99,14 @@ def test_true_ratios_are_reliable_and_stretched_ones_are_not(rng):
     assert np.abs(stated - observed).max() < 0.03 and weight.sum() == pytest.approx(1)
     stated, observed, weight = reliability(8 * real, 8 * fake)
     assert weight @ np.abs(stated - observed) > 0.05
+
+
+def test_reliability_by_hand():
+    # probabilities 0.5, 1, 1 of bona fide and 0.1, 0.6 of spoofed utterances; each class has a weight of one half
+    stated, observed, weight = reliability([0.0, 40.0, 40.0], [np.log(1 / 9), np.log(3 / 2)], n_bins=4)
+    assert stated == pytest.approx([0.1, (0.5 / 6 + 0.6 / 4) / (5 / 12), 1.0])
+    assert observed == pytest.approx([0.0, 0.4, 1.0])
+    assert weight == pytest.approx([1 / 4, 5 / 12, 1 / 3])
 
 
 def test_class_sizes_do_not_change_reliability(rng):
