@@ -221,8 +221,8 @@ def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float =
     """
     hits, count = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(count, np.float64))
     tail = (1 - confidence_level) / 2
-    low = np.where(hits <= 0, 0.0, beta.ppf(tail, np.maximum(hits, 1e-9), count - hits + 1))
-    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, np.maximum(count - hits, 1e-9)))
+    low = np.where(hits <= 0, 0.0, beta.ppf(tail, hits, count - hits + 1))
+    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, count - hits))
     empty = count <= 0
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
