@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.costs import (
+    ACT_DCF_THRESHOLD,
     AsvScores,
     act_dcf,
     cllr,
@@ -19,6 +20,7 @@ from antideepfake.metrics.costs import (
     t_dcf_weights,
 )
 from antideepfake.metrics.rates import (
+    Trials,
     error_rates,
     sort_trials,
 )
@@ -37,6 +39,18 @@ def test_costs_are_those_of_the_definitions(reference_sweep, real, fake):
     assert act_dcf(trials) == pytest.approx((0.95 * missed + 0.5 * accepted) / 0.5)
     bits = np.mean(np.log2(1 + np.exp(-np.array(real)))) + np.mean(np.log2(1 + np.exp(np.array(fake))))
     assert cllr(trials) == pytest.approx(bits / 2)
+
+
+def test_a_score_at_the_threshold_of_the_actual_cost_counts_as_real():
+    below = np.nextafter(ACT_DCF_THRESHOLD, -np.inf)
+    assert act_dcf(sort_trials(real=[ACT_DCF_THRESHOLD], fake=[below])) == 0
+    assert act_dcf(sort_trials(real=[below], fake=[ACT_DCF_THRESHOLD])) == pytest.approx((0.95 + 0.5) / 0.5)
+
+
+def test_each_resample_has_its_own_minimum_cllr():
+    # reversed scores, then separated ones; no utterance has the score 1
+    counts = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 2.0]]), np.array([[0.0, 0.0, 1.0], [2.0, 0.0, 0.0]])
+    assert min_cllr(Trials(np.array([0.0, 1.0, 2.0]), *counts)) == pytest.approx([1.0, 0.0])
 
 
 @given(real=SCORES, fake=SCORES)
@@ -78,10 +92,17 @@ def test_t_dcf_by_hand():
     assert min_t_dcf(rates, asv) == pytest.approx(cost / (always + min(miss, alarm)))
 
 
-def test_t_dcf_rejects_a_verification_system_that_accepts_no_spoofs():
-    asv = AsvScores(np.array([1.0, 2.0]), np.array([-2.0, -1.0]), np.array([-5.0]))
-    with pytest.raises(InputError, match="no spoofed"):
-        min_t_dcf(error_rates(sort_trials([1.0], [0.0])), asv)
+@pytest.mark.parametrize(
+    ("target", "nontarget", "spoof"),
+    [
+        ([1.0, 2.0], [-2.0, -1.0], [-5.0]),
+        (range(10), [20.0], [30.0]),  # of ten targets only the highest is accepted: 0.9405 / 10 < 0.0095 * 10
+    ],
+)
+def test_a_verification_system_that_accepts_no_spoofs_or_hardly_a_target_is_an_error(target, nontarget, spoof):
+    asv = AsvScores(*(np.array(scores, dtype=float) for scores in (target, nontarget, spoof)))
+    with pytest.raises(InputError, match="accepts no spoofed or no target speech"):
+        t_dcf_weights(asv)
 
 
 @given(target=SCORES, nontarget=SCORES, spoof=SCORES)
@@ -102,11 +123,18 @@ def test_true_ratios_are_reliable_and_stretched_ones_are_not(rng):
 
 
 def test_reliability_by_hand():
-    # probabilities 0.5, 1, 1 of bona fide and 0.1, 0.6 of spoofed utterances; each class has a weight of one half
-    stated, observed, weight = reliability([0.0, 40.0, 40.0], [np.log(1 / 9), np.log(3 / 2)], n_bins=4)
-    assert stated == pytest.approx([0.1, (0.5 / 6 + 0.6 / 4) / (5 / 12), 1.0])
-    assert observed == pytest.approx([0.0, 0.4, 1.0])
-    assert weight == pytest.approx([1 / 4, 5 / 12, 1 / 3])
+    # probabilities 0.5 and 1 of bona fide, 0.1, 0.3 and 0.6 of spoofed utterances; each class has a weight of one half
+    fake = np.array([0.1, 0.3, 0.6])
+    stated, observed, weight = reliability([0.0, 40.0], np.log(fake / (1 - fake)), n_bins=4)
+    assert stated == pytest.approx([0.1, 0.3, (0.5 / 4 + 0.6 / 6) / (5 / 12), 1.0])
+    assert observed == pytest.approx([0.0, 0.0, (1 / 4) / (5 / 12), 1.0])
+    assert weight == pytest.approx([1 / 6, 1 / 6, 5 / 12, 1 / 4])
+
+
+def test_reliability_has_ten_bins_by_default():
+    probability = np.linspace(0.005, 0.995, 100)
+    ratios = np.log(probability / (1 - probability))
+    assert reliability(ratios, ratios).stated == pytest.approx(np.linspace(0.05, 0.95, 10))
 
 
 def test_class_sizes_do_not_change_reliability(rng):
