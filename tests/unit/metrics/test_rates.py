@@ -62,6 +62,12 @@ def test_errors_of_each_class_at_the_equal_error_rate_are_counted():
     assert count_errors(rates, real=3, fake=5) == (1, 2)
 
 
+def test_the_last_threshold_rejects_everything():
+    rates = error_rates(sort_trials(real=[0.0, 3.0, 5.0], fake=[2.0]))
+    assert rates.threshold.tolist() == [0.0, 2.0, 3.0, 5.0, np.nextafter(5.0, np.inf)]
+    assert (rates.false_rejection[-1], rates.false_acceptance[-1]) == (1, 0)
+
+
 def test_each_resample_has_its_own_rates():
     counts = np.array([[0.0, 1.0], [2.0, 2.0]]), np.array([[3.0, 1.0], [1.0, 0.0]])
     rates = error_rates(Trials(np.array([0.0, 1.0]), *counts))
