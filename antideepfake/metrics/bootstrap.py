@@ -25,6 +25,7 @@ BINS = 2048
 The cost of a resample then does not depend on the number of utterances. Error rates are resolved to 0.05 % or better.
 A comparison of two systems resamples pairs of bins, so each system gets a quarter of the bins.
 """
+NUMBERS = 4_000_000  # counts of resampled utterances in memory at once: some tens of MB
 
 
 class Estimate(NamedTuple):
@@ -330,7 +331,7 @@ def _resample(
         ]
         for system in systems
     ]
-    at_once = max(1, 4_000_000 // max(len(sizes), *(len(system.scores) for system in systems)))  # some tens of MB
+    at_once = max(1, NUMBERS // max(len(sizes), *(len(system.scores) for system in systems)))
     for start in range(0, n_resamples, at_once):
         weights = np.empty((min(at_once, n_resamples - start), len(sizes)))
         for stratum in np.unique(strata):

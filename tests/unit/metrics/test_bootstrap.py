@@ -83,6 +83,31 @@ def test_clusters_widen_the_interval():
     assert together.high - together.low > 2 * (alone.high - alone.low)
 
 
+@pytest.mark.parametrize(("count", "quantile"), [(1, 12.7062), (2, 12.7062), (5, 2.77645)])
+def test_few_clusters_widen_the_interval_by_student_and_by_the_unbiased_variance(count, quantile):
+    # Student's t at 0.975 for one degree of freedom less than clusters, at least 1; the normal quantile is 1.95996
+    clusters, is_real = np.arange(3 * count), np.arange(3 * count) < count
+    count = max(count, 2)
+    expected = quantile / 1.95996 * np.sqrt(count / (count - 1))
+    assert bootstrap._widen(clusters, is_real, 0.95) == pytest.approx(expected, rel=1e-5)
+
+
+def test_intervals_do_not_depend_on_the_number_of_resamples_in_memory(monkeypatch):
+    scores, is_real = make_scores(np.random.default_rng(1), 60)
+    sizes, found = [], []
+
+    def measure(trials):
+        sizes.append(trials.real.shape[0] if trials.real.ndim == 2 else 0)
+        return metrics(trials)
+
+    for numbers in (4_000_000, 60 * 7):
+        monkeypatch.setattr(bootstrap, "NUMBERS", numbers)
+        rng = np.random.default_rng(1)
+        found.append(estimate(measure, scores, is_real, rng, clusters=np.arange(60), n_resamples=20)["roc_auc"])
+    assert found[0] == found[1]
+    assert [size for size in sizes if size] == [20, 7, 7, 6]
+
+
 def test_interval_is_finite_with_clusters_of_a_single_class():
     scores, is_real = np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True])
     found = estimate(metrics, scores, is_real, np.random.default_rng(1), clusters=np.array(["a", "b", "c", "c"]))
@@ -108,6 +133,12 @@ def test_paired_test_is_more_sensitive_than_intervals():
     assert backwards.difference == pytest.approx(-compared.difference)
 
 
+def test_the_smallest_p_value_is_that_of_no_resample_on_the_other_side():
+    scores, is_real = make_scores(np.random.default_rng(1), 300, distance=1.0)
+    compared = compare_systems(metrics, scores, scores + 3 * is_real, is_real, np.random.default_rng(1), n_resamples=99)
+    assert compared["roc_auc"].p_value == compared["eer"].p_value == 2 / 100
+
+
 def test_a_system_does_not_differ_from_itself():
     scores, is_real = make_scores(np.random.default_rng(1), 200)
     same = compare_systems(metrics, scores, scores.copy(), is_real, np.random.default_rng(1))["eer"]
@@ -129,7 +160,7 @@ def test_bins_have_nearly_equal_sizes_and_end_at_thresholds():
     binned = bootstrap._put_into_bins(scores, is_real, [], 4)
     assert binned.bins.tolist() == [3, 3, 3, 2, 2, 1, 1, 1, 0, 0]
     assert binned.scores.tolist() == [0.5, 3.0, 5.5, 8.0]
-    binned = bootstrap._put_into_bins(scores, is_real, [5.5], 4)  # between the scores 5 and 6
+    binned = bootstrap._put_into_bins(scores, is_real, [-1.0, 5.5, 10.0], 4)  # one between the scores 5 and 6
     assert binned.scores.tolist() == [0.5, 3.0, 5.0, 6.0, 8.0]
 
 
@@ -166,18 +197,18 @@ def test_an_exact_fraction_has_its_value_and_its_bounds():
 
 def test_intervals_add_by_squares():
     # below: 0.3 and 0.4 make 0.5; above: 0.6 and 0.8 make 1
-    assert add_intervals(Estimate(1.0, 0.7, 1.6), Estimate(2.0, 1.6, 2.8)) == pytest.approx((2.5, 4.0))
+    assert add_intervals(Estimate(3.0, 2.7, 3.6), Estimate(2.0, 1.6, 2.8)) == pytest.approx((4.5, 6.0))
     # weighted, below: 0.6 and 0.8 make 1; above: 1.2 and 1.6 make 2
-    weighted = add_intervals(Estimate(1.0, 0.7, 1.6), Estimate(2.0, 0.4, 5.2), weights=(2.0, 0.5))
-    assert weighted == pytest.approx((2.0, 5.0))
+    weighted = add_intervals(Estimate(3.0, 2.7, 3.6), Estimate(2.0, 0.4, 5.2), weights=(2.0, 0.5))
+    assert weighted == pytest.approx((6.0, 9.0))
 
 
 @pytest.mark.parametrize("area", [0.0, 0.3, 0.9, 1.0])
 def test_bounds_of_an_area_are_as_many_deviations_away_as_stated(area):
     real, fake = 10, 30
     low, high = area_interval(area, real, fake, confidence_level=0.9)
-    assert low == 0.0 if area == 0.0 else low < area
-    assert high == 1.0 if area == 1.0 else high > area
+    assert low == 0.0 if area == 0.0 else 0.0 < low < area
+    assert high == 1.0 if area == 1.0 else area < high < 1.0
     for bound in {low, high} - {0.0, 1.0}:
         # the variance of Hanley and McNeil 1982, with the mean class size for both classes
         both = bound / (2 - bound) + 2 * bound**2 / (1 + bound) - 2 * bound**2
