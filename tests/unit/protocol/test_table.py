@@ -108,6 +108,8 @@ def test_chunks_have_the_rows_and_line_numbers_of_the_file(tmp_path, monkeypatch
     path = tmp_path / "p.csv"
     path.write_text("\n".join([HEADER, *rows]))
     assert [chunk["ID"].tolist() for chunk in iterate_protocol(path)] == [["a", "b"], ["c"]]
+    write_protocol(read_protocol(path), tmp_path / "p.arrow")
+    assert [chunk["ID"].tolist() for chunk in iterate_protocol(tmp_path / "p.arrow")] == [["a", "b"], ["c"]]
     path.write_text("\n".join([HEADER, *rows]).replace("c,real", "c,wrong"))
     with pytest.raises(InputError, match=r"p\.csv:6: label 'wrong'"):
         list(iterate_protocol(path))
@@ -239,9 +241,17 @@ def test_encodings_of_editors_are_read(tmp_path, encoding):
 
 @pytest.mark.parametrize(
     ("content", "encoding"),
-    [(b"", "utf-8"), (b"\0", "utf-8"), (b"a", "utf-8"), (b"a\0", "utf-16-le"), (b"\0a", "utf-16-be")],
+    [
+        (b"", "utf-8"),
+        (b"\0", "utf-8"),
+        (b"ab\0", "utf-8"),
+        (b"a\0", "utf-16-le"),
+        (b"\0a", "utf-16-be"),
+        (b"\xef\xbb\xbfab", "utf-8-sig"),
+        (b"\xff\xfea\0", "utf-16"),
+    ],
 )
-def test_the_encoding_of_the_shortest_files_is_detected(tmp_path, content, encoding):
+def test_the_encoding_is_detected_from_the_first_bytes(tmp_path, content, encoding):
     (tmp_path / "p.csv").write_bytes(content)
     assert text_encoding(tmp_path / "p.csv") == encoding
 
