@@ -212,7 +212,7 @@ class FFmpegDecoder:
                     raise DamagedError("damaged; its index leads to another place")
                 skipped = min(max(start - position, 0), frame.samples)
                 if skipped < frame.samples:
-                    yield _to_array(frame)[skipped:]
+                    yield to_array(frame)[skipped:]
                 position += frame.samples
                 largest = max(largest, frame.samples)
             end = max(end, (position or 0) / self.samplerate)
@@ -242,7 +242,7 @@ def scale_integers(samples: np.ndarray) -> np.ndarray:
     return ((samples - (half if samples.dtype.kind == "u" else 0.0)) / half).astype(np.float32)
 
 
-def _to_array(frame: "AudioFrame") -> np.ndarray:
+def to_array(frame: "AudioFrame") -> np.ndarray:
     """Return the samples of a frame: float32, shape [time, channels]."""
     samples = frame.to_ndarray()
     samples = samples.T if frame.format.is_planar else samples.reshape(-1, frame.layout.nb_channels)

@@ -4,6 +4,8 @@ MODEL is a model folder or its id on the Hugging Face Hub. INPUT is an audio fil
 protocol (.csv, .arrow). Prints a table and writes the score file; run again after an interruption, it continues where
 it stopped. For a single recording, prints a verdict in words, and writes a score file only with --output.
 
+INPUT - is standard input: each window is printed while the recording arrives.
+
 A recording longer than the clips that the model was trained on is scored in windows; --timeline shows where it is
 likely fake.
 
@@ -16,7 +18,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from glob import escape
@@ -29,7 +31,9 @@ from antideepfake.cli.program import paint
 from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
-    from antideepfake.inference.scores import FileScore
+    from numpy.typing import NDArray
+
+    from antideepfake.inference.scores import FileScore, WindowScore
     from antideepfake.model_folder.metadata import ModelMetadata
     from antideepfake.model_folder.windowing import Windowing
 
@@ -43,7 +47,7 @@ EXAMPLE = "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --da
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("model", help="model folder or Hub id")
-    parser.add_argument("inputs", nargs="+", metavar="input", help="audio file, folder or protocol")
+    parser.add_argument("inputs", nargs="+", metavar="input", help="audio or video file, folder, protocol, or -")
     options.add_output(parser, "score file to write (default: scores.csv; none for a single recording)", required=False)
     parser.add_argument(
         "--timeline",
@@ -103,6 +107,8 @@ def choose_windowing(args: argparse.Namespace, metadata: "ModelMetadata") -> "Wi
 
 def run(args: argparse.Namespace) -> int:
     """Score and print."""
+    if "-" in args.inputs:
+        return score_pipe(args)
     is_single = is_recording(args.inputs)
     with ExitStack() as stack:
         if args.output is None and is_single:
@@ -113,6 +119,61 @@ def run(args: argparse.Namespace) -> int:
         check_paths(args)
         check_existing(args)
         return score(args, is_single, kept, stack)
+
+
+def score_pipe(args: argparse.Namespace) -> int:
+    """Score standard input window by window while it arrives, and print each window."""
+    if len(args.inputs) > 1:
+        raise InputError("the input - stands for standard input; it must be the only one")
+    for name in ("output", "timeline", "embeddings"):
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} needs a file; save standard input first")
+
+    from antideepfake.audio.pipe import open_pipe
+    from antideepfake.inference.detector import load_detector
+
+    detector = load_detector(
+        args.model, options.choose_device(args.device, args.quiet), args.precision, args.trust_code
+    )
+    metadata = detector.hparams.metadata
+    windowing = choose_windowing(args, metadata)
+    judged: list[tuple[float, float]] = []
+    with open_pipe(sys.stdin.buffer) as pipe:
+        chunks = pick_channel(pipe.blocks(), args.channels, pipe.channels)
+        for window in detector.stream(chunks, pipe.samplerate, windowing):
+            if window.has_speech:
+                judged.append(window.logits)
+            print_window(window, args.format)
+    if judged and args.format == "table":
+        fake, real = windowing.combine(judged, metadata.threshold)
+        print(f"{windowing.aggregate} of {len(judged)} windows with speech: {real - fake:.2f}")
+    return 0
+
+
+def pick_channel(blocks: "Iterable[NDArray]", channels: str, count: int) -> "Iterator[NDArray]":
+    """Give one channel of blocks [time, channels], or all."""
+    if channels == "each":
+        raise InputError("--channels each needs a file; save standard input first, or choose left or right")
+    column = {"left": 0, "right": 1}.get(channels)
+    if column is not None and column >= count:
+        raise InputError(f"standard input has no channel {column + 1}; it has {count}")
+    return (block if column is None else block[:, column] for block in blocks)
+
+
+def print_window(window: "WindowScore", form: str) -> None:
+    """Print a window at once: a line of the table, of CSV or of JSON."""
+    import json
+
+    from antideepfake.scoring.verdict import format_time
+
+    start, end = format_time(window.start), format_time(window.end)
+    row = {"start": window.start, "end": window.end, "score": window.score, "decision": window.decision}
+    if form == "json":
+        print(json.dumps(row), flush=True)
+    elif form == "csv":
+        print(*row.values(), sep=",", flush=True)
+    else:
+        print(f"{start:>10}{end:>10}{window.score:>8.2f}  {window.decision}", flush=True)
 
 
 def is_recording(inputs: Sequence[str]) -> bool:

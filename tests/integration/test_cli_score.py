@@ -160,6 +160,32 @@ def test_wrong_options_of_long_recordings_are_refused(run, model_folder, long_ca
     assert said in capsys.readouterr().err
 
 
+def test_standard_input_gives_the_windows_of_the_file(model_folder, long_call, tmp_path):
+    command = [sys.executable, "-m", "antideepfake", "score", model_folder, "-", "--quiet"]
+    with open(long_call, "rb") as file:
+        done = subprocess.run([*command, "--format", "json"], stdin=file, capture_output=True, text=True, cwd=tmp_path)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    (result,) = load_detector(model_folder).score_files([long_call])
+    assert done.returncode == 0 and len(rows) == result.windows == 9
+    assert np.mean([row["score"] for row in rows]) == pytest.approx(result.score, abs=1e-4)
+    assert rows[-1]["end"] == 20.0
+    done = subprocess.run(command, input=b"not audio", capture_output=True, cwd=tmp_path)
+    assert done.returncode == 2 and b"standard input: cannot be read: not an audio" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["a.wav"], "it must be the only one"),
+        (["--output", "s.csv"], "--output needs a file; save standard input first"),
+        (["--timeline"], "--timeline needs a file"),
+    ],
+)
+def test_what_needs_a_file_is_refused_for_standard_input(run, model_folder, capsys, options, said):
+    assert run(model_folder, "-", *options) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_forms_for_one_recording_are_refused_for_a_folder(run, model_folder, data, capsys):
     assert run(model_folder, data, "--timeline", "a.TextGrid", "--quiet") == 2
     assert "a form for one recording; use .json, .csv, .rttm for several" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from antideepfake.audio import audio_file
-from antideepfake.audio.audio_file import open_audio, scale_integers
+from antideepfake.audio.audio_file import open_audio
 from antideepfake.errors import InputError
 
 RAMP = np.arange(1000) / 1024  # each sample is a fraction of a power of two, so 16 bits store it exactly
@@ -28,11 +28,6 @@ def test_a_segment_has_the_samples_of_the_file(tmp_path, write_audio, monkeypatc
 def test_the_number_of_samples_is_known(tmp_path, write_audio):
     with open_audio(write_audio(tmp_path / "a.wav", RAMP)) as file:
         assert (file.count_frames(), file.samplerate, file.channels) == (1000, 16000, 1)
-
-
-@pytest.mark.parametrize(("kind", "low", "middle"), [("int16", -32768, 0), ("uint8", 0, 128), ("int32", -(2**31), 0)])
-def test_integers_are_scaled_to_one(kind, low, middle):
-    assert scale_integers(np.array([low, middle], kind)).tolist() == [-1.0, 0.0]
 
 
 def test_a_folder_and_files_without_audio_are_errors(tmp_path):
