@@ -97,11 +97,11 @@ def add_windows(parser: argparse.ArgumentParser) -> None:
 
 def choose_windowing(args: argparse.Namespace, metadata: "ModelMetadata") -> "Windowing":
     """Combine the settings of the model folder with those of the command line."""
-    from antideepfake.model_folder.windowing import LONGEST_UTTERANCE
+    from antideepfake.model_folder.windowing import WHOLE
 
     given = {name: getattr(args, name) for name in ("window_seconds", "hop_seconds", "aggregate")}
     if args.whole:
-        given["utterance_seconds"] = LONGEST_UTTERANCE
+        given["utterance_seconds"] = WHOLE.utterance_seconds
     return replace(metadata.windowing(), **{name: value for name, value in given.items() if value is not None})
 
 
