@@ -137,6 +137,10 @@ def test_reliability_has_ten_bins_by_default():
     assert reliability(ratios, ratios).stated == pytest.approx(np.linspace(0.05, 0.95, 10))
 
 
+def test_empty_bins_are_omitted():
+    assert reliability([40.0], [-40.0]).weight.tolist() == [0.5, 0.5]
+
+
 def test_class_sizes_do_not_change_reliability(rng):
     real, fake = rng.normal(1, 1, 500), rng.normal(-1, 1, 500)
     once, thrice = reliability(real, fake), reliability(real, np.tile(fake, 3))
