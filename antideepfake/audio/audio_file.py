@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from antideepfake.audio.boxes import read_timeline
+from antideepfake.audio.boxes import read_timing
 from antideepfake.audio.containers import SHARED, FileFormat, check_size, find_links, has_several_streams, identify
 from antideepfake.audio.ffmpeg import BLOCK, CHANGES, FFmpegDecoder
 from antideepfake.audio.frames import READERS as FRAMED
@@ -164,8 +164,8 @@ class AudioFile:
         assert self.kind
         if self.kind.demuxer not in SHARED:  # otherwise, the size has been checked
             check_size(self.file, size)
-        timeline = read_timeline(self.file, self.kind.demuxer, size, start, stream)
-        self.ffmpeg = FFmpegDecoder(self.file, self.segments, self.kind, stream, timeline)
+        timing = read_timing(self.file, self.kind.demuxer, size, start, stream)
+        self.ffmpeg = FFmpegDecoder(self.file, self.segments, self.kind, stream, timing)
         self.samplerate, self.channels = self.ffmpeg.samplerate, self.ffmpeg.channels
         self.encoding, self.bits = self.ffmpeg.encoding, self.ffmpeg.bits
         self.audio_streams, self.has_video = self.ffmpeg.audio_streams, self.ffmpeg.has_video

@@ -39,7 +39,7 @@ ASF_ENCRYPTION = {
 }
 
 
-class Timeline(NamedTuple):
+class DeclaredTiming(NamedTuple):
     """How long a stream is and how its packets follow each other, as the structure of the file declares.
 
     Arguments
@@ -57,10 +57,10 @@ class Timeline(NamedTuple):
     step: int = 0
 
 
-UNKNOWN = Timeline()
+UNKNOWN = DeclaredTiming()
 
 
-def read_timeline(file: BinaryIO, demuxer: str, size: int, start: int, stream: int) -> Timeline:
+def read_timing(file: BinaryIO, demuxer: str, size: int, start: int, stream: int) -> DeclaredTiming:
     """Check that a media file is complete and not encrypted; read how long a stream is.
 
     A file that is cut between two elements and declares neither its size nor its length is accepted: MP4 in fragments,
@@ -71,7 +71,7 @@ def read_timeline(file: BinaryIO, demuxer: str, size: int, start: int, stream: i
     file : file
         A file open for reading bytes, with a file descriptor.
     demuxer : str
-        FFmpeg's name of the format. Formats other than mov, matroska, asf and flv have an unknown timeline.
+        FFmpeg's name of the format. Formats other than mov, matroska, asf and flv have an unknown timing.
     size : int
         Size of the file in bytes.
     start : int
@@ -81,8 +81,8 @@ def read_timeline(file: BinaryIO, demuxer: str, size: int, start: int, stream: i
 
     Returns
     -------
-    Timeline
-        Timeline of the stream.
+    DeclaredTiming
+        DeclaredTiming of the stream.
 
     Raises
     ------
@@ -119,8 +119,8 @@ def _walk_boxes(data: mmap.mmap, position: int, end: int) -> Iterator[tuple[byte
         position = after
 
 
-def _read_mov(data: mmap.mmap, position: int, size: int, stream: int) -> Timeline:
-    """Check a file of the MP4 and QuickTime family; read the timeline of a stream from its tables."""
+def _read_mov(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
+    """Check a file of the MP4 and QuickTime family; read the timing of a stream from its tables."""
     moov, names = None, set()
     for name, start, end in _walk_boxes(data, position, size):
         if end > size and name not in TOP_BOXES:  # data after the end of the recording
@@ -188,8 +188,8 @@ def _read_scale(data: mmap.mmap, start: int) -> int:
     return struct.unpack_from(">I", data, start + (20 if data[start] else 12))[0]
 
 
-def _read_track(data: mmap.mmap, boxes: dict[bytes, tuple[int, int]], scale: int) -> Timeline:
-    """Read the timeline of a track. Its edit list says what to drop, such as the delay of the encoder."""
+def _read_track(data: mmap.mmap, boxes: dict[bytes, tuple[int, int]], scale: int) -> DeclaredTiming:
+    """Read the timing of a track. Its edit list says what to drop, such as the delay of the encoder."""
     rate = _read_scale(data, boxes[b"mdhd"][0])
     start, end = boxes[b"stts"]
     count = min(struct.unpack_from(">I", data, start + 4)[0], (end - start - 8) // 8)
@@ -204,14 +204,14 @@ def _read_track(data: mmap.mmap, boxes: dict[bytes, tuple[int, int]], scale: int
         count = min(struct.unpack_from(">I", data, start + 4)[0], (end - start - 8) // entry.size)
         edits = [entry.unpack_from(data, start + 8 + entry.size * index) for index in range(count)]
     if not edits:
-        return Timeline(total, rate, step)
+        return DeclaredTiming(total, rate, step)
     if len(edits) > 1 or edits[0][1] < 0 or edits[0][2] != 1 << 16 or not scale:  # recordings that were cut, or delayed
         return UNKNOWN
     length, skipped, _ = edits[0]
     whole = total - skipped
     if length:  # it is often rounded down to milliseconds
         whole = min(whole, (length + (scale < rate)) * rate // scale)
-    return Timeline(whole, rate, step)
+    return DeclaredTiming(whole, rate, step)
 
 
 def _read_number(data: mmap.mmap, position: int, keeps_marker: bool) -> tuple[int, int]:
@@ -243,9 +243,9 @@ def _find_elements(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int,
         start = after
 
 
-def _read_matroska(data: mmap.mmap, position: int, size: int, stream: int) -> Timeline:
+def _read_matroska(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
     """Check a Matroska or WebM file (RFC 9559); read the length if the file has no other stream."""
-    limit, timeline = size, UNKNOWN
+    limit, timing = size, UNKNOWN
     ticks, length, kinds = 1_000_000, 0.0, []  # ns per unit of the length; its default
     while position < limit:
         name, start, end = _read_element(data, position)
@@ -275,8 +275,8 @@ def _read_matroska(data: mmap.mmap, position: int, size: int, stream: int) -> Ti
     if stream < len(audio) and audio[stream]:
         raise DamagedError(ENCRYPTED)
     if len([kind for kind, _ in kinds if kind in (AUDIO, VIDEO)]) == 1 and 0 < length * ticks < 1 << 62:
-        timeline = Timeline(int(length * ticks), 1_000_000_000)
-    return timeline
+        timing = DeclaredTiming(int(length * ticks), 1_000_000_000)
+    return timing
 
 
 def _check_cluster(data: mmap.mmap, position: int, end: int) -> None:
@@ -299,7 +299,7 @@ def _read_kind(data: mmap.mmap, start: int, end: int) -> tuple[int, bool]:
     return kind, is_encrypted
 
 
-def _read_asf(data: mmap.mmap, position: int, size: int, stream: int) -> Timeline:
+def _read_asf(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
     """Check a Windows Media file (Advanced Systems Format, revision 01.20.06); read the length as for Matroska."""
     (length,) = struct.unpack_from("<Q", data, position + 16)
     end = position + length
@@ -320,10 +320,10 @@ def _read_asf(data: mmap.mmap, position: int, size: int, stream: int) -> Timelin
     name, length = data[end : end + 16], data[end + 16 : end + 24]
     if not is_broadcast and name == ASF_DATA:
         _check_end(end + int.from_bytes(length, "little"), size)
-    return Timeline(milliseconds, 1000) if streams == 1 and not is_broadcast and milliseconds > 0 else UNKNOWN
+    return DeclaredTiming(milliseconds, 1000) if streams == 1 and not is_broadcast and milliseconds > 0 else UNKNOWN
 
 
-def _read_flv(data: mmap.mmap, position: int, size: int, stream: int) -> Timeline:
+def _read_flv(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
     """Check a Flash video file (Adobe Flash Video File Format Specification 10.1, annex E)."""
     position += struct.unpack_from(">I", data, position + 5)[0] + 4
     head, last = data[position : position + 1024], 0  # the last time in milliseconds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from antideepfake.audio.boxes import UNKNOWN, Timeline
+from antideepfake.audio.boxes import UNKNOWN, DeclaredTiming
 from antideepfake.audio.containers import FileFormat
 from antideepfake.audio.segments import DamagedError, Segment, SegmentReader
 
@@ -52,7 +52,7 @@ class FFmpegDecoder:
         Its format. FFmpeg is not asked to guess it: some formats, such as playlists, would open other files.
     stream : int
         Index among the audio streams.
-    timeline : Timeline
+    timing : DeclaredTiming
         What the structure of the file says of the stream.
 
     Attributes
@@ -80,17 +80,17 @@ class FFmpegDecoder:
         segments: Sequence[Segment],
         kind: FileFormat,
         stream: int = 0,
-        timeline: Timeline = UNKNOWN,
+        timing: DeclaredTiming = UNKNOWN,
     ) -> None:
         from av.stream import Disposition
 
-        self.file, self.segments, self.kind, self.stream, self.timeline = file, segments, kind, stream, timeline
+        self.file, self.segments, self.kind, self.stream, self.timing = file, segments, kind, stream, timing
         self.damaged = f"cannot be read: damaged or truncated {kind.name} file"
         with self._open() as (container, audio):
             self.audio_streams = len(container.streams.audio)
             covers = [video.disposition & Disposition.attached_pic for video in container.streams.video]
             self.has_video = not all(covers)
-            seconds = Fraction(timeline.length, timeline.rate)
+            seconds = Fraction(timing.length, timing.rate)
             if not seconds and kind.demuxer in LENGTH_IN_HEADER and audio.duration and audio.time_base:
                 seconds = audio.duration * audio.time_base
             self.seconds = float(seconds)  # by the header; 0: not declared
@@ -102,12 +102,12 @@ class FFmpegDecoder:
             self.encoding = _name_encoding(codec.name)
             self.bits = _count_bits(codec.name, codec.extradata or b"", frame)
             self.first = frame.pts or 0
-        counts_samples = bool(timeline.step) and timeline.rate == self.samplerate
+        counts_samples = bool(timing.step) and timing.rate == self.samplerate
         self.is_seekable = counts_samples and codec.name not in PREFERRED  # whose first frame has another time stamp
         self.known_frames: int | None = None
-        if counts_samples and timeline.length:
-            self.known_frames = max(timeline.length - max(self.first, 0), 0)
-        self.tolerance = FEW * timeline.step
+        if counts_samples and timing.length:
+            self.known_frames = max(timing.length - max(self.first, 0), 0)
+        self.tolerance = FEW * timing.step
 
     @contextmanager
     def _open(self) -> Iterator[tuple["InputContainer", "AudioStream"]]:
@@ -192,7 +192,7 @@ class FFmpegDecoder:
     def _read(self, start: int) -> Iterator[np.ndarray]:
         with self._open() as (container, audio):
             position: int | None = 0
-            early = start - max(WARMUP * self.timeline.step, self.samplerate // 2)
+            early = start - max(WARMUP * self.timing.step, self.samplerate // 2)
             is_sought = self.is_seekable and early > 0
             if is_sought:
                 container.seek(self.first + early, stream=audio)

@@ -49,12 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="model folder or Hub id")
     parser.add_argument("inputs", nargs="+", metavar="input", help="audio or video file, folder, protocol, or -")
     options.add_output(parser, "score file to write (default: scores.csv; none for a single recording)", required=False)
+    parser.add_argument("--timeline", action="store_true", help="print the segments of each recording")
     parser.add_argument(
-        "--timeline",
-        nargs="*",
+        "--timeline_output",
+        nargs="+",
+        default=[],
         metavar="FILE",
-        help="print the segments of each recording; with names of files, write them, too: .json, .csv, .rttm; for a "
-        "single recording .txt (Audacity), .TextGrid (Praat) or a plot, .png, .svg or .pdf",
+        help="files for the segments of all recordings: .json, .csv, .rttm; for a single recording .txt (Audacity), "
+        ".TextGrid (Praat) or a plot, .png, .svg, .pdf",
     )
     parser.add_argument(
         "--channels",
@@ -125,8 +127,8 @@ def score_pipe(args: argparse.Namespace) -> int:
     """Score standard input window by window while it arrives, and print each window."""
     if len(args.inputs) > 1:
         raise InputError("the input - stands for standard input; it must be the only one")
-    for name in ("output", "timeline", "embeddings"):
-        if getattr(args, name) is not None:
+    for name in ("output", "timeline", "timeline_output", "embeddings"):
+        if getattr(args, name):
             raise InputError(f"--{name} needs a file; save standard input first")
 
     from antideepfake.audio.pipe import open_pipe
@@ -204,7 +206,7 @@ def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStac
             stack.enter_context(lock_output(path))
         check_existing(args)  # again: another run may have finished while the detector was loaded
     results: dict[str, FileScore] = {}
-    watched = is_single or args.timeline is not None
+    watched = is_single or args.timeline or bool(args.timeline_output)
     skipped = score_protocol(
         detector,
         table,
@@ -229,11 +231,10 @@ def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStac
         print_verdicts(results, metadata)
     else:
         print_scores(iterate_scores(args.output), metadata.threshold, args.format)
-    if args.timeline is not None:
-        if args.format == "table":
-            print_segments(results)
-        write_timelines(args, results)
-    for path in filter(None, (args.output if kept else None, *(args.timeline or ()))):
+    if args.timeline and args.format == "table":
+        print_segments(results)
+    write_timelines(args, results)
+    for path in filter(None, (args.output if kept else None, *args.timeline_output)):
         print(f"{'score file' if path == args.output else 'timeline'}: {path}", file=messages)
     for result in skipped[:LINES]:
         print(f"skipped {result.error}", file=sys.stderr)
@@ -267,13 +268,13 @@ def print_segments(results: "Mapping[str, FileScore]") -> None:
 
 
 def write_timelines(args: argparse.Namespace, results: "Mapping[str, FileScore]") -> None:
-    """Write the files that --timeline names."""
+    """Write the files that --timeline_output names."""
     from antideepfake.scoring.timeline_file import JudgedTimeline, write_timelines
 
     timelines = {
         name: JudgedTimeline(result.timeline, result.threshold) for name, result in results.items() if result.timeline
     }
-    for path in args.timeline:
+    for path in args.timeline_output:
         if Path(path).suffix.lower() not in PLOTS:
             write_timelines(path, timelines)
         elif timelines:
@@ -290,15 +291,19 @@ def write_timelines(args: argparse.Namespace, results: "Mapping[str, FileScore]"
 
 def check_timelines(args: argparse.Namespace) -> None:
     """Refuse files of timelines that could not be written."""
-    for path in args.timeline or ():
+    for path in args.timeline_output:
         suffix = Path(path).suffix.lower()
         if suffix not in (*SEVERAL, *ONE, *PLOTS):
-            raise InputError(f"--timeline is '{path}'; its name must end with {', '.join((*SEVERAL, *ONE, *PLOTS))}")
+            raise InputError(
+                f"--timeline_output is '{path}'; its name must end with {', '.join((*SEVERAL, *ONE, *PLOTS))}"
+            )
         if suffix in (*ONE, *PLOTS) and not (is_recording(args.inputs) and args.channels != "each"):
-            raise InputError(f"--timeline is '{path}', a form for one recording; use {', '.join(SEVERAL)} for several")
-        options.refuse_existing(path, args.overwrite, "--timeline")
-    if args.timeline is not None and os.environ.get("WORLD_SIZE", "1") != "1":
-        raise InputError("--timeline is for one process; leave out torchrun")
+            raise InputError(
+                f"--timeline_output is '{path}', a form for one recording; use {', '.join(SEVERAL)} for several"
+            )
+        options.refuse_existing(path, args.overwrite, "--timeline_output")
+    if (args.timeline or args.timeline_output) and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError("timelines need a single process; leave out torchrun")
 
 
 def check_paths(args: argparse.Namespace) -> None:
@@ -307,7 +312,7 @@ def check_paths(args: argparse.Namespace) -> None:
         raise InputError(f"--output is '{args.output}'; it must name a file, not a folder")
     check_timelines(args)
     protected = {os.path.realpath(path) for path in (args.model, *args.inputs)}
-    timelines = [("timeline", path) for path in args.timeline or ()]
+    timelines = [("timeline_output", path) for path in args.timeline_output]
     for name, path in (("output", args.output), ("embeddings", args.embeddings), *timelines):
         if path and os.path.realpath(path) in protected:
             raise InputError(f"--{name} is {path}, which another argument names too; choose another file")

@@ -98,7 +98,7 @@ def open_item(item: Item, name: str) -> Iterator[torch.Tensor]:
 
     Arguments
     ---------
-    item : path, Recording or pair
+    item : Item
         As for :func:`read_items`.
     name : str
         Its name, for error messages.

@@ -115,7 +115,7 @@ def long_call(tmp_path, write_audio):
 
 def test_a_long_recording_has_windows_and_a_timeline_in_every_form(run, model_folder, long_call, capsys):
     files = ["a.json", "a.csv", "a.rttm", "a.txt", "a.TextGrid", "a.png"]
-    assert run(model_folder, long_call, "--timeline", *files, "--quiet", "--output", "s.csv") == 0
+    assert run(model_folder, long_call, "--timeline", "--timeline_output", *files, "--quiet", "--output", "s.csv") == 0
     printed = capsys.readouterr().out
     assert "9 windows" in printed and "0:20.0" in printed
     (row,) = json.loads(Path("a.json").read_text())
@@ -151,7 +151,7 @@ def test_channels_each_by_itself_and_one_alone(run, model_folder, long_call, cap
     [
         (["--aggregate", "median"], "the aggregate is 'median'; use mean, max, top-N"),
         (["--hop_seconds", "5"], "the hop must not be longer than the window"),
-        (["--timeline", "a.doc"], "its name must end with .json"),
+        (["--timeline_output", "a.doc"], "its name must end with .json"),
         (["--stream", "0"], "--stream is 0; it must be 1 or more"),
     ],
 )
@@ -179,6 +179,7 @@ def test_standard_input_gives_the_windows_of_the_file(model_folder, long_call, t
         (["a.wav"], "it must be the only one"),
         (["--output", "s.csv"], "--output needs a file; save standard input first"),
         (["--timeline"], "--timeline needs a file"),
+        (["--timeline_output", "a.json"], "--timeline_output needs a file"),
     ],
 )
 def test_what_needs_a_file_is_refused_for_standard_input(run, model_folder, capsys, options, said):
@@ -187,9 +188,9 @@ def test_what_needs_a_file_is_refused_for_standard_input(run, model_folder, caps
 
 
 def test_forms_for_one_recording_are_refused_for_a_folder(run, model_folder, data, capsys):
-    assert run(model_folder, data, "--timeline", "a.TextGrid", "--quiet") == 2
+    assert run(model_folder, data, "--timeline_output", "a.TextGrid", "--quiet") == 2
     assert "a form for one recording; use .json, .csv, .rttm for several" in capsys.readouterr().err
-    assert run(model_folder, data, "--timeline", "a.csv", "--quiet") in (0, 1)
+    assert run(model_folder, data, "--timeline_output", "a.csv", "--quiet") in (0, 1)
     assert len(Path("a.csv").read_text().splitlines()) > 2
 
 

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.audio.audio_file import open_audio
-from antideepfake.audio.boxes import ASF_ENCRYPTION, UNKNOWN, Timeline, read_timeline
+from antideepfake.audio.boxes import ASF_ENCRYPTION, UNKNOWN, DeclaredTiming, read_timing
 from antideepfake.audio.segments import DamagedError
 from antideepfake.errors import InputError
 
 RATE = 16_000
 
 
-def _timeline(path, demuxer: str, stream: int = 0) -> Timeline:
+def _timeline(path, demuxer: str, stream: int = 0) -> DeclaredTiming:
     with open(path, "rb") as file:
-        return read_timeline(file, demuxer, path.stat().st_size, 0, stream)
+        return read_timing(file, demuxer, path.stat().st_size, 0, stream)
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def encode(tmp_path, encode_audio):
 
 
 def test_the_tables_of_mp4_give_length_and_step(encode):
-    assert _timeline(encode("a.m4a", "aac", "ipod"), "mov") == Timeline(RATE + 37, RATE, 1024)
-    assert _timeline(encode("a.mov", "pcm_s16le", "mov"), "mov") == Timeline(RATE + 37, RATE, 1)
+    assert _timeline(encode("a.m4a", "aac", "ipod"), "mov") == DeclaredTiming(RATE + 37, RATE, 1024)
+    assert _timeline(encode("a.mov", "pcm_s16le", "mov"), "mov") == DeclaredTiming(RATE + 37, RATE, 1)
 
 
 def test_the_timeline_is_that_of_the_stream(encode):
@@ -55,15 +55,15 @@ def test_packets_of_different_length_have_no_step(encode):
 
 
 def test_the_length_of_matroska_is_that_of_the_sound_if_there_is_nothing_else(encode):
-    timeline = _timeline(encode("a.mkv", "aac", "matroska"), "matroska")
-    assert timeline.length / timeline.rate == pytest.approx(1, abs=0.1)
+    timing = _timeline(encode("a.mkv", "aac", "matroska"), "matroska")
+    assert timing.length / timing.rate == pytest.approx(1, abs=0.1)
     assert _timeline(encode("b.mkv", "aac", "matroska", video="mpeg4"), "matroska") == UNKNOWN
     assert _timeline(encode("c.mkv", "aac", "matroska", options={"live": "1"}), "matroska") == UNKNOWN
 
 
 def test_the_length_of_windows_media_is_that_of_the_sound_if_there_is_nothing_else(encode):
-    timeline = _timeline(encode("a.wma", "wmav2", "asf", bit_rate=64_000), "asf")
-    assert timeline.length / timeline.rate == pytest.approx(1, abs=0.1)
+    timing = _timeline(encode("a.wma", "wmav2", "asf", bit_rate=64_000), "asf")
+    assert timing.length / timing.rate == pytest.approx(1, abs=0.1)
     path = encode("a.wmv", "wmav2", "asf", bit_rate=64_000, video="wmv2")
     assert _timeline(path, "asf") == UNKNOWN
 
