@@ -153,7 +153,7 @@ class AudioFile:
         if any((other.samplerate, other.channels) != (self.samplerate, self.channels) for other in self.streams):
             raise DamagedError(CHANGES)
         if stream != 0:
-            raise DamagedError(f"there is no audio stream {stream}; the file has 1, counted from 0")
+            raise DamagedError(f"has no audio stream {stream + 1}; it has 1")
         encoding, self.bits = SUBTYPE_ENCODINGS.get(first.subtype, ("UNKNOWN", 0))
         self.encoding = FORMAT_ENCODINGS.get(first.format, "MP3" if first.subtype.startswith("MPEG") else encoding)
         if self.known_frames is None:

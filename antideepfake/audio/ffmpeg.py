@@ -120,7 +120,7 @@ class FFmpegDecoder:
                 if not count:
                     raise DamagedError(f"has no audio stream: this {self.kind.name} file has no sound")
                 if not 0 <= self.stream < count:
-                    raise DamagedError(f"there is no audio stream {self.stream}; the file has {count}, counted from 0")
+                    raise DamagedError(f"has no audio stream {self.stream + 1}; it has {count}")
                 audio = container.streams.audio[self.stream]
                 if audio.codec_context is None:
                     raise DamagedError(f"the sound of this {self.kind.name} file has an encoding that is unknown")

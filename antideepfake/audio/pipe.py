@@ -3,13 +3,14 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from antideepfake.audio.audio_file import NO_AUDIO
 from antideepfake.audio.containers import FileFormat, identify
-from antideepfake.audio.ffmpeg import CHANGES, MAX_CHANNELS, to_array
+from antideepfake.audio.ffmpeg import CHANGES, MAX_CHANNELS, scale_integers, to_array
 from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE
 from antideepfake.audio.segments import DamagedError
 from antideepfake.errors import InputError
@@ -30,23 +31,15 @@ class AudioPipe:
         Hz; number of channels.
     """
 
-    def __init__(self, frames: Iterator["AudioFrame"]) -> None:
-        self._frames = frames
-        self._first = next(frames, None)
-        if self._first is None:
-            raise DamagedError("contains no samples")
-        self.samplerate, self.channels = self._first.sample_rate, self._first.layout.nb_channels
-        if not LOWEST_RATE <= self.samplerate <= HIGHEST_RATE or self.channels > MAX_CHANNELS:
-            raise DamagedError(f"declares {self.samplerate} Hz and {self.channels} channels, which is not plausible")
+    def __init__(self, samplerate: int, channels: int, blocks: Iterator[np.ndarray]) -> None:
+        if not LOWEST_RATE <= samplerate <= HIGHEST_RATE or channels > MAX_CHANNELS:
+            raise DamagedError(f"declares {samplerate} Hz and {channels} channels, which is not plausible")
+        self.samplerate, self.channels = samplerate, channels
+        self._blocks = blocks
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the samples as they arrive: float32, shape [time, channels]."""
-        frame = self._first
-        while frame is not None:
-            if (frame.sample_rate, frame.layout.nb_channels) != (self.samplerate, self.channels):
-                raise DamagedError(CHANGES)
-            yield to_array(frame)
-            frame = next(self._frames, None)
+        return self._blocks
 
 
 @contextmanager
@@ -97,13 +90,69 @@ def open_pipe(file: BinaryIO, name: str = "standard input") -> Iterator[AudioPip
         ) as container:
             if not container.streams.audio:
                 raise DamagedError(f"this {kind.name} file has no sound")
-            yield AudioPipe(container.decode(audio=0))
+            frames = container.decode(audio=0)
+            first = next(frames, None)
+            if first is None:
+                raise DamagedError("contains no samples")
+            kind_of = (first.sample_rate, first.layout.nb_channels)
+            yield AudioPipe(*kind_of, _read_frames(chain([first], frames), kind_of))
     except DamagedError as error:
         raise InputError(f"{name}: {error}") from None
     except av.FFmpegError:
         raise InputError(
             f"{name}: cannot be read: a damaged {kind.name} file, or one that cannot be read from a pipe; save it first"
         ) from None
+
+
+@contextmanager
+def open_raw(file: BinaryIO, samplerate: int, name: str = "standard input") -> Iterator[AudioPipe]:
+    """Open samples without a header that arrive through a pipe: 16 bits, little-endian, one channel.
+
+    Arguments
+    ---------
+    file : file
+        Open for reading bytes.
+    samplerate : int
+        Hz.
+    name : str
+        Name of the recording, for error messages.
+
+    Yields
+    ------
+    AudioPipe
+        The recording.
+
+    Raises
+    ------
+    InputError
+        When the rate is not plausible.
+
+    Example
+    -------
+    >>> with open_raw(io.BytesIO(b"\\0\\x40" * 100), 8000) as pipe:
+    ...     pipe.channels, next(pipe.blocks())[0].tolist()
+    (1, [0.5])
+    """
+    try:
+        yield AudioPipe(samplerate, 1, _read_raw(_Pipe(b"", file)))
+    except DamagedError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _read_raw(pipe: "_Pipe") -> Iterator[np.ndarray]:
+    rest = b""
+    while part := pipe.read(BUFFER):
+        rest += part
+        whole = len(rest) // 2 * 2
+        yield scale_integers(np.frombuffer(rest[:whole], "<i2"))[:, None]
+        rest = rest[whole:]
+
+
+def _read_frames(frames: Iterator["AudioFrame"], expected: tuple[int, int]) -> Iterator[np.ndarray]:
+    for frame in frames:
+        if (frame.sample_rate, frame.layout.nb_channels) != expected:
+            raise DamagedError(CHANGES)
+        yield to_array(frame)
 
 
 def _read_head(file: BinaryIO) -> bytes:

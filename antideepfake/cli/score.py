@@ -33,6 +33,8 @@ from antideepfake.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from antideepfake.audio.recording import Recording
+    from antideepfake.inference.detector import Detector
     from antideepfake.inference.scores import FileScore, WindowScore
     from antideepfake.model_folder.metadata import ModelMetadata
     from antideepfake.model_folder.windowing import Windowing
@@ -69,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.positive_number,
         default=1,
         help="audio stream of files that have several (default: 1)",
+    )
+    parser.add_argument(
+        "--raw",
+        type=options.positive_number,
+        metavar="HZ",
+        help="standard input has no header: 16-bit little-endian samples of one channel at this rate",
     )
     add_windows(parser)
     parser.add_argument("--embeddings", help="file (.parquet) for the embeddings, which drift and fit-ood read")
@@ -111,6 +119,8 @@ def run(args: argparse.Namespace) -> int:
     """Score and print."""
     if "-" in args.inputs:
         return score_pipe(args)
+    if args.raw:
+        raise InputError("--raw is for standard input; pass - as the only input")
     is_single = is_recording(args.inputs)
     with ExitStack() as stack:
         if args.output is None and is_single:
@@ -131,7 +141,7 @@ def score_pipe(args: argparse.Namespace) -> int:
         if getattr(args, name):
             raise InputError(f"--{name} needs a file; save standard input first")
 
-    from antideepfake.audio.pipe import open_pipe
+    from antideepfake.audio.pipe import open_pipe, open_raw
     from antideepfake.inference.detector import load_detector
 
     detector = load_detector(
@@ -140,7 +150,7 @@ def score_pipe(args: argparse.Namespace) -> int:
     metadata = detector.hparams.metadata
     windowing = choose_windowing(args, metadata)
     judged: list[tuple[float, float]] = []
-    with open_pipe(sys.stdin.buffer) as pipe:
+    with open_raw(sys.stdin.buffer, args.raw) if args.raw else open_pipe(sys.stdin.buffer) as pipe:
         chunks = pick_channel(pipe.blocks(), args.channels, pipe.channels)
         for window in detector.stream(chunks, pipe.samplerate, windowing):
             if window.has_speech:
@@ -188,6 +198,7 @@ def is_recording(inputs: Sequence[str]) -> bool:
 
 def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStack) -> int:
     """Score what the inputs name, and print."""
+    from antideepfake.audio.recording import Recording
     from antideepfake.distributed import join_processes
     from antideepfake.files import lock_output
     from antideepfake.inference.detector import load_detector
@@ -228,7 +239,7 @@ def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStac
         return 0
     messages = sys.stderr if args.format != "table" else sys.stdout
     if is_single and args.format == "table":
-        print_verdicts(results, metadata)
+        print_verdicts(results, detector, Recording(args.inputs[0], stream=args.stream - 1))
     else:
         print_scores(iterate_scores(args.output), metadata.threshold, args.format)
     if args.timeline and args.format == "table":
@@ -243,13 +254,18 @@ def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStac
     return 1 if skipped else 0
 
 
-def print_verdicts(results: "Mapping[str, FileScore]", metadata: "ModelMetadata") -> None:
-    """Print the verdict on each recording, and what it rests on."""
+def print_verdicts(results: "Mapping[str, FileScore]", detector: "Detector", source: "Recording") -> None:
+    """Print the verdict on each channel of a recording, and what it rests on."""
+    from antideepfake.audio.audio_file import open_audio
     from antideepfake.scoring.verdict import explain
 
     for name, result in results.items():
         print(name)
-        for title, text in explain(result, metadata):
+        with open_audio(source.path, source.stream) as file:
+            if file.has_video or file.audio_streams > 1:
+                kind = "video" if file.has_video else "file"
+                print(f"  {'audio':<16}stream {source.stream + 1} of {file.audio_streams} of a {kind}")
+        for title, text in explain(result, detector.hparams.metadata, detector.ood_detector is not None):
             shown = paint(text, COLORS[result.decision], sys.stdout) if title == "verdict" else text
             print(f"  {title:<16}{shown}")
 

@@ -169,6 +169,9 @@ def test_standard_input_gives_the_windows_of_the_file(model_folder, long_call, t
     assert done.returncode == 0 and len(rows) == result.windows == 9
     assert np.mean([row["score"] for row in rows]) == pytest.approx(result.score, abs=1e-4)
     assert rows[-1]["end"] == 20.0
+    raw = (np.random.default_rng(1).standard_normal(5 * 16000) * 3000).astype("<i2").tobytes()
+    done = subprocess.run([*command, "--raw", "16000"], input=raw, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 2  # 0 to 4 s, 1 to 5 s; no speech, so no mean
     done = subprocess.run(command, input=b"not audio", capture_output=True, cwd=tmp_path)
     assert done.returncode == 2 and b"standard input: cannot be read: not an audio" in done.stderr
 

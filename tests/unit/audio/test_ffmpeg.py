@@ -178,7 +178,7 @@ def test_any_audio_stream_can_be_chosen(tmp_path, encode_audio, codec, container
     first = np.std(_read(path))
     assert [round(first / np.std(_read(path, stream=stream)), 1) for stream in range(3)] == [1, 2, 4]
     for missing in (3, -1):
-        with pytest.raises(InputError, match=f"there is no audio stream {missing}; the file has 3"):
+        with pytest.raises(InputError, match=f"has no audio stream {missing + 1}; it has 3"):
             open_audio(path, stream=missing)
 
 
@@ -186,7 +186,7 @@ def test_a_file_for_libsndfile_has_one_audio_stream(tmp_path, write_audio):
     path = write_audio(tmp_path / "a.wav")
     with open_audio(path) as file:
         assert (file.audio_streams, file.has_video) == (1, False)
-    with pytest.raises(InputError, match="there is no audio stream 1; the file has 1"):
+    with pytest.raises(InputError, match="has no audio stream 2; it has 1"):
         open_audio(path, stream=1)
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antideepfake.audio.audio_file import open_audio
-from antideepfake.audio.pipe import open_pipe
+from antideepfake.audio.pipe import open_pipe, open_raw
 from antideepfake.errors import InputError
 
 RATE = 16000
@@ -123,3 +123,16 @@ def test_samples_are_given_before_the_stream_ends(signal):
 def test_what_is_not_audio_is_an_error(content, said):
     with pytest.raises(InputError, match=said), open_pipe(io.BytesIO(content)) as pipe:
         list(pipe.blocks())
+
+
+def test_raw_samples_are_read_whatever_the_size_of_the_parts():
+    samples = np.random.default_rng(1).integers(-(2**15), 2**15, 10_000).astype("<i2")
+
+    class Trickle(io.BytesIO):
+        def read1(self, size=-1):
+            return super().read1(777)
+
+    with open_raw(Trickle(samples.tobytes() + b"!"), 8000) as pipe:
+        np.testing.assert_array_equal(np.concatenate(list(pipe.blocks()))[:, 0], samples / np.float32(2**15))
+    with pytest.raises(InputError, match="declares 10 Hz"), open_raw(io.BytesIO(), 10):
+        pass
