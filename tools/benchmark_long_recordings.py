@@ -83,7 +83,9 @@ def main() -> int:
             path = Path(folder, f"long.{args.format}")
             write_recording(path, 60 * minutes)
             command = [sys.executable, __file__, args.model, "--measure", str(short), str(path)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+            if done.returncode:
+                return done.returncode
             windows, megabytes, seconds = map(float, done.stdout.split()[-3:])
             print(
                 f"{minutes:>8g}{windows:>9.0f}{megabytes:>9.0f}{seconds:>8.1f}{60 * minutes / seconds:>15.1f}",

@@ -82,7 +82,7 @@ def read_timing(file: BinaryIO, demuxer: str, size: int, start: int, stream: int
     Returns
     -------
     DeclaredTiming
-        DeclaredTiming of the stream.
+        Timing of the stream.
 
     Raises
     ------

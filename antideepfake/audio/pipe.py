@@ -43,13 +43,15 @@ class AudioPipe:
 
 
 @contextmanager
-def open_pipe(file: BinaryIO, name: str = "standard input") -> Iterator[AudioPipe]:
+def open_pipe(file: BinaryIO, samplerate: int | None = None, name: str = "standard input") -> Iterator[AudioPipe]:
     """Open a recording that arrives through a pipe.
 
     Arguments
     ---------
     file : file
         Open for reading bytes; it is not sought.
+    samplerate : int, optional
+        Hz, for samples without a header: 16 bits, little-endian, one channel. By default the recording has a header.
     name : str
         Name of the recording, for error messages.
 
@@ -61,8 +63,8 @@ def open_pipe(file: BinaryIO, name: str = "standard input") -> Iterator[AudioPip
     Raises
     ------
     InputError
-        When it is not audio or damaged, or its format can only be read from a file: MP4 files whose index is at their
-        end.
+        When it is not audio or damaged, the rate is not plausible, or its format can only be read from a file: MP4
+        files whose index is at their end.
 
     Example
     -------
@@ -74,14 +76,26 @@ def open_pipe(file: BinaryIO, name: str = "standard input") -> Iterator[AudioPip
     ...     pipe.samplerate, sum(map(len, pipe.blocks()))
     (16000, 8000)
     """
-    import av
+    try:
+        if samplerate is not None:
+            yield AudioPipe(samplerate, 1, _read_raw(_Pipe(b"", file)))
+        else:
+            with _open_format(file) as pipe:
+                yield pipe
+    except DamagedError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+@contextmanager
+def _open_format(file: BinaryIO) -> Iterator[AudioPipe]:
+    import av  # imported here because it is slow to import
 
     head = _read_head(file)
     kind = identify(head)
     if not kind and (head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")):
         kind = FileFormat("mp3", "MP3")
     if not kind or not kind.demuxer:
-        raise InputError(f"{name}: {NO_AUDIO}" if head else f"{name}: contains no samples")
+        raise DamagedError(NO_AUDIO if head else "contains no samples")
     try:
         # FFmpeg would otherwise collect seconds of a stream before it decodes the first sample
         options = {"analyzeduration": "100000"}
@@ -96,47 +110,10 @@ def open_pipe(file: BinaryIO, name: str = "standard input") -> Iterator[AudioPip
                 raise DamagedError("contains no samples")
             kind_of = (first.sample_rate, first.layout.nb_channels)
             yield AudioPipe(*kind_of, _read_frames(chain([first], frames), kind_of))
-    except DamagedError as error:
-        raise InputError(f"{name}: {error}") from None
     except av.FFmpegError:
-        raise InputError(
-            f"{name}: cannot be read: a damaged {kind.name} file, or one that cannot be read from a pipe; save it first"
+        raise DamagedError(
+            f"cannot be read: a damaged {kind.name} file, or one that cannot be read from a pipe; save it first"
         ) from None
-
-
-@contextmanager
-def open_raw(file: BinaryIO, samplerate: int, name: str = "standard input") -> Iterator[AudioPipe]:
-    """Open samples without a header that arrive through a pipe: 16 bits, little-endian, one channel.
-
-    Arguments
-    ---------
-    file : file
-        Open for reading bytes.
-    samplerate : int
-        Hz.
-    name : str
-        Name of the recording, for error messages.
-
-    Yields
-    ------
-    AudioPipe
-        The recording.
-
-    Raises
-    ------
-    InputError
-        When the rate is not plausible.
-
-    Example
-    -------
-    >>> with open_raw(io.BytesIO(b"\\0\\x40" * 100), 8000) as pipe:
-    ...     pipe.channels, next(pipe.blocks())[0].tolist()
-    (1, [0.5])
-    """
-    try:
-        yield AudioPipe(samplerate, 1, _read_raw(_Pipe(b"", file)))
-    except DamagedError as error:
-        raise InputError(f"{name}: {error}") from None
 
 
 def _read_raw(pipe: "_Pipe") -> Iterator[np.ndarray]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RANGE_DB = 35.0  # a frame counts as speech if its power is within this many dB of the loudest frame
-FRAME = 512  # samples at 16 kHz of a frame of Silero VAD: 32 ms
+SAMPLE_RATE = 16_000  # Hz, of Silero VAD
+FRAME = 512  # samples of a frame of Silero VAD: 32 ms
 CONTEXT = 64  # samples before a frame that Silero VAD takes, too
 LEAST_SPEECH = 0.1  # share of speech from which a part of a recording counts as speech
 PROBABILITY = 0.5  # of speech, from which a frame counts as speech: the default of Silero VAD
@@ -77,6 +78,10 @@ class SpeechActivity:
         self._is_speech = [np.concatenate([np.zeros(0, bool), *self._is_speech])]
         return self._is_speech[0]
 
+    def seconds(self) -> float:
+        """Give the seconds of speech in the complete frames so far."""
+        return float(self.frames().sum()) * FRAME / SAMPLE_RATE
+
     def share(self, start: int, stop: int) -> float:
         """Give the share of speech from sample ``start`` to ``stop``, of the complete frames; NaN if there are none."""
         inside = self.frames()[-(-start // FRAME) : stop // FRAME]
@@ -101,7 +106,7 @@ class SpeechActivity:
         frames = self.frames()
         if not len(frames):
             return np.ones(count, bool)
-        bounds = np.arange(count + 1) * step * 16_000 / FRAME
+        bounds = np.arange(count + 1) * step * SAMPLE_RATE / FRAME
         first = np.minimum(bounds[:-1].astype(int), len(frames) - 1)
         last = np.clip(np.ceil(bounds[1:] - 1e-6).astype(int), first + 1, len(frames))
         sums = np.concatenate([[0], np.cumsum(frames)])

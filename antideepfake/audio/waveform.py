@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import inf
 
 import numpy as np
@@ -292,9 +293,14 @@ def stream_file(
         if recording.channel is not None and recording.channel >= file.channels:
             raise InputError(f"{name}: has no channel {recording.channel + 1}; it has {file.channels}")
         if file.audio_streams > 1:
-            logger.warning(f"{name}: read audio stream {recording.stream + 1} of {file.audio_streams}")
+            _report_stream(f"{name}: read audio stream {recording.stream + 1} of {file.audio_streams}")
         blocks = map(torch.from_numpy, _read_segment(file, name, start, duration, is_bounded))
         yield from stream_samples(blocks, file.samplerate, name, recording.channel)
+
+
+@lru_cache(maxsize=256)  # a long recording is opened more than once, and reported once
+def _report_stream(message: str) -> None:
+    logger.warning(message)
 
 
 def trace_envelope(recording: Recording, seconds: float, points: int = 1000) -> np.ndarray:

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,6 +15,9 @@ from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from antideepfake.model_folder.metadata import ModelMetadata
+    from antideepfake.model_folder.windowing import Windowing
 
 SEED = 1234
 SPEAKER = "Speaker"  # column of utterances that are not independent
@@ -167,6 +171,29 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
         help="audio in a batch, in seconds (default: 16; for a GPU: 100)",
     )
     add_trust_code(parser)
+
+
+def add_windows(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how long recordings are scored."""
+    group = parser.add_argument_group("long recordings")
+    group.add_argument("--whole", action="store_true", help="score recordings of up to half an hour as one utterance")
+    group.add_argument("--window_seconds", type=seconds, help="length of a window (default: as the model says, or 4)")
+    group.add_argument("--hop_seconds", type=seconds, help="time between windows (default: as the model says, or 2)")
+    group.add_argument(
+        "--aggregate",
+        help="from windows to a score: mean; max, the window most likely fake; top-N, the mean of the N most "
+        "likely fake; share, the share of windows that count as real (default: as the model says, or mean)",
+    )
+
+
+def choose_windowing(args: argparse.Namespace, metadata: "ModelMetadata") -> "Windowing":
+    """Combine the settings of the model folder with those of the command line."""
+    from antideepfake.model_folder.windowing import WHOLE
+
+    given = {name: getattr(args, name) for name in ("window_seconds", "hop_seconds", "aggregate")}
+    if args.whole:
+        given["utterance_seconds"] = WHOLE.utterance_seconds
+    return replace(metadata.windowing(), **{name: value for name, value in given.items() if value is not None})
 
 
 def add_trust_code(parser: argparse.ArgumentParser) -> None:

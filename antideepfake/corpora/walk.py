@@ -121,7 +121,7 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
         raise InputError(f"{folder}: no such folder")
     files = [Path(path) for path in walk_audio(folder)]
     if not files:
-        raise InputError(f"{folder}: holds no audio; files must end in .wav, .flac, .mp3, .m4a, .mp4 or the like")
+        raise InputError(f"{folder}: contains no audio; files must end in .wav, .flac, .mp3, .m4a, .mp4 or the like")
     return files
 
 

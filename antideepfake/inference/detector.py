@@ -16,7 +16,7 @@ from speechbrain.utils.logger import get_logger
 from tqdm import tqdm
 from yaml import YAMLError
 
-from antideepfake.audio.speech import FRAME, LEAST_SPEECH, SpeechActivity
+from antideepfake.audio.speech import LEAST_SPEECH, SpeechActivity
 from antideepfake.audio.waveform import (
     SAMPLE_RATE,
     WaveformNormalizer,
@@ -34,6 +34,7 @@ from antideepfake.inference.timeline import Timeline, average_windows
 from antideepfake.inference.windows import cut_windows
 from antideepfake.lobes.masks import whole_lengths
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
+from antideepfake.model_folder.calibration import Calibration
 from antideepfake.model_folder.folder import build_modules, load_label_encoder, load_weights
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES, OLD_OOD_DETECTOR, OOD_DETECTOR
@@ -42,7 +43,24 @@ from antideepfake.model_folder.windowing import Windowing
 
 logger = get_logger(__name__)
 
+NOT_FINITE = "the output of the detector is not a finite number"
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class _Output(NamedTuple):
+    """The output for a waveform. ``frames`` are the scores of its frames; empty where they were not computed."""
+
+    logits: tuple[float, float]
+    embedding: np.ndarray
+    frames: np.ndarray
+
+
+class _Window(NamedTuple):
+    """A scored window: its start in seconds and its share of speech."""
+
+    start: float
+    speech: float
+    output: _Output
 
 
 @dataclass
@@ -53,8 +71,15 @@ class _Job:
     error: str = ""
     duration: float = 0.0
     activity: SpeechActivity | None = None
-    whole: "_Output | None" = None
-    windows: "list[_Output]" = field(default_factory=list)
+    whole: _Output | None = None
+    windows: list[_Window] = field(default_factory=list)
+
+    def judged(self) -> list[_Output]:
+        """Give the outputs for the score: of the utterance, or of the windows with speech; of all if none has any."""
+        if self.whole:
+            return [self.whole]
+        speech = [window.output for window in self.windows if not window.speech < LEAST_SPEECH]
+        return speech or [window.output for window in self.windows]
 
 
 class _Piece(NamedTuple):
@@ -65,16 +90,6 @@ class _Piece(NamedTuple):
     start: float = 0.0
     speech: float = nan
     is_window: bool = False
-
-
-class _Output(NamedTuple):
-    """The output for a piece. ``frames`` are the scores of its frames; empty where they were not computed."""
-
-    start: float
-    speech: float
-    logits: tuple[float, float]
-    embedding: np.ndarray
-    frames: np.ndarray
 
 
 class Detector(EncoderClassifier):
@@ -193,6 +208,7 @@ class Detector(EncoderClassifier):
         if isinstance(items, (str, os.PathLike)):
             items = [items]
         windowing = windowing or self.hparams.metadata.windowing()
+        calibration = self.hparams.metadata.log_likelihood_ratio()
         total = len(items) if isinstance(items, Sized) else None
         # Read some batches ahead and sort them by length: little padding, bounded memory.
         ahead: list[_Piece] = []
@@ -207,13 +223,11 @@ class Detector(EncoderClassifier):
                     ended.append(job)
                 if seconds > 8 * batch_seconds or max(len(ahead), len(ended)) == 1024:
                     self._score_pieces(ahead, batch_seconds)
-                    for job in ended:
-                        yield self._finish_job(job, windowing)
+                    yield from self._finish_jobs(ended, windowing, calibration)
                     bar.update(len(ended))
                     ahead, ended, seconds = [], [], 0.0
             self._score_pieces(ahead, batch_seconds)
-            for job in ended:
-                yield self._finish_job(job, windowing)
+            yield from self._finish_jobs(ended, windowing, calibration)
             bar.update(len(ended))
 
     @torch.inference_mode()
@@ -244,7 +258,7 @@ class Detector(EncoderClassifier):
         InputError
             When the samples are invalid, or, at the end, when all were silent.
         """
-        name, job = "the stream", _Job("the stream")
+        name = "the stream"
         blocks = (
             block
             for chunk in chunks
@@ -253,14 +267,12 @@ class Detector(EncoderClassifier):
         )
         waveform = stream_samples(blocks, sample_rate, name)
         for window in cut_windows(waveform, windowing or self.hparams.metadata.windowing(), SpeechActivity()):
-            job.windows.clear()
-            start = window.start / SAMPLE_RATE
             samples = finish_waveform([window.samples], name, self._min_samples)
-            self._score_pieces([_Piece(job, samples, start, window.speech, True)], 0)
-            if job.error:
-                raise InputError(job.error)
-            end = start + len(window.samples) / SAMPLE_RATE
-            yield WindowScore(start, end, job.windows[0].logits, window.speech, self.hparams.metadata.threshold)
+            (output,) = self._score_batch([samples])
+            if not _is_finite(output):
+                raise InputError(f"{name}: {NOT_FINITE}")
+            start, end = window.start / SAMPLE_RATE, (window.start + len(window.samples)) / SAMPLE_RATE
+            yield WindowScore(start, end, output.logits, window.speech, self.hparams.metadata.threshold)
 
     @property
     def _min_samples(self) -> int:
@@ -297,39 +309,40 @@ class Detector(EncoderClassifier):
                 yield job, _Piece(job, normalize(window.samples), start, window.speech, True)
 
     def _score_pieces(self, pieces: list[_Piece], batch_seconds: float) -> None:
-        batch: list[_Piece] = []
+        """Score pieces in batches of about the same length; the outputs go to their jobs."""
+        batches: list[list[_Piece]] = []
         for piece in sorted(pieces, key=lambda piece: len(piece.waveform)):
-            if batch and len(piece.waveform) * (len(batch) + 1) > batch_seconds * SAMPLE_RATE:
-                self._score_batch(batch)
-                batch = []
-            batch.append(piece)
-        if batch:
-            self._score_batch(batch)
+            samples = len(piece.waveform)
+            if not batches or samples * (len(batches[-1]) + 1) > batch_seconds * SAMPLE_RATE:
+                batches.append([])
+            batches[-1].append(piece)
+        for batch in batches:
+            needs_frames = any(piece.is_window for piece in batch)
+            outputs = self._score_batch([piece.waveform for piece in batch], needs_frames)
+            for piece, output in zip(batch, outputs, strict=True):
+                if not _is_finite(output):
+                    piece.job.error = f"{piece.job.name}: {NOT_FINITE}"
+                elif piece.is_window:
+                    piece.job.windows.append(_Window(piece.start, piece.speech, output))
+                else:
+                    piece.job.whole = output
 
-    def _score_batch(self, batch: list[_Piece]) -> None:
-        """Score pieces of about the same length; the outputs go to their jobs."""
-        padded = torch.nn.utils.rnn.pad_sequence([piece.waveform for piece in batch], batch_first=True)
-        lengths = torch.tensor([len(piece.waveform) / padded.shape[1] for piece in batch])
+    def _score_batch(self, waveforms: list[torch.Tensor], needs_frames: bool = False) -> list[_Output]:
+        padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
+        lengths = torch.tensor([len(waveform) / padded.shape[1] for waveform in waveforms])
         encoder: Any = self._scoring_encoder()
         frames, frame_lengths = encoder.encode(padded.to(self.device), lengths.to(self.device))
         embeddings = encoder.back_end(frames, frame_lengths)
         classifier = self.mods["classifier"]
         logits = classifier(embeddings).float().tolist()
-        vectors = embeddings.float().cpu().numpy()
-        frame_scores = [np.empty(0)] * len(batch)
-        if self._scores_frames and any(piece.is_window for piece in batch):
+        frame_scores = [np.empty(0)] * len(waveforms)
+        if needs_frames and self._scores_frames:
             values = classifier(encoder.back_end.frame_embeddings(frames)).double()
             counts = whole_lengths(frame_lengths, values.shape[1]).tolist()
             scores = (values[..., 1] - values[..., 0]).cpu().numpy()
             frame_scores = [row[:count] for row, count in zip(scores, counts, strict=True)]
-        for piece, (fake, real), vector, scores in zip(batch, logits, vectors, frame_scores, strict=True):
-            if not isfinite(real - fake):
-                piece.job.error = f"{piece.job.name}: the output of the detector is not a finite number"
-            output = _Output(piece.start, piece.speech, (fake, real), vector, scores)
-            if piece.is_window:
-                piece.job.windows.append(output)
-            else:
-                piece.job.whole = output
+        vectors = embeddings.float().cpu().numpy()
+        return [_Output(tuple(pair), *rest) for pair, *rest in zip(logits, vectors, frame_scores, strict=True)]
 
     @property
     def _scores_frames(self) -> bool:
@@ -338,43 +351,56 @@ class Detector(EncoderClassifier):
         has_frames = hasattr(encoder.back_end, "frame_embeddings") and hasattr(encoder.front_end, "hop")
         return has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)
 
-    def _finish_job(self, job: _Job, windowing: Windowing) -> FileScore:
-        """Combine the outputs for a recording."""
-        metadata = self.hparams.metadata
-        windows = sorted(job.windows, key=lambda output: output.start)
-        judged = (
-            [job.whole] if job.whole else [output for output in windows if not output.speech < LEAST_SPEECH] or windows
-        )
-        if job.error or not judged:
-            error = job.error or f"{job.name}: too short; the front end needs at least {self._min_samples} samples"
-            return FileScore(job.name, (nan, nan), metadata.threshold, error)
-        logits = judged[0].logits
-        if not job.whole:
-            logits = windowing.combine([output.logits for output in judged], metadata.threshold)
-        embedding = np.mean([output.embedding for output in judged], 0)
-        return FileScore(
-            job.name,
-            logits,
-            metadata.threshold,
-            "",
-            metadata.log_likelihood_ratio(),
-            bool(self.ood_detector and self.ood_detector.is_ood(embedding[None])[0]),
-            embedding,
-            len(judged),
-            job.duration,
-            float(job.activity.frames().sum()) * FRAME / SAMPLE_RATE if job.activity else nan,
-            self._make_timeline(job, windows, windowing) if job.activity else None,
-        )
+    def _finish_jobs(
+        self, jobs: list[_Job], windowing: Windowing, calibration: Calibration | None
+    ) -> Iterator[FileScore]:
+        """Combine the outputs for each recording."""
+        for job in jobs:
+            job.windows.sort(key=lambda window: window.start)
+            if not job.error and not job.judged():
+                job.error = f"{job.name}: too short; the front end needs at least {self._min_samples} samples"
+        embeddings = {
+            index: np.mean([output.embedding for output in job.judged()], 0)
+            for index, job in enumerate(jobs)
+            if not job.error
+        }
+        ood: dict[int, bool] = {}
+        if self.ood_detector and embeddings:
+            ood = dict(zip(embeddings, self.ood_detector.is_ood(np.stack(list(embeddings.values()))), strict=True))
+        threshold = self.hparams.metadata.threshold
+        for index, job in enumerate(jobs):
+            if job.error:
+                yield FileScore(job.name, (nan, nan), threshold, job.error)
+                continue
+            judged = [output.logits for output in job.judged()]
+            yield FileScore(
+                job.name,
+                judged[0] if job.whole else windowing.combine(judged, threshold),
+                threshold,
+                "",
+                calibration,
+                bool(ood.get(index)),
+                embeddings[index],
+                len(judged),
+                job.duration,
+                job.activity.seconds() if job.activity else nan,
+                self._make_timeline(job, job.activity, windowing) if job.activity else None,
+            )
 
-    def _make_timeline(self, job: _Job, windows: list[_Output], windowing: Windowing) -> Timeline:
+    def _make_timeline(self, job: _Job, activity: SpeechActivity, windowing: Windowing) -> Timeline:
         step, seconds = windowing.hop_seconds, windowing.window_seconds
-        values: list[Any] = [output.logits[1] - output.logits[0] for output in windows]
+        outputs = [window.output for window in job.windows]
+        values: list[Any] = [output.logits[1] - output.logits[0] for output in outputs]
         if self._scores_frames:
             step = seconds = self.mods["embedding_model"].front_end.hop / SAMPLE_RATE
-            values = [output.frames for output in windows]
-        scores = average_windows([output.start for output in windows], values, seconds, step, job.duration)
-        assert job.activity
-        return Timeline(step, job.duration, scores, job.activity.steps(step, len(scores)))
+            values = [output.frames for output in outputs]
+        scores = average_windows([window.start for window in job.windows], values, seconds, step, job.duration)
+        return Timeline(step, job.duration, scores, activity.steps(step, len(scores)))
+
+
+def _is_finite(output: _Output) -> bool:
+    fake, real = output.logits
+    return isfinite(real - fake)
 
 
 def load_detector(

@@ -30,6 +30,8 @@ from antideepfake.scoring.shards import Shards
 
 OOD = "OOD"  # column: whether a recording is out of distribution, if the model folder has an OOD detector
 WINDOWS = "Windows"  # column: number of windows that the score was combined from; 1 for an utterance
+SPEECH = "Speech"  # column: seconds of speech; "-" if it was not measured
+NO_SPEECH = "0.00"
 OLD_OOD = "Far"  # its name in version 0.1
 
 
@@ -361,7 +363,8 @@ def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float, bool]]
     Yields
     ------
     tuple of str, float and bool
-        ID; the difference real - fake of the logits; whether the recording is out of distribution (column OOD).
+        ID; the difference real - fake of the logits; whether the decision is ``unsure``: the recording is out of
+        distribution (column OOD) or has no speech (column Speech).
 
     Example
     -------
@@ -375,4 +378,5 @@ def iterate_scores(path: str | os.PathLike) -> Iterator[tuple[str, float, bool]]
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             fake, real = json.loads(row["Score"])
-            yield row["ID"], real - fake, row.get(OOD, row.get(OLD_OOD)) == "yes"
+            is_unsure = row.get(OOD, row.get(OLD_OOD)) == "yes" or row.get(SPEECH) == NO_SPEECH
+            yield row["ID"], real - fake, is_unsure

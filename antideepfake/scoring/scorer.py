@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import date
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from antideepfake.model_folder.windowing import Windowing
 from antideepfake.protocol.table import LABELS, resolve_path
 from antideepfake.scoring.embeddings import EmbeddingWriter
 from antideepfake.scoring.provenance import ScoreProvenance
-from antideepfake.scoring.score_file import OOD, WINDOWS, ScoreWriter, SkippedFile
+from antideepfake.scoring.score_file import OOD, SPEECH, WINDOWS, ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
     from antideepfake.inference.detector import Detector
@@ -91,7 +92,7 @@ def score_protocol(
     list of SkippedFile
         Files that could not be read; empty for ranks other than 0.
     """
-    metadata = [*(column for column in protocol.columns if column not in ("ID", "Label")), WINDOWS]
+    metadata = [*(column for column in protocol.columns if column not in ("ID", "Label")), WINDOWS, SPEECH]
     if detector.ood_detector:
         metadata.append(OOD)
     windowing = windowing or detector.hparams.metadata.windowing()
@@ -133,6 +134,7 @@ def score_protocol(
                     writer.skip(index, result.path, result.error)
                 else:
                     row[OOD], row[WINDOWS] = "yes" if result.is_ood else "no", str(result.windows)
+                    row[SPEECH] = "-" if isnan(result.speech) else f"{result.speech:.2f}"
                     if embedding_writer:
                         embedding_writer.write(index, row["ID"], result.embedding)
                     writer.write(index, row["ID"], result.logits, row["Label"] if row["Label"] in LABELS else None, row)

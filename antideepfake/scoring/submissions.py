@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from antideepfake.corpora.walk import AUDIO_SUFFIXES
+from antideepfake.corpora.walk import RECORDING_SUFFIXES
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
 from antideepfake.protocol.table import text_encoding
@@ -17,20 +17,6 @@ from antideepfake.protocol.table import text_encoding
 ASVSPOOF5_HEADER = ["filename", "cm-score"]
 FORMS = ("asvspoof5", "speech_df_arena", "anti_spoofing_arena")  # formats that write_submission writes
 HEADER_COLUMNS = {"filename": "Name", "cm-score": "Score"}  # ASVspoof 5; other columns of track 2 are ignored
-SUFFIXES = AUDIO_SUFFIXES | {
-    ".m4a",
-    ".mp4",
-    ".aac",
-    ".aif",
-    ".aiff",
-    ".au",
-    ".caf",
-    ".w64",
-    ".wma",
-    ".webm",
-    ".amr",
-    ".3gp",
-}
 LABEL_WORDS = dict.fromkeys(("bonafide", "bona-fide", "genuine", "real"), "real")
 LABEL_WORDS |= dict.fromkeys(("spoof", "spoofed", "fake"), "fake")
 READABLE = (
@@ -230,7 +216,7 @@ def strip_suffix(name: str) -> str:
     ('spk0.utt0', 'spk0.utt0')
     """
     stem, suffix = os.path.splitext(name)
-    return stem if suffix.lower() in SUFFIXES else name
+    return stem if suffix.lower() in RECORDING_SUFFIXES else name
 
 
 def _paths(table: pd.DataFrame) -> Iterator[str]:

@@ -163,7 +163,7 @@ def test_overwrite_with_a_mistake_keeps_the_old_protocol(tmp_path, make_corpus, 
     [
         ([], "missing", "missing: no such folder; pass the folder that contains real/ and fake/ as --data_folder"),
         (["real/a.wav"], "", "fake: no such folder"),
-        (["real/a.wav", "fake/a.txt"], "", "fake: holds no audio; files must end in"),
+        (["real/a.wav", "fake/a.txt"], "", "fake: contains no audio; files must end in"),
         (["real/a.wav", "fake/a.wav"], "", "too few speakers or utterances"),
     ],
 )

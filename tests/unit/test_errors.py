@@ -1,8 +1,9 @@
 """The error class for a user's mistakes."""
 
-import pickle
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 
@@ -17,8 +18,14 @@ def test_the_message_of_an_error_is_its_sentence():
     assert str(caught.value) == SENTENCE
 
 
+def _fail():
+    raise InputError(SENTENCE)
+
+
 def test_an_error_of_a_worker_process_keeps_its_class_and_message():
-    again = pickle.loads(pickle.dumps(InputError(SENTENCE)))
+    with ProcessPoolExecutor(1, get_context("fork")) as pool, pytest.raises(InputError) as caught:
+        pool.submit(_fail).result()
+    again = caught.value
     assert type(again) is InputError and str(again) == SENTENCE
 
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antideepfake.audio.audio_file import open_audio
-from antideepfake.audio.pipe import open_pipe, open_raw
+from antideepfake.audio.pipe import open_pipe
 from antideepfake.errors import InputError
 
 RATE = 16000
@@ -132,7 +132,7 @@ def test_raw_samples_are_read_whatever_the_size_of_the_parts():
         def read1(self, size=-1):
             return super().read1(777)
 
-    with open_raw(Trickle(samples.tobytes() + b"!"), 8000) as pipe:
+    with open_pipe(Trickle(samples.tobytes() + b"!"), 8000) as pipe:
         np.testing.assert_array_equal(np.concatenate(list(pipe.blocks()))[:, 0], samples / np.float32(2**15))
-    with pytest.raises(InputError, match="declares 10 Hz"), open_raw(io.BytesIO(), 10):
+    with pytest.raises(InputError, match="declares 10 Hz"), open_pipe(io.BytesIO(), 10):
         pass

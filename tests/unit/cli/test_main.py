@@ -36,7 +36,7 @@ COMMON = {
 
 def test_every_module_of_the_command_is_a_verb_or_shared():
     folder = Path(import_module("antideepfake.cli").__file__).parent
-    shared = {"__init__", "main", "options", "program", "preparation"}
+    shared = {"__init__", "main", "options", "program", "preparation", "score_output", "score_pipe"}
     modules = {path.stem for path in folder.glob("*.py")} - shared
     assert modules == {verb.replace(" ", "_").replace("-", "_") for verb in VERBS}
 

@@ -30,7 +30,7 @@ def test_find_audio_ignores_hidden_files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("missing", "no such folder"), ("", "holds no audio"), ("a.txt", "no such")]
+    ("name", "said"), [("missing", "no such folder"), ("", "contains no audio"), ("a.txt", "no such")]
 )
 def test_a_folder_without_audio_is_refused(tmp_path, name, said):
     (tmp_path / "a.txt").touch()

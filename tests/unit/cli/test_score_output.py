@@ -1,10 +1,10 @@
-"""antideepfake score: the table that it prints."""
+"""What antideepfake score prints."""
 
 import json
 
 import pytest
 
-from antideepfake.cli.score import LINES, format_scores, print_scores
+from antideepfake.cli.score_output import LINES, format_scores, print_scores
 
 
 def test_a_long_list_is_cut_and_counted():
@@ -15,7 +15,7 @@ def test_a_long_list_is_cut_and_counted():
 
 
 def test_unsure_decisions_are_counted():
-    assert "1 real, 0 fake, 1 unsure (out of distribution)" in format_scores(
+    assert "1 real, 0 fake, 1 unsure (out of distribution, or without speech)" in format_scores(
         [("a", 1, "real"), ("b", 1, "unsure")], 0.0
     )
 
