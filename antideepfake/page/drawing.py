@@ -73,10 +73,7 @@ def draw_histogram(values: dict[str, list[float]], score: float, threshold: floa
     for name in ("real", "fake"):
         counts = np.asarray(values[name], np.float64)
         heights = 100 - 95 * counts / max(counts.max(), 1)
-        steps = [(x, y) for pair, y in zip(zip(edges[:-1], edges[1:], strict=True), heights, strict=True) for x in pair]
-        polygons.append(
-            _points(place([edges[0], *(x for x, _ in steps), edges[-1]]), [100, *(y for _, y in steps), 100])
-        )
+        polygons.append(_points(place(np.repeat(edges, 2)), [100, *np.repeat(heights, 2), 100]))
         shares = np.append(0, np.cumsum(counts)) / max(counts.sum(), 1)
         below.append(round(100 * float(np.interp(score, edges, shares)), 1))
     return Histogram(

@@ -87,9 +87,8 @@ def format_csv(judgments: Sequence[Judgment]) -> str:
     writer.writeheader()
     for judgment in judgments:
         described = describe_judgment(judgment)
-        writer.writerow(
-            {key: escape_formula(value) if isinstance(value, str) else value for key, value in described.items()}
-        )
+        described |= {key: escape_formula(value) for key, value in described.items() if isinstance(value, str)}
+        writer.writerow(described)
     return text.getvalue()
 
 
