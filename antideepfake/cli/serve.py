@@ -1,7 +1,7 @@
 """Open a page for people with a recording, and an API for programs.
 
-The page takes recordings from a browser on this computer, judges them with MODEL and shows the verdict, the score among
-those of the validation set, and where the recording is suspicious. Nothing leaves this computer, and uploads are deleted.
+The page takes recordings from a browser, judges them with MODEL and shows the verdict, the score among those of the
+validation set, and where the recording is suspicious. Nothing leaves this computer, and uploads are deleted.
 
 Only this computer can open the page. With another --host, others can too, and --auth is required; name and password are
 best given in the environment variable ANTIDEEPFAKE_AUTH, as other users of this computer can read command lines. The
@@ -12,6 +12,8 @@ import argparse
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         # gradio reads both when it is imported
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": uploads}
         try:
-            from antideepfake.page.app import build_page, launch_page
+            from antideepfake.page.app import KEPT_SECONDS, build_page, launch_page
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "gradio":
                 raise
@@ -80,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
         except OSError:
             raise InputError(f"port {args.port} of {args.host} cannot be used; choose another --port") from None
         print(f"the page is at {address} (Ctrl-C ends it)", flush=True)
-        stop.wait()
+        while not stop.wait(60):
+            remove_empty(Path(uploads), KEPT_SECONDS)
         page.close(verbose=False)
     return 0
 
@@ -125,6 +128,26 @@ def check_host(host: str, has_auth: bool) -> None:
         is_local = host == "localhost"
     if not is_local and not has_auth:
         raise InputError(f"--host {host} opens the page to other computers; set a password with --auth or ${AUTH}")
+
+
+def remove_empty(folder: Path, seconds: float) -> None:
+    """Remove what gradio leaves of old uploads: an empty file for each, and its folder.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> (folder / "upload").mkdir()
+    >>> remove_empty(folder, -1)
+    >>> list(folder.iterdir())
+    []
+    """
+    for path in folder.iterdir():
+        with suppress(OSError):  # in use, or removed by another thread
+            if time.time() - path.stat().st_mtime > seconds:
+                if path.is_dir():
+                    path.rmdir()  # fails unless it is empty
+                elif not path.stat().st_size:
+                    path.unlink()
 
 
 def find_documents(model: Path) -> dict[str, Path]:

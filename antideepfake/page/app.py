@@ -13,21 +13,22 @@ FOLDER = Path(__file__).parent
 KEPT_SECONDS = 900  # how long gradio keeps an upload: more than the wait for a turn
 SYSTEM_FONTS = ["system-ui", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
 WELCOME = """<header class="adf"><h1>Does a person speak, or a machine?</h1>
-<p class="soft">Drop a recording or make one. The detector estimates whether the speech was generated, and where. Up to {minutes:g} minutes and
-{megabytes:g} MB each; up to {files} at once.</p></header>"""
+<p class="soft">Drop a recording or make one. The detector estimates whether the speech was generated, and where.
+Up to {minutes:g} minutes and {megabytes:g} MB each; up to {files} at once.</p></header>"""
 EMPTY = '<section class="adf"><p class="soft">The verdict appears here.</p></section>'
 
 
-class LocalFile(gr.File):
-    """A file input that takes uploads only: gradio's own also fetches an address that an API client names."""
+def refuse_addresses(component: Any) -> None:
+    """Let an input take uploads only; by itself, gradio fetches an address that an API client names as its file."""
+    fetch = component.async_move_resource_to_block_cache
 
-    is_template = True  # drawn as gr.File
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Refuse what is not a path."""
-        if url_or_file_path is not None and "://" in str(url_or_file_path):
+    async def take_upload(path: str | Path | None) -> str | None:
+        if "://" in str(path):
             raise gr.Error("give an uploaded file, not an address", print_exception=False)
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
+        return await fetch(path)
+
+    # no subclass, since gradio writes a .pyi beside the source of each
+    component.async_move_resource_to_block_cache = take_upload
 
 
 def build_page(judge: Judge, documents: Mapping[str, Path], max_waiting: int) -> gr.Blocks:
@@ -74,9 +75,11 @@ def build_page(judge: Judge, documents: Mapping[str, Path], max_waiting: int) ->
     with gr.Blocks(title="Deepfake speech detection", analytics_enabled=False, delete_cache=(60, KEPT_SECONDS)) as page:
         gr.HTML(WELCOME.format(**vars(limits)), apply_default_css=False)
         with gr.Row(equal_height=True):
-            files = LocalFile(file_count="multiple", label="Recordings: drop files, or choose them", height=180)
+            files = gr.File(
+                file_count="multiple", label="Recordings: drop files, or choose them", height=180, min_width=300
+            )
             microphone = gr.Audio(
-                sources=["microphone"], type="filepath", label="Or record with the microphone", editable=False
+                sources=["microphone"], type="filepath", label="Or record one", editable=False, min_width=300
             )
         result = gr.HTML(EMPTY, apply_default_css=False, elem_id="result", min_height=120)
         gr.HTML(show_detector(metadata, judge.detector.ood_detector is not None, documents), apply_default_css=False)
@@ -84,8 +87,10 @@ def build_page(judge: Judge, documents: Mapping[str, Path], max_waiting: int) ->
         files.upload(judge_files, files, [result, files], **private)
         microphone.input(judge_recording, microphone, result, **private)
         with gr.Row(visible=False):
-            upload, answer = LocalFile(label="file"), gr.JSON(label="result")
+            upload, answer = gr.File(label="file"), gr.JSON(label="result")
             gr.Button().click(score, upload, answer, api_name="score", **turn)
+    for component in (files, microphone, upload):
+        refuse_addresses(component)
     return page.queue(max_size=max_waiting)
 
 

@@ -58,7 +58,9 @@ def _show_one(judgment: Judgment, metadata: ModelMetadata) -> str:
     result, sound = judgment.result, judgment.sound
     if not result or not sound:
         return TEMPLATES.get_template("error.html").render(judgment=judgment)
-    values: dict[str, Any] = {"judgment": judgment, "result": result, "verdict": judge(result)}
+    verdict = judge(result)
+    tone = "unsure" if verdict.startswith(("uncertain", "unsure")) else result.decision  # color
+    values: dict[str, Any] = {"judgment": judgment, "result": result, "verdict": verdict, "tone": tone}
     values["histogram"] = (
         draw_histogram(metadata.validation_scores, result.score, result.threshold)
         if metadata.validation_scores

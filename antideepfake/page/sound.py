@@ -81,11 +81,8 @@ class Tracer:
         """Add whole columns."""
         columns = samples.reshape(-1, self.column)
         frames = np.fft.rfft(samples.reshape(-1, FRAME) * self.window)[:, 1:]
-        power = (
-            np.square(np.abs(frames))
-            .reshape(len(columns), self.column // FRAME, BANDS, FRAME // 2 // BANDS)
-            .mean((1, 3))
-        )
+        shape = len(columns), self.column // FRAME, BANDS, FRAME // 2 // BANDS
+        power = np.square(np.abs(frames)).reshape(shape).mean((1, 3))
         envelope = np.stack([columns.min(1), columns.max(1)], 1)
         self.envelope = np.concatenate([self.envelope, envelope])
         self.power = np.concatenate([self.power, power.astype(np.float32)])
@@ -134,8 +131,8 @@ def trace_sound(path: str | os.PathLike, max_seconds: float) -> Sound:
             count += len(block)
             if count > max_seconds * SAMPLE_RATE:
                 raise InputError(
-                    f"{os.fspath(path)}: longer than the {max_seconds / 60:g} minutes that this page takes; cut it into "
-                    "shorter files"
+                    f"{os.fspath(path)}: longer than the {max_seconds / 60:g} minutes that this page takes; cut it "
+                    "into shorter files"
                 )
             samples = block.numpy()
             tracer.push(samples)
