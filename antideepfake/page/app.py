@@ -79,7 +79,12 @@ def build_page(judge: Judge, documents: Mapping[str, Path], max_waiting: int) ->
                 file_count="multiple", label="Recordings: drop files, or choose them", height=180, min_width=300
             )
             microphone = gr.Audio(
-                sources=["microphone"], type="filepath", label="Or record one", editable=False, min_width=300
+                sources=["microphone"],
+                type="filepath",
+                label="Or record one",
+                editable=False,
+                min_width=300,
+                buttons=[],  # by default one of them sends the recording to the Hub
             )
         result = gr.HTML(EMPTY, apply_default_css=False, elem_id="result", min_height=120)
         gr.HTML(show_detector(metadata, judge.detector.ood_detector is not None, documents), apply_default_css=False)

@@ -50,7 +50,10 @@ def show_judgments(judgments: Sequence[Judgment], metadata: ModelMetadata) -> st
     if len(judgments) == 1:
         return _show_one(judgments[0], metadata)
     table = "data:text/csv;base64," + base64.b64encode(format_csv(judgments).encode()).decode()
-    rows = [(judgment, judge(judgment.result) if judgment.result else judgment.error) for judgment in judgments]
+    rows = [
+        (judgment, judge(judgment.result) if judgment.result else judgment.error, _choose_tone(judgment))
+        for judgment in judgments
+    ]
     return TEMPLATES.get_template("table.html").render(rows=rows, table=table)
 
 
@@ -58,9 +61,8 @@ def _show_one(judgment: Judgment, metadata: ModelMetadata) -> str:
     result, sound = judgment.result, judgment.sound
     if not result or not sound:
         return TEMPLATES.get_template("error.html").render(judgment=judgment)
-    verdict = judge(result)
-    tone = "unsure" if verdict.startswith(("uncertain", "unsure")) else result.decision  # color
-    values: dict[str, Any] = {"judgment": judgment, "result": result, "verdict": verdict, "tone": tone}
+    values: dict[str, Any] = {"judgment": judgment, "result": result, "verdict": judge(result)}
+    values["tone"] = _choose_tone(judgment)
     values["histogram"] = (
         draw_histogram(metadata.validation_scores, result.score, result.threshold)
         if metadata.validation_scores
@@ -73,6 +75,13 @@ def _show_one(judgment: Judgment, metadata: ModelMetadata) -> str:
     values["segments"] = result.timeline.segments(result.threshold)
     values["suspicious"] = result.timeline.most_suspicious(result.threshold)
     return TEMPLATES.get_template("result.html").render(**values, rows=ROWS, highest=HIGHEST)
+
+
+def _choose_tone(judgment: Judgment) -> str:
+    """Choose the color of a verdict."""
+    if not judgment.result:
+        return "failed"
+    return "unsure" if judge(judgment.result).startswith(("uncertain", "unsure")) else judgment.result.decision
 
 
 def format_csv(judgments: Sequence[Judgment]) -> str:
