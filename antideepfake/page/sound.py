@@ -66,16 +66,15 @@ class Tracer:
 
     def push(self, block: NDArray[np.float32]) -> None:
         """Take the next samples, shape [time]."""
-        samples = np.concatenate([self.rest, block])
-        count = len(samples) // self.column
-        self._add(samples[: count * self.column])
-        self.rest = samples[count * self.column :]
-        # only an even number of columns can be merged in pairs
-        while len(self.envelope) >= 2 * COLUMNS and len(self.envelope) % 2 == 0:
-            self.column *= 2
-            low, high = self.envelope.reshape(-1, 2, 2).transpose(2, 0, 1)
-            self.envelope = np.stack([low.min(1), high.max(1)], 1)
-            self.power = self.power.reshape(-1, 2, BANDS).mean(1)
+        self.rest = np.concatenate([self.rest, block])
+        while count := min(len(self.rest) // self.column, 2 * COLUMNS - len(self.envelope)):
+            self._add(self.rest[: count * self.column])
+            self.rest = self.rest[count * self.column :]
+            if len(self.envelope) == 2 * COLUMNS:
+                self.column *= 2
+                low, high = self.envelope.reshape(-1, 2, 2).transpose(2, 0, 1)
+                self.envelope = np.stack([low.min(1), high.max(1)], 1)
+                self.power = self.power.reshape(-1, 2, BANDS).mean(1)
 
     def _add(self, samples: NDArray[np.float32]) -> None:
         """Add whole columns."""
