@@ -4,8 +4,10 @@ import os
 import resource
 import tempfile
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -97,6 +99,71 @@ def write_audio() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def encode_audio() -> Callable[..., Path]:
+    """Encode samples with PyAV to a file; a video comes before or after the sound, a cover is a single picture."""
+
+    def encode(
+        path: Path,
+        samples: np.ndarray,
+        rate: int,
+        codec: str,
+        container: str,
+        video: str = "",
+        video_first: bool = False,
+        video_seconds: float = 1,
+        cover: bool = False,
+        sounds: int = 1,
+        bit_rate: int | None = None,
+        options: dict[str, str] | None = None,
+        codec_options: dict[str, str] | None = None,
+    ) -> Path:
+        samples = np.atleast_2d(samples.T).astype(np.float32)
+        layout = {1: "mono", 2: "stereo"}[len(samples)]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w", format=container, options=options or {}) as output:
+
+            def add_video():
+                stream = output.add_stream(video, rate=25)
+                stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24" if video == "png" else "yuv420p"
+                if cover:
+                    stream.disposition = av.stream.Disposition.attached_pic
+                return stream
+
+            pictures = add_video() if video and video_first else None
+            streams = [
+                output.add_stream(codec, rate=rate, layout=layout, options=codec_options or {}) for _ in range(sounds)
+            ]
+            if video and not video_first:
+                pictures = add_video()
+            for number, stream in enumerate(streams):  # every further stream is quieter by half
+                if bit_rate:
+                    stream.bit_rate = bit_rate
+                if not stream.codec_context.is_open:
+                    stream.codec_context.open()
+                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples / 2**number), "fltp", layout)
+                frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+                resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate)
+                fifo = av.AudioFifo()
+                for converted in [*resampler.resample(frame), *resampler.resample(None)]:
+                    fifo.write(converted)
+                while (frame := fifo.read(stream.codec_context.frame_size or 1024)) is not None:
+                    output.mux(stream.encode(frame))
+                if (frame := fifo.read(0, partial=True)) is not None:
+                    output.mux(stream.encode(frame))
+                output.mux(stream.encode(None))
+            if pictures:
+                for index in range(1 if cover else round(25 * video_seconds)):
+                    picture = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 5 * index % 256, np.uint8), "rgb24")
+                    picture = picture.reformat(format=pictures.pix_fmt)
+                    picture.pts, picture.time_base = index, Fraction(1, 25)
+                    output.mux(pictures.encode(picture))
+                output.mux(pictures.encode(None))
+        return path
+
+    return encode
 
 
 @pytest.fixture(scope="session")

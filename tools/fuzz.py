@@ -27,6 +27,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
+import av
 import numpy as np
 import pandas as pd
 import safetensors.torch
@@ -66,6 +67,16 @@ FORMATS = {  # file extension -> format and subtypes of soundfile
     "w64": ("W64", ("PCM_16",)),
     "rf64": ("RF64", ("PCM_16",)),
     "caf": ("CAF", ("PCM_16",)),
+}
+FFMPEG_FORMATS = {  # file extension -> codec and sample rate in Hz
+    "m4a": ("aac", 16000),
+    "mov": ("pcm_s16le", 16000),
+    "webm": ("libopus", 48000),
+    "aac": ("aac", 16000),
+    "3gp": ("libopencore_amrnb", 8000),
+    "amr": ("libopencore_amrnb", 8000),
+    "avi": ("pcm_s16le", 16000),
+    "wv": ("wavpack", 16000),
 }
 CONVOLUTIONAL = """
 front_end: !new:antideepfake.lobes.LogFilterBank
@@ -118,6 +129,17 @@ def make_audio(folder: Path) -> None:
         for number, subtype in enumerate(subtypes):
             samples = 0.1 * rng.standard_normal((8000, 1 + number % 2))
             soundfile.write(folder / f"{subtype}.{suffix}", samples, 16000, format=kind, subtype=subtype)
+    for suffix, (codec, rate) in FFMPEG_FORMATS.items():
+        with av.open(str(folder / f"ffmpeg.{suffix}"), "w") as container:
+            stream = container.add_stream(codec, rate=rate, layout="mono")
+            samples = (3000 * rng.standard_normal((1, 8000))).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, "s16", "mono")
+            frame.rate = rate
+            stream.codec_context.open()
+            size = stream.codec_context.frame_size or 1024
+            for converted in av.AudioResampler(stream.codec_context.format, "mono", rate, size).resample(frame):
+                container.mux(stream.encode(converted))
+            container.mux(stream.encode(None))
 
 
 def exercise_audio(path: Path) -> None:

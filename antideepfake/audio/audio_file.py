@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,21 +12,24 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from antideepfake.audio.containers import check_size, find_links, name_unsupported
-from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE, count_flac
-from antideepfake.audio.mpeg import FEW, count_frames
+from antideepfake.audio.boxes import read_timing
+from antideepfake.audio.containers import SHARED, FileFormat, check_size, find_links, has_several_streams, identify
+from antideepfake.audio.ffmpeg import BLOCK, CHANGES, FFmpegDecoder
+from antideepfake.audio.frames import READERS as FRAMED
+from antideepfake.audio.frames import find_frames
+from antideepfake.audio.headers import HIGHEST_RATE, LONGEST, LOWEST_RATE, count_flac
+from antideepfake.audio.mpeg import FEW, count_frames, find_mpeg
 from antideepfake.audio.mute import mute_decoder
 from antideepfake.audio.segments import DamagedError, Segment, SegmentReader, skip_id3
 from antideepfake.errors import InputError
 
 SHORTEST_FRAME = 8  # minimum size of a FLAC frame in bytes
 RESERVOIR = 10  # MP3 frames to decode before the requested ones, because a frame may use bits of earlier frames
-BLOCK = 1 << 20  # samples decoded at a time, counting all channels
-# first bytes -> FFmpeg format, for files whose container libsndfile knows but whose codec it may not know
-FFMPEG_FORMATS = {b"RIFF": "wav", b"RIFX": "wav", b"OggS": "ogg", b"caff": "caf", b"FORM": "aiff", b"fLaC": "flac"}
-FFMPEG_ENCODINGS = {"flac": "FLAC", "mp3": "MP3", "mp3float": "MP3", "vorbis": "VORBIS", "opus": "OPUS"}
-CHANGES = "its sample rate or number of channels changes; split it where it was joined"
-NO_AUDIO = "cannot be read: damaged, truncated, or not wav, flac, mp3, ogg or another supported audio file"
+# formats in which FFmpeg goes on where libsndfile fails; the other decoder of MP3 trims it differently
+RESUMED = {"wav", "flac", "ogg"}
+TOO_LONG = f"longer than {LONGEST // 3600} hours; cut it into shorter files"
+DAMAGED = "cannot be read: damaged or truncated"
+NO_AUDIO = "cannot be read: not an audio or video file, by its content"
 
 # libsndfile's names of formats and encodings -> torchaudio's names, which protocols use
 FORMAT_ENCODINGS = {"FLAC": "FLAC", "MP3": "MP3", "MPEG": "MP3"}
@@ -50,13 +52,15 @@ SUBTYPE_ENCODINGS = {
 class AudioFile:
     """A recording open for reading.
 
-    libsndfile decodes it, or FFmpeg if libsndfile does not know the codec. Use :func:`open_audio` to open a recording,
-    and use the result as a context manager.
+    libsndfile decodes it, or FFmpeg if libsndfile cannot. Use :func:`open_audio` to open a recording, and use the
+    result as a context manager.
 
     Arguments
     ---------
     path : Path
         The file.
+    stream : int
+        Index among the audio streams of the file.
 
     Attributes
     ----------
@@ -65,23 +69,29 @@ class AudioFile:
     channels : int
         Number of channels.
     encoding : str
-        Encoding as named in protocols, such as ``PCM_S``, ``FLAC`` or ``MP3``.
+        Encoding as named in protocols, such as ``PCM_S``, ``FLAC``, ``MP3`` or ``AAC``.
     bits : int
         Bits per sample; 0 for lossy codecs.
     known_frames : int or None
         Samples per channel; None if only decoding the file can determine it.
+    audio_streams : int
+        Number of audio streams.
+    has_video : bool
+        Whether the file is a video. A cover picture does not make it one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stream: int = 0) -> None:
         self.path = path
         self.known_frames: int | None = None
         self.tolerance = 0  # samples that may be missing at the end
         self.warmup = 0  # samples that a decoder must decode before the requested ones
         self.lead = 0  # decoder padding at the start, in samples
+        self.audio_streams, self.has_video = 1, False
         self.streams: list[soundfile.SoundFile] = []  # in order of time; empty if FFmpeg decodes the file
+        self.ffmpeg: FFmpegDecoder | None = None
         self.file: BinaryIO = open(path, "rb")  # noqa: SIM115
         try:
-            self._open()
+            self._open(stream)
         except BaseException:
             self.close()
             raise
@@ -102,35 +112,72 @@ class AudioFile:
             stream.close()
         self.file.close()
 
-    def _open(self) -> None:
-        start = skip_id3(self.file)
+    def _open(self, stream: int) -> None:
+        start, size = skip_id3(self.file), os.fstat(self.file.fileno()).st_size
         self.file.seek(start)
-        head = self.file.read(64)
-        if unsupported := name_unsupported(head):
-            raise DamagedError(f"{unsupported}, which is not supported yet; {_suggest_conversion(self.path)}")
-        self.format = FFMPEG_FORMATS.get(head[:4], "")
-        try:
-            self._open_streams(head, start, os.fstat(self.file.fileno()).st_size)
-        except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw file, which has no header
-            if not self.format:
-                raise DamagedError(NO_AUDIO) from None
-        if not self.streams:
-            self.channels = next(self._decode()).shape[1]
-            return
+        head = self.file.read(1024)
+        self.segments: list[Segment] = [(start, size)]
+        self.kind = identify(head)
+        if self.kind and self.kind.demuxer in FRAMED:
+            self.kind = self._find_frames(self.kind, start)
+        elif not self.kind:  # a recording may begin with other bytes
+            self.kind = self._find_frames(FileFormat("aac", "AAC"), start)
+        if not self.kind and (position := find_mpeg(self.file, start)) is not None:
+            self.kind, self.segments = FileFormat("mp3", "MPEG audio"), [(position, size)]
+        if self.kind and not self.kind.demuxer:
+            raise DamagedError(f"{self.kind.name}, which cannot be decoded; convert it to wav or flac")
+        if not self.kind or self.kind.demuxer in SHARED:
+            try:
+                self._open_streams(head, start, size)
+            except (soundfile.LibsndfileError, TypeError):  # TypeError: a .raw file, which has no header
+                if not self.kind or (self.kind.demuxer == "mp3" and not count_frames(self.file)):
+                    raise DamagedError(NO_AUDIO) from None
+        if self.streams:
+            self._describe_streams(stream)
+        else:
+            self._open_ffmpeg(start, size, stream)
+        _check_rate(self.samplerate)
+        if (self.known_frames or 0) > LONGEST * self.samplerate:
+            raise DamagedError(TOO_LONG)
+
+    def _find_frames(self, kind: FileFormat, start: int) -> FileFormat | None:
+        """Find the frames of a recording without a container; return its format if there are any."""
+        segments = find_frames(self.file, kind.demuxer, start)
+        if segments is not None:
+            self.segments = segments
+        return kind if segments is not None else None
+
+    def _describe_streams(self, stream: int) -> None:
         first = self.streams[0]
         self.samplerate, self.channels = first.samplerate, first.channels
         if any((other.samplerate, other.channels) != (self.samplerate, self.channels) for other in self.streams):
             raise DamagedError(CHANGES)
-        _check_rate(self.samplerate)
+        if stream != 0:
+            raise DamagedError(f"has no audio stream {stream + 1}; it has 1")
         encoding, self.bits = SUBTYPE_ENCODINGS.get(first.subtype, ("UNKNOWN", 0))
         self.encoding = FORMAT_ENCODINGS.get(first.format, "MP3" if first.subtype.startswith("MPEG") else encoding)
         if self.known_frames is None:
-            self.known_frames = sum(stream.frames for stream in self.streams)
+            self.known_frames = sum(part.frames for part in self.streams)
+
+    def _open_ffmpeg(self, start: int, size: int, stream: int) -> None:
+        """Open the file with FFmpeg."""
+        assert self.kind
+        if self.kind.demuxer not in SHARED:  # otherwise, the size has been checked
+            check_size(self.file, size)
+        timing = read_timing(self.file, self.kind.demuxer, size, start, stream)
+        self.ffmpeg = FFmpegDecoder(self.file, self.segments, self.kind, stream, timing)
+        self.samplerate, self.channels = self.ffmpeg.samplerate, self.ffmpeg.channels
+        self.encoding, self.bits = self.ffmpeg.encoding, self.ffmpeg.bits
+        self.audio_streams, self.has_video = self.ffmpeg.audio_streams, self.ffmpeg.has_video
+        if self.known_frames is None:
+            self.known_frames, self.tolerance = self.ffmpeg.known_frames, self.ffmpeg.tolerance
 
     def _open_streams(self, head: bytes, start: int, size: int) -> None:
         """Open the file with libsndfile; open it as segments if libsndfile would not read all of it."""
         if head[:4] == b"OggS":
             links = find_links(self.file, size)
+            if has_several_streams(self.file):
+                return
             if len(links) > 1:
                 self.streams = [self._open_segments([link]) for link in links]
                 return
@@ -146,15 +193,20 @@ class AudioFile:
             self.known_frames = declared or counted
             if not declared:  # written as a stream
                 total = (field | counted).to_bytes(5, "big")
-                self.streams = [self._open_segments([head[:21] + total, (start + 26, size)])]
+                self.segments = [head[:21] + total, (start + 26, size)]
+                self.streams = [self._open_segments(self.segments)]
                 if any(head[26:42]) and _hash_samples(self.streams[0]) != head[26:42]:
                     raise DamagedError("damaged; its samples do not match the MD5 sum in its header")
                 return
         elif segments := check_size(self.file, size):
+            self.segments = segments
             self.streams = [self._open_segments(segments)]
             return
-        with mute_decoder():
-            self.streams = [soundfile.SoundFile(self.path)]
+        if self.kind and self.segments != [(start, size)]:  # after bytes that are not audio
+            self.streams = [self._open_segments(self.segments)]
+        else:
+            with mute_decoder():
+                self.streams = [soundfile.SoundFile(self.path)]
         if self.streams[0].format in FORMAT_ENCODINGS and head[:4] != b"fLaC" and (mpeg := count_frames(self.file)):
             self.known_frames = mpeg.total * mpeg.samples
             if mpeg.segments:
@@ -169,35 +221,30 @@ class AudioFile:
         with mute_decoder():
             return soundfile.SoundFile(SegmentReader(self.file, segments))
 
-    def _decode(self) -> Iterator[np.ndarray]:
-        """Decode the file with FFmpeg."""
-        import av  # imported here because it is slow to import and few files need it
+    def _read(self, start: int, frames: int | None) -> Iterator[np.ndarray]:
+        """Yield the samples from ``start`` to the end of the file, or a little more than ``frames``, in blocks."""
+        position = start
+        if self.streams:
+            try:
+                for block in self._read_streams(start):
+                    position += len(block)
+                    yield block
+            except soundfile.LibsndfileError:
+                if not self.kind or self.kind.demuxer not in RESUMED:
+                    raise
+            if not self.kind or self.kind.demuxer not in RESUMED or position >= (self.known_frames or 0):
+                return
+        decoder = self.ffmpeg
+        if not decoder:
+            assert self.kind
+            decoder = FFmpegDecoder(self.file, self.segments, self.kind)
+            if (decoder.samplerate, decoder.channels) != (self.samplerate, self.channels):  # Opus is decoded at 48 kHz
+                raise DamagedError(DAMAGED)
+        yield from decoder.read(position, None if frames is None else frames - (position - start))
 
-        kind = None
-        # "file:", because FFmpeg would interpret the text before a colon in the name as a URL protocol
-        with av.open(f"file:{self.path}", format=self.format) as container:
-            for frame in container.decode(audio=0):
-                kind = kind or (frame.rate, frame.layout.nb_channels)
-                if kind != (frame.rate, frame.layout.nb_channels):
-                    raise DamagedError(CHANGES)
-                _check_rate(frame.rate)
-                self.samplerate, self.bits = frame.rate, 0
-                self.encoding = FFMPEG_ENCODINGS.get(container.streams.audio[0].codec_context.name, "UNKNOWN")
-                samples = frame.to_ndarray()
-                samples = samples.T if frame.format.is_planar else samples.reshape(-1, kind[1])
-                if samples.dtype.kind in "iu":
-                    samples = scale_integers(samples)
-                yield samples.astype(np.float32)
-        if kind is None:
-            raise DamagedError("the file contains no samples")
-
-    def _read(self, start: int) -> Iterator[np.ndarray]:
-        """Yield the samples from ``start`` to the end of the file in blocks."""
+    def _read_streams(self, start: int) -> Iterator[np.ndarray]:
+        """Yield the samples from ``start`` to the end of the file as libsndfile decodes them."""
         size = max(BLOCK // self.channels, 1)
-        if not self.streams:
-            for block in self._decode():
-                yield block[start:]
-                start = max(start - len(block), 0)
         start += max(self.lead, 0)
         for stream in self.streams:
             if start < stream.frames:
@@ -241,7 +288,11 @@ class AudioFile:
         if left == 0:
             return
         with _name_file(self.path):
-            for block in self._read(start):
+            read = start
+            for block in self._read(start, left):
+                read += len(block)
+                if read > LONGEST * self.samplerate:
+                    raise DamagedError(TOO_LONG)
                 if not len(block):  # the whole block lies before the start
                     continue
                 yield block[:left]
@@ -267,36 +318,9 @@ def _hash_samples(file: soundfile.SoundFile) -> bytes:
     return digest.digest()
 
 
-def scale_integers(samples: np.ndarray) -> np.ndarray:
-    """Convert integer samples to float32 in [-1, 1).
-
-    Arguments
-    ---------
-    samples : numpy.ndarray
-        Integers of any width and byte order. Unsigned samples represent zero by the middle of their range.
-
-    Returns
-    -------
-    numpy.ndarray
-        Float32, of the same shape.
-
-    Example
-    -------
-    >>> scale_integers(np.array([-32768, 16384], np.int16)), scale_integers(np.array([0, 192], np.uint8))
-    (array([-1. ,  0.5], dtype=float32), array([-1. ,  0.5], dtype=float32))
-    """
-    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    return ((samples - (half if samples.dtype.kind == "u" else 0.0)) / half).astype(np.float32)
-
-
 def _check_rate(rate: int) -> None:
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise DamagedError(f"its header declares {rate} Hz, which is not a plausible sample rate")
-
-
-def _suggest_conversion(path: Path) -> str:
-    target = path.with_suffix(".flac" if path.suffix.lower() == ".wav" else ".wav").name
-    return f"convert it to wav or flac, for example with: ffmpeg -i {shlex.quote(path.name)} {shlex.quote(target)}"
 
 
 @contextmanager
@@ -313,19 +337,29 @@ def _name_file(path: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or 'damaged or truncated'}") from None
     except Exception:
-        raise InputError(f"{path}: cannot be read: damaged or truncated") from None
+        raise InputError(f"{path}: {DAMAGED}") from None
 
 
 def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     """Open an audio file and check that it is complete.
 
-    The header is compared with the content: the size of wav, RF64, W64, AIFF, CAF and AU files, the last frame of a
-    FLAC file, the frames of an MP3 file, and the pages of an Ogg file.
+    The content decides on the format, not the name. The header is compared with the content: the size of wav, RF64,
+    W64, AVI, AIFF, CAF, AU and Windows Media files, the last frame of a FLAC file, the frames of MP3, AAC, AMR, AC-3
+    and DTS files, the pages of an Ogg file, the elements of MP4, QuickTime, Matroska, WebM and Flash video files, and
+    the length that they declare. A file that was cut between two frames or elements, and declares neither size nor
+    length, looks like a shorter recording: AAC, AMR, AC-3, DTS, MP4 in fragments, live WebM, and MPEG streams, which
+    may be cut anywhere.
+
+    Segments of wav, flac, mp3, ogg, MP4 and QuickTime files are read by seeking; other files are decoded from their
+    beginning. The position is exact to the sample. The values of MP3, AAC and Opus may differ slightly from those of
+    the whole recording, see :meth:`antideepfake.audio.ffmpeg.FFmpegDecoder.read`.
 
     Arguments
     ---------
     path : str or Path
-        A file in any format that libsndfile reads: wav, flac, mp3, ogg and others.
+        A file in any format that libsndfile or FFmpeg reads: wav, flac, mp3, ogg, m4a, amr, webm, videos and others.
+    stream : int
+        Index among the audio streams of the file.
 
     Returns
     -------
@@ -335,8 +369,8 @@ def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     Raises
     ------
     InputError
-        When the file is missing, empty, not audio, in an unsupported format, without samples, or shorter than its
-        header declares.
+        When the file is missing, empty, not audio, encrypted, in a format that cannot be decoded, without samples or
+        sound, without that stream, longer than 24 hours, or shorter than its header declares.
 
     Example
     -------
@@ -362,7 +396,7 @@ def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
             raise DamagedError("not a regular file")
         if state.st_size == 0:
             raise DamagedError("the file is empty")
-        file = AudioFile(path)
+        file = AudioFile(path, stream)
     if file.known_frames is not None and file.known_frames <= 0:
         file.close()
         raise InputError(f"{path}: the file contains no samples")

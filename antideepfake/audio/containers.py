@@ -10,30 +10,61 @@ from typing import BinaryIO, NamedTuple
 
 from antideepfake.audio.segments import DamagedError, Segment
 
-UNSUPPORTED = (  # offset of the identifying bytes, the bytes as a pattern, name of the format
-    (4, rb"ftyp(M4A|M4B|mp4|isom|iso2|dash|avc1|MSNV)", "AAC/MP4 audio"),
-    (4, rb"ftyp3g", "3GPP audio"),
-    (4, rb"ftypqt|moov|wide", "QuickTime audio"),
-    (4, rb"ftyp", "MP4 audio"),
-    (0, rb"#!AMR", "AMR audio"),
-    (0, rb"\x1aE\xdf\xa3", "WebM or Matroska audio"),
-    (0, rb"0&\xb2u\x8ef\xcf\x11", "Windows Media audio"),
-    (0, rb"\xff[\xf0\xf1\xf8\xf9]", "AAC audio"),
-    (0, rb"ADIF", "AAC audio"),
-    (0, rb"RIFF....AVI ", "an AVI video"),
-    (0, rb"FLV\x01", "a Flash video"),
-    (0, rb"\x00\x00\x01[\xba\xb3]", "an MPEG video"),
-    (0, rb"\.RMF|\.ra\xfd", "RealAudio"),
-    (0, rb"\x02?#!SILK", "SILK audio"),
-    (0, rb"MAC ", "Monkey's Audio"),
-    (0, rb"wvpk", "WavPack audio"),
-    (0, rb"TTA[12]", "True Audio"),
-    (0, rb"MP\+|MPCK", "Musepack audio"),
-    (0, rb"DSD |FRM8", "DSD audio"),
-    (0, rb"\x0b\x77", "AC-3 audio"),
-    (0, rb"MThd", "MIDI, which contains notes instead of sound"),
+# A sync pattern of raw streams is short and can occur by chance; audio.frames confirms it by the frames that follow.
+FORMATS = (  # offset of the identifying bytes, the bytes as a pattern, FFmpeg's demuxer, name of the format
+    (0, rb"RIFF....AVI ", "avi", "AVI"),
+    (0, rb"RIFF....QLCM", "qcp", "QCP"),
+    (0, rb"RIFF....XWMA", "xwma", "xWMA"),
+    (0, rb"RIFF|RIFX|RF64|BW64", "wav", "wav"),
+    (0, rb"riff\x2e\x91", "w64", "Wave64"),
+    (0, rb"fLaC", "flac", "FLAC"),
+    (0, rb"OggS", "ogg", "Ogg"),
+    (0, rb"caff", "caf", "CAF"),
+    (0, rb"FORM....(8SVX|16SV|MAUD)|FRM8", "iff", "IFF or DSD"),
+    (0, rb"FORM", "aiff", "AIFF"),
+    (0, rb"\.snd", "au", "AU"),
+    (0, rb"Creative Voice File", "voc", "VOC"),
+    (0, rb"NIST_1A", "nistsphere", "SPHERE"),
+    (4, rb"ftyp3g", "mov", "3GPP"),
+    (4, rb"ftypqt|moov|wide|mdat|pnot", "mov", "QuickTime"),
+    (4, rb"ftyp|styp|moof", "mov", "MP4"),
+    (0, rb"\0\0.{2}(free|skip)", "mov", "QuickTime"),
+    (0, rb"\x1aE\xdf\xa3", "matroska", "WebM or Matroska"),
+    (0, rb"0&\xb2u\x8ef\xcf\x11", "asf", "Windows Media"),
+    (0, rb"\xb7\xd8\x00\x20\x37\x49\xda\x11", "wtv", "WTV"),
+    (0, rb"FLV\x01", "flv", "Flash video"),
+    (0, rb"\x00\x00\x01\xba", "mpeg", "MPEG video"),
+    (0, rb"\x00\x00\x01\xb3", "mpegvideo", "MPEG video"),
+    (0, rb"G.{187}G.{187}G", "mpegts", "MPEG transport stream"),
+    (4, rb"G.{191}G.{191}G", "mpegts", "MPEG transport stream"),
+    (0, rb"\x06\x0e\x2b\x34", "mxf", "MXF"),
+    (0, rb"nut/multimedia container", "nut", "NUT"),
+    (0, rb"\.RMF|\.ra\xfd", "rm", "RealMedia"),
+    (0, rb"#!AMR", "amr", "AMR"),
+    (0, rb"\xff[\xf0\xf1\xf8\xf9]", "aac", "AAC"),
+    (0, rb"\x56[\xe0-\xff]", "loas", "AAC (LOAS)"),
+    (0, rb"\x0b\x77...[\x00-\x57]", "ac3", "AC-3"),
+    (0, rb"\x0b\x77", "eac3", "E-AC-3"),
+    (0, rb"\x7f\xfe\x80\x01", "dts", "DTS"),
+    (0, rb"\xfe\x7f\x01\x80|\x1f\xff\xe8\x00|\xff\x1f\x00\xe8", "dts", "DTS"),
+    (0, rb"DTSHDHDR", "dtshd", "DTS-HD"),
+    (4, rb"\xf8\x72\x6f\xba", "truehd", "TrueHD"),
+    (0, rb"MAC ", "ape", "Monkey's Audio"),
+    (0, rb"wvpk", "wv", "WavPack"),
+    (0, rb"TTA1", "tta", "True Audio"),
+    (0, rb"tBaK", "tak", "TAK"),
+    (0, rb"ajkg", "shn", "Shorten"),
+    (0, rb"MP\+", "mpc", "Musepack"),
+    (0, rb"MPCK", "mpc8", "Musepack"),
+    (0, rb"DSD ", "dsf", "DSD"),
+    (0, rb"EA3", "oma", "ATRAC"),
+    (0, rb"qoaf", "qoa", "QOA"),
+    (0, rb"\xff[\xe2-\xff]", "mp3", "MPEG audio"),
+    (0, rb"\x02?#!SILK", "", "SILK audio"),
+    (0, rb"ADIF", "", "AAC audio in ADIF"),
+    (0, rb"MThd", "", "MIDI (notes instead of sound)"),
 )
-
+SHARED = {"wav", "w64", "flac", "ogg", "caf", "aiff", "au", "voc", "nistsphere", "mp3"}  # libsndfile decodes them, too
 
 REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # every byte with its bits in reverse order
 
@@ -56,31 +87,47 @@ CHUNKS = {
     b"FORM": Chunks(">4sI", 12, 2, b"SSND"),
     b"riff": Chunks("<16sQ", 40, 8, b"data", counts_header=True),  # Sony Wave64
     b"caff": Chunks(">4sQ", 8, 1, b"data"),
+    b"FRM8": Chunks(">4sQ", 16, 2, b"DSD "),  # DSDIFF
 }
 
 
-def name_unsupported(head: bytes) -> str:
-    """Name the format of a file that this library cannot decode.
+class FileFormat(NamedTuple):
+    """A file format.
+
+    Arguments
+    ---------
+    demuxer : str
+        FFmpeg's name of the program that reads it; empty if FFmpeg cannot.
+    name : str
+        Name for messages.
+    """
+
+    demuxer: str
+    name: str
+
+
+def identify(head: bytes) -> FileFormat | None:
+    """Identify the format of a file by its content.
 
     Arguments
     ---------
     head : bytes
-        The first bytes after any ID3v2 tags.
+        The first kilobyte after any ID3v2 tags.
 
     Returns
     -------
-    str
-        Name of the unsupported format; empty if the format is supported or unknown.
+    FileFormat or None
+        None for unknown content.
 
     Example
     -------
-    >>> name_unsupported(b"#!AMR-WB"), name_unsupported(b"fLaC")
-    ('AMR audio', '')
+    >>> identify(b"#!AMR-WB"), identify(b"some text")
+    (FileFormat(demuxer='amr', name='AMR'), None)
     """
-    for position, pattern, name in UNSUPPORTED:
+    for position, pattern, demuxer, name in FORMATS:
         if re.match(pattern, head[position:], re.DOTALL):
-            return name
-    return ""
+            return FileFormat(demuxer, name)
+    return None
 
 
 def is_placeholder(size: int, bits: int = 32) -> bool:
@@ -114,7 +161,9 @@ def is_placeholder(size: int, bits: int = 32) -> bool:
 
 
 def check_size(file: BinaryIO, size: int) -> list[Segment] | None:
-    """Compare the size that the header declares with the size of the file: wav, RF64, W64, AIFF, CAF, AU, SPHERE.
+    """Compare the size that the header declares with the size of the file.
+
+    This covers wav, RF64, W64, AVI, AIFF, CAF, AU, SPHERE and DSDIFF.
 
     Arguments
     ---------
@@ -136,6 +185,9 @@ def check_size(file: BinaryIO, size: int) -> list[Segment] | None:
     file.seek(0)
     head = file.read(1024)
     layout = CHUNKS.get(head[:4])
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        _check_avi(file, size)
+        return None
     if not layout or (head[:4] == b"FORM" and head[8:12] not in (b"AIFF", b"AIFC")):
         _check_end(_find_end(head), size)
         return None
@@ -157,6 +209,19 @@ def check_size(file: BinaryIO, size: int) -> list[Segment] | None:
                 raise DamagedError("contains several recordings one after the other; split it")
             return None
     return None
+
+
+def _check_avi(file: BinaryIO, size: int) -> None:
+    """Check the sizes of the RIFF chunks of an AVI file. A large file has several."""
+    position = 0
+    while position + 12 <= size:
+        file.seek(position)
+        name, length, kind = struct.unpack("<4sI4s", file.read(12))
+        if name != b"RIFF" or kind not in (b"AVI ", b"AVIX") or is_placeholder(length):
+            return
+        position += 8 + length
+        _check_end(position, size)
+        position += length % 2
 
 
 def _walk_chunks(file: BinaryIO, size: int, layout: Chunks) -> Iterator[tuple[bytes, int, int]]:
@@ -258,6 +323,26 @@ def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
     if unfinished or end > size:
         raise DamagedError("truncated; the end of its Ogg stream is missing")
     return list(pairwise([*links, end]))
+
+
+def has_several_streams(file: BinaryIO) -> bool:
+    """Check whether the first two pages of an Ogg file begin different streams, such as sound and pictures.
+
+    Arguments
+    ---------
+    file : file
+        A file open for reading bytes, with a file descriptor.
+
+    Returns
+    -------
+    bool
+        True if libsndfile, which reads one stream, must not decode the file.
+    """
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        first = data.find(b"OggS")
+        segments = data[first + 26]
+        second = first + 27 + segments + sum(data[first + 27 : first + 27 + segments])
+        return data[second : second + 4] == b"OggS" and bool(data[second + 5] & 2)
 
 
 def _check_page(page: bytes) -> bool:

@@ -17,6 +17,7 @@ from antideepfake.audio.segments import skip_id3
 HEAD = 4096  # bytes read at the start of a file
 PCM, FLOAT = 1, 3  # format tags of wav
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; a rate outside this range comes from a damaged header
+LONGEST = 24 * 3600  # seconds; a small file that decodes to more was made to fill memory
 
 POLYNOMIAL = 0x8005  # of the checksum of flac frames: 16 bits, most significant bit first, initial value 0
 LONGEST_FRAME = 1 << 21  # bytes; in practice the largest flac frame: 65,535 samples of eight 32-bit channels
@@ -84,7 +85,9 @@ def read_header(path: str | os.PathLike) -> Header | None:
                 header = _read_flac(head, file, size)
             else:
                 header = _read_wav(head, file, size) if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else None
-            return header if header and LOWEST_RATE <= header.sample_rate <= HIGHEST_RATE else None
+            if not header or not LOWEST_RATE <= header.sample_rate <= HIGHEST_RATE:
+                return None
+            return header if header.frames <= LONGEST * header.sample_rate else None
     except (OSError, ValueError):  # an invalid name or a failing disk
         return None
 

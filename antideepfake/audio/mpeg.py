@@ -104,6 +104,13 @@ def _find_frame(data: mmap.mmap, position: int) -> int:
     return len(data)
 
 
+def find_mpeg(file: BinaryIO, start: int) -> int | None:
+    """Return where the first MPEG frame begins, at most 64 KB after ``start``; None if there is none."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        position = _find_frame(data, start)
+        return position if position < min(start + (1 << 16), len(data)) else None
+
+
 def _side_info(header: FrameHeader) -> int:
     """Return the number of bytes between the header and a Xing or Info tag."""
     return (17 if header.mono else 32) if header.version == 1 else (9 if header.mono else 17)
@@ -166,7 +173,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
             return None
         kind = first[:3], first.mono
         count, declared, tags = 0, 0, 0  # tags: Xing, Info and VBRI frames
-        foreign = position - _skip_tags(file, data, 0)  # bytes between the frames that belong to no tag
+        foreign = position - skip_tags(file, data, 0)  # bytes between the frames that belong to no tag
         spans: list[tuple[int, int]] = []
         while header := _header(data, position):
             if (header[:3], header.mono) != kind and _is_frame(data, position):
@@ -185,7 +192,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
             position = after
             if not _header(data, position):
                 spans.append((start, position))
-                after = _skip_tags(file, data, position)
+                after = skip_tags(file, data, position)
                 start = position = _find_frame(data, after)
                 foreign += position - after if position < len(data) else 0
         spans.append((start, position))
@@ -199,7 +206,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
     return MpegFrames(count, first.samples, [*_make_xing(first, count), *spans])
 
 
-def _skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
+def skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
     """Return the position after any zeros and ID3v1, ID3v2 and APE tags."""
     while True:
         start = position

@@ -49,7 +49,8 @@ def probe(path: str | os.PathLike) -> dict[str, Any]:
 def _decode_end(path: str | os.PathLike) -> Header:
     """Read the header with a decoder, for files that :func:`read_header` cannot read."""
     with open_audio(path) as file:
+        is_declared = file.known_frames is not None
         frames = file.count_frames()
-        if file.streams and not any(len(block) for block in file.blocks(max(frames - 1 - file.tolerance, 0))):
+        if is_declared and not any(len(block) for block in file.blocks(max(frames - 1 - file.tolerance, 0))):
             raise InputError(f"{path}: damaged or truncated; its end cannot be read")
         return Header(frames, file.samplerate, file.channels, file.encoding, file.bits)

@@ -3,6 +3,7 @@
 Training, evaluation and every interface use this path and no other.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -16,6 +17,8 @@ from antideepfake.audio.audio_file import BLOCK, AudioFile, open_audio
 from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE
 from antideepfake.audio.recording import Recording
 from antideepfake.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000  # Hz; the rate at which all published self-supervised speech encoders were trained
 SILENCE = 1 / 32768  # one step of 16-bit audio; a recording whose samples differ by no more than this is silent
@@ -288,6 +291,8 @@ def stream_file(
     with open_audio(recording.path, recording.stream) as file:
         if recording.channel is not None and recording.channel >= file.channels:
             raise InputError(f"{name}: has no channel {recording.channel + 1}; it has {file.channels}")
+        if file.audio_streams > 1:
+            logger.warning(f"{name}: read audio stream {recording.stream + 1} of {file.audio_streams}")
         blocks = map(torch.from_numpy, _read_segment(file, name, start, duration, is_bounded))
         yield from stream_samples(blocks, file.samplerate, name, recording.channel)
 

@@ -4,6 +4,8 @@ MODEL is a model folder or its id on the Hugging Face Hub. INPUT is an audio fil
 protocol (.csv, .arrow). Prints a table and writes the score file; run again after an interruption, it continues where
 it stopped. For a single recording, prints a verdict in words, and writes a score file only with --output.
 
+INPUT - is standard input: each window is printed while the recording arrives.
+
 A recording longer than the clips that the model was trained on is scored in windows; --timeline shows where it is
 likely fake.
 
@@ -16,7 +18,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from glob import escape
@@ -29,7 +31,11 @@ from antideepfake.cli.program import paint
 from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
-    from antideepfake.inference.scores import FileScore
+    from numpy.typing import NDArray
+
+    from antideepfake.audio.recording import Recording
+    from antideepfake.inference.detector import Detector
+    from antideepfake.inference.scores import FileScore, WindowScore
     from antideepfake.model_folder.metadata import ModelMetadata
     from antideepfake.model_folder.windowing import Windowing
 
@@ -43,14 +49,16 @@ EXAMPLE = "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --da
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("model", help="model folder or Hub id")
-    parser.add_argument("inputs", nargs="+", metavar="input", help="audio file, folder or protocol")
+    parser.add_argument("inputs", nargs="+", metavar="input", help="audio or video file, folder, protocol, or -")
     options.add_output(parser, "score file to write (default: scores.csv; none for a single recording)", required=False)
+    parser.add_argument("--timeline", action="store_true", help="print the segments of each recording")
     parser.add_argument(
-        "--timeline",
-        nargs="*",
+        "--timeline_output",
+        nargs="+",
+        default=[],
         metavar="FILE",
-        help="print the segments of each recording; with names of files, write them, too: .json, .csv, .rttm; for a "
-        "single recording .txt (Audacity), .TextGrid (Praat) or a plot, .png, .svg or .pdf",
+        help="files for the segments of all recordings: .json, .csv, .rttm; for a single recording .txt (Audacity), "
+        ".TextGrid (Praat) or a plot, .png, .svg, .pdf",
     )
     parser.add_argument(
         "--channels",
@@ -63,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.positive_number,
         default=1,
         help="audio stream of files that have several (default: 1)",
+    )
+    parser.add_argument(
+        "--raw",
+        type=options.positive_number,
+        metavar="HZ",
+        help="standard input has no header: 16-bit little-endian samples of one channel at this rate",
     )
     add_windows(parser)
     parser.add_argument("--embeddings", help="file (.parquet) for the embeddings, which drift and fit-ood read")
@@ -93,16 +107,20 @@ def add_windows(parser: argparse.ArgumentParser) -> None:
 
 def choose_windowing(args: argparse.Namespace, metadata: "ModelMetadata") -> "Windowing":
     """Combine the settings of the model folder with those of the command line."""
-    from antideepfake.model_folder.windowing import LONGEST_UTTERANCE
+    from antideepfake.model_folder.windowing import WHOLE
 
     given = {name: getattr(args, name) for name in ("window_seconds", "hop_seconds", "aggregate")}
     if args.whole:
-        given["utterance_seconds"] = LONGEST_UTTERANCE
+        given["utterance_seconds"] = WHOLE.utterance_seconds
     return replace(metadata.windowing(), **{name: value for name, value in given.items() if value is not None})
 
 
 def run(args: argparse.Namespace) -> int:
     """Score and print."""
+    if "-" in args.inputs:
+        return score_pipe(args)
+    if args.raw:
+        raise InputError("--raw is for standard input; pass - as the only input")
     is_single = is_recording(args.inputs)
     with ExitStack() as stack:
         if args.output is None and is_single:
@@ -115,6 +133,61 @@ def run(args: argparse.Namespace) -> int:
         return score(args, is_single, kept, stack)
 
 
+def score_pipe(args: argparse.Namespace) -> int:
+    """Score standard input window by window while it arrives, and print each window."""
+    if len(args.inputs) > 1:
+        raise InputError("the input - stands for standard input; it must be the only one")
+    for name in ("output", "timeline", "timeline_output", "embeddings"):
+        if getattr(args, name):
+            raise InputError(f"--{name} needs a file; save standard input first")
+
+    from antideepfake.audio.pipe import open_pipe, open_raw
+    from antideepfake.inference.detector import load_detector
+
+    detector = load_detector(
+        args.model, options.choose_device(args.device, args.quiet), args.precision, args.trust_code
+    )
+    metadata = detector.hparams.metadata
+    windowing = choose_windowing(args, metadata)
+    judged: list[tuple[float, float]] = []
+    with open_raw(sys.stdin.buffer, args.raw) if args.raw else open_pipe(sys.stdin.buffer) as pipe:
+        chunks = pick_channel(pipe.blocks(), args.channels, pipe.channels)
+        for window in detector.stream(chunks, pipe.samplerate, windowing):
+            if window.has_speech:
+                judged.append(window.logits)
+            print_window(window, args.format)
+    if judged and args.format == "table":
+        fake, real = windowing.combine(judged, metadata.threshold)
+        print(f"{windowing.aggregate} of {len(judged)} windows with speech: {real - fake:.2f}")
+    return 0
+
+
+def pick_channel(blocks: "Iterable[NDArray]", channels: str, count: int) -> "Iterator[NDArray]":
+    """Give one channel of blocks [time, channels], or all."""
+    if channels == "each":
+        raise InputError("--channels each needs a file; save standard input first, or choose left or right")
+    column = {"left": 0, "right": 1}.get(channels)
+    if column is not None and column >= count:
+        raise InputError(f"standard input has no channel {column + 1}; it has {count}")
+    return (block if column is None else block[:, column] for block in blocks)
+
+
+def print_window(window: "WindowScore", form: str) -> None:
+    """Print a window at once: a line of the table, of CSV or of JSON."""
+    import json
+
+    from antideepfake.scoring.verdict import format_time
+
+    start, end = format_time(window.start), format_time(window.end)
+    row = {"start": window.start, "end": window.end, "score": window.score, "decision": window.decision}
+    if form == "json":
+        print(json.dumps(row), flush=True)
+    elif form == "csv":
+        print(*row.values(), sep=",", flush=True)
+    else:
+        print(f"{start:>10}{end:>10}{window.score:>8.2f}  {window.decision}", flush=True)
+
+
 def is_recording(inputs: Sequence[str]) -> bool:
     """Whether the inputs are a single recording, whose result is for a person."""
     from antideepfake.scoring.inputs import is_protocol
@@ -125,6 +198,7 @@ def is_recording(inputs: Sequence[str]) -> bool:
 
 def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStack) -> int:
     """Score what the inputs name, and print."""
+    from antideepfake.audio.recording import Recording
     from antideepfake.distributed import join_processes
     from antideepfake.files import lock_output
     from antideepfake.inference.detector import load_detector
@@ -143,7 +217,7 @@ def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStac
             stack.enter_context(lock_output(path))
         check_existing(args)  # again: another run may have finished while the detector was loaded
     results: dict[str, FileScore] = {}
-    watched = is_single or args.timeline is not None
+    watched = is_single or args.timeline or bool(args.timeline_output)
     skipped = score_protocol(
         detector,
         table,
@@ -165,14 +239,13 @@ def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStac
         return 0
     messages = sys.stderr if args.format != "table" else sys.stdout
     if is_single and args.format == "table":
-        print_verdicts(results, metadata)
+        print_verdicts(results, detector, Recording(args.inputs[0], stream=args.stream - 1))
     else:
         print_scores(iterate_scores(args.output), metadata.threshold, args.format)
-    if args.timeline is not None:
-        if args.format == "table":
-            print_segments(results)
-        write_timelines(args, results)
-    for path in filter(None, (args.output if kept else None, *(args.timeline or ()))):
+    if args.timeline and args.format == "table":
+        print_segments(results)
+    write_timelines(args, results)
+    for path in filter(None, (args.output if kept else None, *args.timeline_output)):
         print(f"{'score file' if path == args.output else 'timeline'}: {path}", file=messages)
     for result in skipped[:LINES]:
         print(f"skipped {result.error}", file=sys.stderr)
@@ -181,13 +254,18 @@ def score(args: argparse.Namespace, is_single: bool, kept: bool, stack: ExitStac
     return 1 if skipped else 0
 
 
-def print_verdicts(results: "Mapping[str, FileScore]", metadata: "ModelMetadata") -> None:
-    """Print the verdict on each recording, and what it rests on."""
+def print_verdicts(results: "Mapping[str, FileScore]", detector: "Detector", source: "Recording") -> None:
+    """Print the verdict on each channel of a recording, and what it rests on."""
+    from antideepfake.audio.audio_file import open_audio
     from antideepfake.scoring.verdict import explain
 
     for name, result in results.items():
         print(name)
-        for title, text in explain(result, metadata):
+        with open_audio(source.path, source.stream) as file:
+            if file.has_video or file.audio_streams > 1:
+                kind = "video" if file.has_video else "file"
+                print(f"  {'audio':<16}stream {source.stream + 1} of {file.audio_streams} of a {kind}")
+        for title, text in explain(result, detector.hparams.metadata, detector.ood_detector is not None):
             shown = paint(text, COLORS[result.decision], sys.stdout) if title == "verdict" else text
             print(f"  {title:<16}{shown}")
 
@@ -206,13 +284,13 @@ def print_segments(results: "Mapping[str, FileScore]") -> None:
 
 
 def write_timelines(args: argparse.Namespace, results: "Mapping[str, FileScore]") -> None:
-    """Write the files that --timeline names."""
+    """Write the files that --timeline_output names."""
     from antideepfake.scoring.timeline_file import JudgedTimeline, write_timelines
 
     timelines = {
         name: JudgedTimeline(result.timeline, result.threshold) for name, result in results.items() if result.timeline
     }
-    for path in args.timeline:
+    for path in args.timeline_output:
         if Path(path).suffix.lower() not in PLOTS:
             write_timelines(path, timelines)
         elif timelines:
@@ -229,15 +307,19 @@ def write_timelines(args: argparse.Namespace, results: "Mapping[str, FileScore]"
 
 def check_timelines(args: argparse.Namespace) -> None:
     """Refuse files of timelines that could not be written."""
-    for path in args.timeline or ():
+    for path in args.timeline_output:
         suffix = Path(path).suffix.lower()
         if suffix not in (*SEVERAL, *ONE, *PLOTS):
-            raise InputError(f"--timeline is '{path}'; its name must end with {', '.join((*SEVERAL, *ONE, *PLOTS))}")
+            raise InputError(
+                f"--timeline_output is '{path}'; its name must end with {', '.join((*SEVERAL, *ONE, *PLOTS))}"
+            )
         if suffix in (*ONE, *PLOTS) and not (is_recording(args.inputs) and args.channels != "each"):
-            raise InputError(f"--timeline is '{path}', a form for one recording; use {', '.join(SEVERAL)} for several")
-        options.refuse_existing(path, args.overwrite, "--timeline")
-    if args.timeline is not None and os.environ.get("WORLD_SIZE", "1") != "1":
-        raise InputError("--timeline is for one process; leave out torchrun")
+            raise InputError(
+                f"--timeline_output is '{path}', a form for one recording; use {', '.join(SEVERAL)} for several"
+            )
+        options.refuse_existing(path, args.overwrite, "--timeline_output")
+    if (args.timeline or args.timeline_output) and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError("timelines need a single process; leave out torchrun")
 
 
 def check_paths(args: argparse.Namespace) -> None:
@@ -246,7 +328,7 @@ def check_paths(args: argparse.Namespace) -> None:
         raise InputError(f"--output is '{args.output}'; it must name a file, not a folder")
     check_timelines(args)
     protected = {os.path.realpath(path) for path in (args.model, *args.inputs)}
-    timelines = [("timeline", path) for path in args.timeline or ()]
+    timelines = [("timeline_output", path) for path in args.timeline_output]
     for name, path in (("output", args.output), ("embeddings", args.embeddings), *timelines):
         if path and os.path.realpath(path) in protected:
             raise InputError(f"--{name} is {path}, which another argument names too; choose another file")

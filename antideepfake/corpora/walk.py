@@ -7,7 +7,7 @@ from pathlib import Path
 
 from antideepfake.errors import InputError
 
-# suffixes of files that can be decoded, and of all files that look like recordings
+# suffixes of the files of corpora, and of all recordings, as people and telephones store them
 AUDIO_SUFFIXES = {
     *(".wav", ".wave", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc", ".au", ".snd"),
     *(".caf", ".w64", ".rf64", ".bwf", ".sph", ".nist", ".voc"),
@@ -30,7 +30,7 @@ def walk_audio(folder: str | os.PathLike, suffixes: Set[str] = frozenset(RECORDI
     folder : str or Path
         Where to look. Links are followed, but no folder is entered twice.
     suffixes : set of str
-        Suffixes of recordings in lower case; upper case matches, too. The default includes formats that cannot be
+        Suffixes of recordings in lower case; upper case matches, too. The default includes a few formats that cannot be
         decoded, so that their files are reported and not ignored.
 
     Yields
@@ -121,7 +121,7 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
         raise InputError(f"{folder}: no such folder")
     files = [Path(path) for path in walk_audio(folder)]
     if not files:
-        raise InputError(f"{folder}: holds no audio; files must end in .wav, .flac, .mp3, .ogg or the like")
+        raise InputError(f"{folder}: holds no audio; files must end in .wav, .flac, .mp3, .m4a, .mp4 or the like")
     return files
 
 
@@ -144,7 +144,8 @@ def walk_layout(corpus: Path, layout: str, describe: Callable[..., Mapping[str, 
     ------
     dict
         What ``describe`` returns, and Path relative to ``corpus``, in the order of :func:`walk_audio`. For a file that
-        does not match or was refused: ID, Path and Reason.
+        does not match or was refused: ID, Path and Reason. Files in formats that corpora seldom have, such as m4a and
+        videos, are ignored unless they match: they are often the originals of the corpus's files.
 
     Raises
     ------
@@ -168,11 +169,14 @@ def walk_layout(corpus: Path, layout: str, describe: Callable[..., Mapping[str, 
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder; the corpus's files are expected at {root}{layout}")
     pattern = _compile(layout)
-    for path in walk_audio(folder, AUDIO_SUFFIXES):
+    for path in walk_audio(folder):
         path = path.removeprefix(root)
         match = pattern.fullmatch(path)
+        is_folder = os.path.isdir(root + path)
+        if not match and not is_folder and os.path.splitext(path)[1].lower() not in AUDIO_SUFFIXES:
+            continue
         try:
-            if os.path.isdir(root + path):
+            if is_folder:
                 raise InputError("a folder that may not be read")
             if not match:
                 raise InputError(f"not named as {layout}")

@@ -334,7 +334,8 @@ class Detector(EncoderClassifier):
     @property
     def _scores_frames(self) -> bool:
         """Whether the score of an utterance is the mean of scores of its frames: mean pooling, linear classifier."""
-        has_frames = hasattr(self.mods["embedding_model"].back_end, "frame_embeddings")
+        encoder: Any = self.mods["embedding_model"]
+        has_frames = hasattr(encoder.back_end, "frame_embeddings") and hasattr(encoder.front_end, "hop")
         return has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)
 
     def _finish_job(self, job: _Job, windowing: Windowing) -> FileScore:

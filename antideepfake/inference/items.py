@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from antideepfake.audio.audio_file import scale_integers
+from antideepfake.audio.ffmpeg import scale_integers
 from antideepfake.audio.recording import Recording
 from antideepfake.audio.waveform import (
     SAMPLE_RATE,
@@ -98,7 +98,7 @@ def open_item(item: Item, name: str) -> Iterator[torch.Tensor]:
 
     Arguments
     ---------
-    item : path, Recording or pair
+    item : Item
         As for :func:`read_items`.
     name : str
         Its name, for error messages.

@@ -2,7 +2,7 @@
 
 A front end turns padded waveforms [batch, time] and their relative lengths [batch] into frames [batch, frames, size]
 and the relative lengths of these. Frames of padding may have any value. ``receptive_field`` is the least number of
-samples of a waveform.
+samples of a waveform, ``hop`` the samples from one frame to the next.
 """
 
 import torch

@@ -453,6 +453,7 @@ class Wav2Vec2BERT(SelfSupervisedFrontEnd):
     config_class = transformers.Wav2Vec2BertConfig
     model_class = transformers.Wav2Vec2BertModel
     receptive_field = 560  # two windows of 400 samples, 160 apart
+    hop = 320
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)

@@ -25,6 +25,7 @@ BINS = 2048
 The cost of a resample then does not depend on the number of utterances. Error rates are resolved to 0.05 % or better.
 A comparison of two systems resamples pairs of bins, so each system gets a quarter of the bins.
 """
+NUMBERS = 4_000_000  # counts of resampled utterances in memory at once: some tens of MB
 
 
 class Estimate(NamedTuple):
@@ -221,8 +222,8 @@ def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float =
     """
     hits, count = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(count, np.float64))
     tail = (1 - confidence_level) / 2
-    low = np.where(hits <= 0, 0.0, beta.ppf(tail, np.maximum(hits, 1e-9), count - hits + 1))
-    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, np.maximum(count - hits, 1e-9)))
+    low = np.where(hits <= 0, 0.0, beta.ppf(tail, hits, count - hits + 1))
+    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, count - hits))
     empty = count <= 0
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
@@ -330,7 +331,7 @@ def _resample(
         ]
         for system in systems
     ]
-    at_once = max(1, 4_000_000 // max(len(sizes), *(len(system.scores) for system in systems)))  # some tens of MB
+    at_once = max(1, NUMBERS // max(len(sizes), *(len(system.scores) for system in systems)))
     for start in range(0, n_resamples, at_once):
         weights = np.empty((min(at_once, n_resamples - start), len(sizes)))
         for stratum in np.unique(strata):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
-from scipy.special import expit
+from scipy.special import expit, xlogy
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.rates import (
@@ -134,9 +134,9 @@ def _min_cllr(real: Array, fake: Array) -> float:
     blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks[:-1]
     real, fake = (np.add.reduceat(weights, blocks) for weights in (real, fake))
     posterior = real / (real + fake)
-    # A block with utterances of one class has a posterior of 0 or 1 and costs nothing.
-    bits = real @ np.log2(np.where(real > 0, posterior, 1)) + fake @ np.log2(np.where(fake > 0, 1 - posterior, 1))
-    return float(0.0 - bits / 2)  # 0.0 - x avoids a negative zero
+    # A block with utterances of one class has a posterior of 0 or 1 and costs nothing: xlogy(0, 0) is 0.
+    nats = (xlogy(real, posterior) + xlogy(fake, 1 - posterior)).sum()
+    return float(0.0 - nats / (2 * np.log(2)))  # 0.0 - x avoids a negative zero
 
 
 def min_cllr_bias(trials: Trials) -> float:
@@ -156,9 +156,9 @@ def min_cllr_bias(trials: Trials) -> float:
     >>> round(min_cllr_bias(sort_trials(rng.normal(2, 1, 200), rng.normal(0, 1, 200))), 3)
     0.043
     """
-    real, fake = (counts / counts.sum() for counts in (trials.real, trials.fake))
     starts = distinct_starts(trials.scores)
-    real, fake = np.add.reduceat(real, starts), np.add.reduceat(fake, starts)
+    real, fake = (np.add.reduceat(counts, starts) for counts in (trials.real, trials.fake))
+    # The weights of the classes do not change which scores share a level.
     levels = len(isotonic_regression(real / (real + fake), weights=real + fake).blocks) - 1
     per_class = 2 / (1 / trials.real.sum() + 1 / trials.fake.sum())
     return float(levels / (2 * np.log(2) * per_class))
@@ -210,7 +210,8 @@ def t_dcf_weights(asv: AsvScores) -> tuple[float, float, float]:
     """
     trials = sort_trials(asv.target, asv.nontarget)
     # As in ASVspoof's evaluation package: the threshold is the highest rejected score, but scores at it are accepted.
-    at = trials.scores[max(int(nearest_point(error_rates(trials))[0]) - 1, 0)]
+    # At least one score is rejected, because the error rates are farthest apart where none is.
+    at = trials.scores[int(nearest_point(error_rates(trials))[0]) - 1]
     missed, alarms, spoofs = (asv.target < at).mean(), (asv.nontarget >= at).mean(), (asv.spoof >= at).mean()
     always = P_TARGET * C_MISS * missed + P_NONTARGET * C_FA * alarms
     miss, alarm = P_TARGET * C_MISS - always, P_SPOOF * C_FA_SPOOF * spoofs
@@ -284,11 +285,11 @@ def reliability(real: ArrayLike, fake: ArrayLike, n_bins: int = 10) -> Reliabili
     >>> observed.tolist(), weight.tolist()  # an overconfident detector, wrong in one of four cases
     ([0.25, 0.75], [0.5, 0.5])
     """
-    edges = np.linspace(0, 1, n_bins + 1)
+    inner_edges = np.linspace(0, 1, n_bins + 1)[1:-1]
     counts, sums = [], []
     for ratios in (real, fake):
         probability = expit(np.asarray(ratios, dtype=np.float64))
-        bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, n_bins - 1)
+        bins = np.searchsorted(inner_edges, probability, side="right")
         counts.append(np.bincount(bins, minlength=n_bins) / (2 * len(probability)))
         sums.append(np.bincount(bins, probability, minlength=n_bins) / (2 * len(probability)))
     weight = counts[0] + counts[1]

@@ -182,7 +182,7 @@ def interpolated_equal_error_rate(trials: Trials) -> Array:
     rates = error_rates(trials)
     points = np.append(distinct_starts(trials.scores), len(trials.scores))  # point i rejects the first i scores
     rejection, acceptance = rates.false_rejection[..., points], rates.false_acceptance[..., points]
-    after = np.maximum((rejection >= acceptance).argmax(axis=-1), 1)[..., None]
+    after = (rejection >= acceptance).argmax(axis=-1)[..., None]  # at least 1: at point 0 the rates are 0 and 1
     low, high = (np.take_along_axis(rejection - acceptance, index, -1)[..., 0] for index in (after - 1, after))
     start, end = (np.take_along_axis(rejection, index, -1)[..., 0] for index in (after - 1, after))
     return start + (end - start) * -low / (high - low)

@@ -10,7 +10,7 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from antideepfake.errors import InputError
-from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.metrics.rates import distinct_starts, equal_error_rate, error_rates, sort_trials
 
 Array = NDArray[np.float64]
 LARGEST = 1e30  # largest parameter of a calibration, so that products with scores stay finite
@@ -179,7 +179,7 @@ def fit_isotonic(real: ArrayLike, fake: ArrayLike) -> Isotonic:
     trials = sort_trials(real, fake)
     real, fake = (np.concatenate([[1.0], counts, [1.0]]) for counts in (trials.real, trials.fake))
     scores = np.concatenate([trials.scores[:1], trials.scores, trials.scores[-1:]])
-    starts = np.flatnonzero(np.diff(scores, prepend=-np.inf))
+    starts = distinct_starts(scores)
     real, fake, scores = np.add.reduceat(real, starts), np.add.reduceat(fake, starts), scores[starts]
     blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks
     real, fake = (np.add.reduceat(counts, blocks[:-1]) for counts in (real, fake))

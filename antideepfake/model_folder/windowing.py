@@ -100,6 +100,10 @@ class Windowing:
         return fake, real_logit
 
 
+WHOLE = Windowing(utterance_seconds=LONGEST_UTTERANCE)
+"""Score utterances whole, as the published evaluations do."""
+
+
 def read_windowing(values: dict[str, Any]) -> Windowing:
     """Read the settings of a model folder; a setting that is not given has its default.
 

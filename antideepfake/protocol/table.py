@@ -210,10 +210,10 @@ def text_encoding(path: str | os.PathLike) -> str:
     'utf-16'
     """
     with open(path, "rb") as file:
-        start = file.read(4)
+        start = file.read(3)
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
-    if start[:3] == codecs.BOM_UTF8:
+    if start == codecs.BOM_UTF8:
         return "utf-8-sig"
     # Without a mark: the first character of a table is Latin, so one of its two bytes is zero in UTF-16.
     if len(start) > 1 and 0 in start[:2]:

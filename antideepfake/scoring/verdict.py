@@ -40,7 +40,7 @@ def judge(result: FileScore) -> str:
     'real, by the threshold (not calibrated: no probability can be given)'
     """
     if result.is_ood:
-        return "unsure: the recording is unlike those that the detector was fitted to"
+        return "unsure: the recording is out of distribution"
     if result.speech == 0:
         return "unsure: no speech was found"
     if not result.calibration:
@@ -63,7 +63,7 @@ def format_percent(probability: float) -> str:
     return "more than 99.9 %" if probability > 0.999 else f"{100 * probability:.{1 if probability > 0.99 else 0}f} %"
 
 
-def explain(result: FileScore, metadata: ModelMetadata) -> list[tuple[str, str]]:
+def explain(result: FileScore, metadata: ModelMetadata, knows_its_data: bool = False) -> list[tuple[str, str]]:
     """Say what a verdict rests on.
 
     Arguments
@@ -72,6 +72,8 @@ def explain(result: FileScore, metadata: ModelMetadata) -> list[tuple[str, str]]
         A recording with a score.
     metadata : ModelMetadata
         Of the detector.
+    knows_its_data : bool
+        Whether the detector has an out-of-distribution detector.
 
     Returns
     -------
@@ -94,6 +96,10 @@ def explain(result: FileScore, metadata: ModelMetadata) -> list[tuple[str, str]]
         ("score", f"{result.score:.2f}, {side} the threshold {result.threshold:.2f}"),
         ("threshold", metadata.threshold_source),
         ("judged", judged),
+        (
+            "familiar",
+            _describe_distance(result.is_ood) if knows_its_data else "unknown: no out-of-distribution detector",
+        ),
         ("trained on", ", ".join(metadata.training_corpora) or "unknown"),
     ]
     segments = result.timeline.most_suspicious(result.threshold) if result.timeline else []
@@ -101,3 +107,7 @@ def explain(result: FileScore, metadata: ModelMetadata) -> list[tuple[str, str]]
     if result.timeline:
         rows.append(("most suspicious", ", ".join(spans) or "no part is below the threshold"))
     return rows
+
+
+def _describe_distance(is_ood: bool) -> str:
+    return "no: the recording is out of distribution" if is_ood else "yes: the recording is like the reference data"

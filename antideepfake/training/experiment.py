@@ -43,7 +43,7 @@ from antideepfake.inference.packing import can_pack
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.license import combine_licenses, find_license
 from antideepfake.model_folder.metadata import ModelMetadata
-from antideepfake.model_folder.windowing import LONGEST_UTTERANCE, Windowing
+from antideepfake.model_folder.windowing import WHOLE, Windowing
 from antideepfake.protocol.table import LABELS, WEIGHT
 from antideepfake.resources import find_resource
 from antideepfake.scoring.scorer import score_protocol
@@ -429,7 +429,7 @@ def evaluate_model(
         rank=rank,
         world_size=size,
         protocols=protocols,
-        windowing=Windowing(utterance_seconds=LONGEST_UTTERANCE),  # as published: a test utterance is scored whole
+        windowing=WHOLE,
     )
     if rank > 0:
         return Outcome("", 0)

@@ -12,11 +12,10 @@ hours       56.5 in all
 Deepfake-Eval-2024/
   audio-metadata-publish.csv        with the columns Filename, Ground Truth, Finetuning Set
   audio-data/...                    mp3, m4a, wav and others
-  converted/..., segments/...       written by deepfake_eval_2024_segment.py
+  segments/...                      written by deepfake_eval_2024_segment.py
 
 Recordings last from seconds to an hour. Without --duration the protocol has whole recordings; with --duration 4 it has
-segments of 4 s. Run deepfake_eval_2024_segment.py first: it decodes the files that libsndfile cannot read, and cuts the
-segments.
+segments of 4 s, which deepfake_eval_2024_segment.py cuts first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,6 @@ from antideepfake.cli.preparation import make_parser, print_report
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_csv, translate
 from antideepfake.corpora.prepare import prepare_corpus
-from antideepfake.corpora.walk import AUDIO_SUFFIXES
 from antideepfake.errors import InputError
 
 COLUMNS = {"name": "Filename", "label": "Ground Truth", "split": "Finetuning Set"}
@@ -51,11 +49,6 @@ def list_recordings(corpus: Path) -> Iterator[Mapping[str, str]]:
     return read_csv(corpus / "audio-metadata-publish.csv", COLUMNS, describe)
 
 
-def converted_path(path: str) -> str:
-    """Return the path of the decoded copy of a recording, relative to the corpus's folder."""
-    return path.replace("audio-data", "converted", 1) + ".flac"
-
-
 def segment_folder(path: str, seconds: int) -> str:
     """Return the folder of the segments 1.flac, 2.flac, ... of a recording, relative to the corpus's folder."""
     return path.replace("audio-data", f"segments/{seconds}s", 1)
@@ -65,7 +58,7 @@ def list_utterances(corpus: Path, duration: int | None = None) -> Iterator[Mappi
     """List whole recordings, or their segments of ``duration`` seconds."""
     for recording in list_recordings(corpus):
         if duration is None or "Reason" in recording:
-            yield _whole(corpus, recording)
+            yield recording
             continue
         folder = segment_folder(recording["Path"], duration)
         names = sorted((corpus / folder).glob("*.flac"), key=lambda path: int(path.stem))
@@ -74,15 +67,6 @@ def list_utterances(corpus: Path, duration: int | None = None) -> Iterator[Mappi
         key = recording["ID"].replace("DE2024-", f"DE2024-{duration}s-", 1)
         for path in names:
             yield {**recording, "ID": f"{key}-seg{path.stem}", "Path": f"{folder}/{path.name}"}
-
-
-def _whole(corpus: Path, recording: Mapping[str, str]) -> Mapping[str, str]:
-    converted = converted_path(recording["Path"])
-    if (corpus / converted).exists():
-        return {**recording, "Path": converted}
-    if Path(recording["Path"]).suffix.lower() not in AUDIO_SUFFIXES:
-        return {"Reason": "deepfake_eval_2024_segment.py decodes it first", **recording}
-    return recording
 
 
 prepare_deepfake_eval_2024 = partial(prepare_corpus, list_utterances, corpus_folder="Deepfake-Eval-2024")

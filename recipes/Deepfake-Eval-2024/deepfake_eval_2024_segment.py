@@ -4,15 +4,13 @@
     segments/4s/<recording>/1.flac, 2.flac, ...
 
 Segments do not overlap; the last one may be shorter. Channels are averaged, the sampling rate is kept, samples have 16
-bits. Each recording is decoded once for all durations. Files that libsndfile cannot read, such as m4a, are first
-decoded by ffmpeg to converted/<recording>.flac. Nothing is overwritten, and finished recordings are skipped: after an
-interruption, run the same command again to continue.
+bits. Each recording is decoded once for all durations. Nothing is overwritten, and finished recordings are skipped:
+after an interruption, run the same command again to continue.
 """
 
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,49 +19,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile
-from deepfake_eval_2024_prepare import converted_path, list_recordings, segment_folder
+from deepfake_eval_2024_prepare import list_recordings, segment_folder
 from tqdm import tqdm
 
 from antideepfake.audio.audio_file import AudioFile, open_audio
 from antideepfake.cli.options import add_num_workers, add_quiet
 from antideepfake.cli.program import run_program
-from antideepfake.corpora.walk import AUDIO_SUFFIXES
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_path
 
 DURATIONS = (4, 10, 13, 30, 50)  # seconds
-
-
-def convert(path: Path, converted: Path) -> None:
-    """Decode the audio of any file that ffmpeg reads to flac.
-
-    Arguments
-    ---------
-    path, converted : Path
-        Source and target. An existing target is kept.
-
-    Raises
-    ------
-    InputError
-        When ffmpeg is missing or cannot read the file to its end.
-    """
-    if converted.exists():
-        return
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise InputError(f"{path}: needs ffmpeg; install it with: pip install imageio-ffmpeg") from None
-    with atomic_path(converted) as temporary:
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-xerror", "-nostdin", "-i", os.fspath(path)]
-        command += ["-map", "0:a:0", "-sample_fmt", "s16", "-f", "flac", os.fspath(temporary)]
-        if subprocess.run(command, stderr=subprocess.DEVNULL).returncode:
-            raise InputError(f"{path}: ffmpeg cannot read it to its end: damaged, truncated, or without sound")
-
-
-def is_foreign(path: Path) -> bool:
-    """Tell whether libsndfile cannot read a file: by its suffix, or as an MP4 container with another suffix."""
-    with open(path, "rb") as file:
-        return path.suffix.lower() not in AUDIO_SUFFIXES or file.read(8)[4:] == b"ftyp"
 
 
 def cut(path: Path, folders: dict[int, Path]) -> None:
@@ -140,9 +104,6 @@ def segment_recording(corpus: Path, path: str, durations: Sequence[int]) -> str:
             raise InputError(f"{source}: leads out of the corpus's folder by '..'; correct the metadata")
         if not source.is_file():
             raise InputError(f"{source}: no such file")
-        if is_foreign(source):
-            source = corpus / converted_path(path)
-            convert(corpus / path, source)
         if missing := {seconds: folder for seconds, folder in folders.items() if not folder.exists()}:
             cut(source, missing)
     except InputError as error:

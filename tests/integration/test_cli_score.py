@@ -115,7 +115,7 @@ def long_call(tmp_path, write_audio):
 
 def test_a_long_recording_has_windows_and_a_timeline_in_every_form(run, model_folder, long_call, capsys):
     files = ["a.json", "a.csv", "a.rttm", "a.txt", "a.TextGrid", "a.png"]
-    assert run(model_folder, long_call, "--timeline", *files, "--quiet", "--output", "s.csv") == 0
+    assert run(model_folder, long_call, "--timeline", "--timeline_output", *files, "--quiet", "--output", "s.csv") == 0
     printed = capsys.readouterr().out
     assert "9 windows" in printed and "0:20.0" in printed
     (row,) = json.loads(Path("a.json").read_text())
@@ -151,7 +151,7 @@ def test_channels_each_by_itself_and_one_alone(run, model_folder, long_call, cap
     [
         (["--aggregate", "median"], "the aggregate is 'median'; use mean, max, top-N"),
         (["--hop_seconds", "5"], "the hop must not be longer than the window"),
-        (["--timeline", "a.doc"], "its name must end with .json"),
+        (["--timeline_output", "a.doc"], "its name must end with .json"),
         (["--stream", "0"], "--stream is 0; it must be 1 or more"),
     ],
 )
@@ -160,10 +160,40 @@ def test_wrong_options_of_long_recordings_are_refused(run, model_folder, long_ca
     assert said in capsys.readouterr().err
 
 
+def test_standard_input_gives_the_windows_of_the_file(model_folder, long_call, tmp_path):
+    command = [sys.executable, "-m", "antideepfake", "score", model_folder, "-", "--quiet"]
+    with open(long_call, "rb") as file:
+        done = subprocess.run([*command, "--format", "json"], stdin=file, capture_output=True, text=True, cwd=tmp_path)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    (result,) = load_detector(model_folder).score_files([long_call])
+    assert done.returncode == 0 and len(rows) == result.windows == 9
+    assert np.mean([row["score"] for row in rows]) == pytest.approx(result.score, abs=1e-4)
+    assert rows[-1]["end"] == 20.0
+    raw = (np.random.default_rng(1).standard_normal(5 * 16000) * 3000).astype("<i2").tobytes()
+    done = subprocess.run([*command, "--raw", "16000"], input=raw, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 2  # 0 to 4 s, 1 to 5 s; no speech, so no mean
+    done = subprocess.run(command, input=b"not audio", capture_output=True, cwd=tmp_path)
+    assert done.returncode == 2 and b"standard input: cannot be read: not an audio" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["a.wav"], "it must be the only one"),
+        (["--output", "s.csv"], "--output needs a file; save standard input first"),
+        (["--timeline"], "--timeline needs a file"),
+        (["--timeline_output", "a.json"], "--timeline_output needs a file"),
+    ],
+)
+def test_what_needs_a_file_is_refused_for_standard_input(run, model_folder, capsys, options, said):
+    assert run(model_folder, "-", *options) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_forms_for_one_recording_are_refused_for_a_folder(run, model_folder, data, capsys):
-    assert run(model_folder, data, "--timeline", "a.TextGrid", "--quiet") == 2
+    assert run(model_folder, data, "--timeline_output", "a.TextGrid", "--quiet") == 2
     assert "a form for one recording; use .json, .csv, .rttm for several" in capsys.readouterr().err
-    assert run(model_folder, data, "--timeline", "a.csv", "--quiet") in (0, 1)
+    assert run(model_folder, data, "--timeline_output", "a.csv", "--quiet") in (0, 1)
     assert len(Path("a.csv").read_text().splitlines()) > 2
 
 
@@ -419,17 +449,22 @@ def test_the_table_calls_a_score_at_the_threshold_real(capsys):
     assert lines[-1] == "2 scored: 1 real, 1 fake (score at or above 0.50: real)"
 
 
-def test_a_folder_of_a_phone_is_scored_or_listed(run, model_folder, tmp_path, write_audio, capsys):
+def test_a_folder_of_a_phone_is_scored_or_listed(run, model_folder, tmp_path, write_audio, encode_audio, capsys):
     calls = tmp_path / "calls"
     write_audio(calls / "1.wav")
     write_audio(calls / "2.aiff")
-    (calls / "3.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
-    (calls / "4.amr").write_bytes(b"#!AMR\n" + bytes(100))
+    noise = 0.1 * np.random.default_rng(1).standard_normal(16_000)
+    encode_audio(calls / "3.m4a", noise, 16_000, "aac", "ipod")
+    encode_audio(calls / "4.amr", noise, 8000, "libopencore_amrnb", "amr")
+    encode_audio(calls / "5.webm", noise, 48_000, "libopus", "webm")
+    encode_audio(calls / "6.mp4", noise, 16_000, "aac", "mp4", video="mpeg4")
+    (calls / "7.m4a").write_bytes((calls / "3.m4a").read_bytes()[:2000])
+    (calls / "8.silk").write_bytes(b"#!SILK_V3" + bytes(100))
     os.symlink("..", calls / "up")
     assert run(model_folder, calls, "a" * 300 + ".wav") == 1
     out, err = capsys.readouterr()
-    assert "2 scored" in out
-    assert "3.m4a: AAC/MP4 audio, which is not supported yet" in err and "4.amr: AMR audio" in err
+    assert "6 scored" in out
+    assert "7.m4a: truncated" in err and "8.silk: SILK audio, which cannot be decoded" in err
     assert "File name too long" in err and "3 files skipped" in err
 
 

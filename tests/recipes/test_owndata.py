@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from antideepfake.errors import InputError
@@ -214,9 +215,13 @@ def test_other_names_of_the_class_folders_are_accepted(recipe, tmp_path, write_a
     ]
 
 
-def test_recordings_that_are_not_decoded_yet_are_left_out_and_listed(recipe, tmp_path, make_corpus):
+def test_recordings_of_telephones_are_decoded_or_listed(recipe, tmp_path, make_corpus, encode_audio):
     make_corpus(tmp_path / "data")
-    (tmp_path / "data/fake/call.m4a").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+    noise = 0.1 * np.random.default_rng(1).standard_normal(8000)
+    path = encode_audio(tmp_path / "data/real/memo.m4a", noise, 16_000, "aac", "ipod")
+    (tmp_path / "data/fake/call.m4a").write_bytes(path.read_bytes()[:500])
     report = recipe.prepare_owndata(tmp_path / "data", tmp_path / "p.csv", quiet=True)
     assert [row["id"] for row in report.left_out] == ["OwnData-fake-call"]
-    assert report.left_out[0]["reason"].startswith("AAC/MP4 audio, which is not supported yet; convert it")
+    assert report.left_out[0]["reason"].startswith("truncated")
+    rows = read_protocol(tmp_path / "p.csv").set_index("ID")
+    assert rows.loc["OwnData-real-memo", ["Duration", "AudioEncoding"]].tolist() == [0.5, "AAC"]

@@ -27,6 +27,7 @@ from antideepfake.evaluation.systems import describe_test_set, evaluate_file
 from antideepfake.evaluation.tables import format_markdown, format_text
 from antideepfake.files import atomic_open
 from antideepfake.inference.detector import load_detector
+from antideepfake.model_folder.windowing import WHOLE
 from antideepfake.protocol.table import read_split
 from antideepfake.scoring.scorer import score_protocol
 
@@ -124,7 +125,8 @@ def main() -> int:
             path = args.output / name / f"{test_set}.csv"
             if not path.exists():
                 how = (args.batch_seconds, args.num_workers, args.quiet)
-                skipped += len(score_protocol(detector, protocol, args.data_folder, path, *how))
+                result = score_protocol(detector, protocol, args.data_folder, path, *how, windowing=WHOLE)
+                skipped += len(result)
             system = evaluate_file(path, f"{name} on {test_set}", corpora, metadata=metadata, quiet=args.quiet)
             results[test_set] = system.evaluation.overall
             print(format_overlap(system.overlap), file=sys.stderr, end="\n" if system.overlap else "")

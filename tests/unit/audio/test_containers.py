@@ -3,14 +3,17 @@
 import contextlib
 import io
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.audio.containers import check_size, find_links, is_placeholder, name_unsupported
+from antideepfake.audio.containers import FORMATS, SHARED, check_size, find_links, identify, is_placeholder
 from antideepfake.audio.segments import DamagedError
 
 STARTS = [
+    b"RIFF____AVI ",
+    b"FRM8" + bytes(8) + b"DSD ",
     b"RIFF",
     b"RIFX",
     b"RF64",
@@ -48,9 +51,21 @@ def test_any_pages_are_understood_or_refused(scratch, pages):
 
 
 @given(st.binary(max_size=64))
-def test_what_may_be_supported_is_not_named(noise):
+def test_the_first_bytes_decide_on_the_format(noise):
     for start in (b"RIFF____WAVE", b"fLaC", b"OggS", b"\xff\xfb", b"\xff\xf3", b"FORM____AIFF"):
-        assert name_unsupported(start + noise) == ""
+        assert identify(start + noise).demuxer in SHARED
+    assert identify(b"no audio at all" + noise) is None
+
+
+def test_every_format_is_one_that_ffmpeg_reads():
+    for _, _, demuxer, _ in FORMATS:
+        assert not demuxer or av.format.ContainerFormat(demuxer, "r").is_input
+
+
+def test_a_transport_stream_is_told_from_text_that_begins_with_the_same_letter():
+    packets = (b"G" + bytes(187)) * 3
+    assert identify(packets).demuxer == identify((bytes(4) + b"G" + bytes(187)) * 3).demuxer == "mpegts"
+    assert identify(b"Guten Tag" + bytes(600)) is None
 
 
 def test_a_changed_byte_in_an_ogg_file_is_damage(tmp_path, write_audio):

@@ -119,6 +119,7 @@ def test_the_checkpoint_decides_the_position_of_the_norms(state, first):
 
 CONV = "m_ssl.model.feature_extractor.conv_layers.3"
 LAYER = "m_ssl.model.encoder.layers.1"
+POSITION = "m_ssl.model.encoder.pos_conv.0.weight_v"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,17 @@ LAYER = "m_ssl.model.encoder.layers.1"
             r"\[1, 32\] instead of \[2, 32\]: proj_fc",
         ),
         (lambda state: state[f"{LAYER}.fc2.bias"].fill_(torch.nan), f"not finite: {LAYER}.fc2.bias"),
+        (
+            lambda state: state.update({f"{CONV[:-1]}7.0.weight": torch.ones(24, 24, 2)}),
+            f"unknown: {CONV[:-1]}7.0.weight",
+        ),
+        (lambda state: state.pop(POSITION), "incomplete; convolutions or the first layer are missing"),
+        (lambda state: state.pop(f"{LAYER[:-1]}0.fc1.weight"), "incomplete"),
+        (lambda state: state.pop(f"{CONV}.0.weight"), "incomplete"),
+        (lambda state: state.update({POSITION: torch.ones(32, 8)}), r"do not have the shapes of a wav2vec 2\.0"),
+        (lambda state: state.update({POSITION: torch.ones(32, 0, 16)}), "do not have the shapes"),
+        (lambda state: state.update({f"{LAYER[:-1]}0.fc1.weight": torch.ones(64)}), "do not have the shapes"),
+        (lambda state: state.update({f"{CONV}.0.weight": torch.ones(24, 24)}), "do not have the shapes"),
         (lambda state: state.update({f"{LAYER}.fc9.weight": state.pop(f"{LAYER}.fc2.weight")}), "fc9.weight; missing"),
     ],
 )
@@ -238,6 +250,12 @@ def test_original_wavlm(tmp_path):
     assert again.architecture == front_end.architecture
     for name, value in front_end.model.state_dict().items():
         torch.testing.assert_close(again.model.state_dict()[name], value, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(("options", "shape"), [({}, (1, 49, 32)), ({"all_layers": True}, (1, 4, 49, 32))])
+def test_a_built_front_end_gives_its_last_layer_or_all(state, options, shape):
+    features, _ = _map(state).build(**options)(torch.randn(1, 16000), torch.ones(1))
+    assert features.shape == shape
 
 
 def test_half_precision_checkpoints_are_computed_in_single(state):

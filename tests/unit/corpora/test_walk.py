@@ -66,10 +66,14 @@ def test_all_files_that_look_like_recordings_are_found(tmp_path):
     assert [path.name for path in find_audio(tmp_path)] == names
 
 
-def test_a_layout_ignores_files_that_cannot_be_decoded(tmp_path):
+def test_a_layout_ignores_the_originals_of_its_files(tmp_path):
     for name in ("a.wav", "a.m4a"):
         (tmp_path / name).touch()
     assert [row["Path"] for row in walk_layout(tmp_path, "{name}.wav", lambda name: {"ID": name})] == ["a.wav"]
+    assert [row["Path"] for row in walk_layout(tmp_path, "{name}.m4a", lambda name: {"ID": name})] == [
+        "a.m4a",
+        "a.wav",  # reported
+    ]
 
 
 def test_links_inside_a_corpus_yield_every_file_once(tmp_path):

@@ -17,7 +17,16 @@ from antideepfake.audio.waveform import read_waveform
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import Detector, load_detector
 from antideepfake.inference.scores import FileScore
-from antideepfake.lobes import MeanPooling, UtteranceEncoder, Wav2Vec2, assemble_detector
+from antideepfake.lobes import (
+    HuBERT,
+    LayerWeightedMeanPooling,
+    MeanPooling,
+    UtteranceEncoder,
+    Wav2Vec2,
+    Wav2Vec2BERT,
+    WavLM,
+    assemble_detector,
+)
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import OOD_DETECTOR
@@ -418,6 +427,25 @@ def mean_detector():
     front_end = Wav2Vec2(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
     modules = assemble_detector(UtteranceEncoder(front_end, MeanPooling()), torch.nn.Linear(16, 2))
     return Detector(modules, {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}, {"device": "cpu"})
+
+
+TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+@pytest.mark.parametrize("kind", [Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT])
+@pytest.mark.parametrize("all_layers", [False, True])
+def test_stream_windows_and_whole_agree_for_every_front_end(long_signal, kind, all_layers):
+    pooling = LayerWeightedMeanPooling(3) if all_layers else MeanPooling()
+    modules = assemble_detector(UtteranceEncoder(kind(**TINY, all_layers=all_layers), pooling), torch.nn.Linear(16, 2))
+    hparams = {"metadata": ModelMetadata(), "label_encoder": CategoricalEncoder()}
+    one = Detector(modules, hparams, {"device": "cpu"})
+    sizes = np.random.default_rng(5).integers(1, 9000, 20).cumsum()
+    streamed = list(one.stream(np.split(long_signal, sizes[sizes < len(long_signal)]), 16000, SHORT))
+    (windowed,) = one.score_files([(long_signal, 16000)], windowing=SHORT)
+    np.testing.assert_allclose(np.mean([window.logits for window in streamed], 0), windowed.logits, atol=1e-4)
+    (whole,) = one.score_files([(long_signal[:8000], 16000)], windowing=SHORT, timeline=True)
+    assert streamed[0].score == pytest.approx(whole.score, abs=1e-4)
+    assert whole.timeline.step == one.mods["embedding_model"].front_end.hop / 16000
 
 
 @pytest.fixture(scope="module", params=["detector", "mean_detector"])

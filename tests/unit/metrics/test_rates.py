@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.rates import (
+    Trials,
+    count_errors,
     decision_rates,
     equal_error_rate,
     error_rates,
@@ -52,6 +54,25 @@ def test_ties_between_nearest_points_resolve_as_in_the_definition(reference_swee
 )
 def test_worked_by_hand(real, fake, eer):
     assert equal_error_rate(error_rates(sort_trials(real, fake)))[0] == pytest.approx(eer)
+
+
+def test_errors_of_each_class_at_the_equal_error_rate_are_counted():
+    # the nearest rates are 1/3 and 2/5, between the scores 0 and 1
+    rates = error_rates(sort_trials(real=[0.0, 3.0, 5.0], fake=[-3.0, -2.0, -1.0, 2.0, 4.0]))
+    assert count_errors(rates, real=3, fake=5) == (1, 2)
+
+
+def test_the_last_threshold_rejects_everything():
+    rates = error_rates(sort_trials(real=[0.0, 3.0, 5.0], fake=[2.0]))
+    assert rates.threshold.tolist() == [0.0, 2.0, 3.0, 5.0, np.nextafter(5.0, np.inf)]
+    assert (rates.false_rejection[-1], rates.false_acceptance[-1]) == (1, 0)
+
+
+def test_each_resample_has_its_own_rates():
+    counts = np.array([[0.0, 1.0], [2.0, 2.0]]), np.array([[3.0, 1.0], [1.0, 0.0]])
+    rates = error_rates(Trials(np.array([0.0, 1.0]), *counts))
+    assert rates.false_rejection.tolist() == [[0.0, 0.0, 1.0], [0.0, 0.5, 1.0]]
+    assert rates.false_acceptance.tolist() == [[1.0, 0.25, 0.0], [1.0, 0.0, 0.0]]
 
 
 @given(real=SCORES, fake=SCORES)

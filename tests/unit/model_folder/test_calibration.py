@@ -58,12 +58,27 @@ def test_fusion_weighs_each_system():
     fuse = fit_logistic(systems[is_real], systems[~is_real])
     assert fuse.weights[:2] == pytest.approx([2.0, 1.0], abs=0.15)  # unit normals d apart: d s - d^2 / 2
     assert abs(fuse.weights[2]) < 0.02
+    assert fuse.offset == pytest.approx(-(2**2 + 1) / 2, abs=0.15)
     fused = fuse(systems)
     rates = [
         float(equal_error_rate(error_rates(sort_trials(scores[is_real], scores[~is_real])))[0])
         for scores in (fused, *systems.T)
     ]
     assert rates[0] < min(rates[1:])
+
+
+def test_the_ridge_penalty_limits_the_weight():
+    (weight,) = fit_logistic([1.0], [-1.0]).weights
+    # the derivative of ln(1 + exp(-w)) + 1e-4 w^2 / 2 is zero
+    assert 1e-4 * weight == pytest.approx(1 / (1 + np.exp(weight)), rel=1e-3)
+
+
+def test_isotonic_calibration_by_hand():
+    # with one of each class at both ends: 1 real and 4 fake up to 1; 1 and 1 at 2; 3 and 1 from 3; 5 and 6 in all
+    calibrate = fit_isotonic(real=[2.0, 3.0, 4.0], fake=[0.0, 0.5, 1.0, 2.0])
+    assert calibrate.scores == [0.0, 1.0, 2.0, 3.0, 4.0]
+    fractions = [(1 / 5) / (4 / 6)] * 2 + [(1 / 5) / (1 / 6)] + [(3 / 5) / (1 / 6)] * 2
+    assert calibrate.ratios == pytest.approx(np.log(fractions))
 
 
 @given(real=SCORES, fake=SCORES)
@@ -95,8 +110,10 @@ def test_the_default_threshold_is_that_of_the_equal_error_rate():
 
 
 def test_invalid_limits_are_errors():
-    with pytest.raises(InputError, match="less than 1"):
-        threshold_for([1.0], [0.0], fpr=5)
+    with pytest.raises(InputError, match=r"fpr is 1\.0; it must be at least 0 and less than 1"):
+        threshold_for([1.0], [0.0], fpr=1.0)
+    with pytest.raises(InputError, match=r"fnr is -0\.1; it must be at least 0"):
+        threshold_for([1.0], [0.0], fnr=-0.1)
     with pytest.raises(InputError, match="pass only one"):
         threshold_for([1.0], [0.0], fpr=0.1, fnr=0.1)
 

@@ -18,3 +18,7 @@ from antideepfake.model_folder.decision import decide
 )
 def test_the_threshold_decides_unless_the_recording_is_out_of_distribution(score, threshold, is_ood, decision):
     assert decide(score, threshold, is_ood) == decision
+
+
+def test_a_recording_is_in_distribution_by_default():
+    assert decide(0.6, threshold=0.5) == "real"

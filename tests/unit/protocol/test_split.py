@@ -43,6 +43,25 @@ def test_fractions_are_as_requested(seed):
         np.testing.assert_allclose(shares, [0.7, 0.15, 0.15], atol=0.1)
 
 
+def test_speakers_of_a_single_label_are_shared_out_by_their_own_label():
+    groups = [f"real{number // 4}" for number in range(80)] + [f"fake{number}" for number in range(20)]
+    splits = np.array(assign_splits(["real"] * 80 + ["fake"] * 20, groups, np.random.default_rng(1)))
+    for utterances in (splits[:80:4], splits[80:]):
+        assert [(utterances == split).sum() for split in SPLITS] == [14, 3, 3]
+
+
+def test_each_group_goes_to_the_split_that_needs_its_labels_most():
+    # utterances of both labels by speaker, largest first; the targets are 4, 2, 2 real and 6, 3, 3 fake utterances
+    speakers = {"a": (3, 5), "b": (1, 4), "c": (3, 1), "d": (1, 2)}
+    labels, groups = [], []
+    for speaker, (real, fake) in speakers.items():
+        labels += ["real"] * real + ["fake"] * fake
+        groups += [speaker] * (real + fake)
+    splits = assign_splits(labels, groups, np.random.default_rng(1), (0.5, 0.25, 0.25))
+    # before d, train lacks 1/4 of its real, valid 1/2 of its real and test 2/3 of its fake utterances
+    assert dict(zip(groups, splits, strict=True)) == {"a": "train", "b": "valid", "c": "test", "d": "test"}
+
+
 def test_same_seed_same_split_and_other_seed_another():
     labels, groups = ["real", "fake"] * 30, [str(number // 2) for number in range(60)]
     once, again, other = (assign_splits(labels, groups, np.random.default_rng(seed)) for seed in (1, 1, 2))

@@ -8,10 +8,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
+from antideepfake.protocol import table as table_module
 from antideepfake.protocol.table import (
     COLUMNS,
     LABELS,
     SPLITS,
+    check_protocol,
     format_counts,
     iterate_protocol,
     read_protocol,
@@ -19,6 +21,7 @@ from antideepfake.protocol.table import (
     relative_path,
     resolve_path,
     split_protocol,
+    text_encoding,
     write_protocol,
 )
 
@@ -93,6 +96,30 @@ def test_every_fault_is_reported_in_one_line(tmp_path, text, said):
     message = str(told.value)
     assert str(path) in message and said in message
     assert "\n" not in message
+    if "duplicate" not in said:
+        with pytest.raises(InputError) as told:
+            list(iterate_protocol(path))
+        assert str(told.value) == message
+
+
+def test_chunks_have_the_rows_and_line_numbers_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_module, "CHUNK_ROWS", 2)
+    rows = [LINE, f"b{LINE[1:]}", "", "", f"c{LINE[1:]}"]  # the second chunk consists of blank lines
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join([HEADER, *rows]))
+    assert [chunk["ID"].tolist() for chunk in iterate_protocol(path)] == [["a", "b"], ["c"]]
+    write_protocol(read_protocol(path), tmp_path / "p.arrow")
+    assert [chunk["ID"].tolist() for chunk in iterate_protocol(tmp_path / "p.arrow")] == [["a", "b"], ["c"]]
+    path.write_text("\n".join([HEADER, *rows]).replace("c,real", "c,wrong"))
+    with pytest.raises(InputError, match=r"p\.csv:6: label 'wrong'"):
+        list(iterate_protocol(path))
+
+
+@pytest.mark.parametrize(("options", "line"), [({}, 2), ({"first_line": 10}, 10)])
+def test_a_table_in_memory_is_checked_with_the_lines_it_will_have(options, line):
+    table = pd.DataFrame([LINE.replace("real", "wrong").split(",")], columns=COLUMNS)
+    with pytest.raises(InputError, match=rf"p\.csv:{line}: label 'wrong'"):
+        check_protocol(table, "p.csv", **options)
 
 
 def test_too_many_fields_are_reported(tmp_path):
@@ -111,9 +138,18 @@ def test_line_numbers_are_those_of_an_editor(tmp_path, text, line):
         read_protocol(path)
 
 
-def test_whole_numbers_written_as_floats_are_read(tmp_path):
-    (tmp_path / "p.csv").write_text(f"{HEADER}\n{LINE.replace('16000', '16000.0')}\n")
-    assert read_protocol(tmp_path / "p.csv")["SampleRate"].tolist() == [16000]
+@pytest.mark.parametrize(("text", "rate"), [("16000.0", 16000), ("0", 0), ("1e12", 10**12)])
+def test_whole_numbers_written_as_floats_are_read(tmp_path, text, rate):
+    (tmp_path / "p.csv").write_text(f"{HEADER}\n{LINE.replace('16000', text)}\n")
+    assert read_protocol(tmp_path / "p.csv")["SampleRate"].tolist() == [rate]
+
+
+def test_numbers_as_text_become_numbers_in_arrow_and_stay_text_in_csv(tmp_path):
+    table = pd.DataFrame([LINE.replace("1.5", "1.50").split(",")], columns=COLUMNS)
+    write_protocol(table, tmp_path / "p.arrow")
+    assert read_protocol(tmp_path / "p.arrow")["Duration"].tolist() == [1.5]
+    write_protocol(table, tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text().splitlines()[1] == LINE.replace("1.5", "1.50")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", b"\xff\xfea\x00b", "é".encode("latin-1")])
@@ -165,6 +201,11 @@ def test_root_round_trip(parts, folder):
     assert resolve_path(stored, folder).absolute() == path
 
 
+@pytest.mark.parametrize("path", ["/data//a/b.wav", "/data/a/./b.wav", "a/b.wav"])
+def test_a_path_is_stored_without_empty_parts(path):
+    assert relative_path(path, "/data") == "$ROOT/a/b.wav"
+
+
 def test_paths_outside_of_the_data_folder_stay():
     assert relative_path("/data2/a.wav", "/data") == "/data2/a.wav"
     assert resolve_path("/data2/a.wav", "/data").as_posix() == "/data2/a.wav"
@@ -196,6 +237,23 @@ def test_encodings_of_editors_are_read(tmp_path, encoding):
     table = read_protocol(path)
     assert table["ID"].tolist() == ["a"] and table["Language"].tolist() == ["caf\u00e9"]
     assert pd.concat(iterate_protocol(path)).equals(table)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (b"", "utf-8"),
+        (b"\0", "utf-8"),
+        (b"ab\0", "utf-8"),
+        (b"a\0", "utf-16-le"),
+        (b"\0a", "utf-16-be"),
+        (b"\xef\xbb\xbfab", "utf-8-sig"),
+        (b"\xff\xfea\0", "utf-16"),
+    ],
+)
+def test_the_encoding_is_detected_from_the_first_bytes(tmp_path, content, encoding):
+    (tmp_path / "p.csv").write_bytes(content)
+    assert text_encoding(tmp_path / "p.csv") == encoding
 
 
 def test_a_value_that_is_too_long_is_reported_with_its_line(tmp_path):

@@ -35,7 +35,7 @@ def test_without_calibration_there_is_no_probability():
 
 
 @pytest.mark.parametrize(
-    ("values", "reason"), [({"is_ood": True}, "unlike those that"), ({"speech": 0.0}, "no speech was found")]
+    ("values", "reason"), [({"is_ood": True}, "out of distribution"), ({"speech": 0.0}, "no speech was found")]
 )
 def test_what_cannot_be_judged_is_unsure_whatever_the_score(values, reason):
     said = judge(FileScore("a.wav", (0.0, 9.0), 0.0, calibration=CALIBRATION, **values))
@@ -51,9 +51,17 @@ def test_what_a_verdict_rests_on():
         "score": "-0.50, below the threshold 0.00",
         "threshold": "chosen by hand",
         "judged": "0:06.5 of speech in 0:08.0, 3 windows",
+        "familiar": "unknown: no out-of-distribution detector",
         "trained on": "A, B",
         "most suspicious": "0:02.0 to 0:04.0 (-3.00), 0:06.0 to 0:08.0 (-1.00)",
     }
+
+
+@pytest.mark.parametrize(("is_ood", "said"), [(False, "yes: "), (True, "no: ")])
+def test_whether_a_recording_is_like_the_reference_data(is_ood, said):
+    result = FileScore("a.wav", (0.0, 1.0), 0.0, is_ood=is_ood, duration=1.0)
+    rows = dict(explain(result, ModelMetadata(), knows_its_data=True))
+    assert rows["familiar"].startswith(said)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00.0"), (59.96, "0:59.9"), (3600, "1:00:00.0"), (61.5, "1:01.5")])
