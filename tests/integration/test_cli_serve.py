@@ -181,6 +181,28 @@ def test_files_of_the_computer_are_not_given_out(server, model):
         assert status(path) in (403, 404)
 
 
+def read_examples(language):
+    text = (Path(__file__).parents[2] / "docs" / "journeys" / "a_page.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_documented_python_call_works(server, sounds, monkeypatch, capsys):
+    (example,) = read_examples("py")
+    monkeypatch.chdir(sounds)
+    code = example.replace("http://127.0.0.1:7860", server.address).replace("interview.wav", "call.wav")
+    exec(compile(code, "example", "exec"), {})
+    assert "'start': 0.0" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_documented_curl_calls_work(server, sounds):
+    (example,) = read_examples("sh")
+    script = example.replace("http://127.0.0.1:7860", server.address).replace("interview.wav", "call.wav")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=sounds, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("event: complete")
+    assert json.loads(done.stdout.partition("data: ")[2])[0]["file"] == "call.wav"
+
+
 def test_eight_requests_at_once_are_all_answered(server, sounds):
     client = Client(server.address, verbose=False)
     names = ["short.flac", "two.ogg"] * 4
