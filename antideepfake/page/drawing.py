@@ -77,7 +77,14 @@ def draw_histogram(values: dict[str, list[float]], score: float, threshold: floa
         shares = np.append(0, np.cumsum(counts)) / max(counts.sum(), 1)
         below.append(round(100 * float(np.interp(score, edges, shares)), 1))
     return Histogram(
-        *polygons, float(place(score)), float(place(threshold)), *below, round(float(low), 4), round(float(high), 4)
+        real=polygons[0],
+        fake=polygons[1],
+        score=float(place(score)),
+        threshold=float(place(threshold)),
+        real_below=below[0],
+        fake_below=below[1],
+        low=round(float(low), 4),
+        high=round(float(high), 4),
     )
 
 
@@ -151,15 +158,15 @@ def draw_track(timeline: Timeline, threshold: float, sound: Sound) -> Track:
         for segment in timeline.segments(threshold)
     ]
     return Track(
-        waveform,
-        curve,
-        float(100 * (highest - threshold) / (highest - lowest)),
-        float(highest),
-        float(lowest),
-        _draw_spectrogram(sound.spectrogram),
-        width,
-        spans,
-        [(100 * time / sound.duration, time) for time in _choose_ticks(sound.duration)],
+        waveform=waveform,
+        scores=curve,
+        threshold=float(100 * (highest - threshold) / (highest - lowest)),
+        highest=float(highest),
+        lowest=float(lowest),
+        spectrogram=_draw_spectrogram(sound.spectrogram),
+        sound_width=width,
+        spans=spans,
+        ticks=[(100 * time / sound.duration, time) for time in _choose_ticks(sound.duration)],
     )
 
 

@@ -242,6 +242,19 @@ def test_programs_log_in(closed, sounds):
     assert client.predict(handle_file(str(sounds / "short.flac")), api_name="/score")["score"]
 
 
+def test_requests_beyond_those_that_may_wait_are_refused(closed, sounds):
+    with httpx.Client(base_url=f"{closed.address}/gradio_api/", timeout=120) as client:
+        client.post(f"{closed.address}/login", data={"username": "me", "password": "secret"})
+        (uploaded,) = client.post("upload", files={"files": (sounds / "two minutes.flac").open("rb")}).json()
+        body = {"data": [{"path": uploaded, "meta": {"_type": "gradio.FileData"}}]}
+        answers = [client.post("call/score", json=body) for _ in range(6)]
+        accepted = [answer.json()["event_id"] for answer in answers if answer.is_success]
+        assert 1 <= len(accepted) <= 3
+        assert all("full" in answer.text for answer in answers if not answer.is_success)
+        for event in accepted:
+            assert "event: complete" in client.get(f"call/score/{event}").text
+
+
 def test_a_taken_port_is_one_sentence(server, model):
     port = server.address.rpartition(":")[2]
     command = [sys.executable, "-m", "antideepfake", "serve", str(model), "--port", port, "--device", "cpu"]
