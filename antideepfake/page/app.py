@@ -11,6 +11,7 @@ from antideepfake.page.show import show_detector, show_judgments
 
 FOLDER = Path(__file__).parent
 KEPT_SECONDS = 900  # how long gradio keeps an upload: more than the wait for a turn
+KEPT_RESULTS = 8  # gradio keeps what each of so many visitors saw last in memory; nothing reads it
 SYSTEM_FONTS = ["system-ui", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
 WELCOME = """<header class="adf"><h1>Does a person speak, or a machine?</h1>
 <p class="soft">Drop a recording or make one. The detector estimates whether the speech was generated, and where.
@@ -144,6 +145,7 @@ def launch_page(
         theme=theme,
         css_paths=[FOLDER / "page.css"],
         js=(FOLDER / "page.js").read_text(encoding="utf-8"),
+        state_session_capacity=KEPT_RESULTS,
         footer_links=[],
         share=False,
         ssr_mode=False,

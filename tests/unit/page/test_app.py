@@ -1,14 +1,18 @@
 """The Gradio page: what can be checked without a server."""
 
 import asyncio
+import socket
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 gradio = pytest.importorskip("gradio")
 
+import httpx  # noqa: E402
+
 from antideepfake.inference import load_detector  # noqa: E402
-from antideepfake.page.app import FOLDER, build_page, refuse_addresses  # noqa: E402
+from antideepfake.page.app import FOLDER, KEPT_RESULTS, build_page, launch_page, refuse_addresses  # noqa: E402
 from antideepfake.page.judge import Judge, Limits  # noqa: E402
 
 
@@ -39,6 +43,26 @@ def test_analytics_are_off(page):
 def test_building_the_page_writes_nothing_beside_the_code(page):
     """Guards against a .pyi file, which gradio writes for a subclass of a component."""
     assert not list(FOLDER.glob("*.pyi"))
+
+
+def test_what_visitors_saw_does_not_pile_up(page, tmp_path, write_audio, monkeypatch):
+    """Guards against memory that grows with every visitor: gradio keeps the last result of each, with its sound."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    content = write_audio(tmp_path / "a.wav").read_bytes()
+    address = launch_page(page, "127.0.0.1", port, None, 1, {})
+    try:
+        with httpx.Client(base_url=f"{address}gradio_api/") as client:
+            for _ in range(KEPT_RESULTS + 3):
+                (path,) = client.post("upload", files={"files": ("a.wav", content)}).json()
+                body = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
+                event = client.post("call/score", json=body).json()["event_id"]
+                assert "event: complete" in client.get(f"call/score/{event}").text
+        assert len(page.state_holder.session_data) <= KEPT_RESULTS
+    finally:
+        page.close(verbose=False)
+    assert not list(Path(path).parent.iterdir())
 
 
 @pytest.mark.parametrize("address", ["http://example.org/a.wav", "https://example.org/a.wav", "ftp://a/b"])
