@@ -1,5 +1,6 @@
 """Detect speech activity."""
 
+import os
 from functools import cache
 from typing import Any
 
@@ -112,6 +113,8 @@ def _load_model() -> Any:
     """Load the model, which the package silero-vad contains."""
     import torch
 
+    # ONNX Runtime, which runs the model, would report its use to Microsoft; it reads this when it is imported
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     threads = torch.get_num_threads()
     import silero_vad  # sets the number of torch's threads
 

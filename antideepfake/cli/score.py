@@ -266,8 +266,10 @@ def print_verdicts(results: "Mapping[str, FileScore]", detector: "Detector", sou
                 kind = "video" if file.has_video else "file"
                 print(f"  {'audio':<16}stream {source.stream + 1} of {file.audio_streams} of a {kind}")
         for title, text in explain(result, detector.hparams.metadata, detector.ood_detector is not None):
-            shown = paint(text, COLORS[result.decision], sys.stdout) if title == "verdict" else text
-            print(f"  {title:<16}{shown}")
+            if title == "verdict":
+                tone = "unsure" if text.startswith(("unsure", "uncertain")) else result.decision
+                text = paint(text, COLORS[tone], sys.stdout)
+            print(f"  {title:<16}{text}")
 
 
 def print_segments(results: "Mapping[str, FileScore]") -> None:

@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
@@ -104,7 +105,12 @@ def plot_timeline(timeline: "Timeline", threshold: float, envelope: NDArray[np.f
             alpha = 0.25 if label == "fake" else 0.1
             bottom.fill_between([], [], color=colors[label], alpha=alpha, linewidth=0, label=label)
         bottom.legend(frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
-        bottom.set(xlabel="time in s", ylabel="score (higher: more likely real)")
+        is_long = timeline.duration > 180
+        if is_long:
+            step = next(step for step in (60, 120, 300, 600, 1800, 3600, inf) if timeline.duration / step <= 12)
+            bottom.set_xticks(np.arange(0, timeline.duration, min(step, timeline.duration)))
+            bottom.xaxis.set_major_formatter(lambda seconds, _: f"{seconds / 60:.0f}")
+        bottom.set(xlabel=f"time in {'min' if is_long else 's'}", ylabel="score (higher: more likely real)")
     return figure
 
 

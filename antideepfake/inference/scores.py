@@ -71,10 +71,13 @@ class FileScore:
 
     @property
     def decision(self) -> str:
-        """``real``, ``fake`` or ``unsure``, see :func:`antideepfake.model_folder.decide`; empty without a score."""
+        """``real``, ``fake`` or ``unsure``, see :func:`antideepfake.model_folder.decide`; empty without a score.
+
+        ``unsure``, too, if speech was looked for and none was found.
+        """
         if self.error or not isfinite(self.score):
             return ""
-        return decide(self.score, self.threshold, self.is_ood)
+        return decide(self.score, self.threshold, self.is_ood or self.speech == 0)
 
 
 @dataclass(frozen=True)

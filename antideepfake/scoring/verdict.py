@@ -105,7 +105,7 @@ def explain(result: FileScore, metadata: ModelMetadata, knows_its_data: bool = F
     segments = result.timeline.most_suspicious(result.threshold) if result.timeline else []
     spans = [f"{format_time(start)} to {format_time(end)} ({score:.2f})" for start, end, score, _ in segments]
     if result.timeline:
-        rows.append(("most suspicious", ", ".join(spans) or "no part is below the threshold"))
+        rows.append(("most suspicious", ", ".join(spans) or "no speech is below the threshold"))
     return rows
 
 

@@ -1,5 +1,9 @@
 """Speech activity."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -69,3 +73,19 @@ def test_speech_activity_leaves_the_number_of_threads_alone():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_telemetry_is_off_before_the_runtime_is_imported():
+    """Guards against telling anyone outside that a recording was examined."""
+    code = (
+        "import sys; from antideepfake.audio.speech import SpeechActivity\n"
+        "import importlib.abc, os\n"
+        "class Watch(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'onnxruntime': print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
+        "assert 'onnxruntime' not in sys.modules; sys.meta_path.insert(0, Watch())\n"
+        "import numpy; SpeechActivity().push(numpy.zeros(600, numpy.float32))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["1"]

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from antideepfake.evaluation.evaluator import Evaluator
 from antideepfake.evaluation.plots import (
@@ -12,8 +13,10 @@ from antideepfake.evaluation.plots import (
     plot_groups,
     plot_histograms,
     plot_reliability,
+    plot_timeline,
     save_plot,
 )
+from antideepfake.inference.timeline import Timeline
 from antideepfake.metrics.rates import sort_trials
 
 
@@ -69,3 +72,21 @@ def test_groups_with_both_classes_are_plotted_and_saved(tmp_path, real_and_fake)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["FR"]
     save_plot(figure, tmp_path / "groups.png")
     assert (tmp_path / "groups.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("duration", "unit", "ticks"), [(20.0, "s", None), (2400.0, "min", [0, 5, 10, 15, 20, 25, 30, 35])]
+)
+def test_a_timeline_marks_what_is_fake_and_what_is_not_speech(duration, unit, ticks):
+    scores, speech = np.array([2.0, 2.0, -1.0, -1.0, 3.0]), np.array([1, 1, 1, 1, 0], bool)
+    timeline = Timeline(duration / 5, duration, scores, speech)
+    figure = plot_timeline(timeline, 0.5, np.array([[-0.1, 0.1], [-0.5, 0.25]]), "a.wav")
+    waveform, over_time = figure.axes
+    assert waveform.get_title() == "a.wav" and over_time.get_xlabel() == f"time in {unit}"
+    assert [text.get_text() for text in over_time.get_legend().get_texts()] == ["threshold 0.50", "fake", "no speech"]
+    spans = [patch for patch in over_time.patches if isinstance(patch, Rectangle)]
+    found = np.array([(span.get_x(), span.get_width()) for span in spans])
+    np.testing.assert_allclose(found, [(0.4 * duration, 0.4 * duration), (0.8 * duration, 0.2 * duration)])
+    if ticks:
+        shown = [over_time.xaxis.get_major_formatter()(tick, None) for tick in over_time.get_xticks()]
+        assert shown == [str(tick) for tick in ticks]
