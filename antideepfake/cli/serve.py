@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     check_host(args.host, auth is not None)
     stop = threading.Event()
     with TemporaryDirectory(prefix="antideepfake-") as uploads:
-        # read when gradio and ONNX Runtime, which finds speech, are imported; both send statistics of use otherwise
-        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "ORT_DISABLE_TELEMETRY": "1", "GRADIO_TEMP_DIR": uploads}
+        # gradio reads both when it is imported
+        os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": uploads}
         try:
             from antideepfake.page.app import KEPT_SECONDS, build_page, launch_page
         except ModuleNotFoundError as error:
