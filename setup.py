@@ -15,6 +15,7 @@ setup(
         "antideepfake.evaluation": ["report.html"],
         "antideepfake.hparams": ["*.yaml", "*/*.yaml"],
         "antideepfake.model_folder": ["published_detectors.yaml"],
+        "antideepfake.page": ["*.html", "page.css", "page.js"],
         # MiniCorpus is made by several modules
         "antideepfake.recipes": ["*/corpus.yaml", "*/*_prepare.py", "MiniCorpus/*.py"],
     },

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 ENOUGH = 10  # expected errors from which on a rate is known to about a third
 METHODS = ("logistic", "isotonic")
-REMEMBERED = ("threshold", "threshold_source", "threshold_errors", "calibration", "previous_threshold")
+REMEMBERED = (
+    "threshold",
+    "threshold_source",
+    "threshold_errors",
+    "calibration",
+    "validation_scores",
+    "previous_threshold",
+)
 EXAMPLE = (
     "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --data_folder data --split valid "
     "--output development.csv\n"
@@ -51,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Fit, print and write."""
     from antideepfake.model_folder.calibration import FITS, describe_calibration, threshold_for
     from antideepfake.model_folder.metadata import ModelMetadata
+    from antideepfake.model_folder.validation_scores import describe_scores
     from antideepfake.scoring.provenance import read_provenance
     from antideepfake.scoring.score_file import read_scores
 
@@ -85,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
     metadata.threshold_source = f"{chosen} ({Path(args.scores).name}: {len(real)} real, {len(fake)} fake)"
     metadata.threshold_errors = {name: metric.value for name, metric in errors.items()}
     metadata.threshold_errors |= {"real": len(real), "fake": len(fake)}
+    metadata.validation_scores = describe_scores(real, fake)
     metadata.save(path)
     stream = sys.stdout if args.format == "table" else sys.stderr
     print(

@@ -14,6 +14,7 @@ from antideepfake.cli.program import run_program
 # In the order of ``--help``. "check leakage" is the module antideepfake.cli.check_leakage, and so on.
 VERBS = (
     "score",
+    "serve",
     "evaluate",
     "calibrate",
     "fuse",

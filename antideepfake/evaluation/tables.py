@@ -343,15 +343,22 @@ def flatten(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     for evaluation in evaluations:
         for column, group in _all_groups(evaluation):
             names = {"system": evaluation.name, "column": column, "group": group.name}
-            row: dict[str, Any] = {key: _escape_formula(name) for key, name in names.items()}
-            row |= {"real": group.real, "fake": group.fake, "note": _escape_formula(group.note)}
+            row: dict[str, Any] = {key: escape_formula(name) for key, name in names.items()}
+            row |= {"real": group.real, "fake": group.fake, "note": escape_formula(group.note)}
             for name, (value, low, high) in group.metrics.items():
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _escape_formula(text: str) -> str:
+def escape_formula(text: str) -> str:
+    """Put an apostrophe before a name that a spreadsheet would read as a formula.
+
+    Example
+    -------
+    >>> escape_formula("=1+1"), escape_formula("a.wav")
+    ("'=1+1", 'a.wav')
+    """
     # A single "-" stands for an unknown value.
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and text != "-" else text
 

@@ -10,6 +10,7 @@ from typing import Any
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
 from antideepfake.model_folder.calibration import Calibration, read_calibration
+from antideepfake.model_folder.validation_scores import is_histogram
 from antideepfake.model_folder.windowing import Windowing, read_windowing
 from antideepfake.protocol.table import LABELS
 
@@ -30,7 +31,8 @@ class ModelMetadata:
         Errors on the utterances on which the threshold was chosen: ``eer``, ``fnr`` and ``fpr`` as fractions, ``real``
         and ``fake`` as numbers of utterances. Empty if unknown.
     previous_threshold : dict
-        ``threshold``, ``threshold_source``, ``threshold_errors`` and ``calibration`` before the last calibration.
+        ``threshold``, ``threshold_source``, ``threshold_errors``, ``calibration`` and ``validation_scores`` before the
+        last calibration.
     training_protocols : list of dict
         Protocols of training and validation: ``name``, ``sha256`` of the file, ``corpora`` that occur in no other
         training data, ``splits`` used, and number of training ``utterances``. Empty if unknown.
@@ -47,10 +49,12 @@ class ModelMetadata:
     calibration : dict, optional
         Conversion of scores to log-likelihood ratios, as ``describe_calibration`` of
         :mod:`antideepfake.model_folder.calibration` returns it.
-
     windows : dict
         Settings of :class:`antideepfake.model_folder.windowing.Windowing` that differ from its defaults, such as
         ``utterance_seconds``, the longest recording that the detector scores as one utterance.
+    validation_scores : dict
+        Histogram of the scores of the utterances on which the threshold was chosen, as ``describe_scores`` of
+        :mod:`antideepfake.model_folder.validation_scores` returns it. Empty if unknown.
 
     Example
     -------
@@ -70,6 +74,7 @@ class ModelMetadata:
     previous_threshold: dict[str, Any] = field(default_factory=dict)
     training_protocols: list[dict[str, Any]] = field(default_factory=list)
     windows: dict[str, Any] = field(default_factory=dict)
+    validation_scores: dict[str, list[float]] = field(default_factory=dict)
 
     def load(self, path: str | os.PathLike) -> None:
         """Set the values from a ``metadata.json``.
@@ -121,6 +126,8 @@ class ModelMetadata:
         protocols = self.training_protocols
         is_valid = isinstance(protocols, list) and all(map(_is_training_protocol, protocols))
         self._require(path, "training_protocols", is_valid, "a list of name, sha256, corpora, splits and utterances")
+        is_valid = self.validation_scores == {} or is_histogram(self.validation_scores)
+        self._require(path, "validation_scores", is_valid, "rising edges, and counts of real and fake for each bin")
         self._require(path, "calibration", isinstance(self.calibration, dict | None), "a JSON object or null")
         self._require(path, "windows", isinstance(self.windows, dict), "a JSON object")
         try:

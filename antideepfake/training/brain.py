@@ -31,6 +31,7 @@ from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.lobes.detector import compute_logits
 from antideepfake.metrics.rates import decision_rates, equal_error_rate, error_rates, sort_trials
+from antideepfake.model_folder.validation_scores import describe_scores
 from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
 from antideepfake.training.checkpointer import AtomicCheckpointer
@@ -98,10 +99,12 @@ class DetectorBrain(Brain):
     batch_seed: int
     """Seed of the random numbers of the current training batch."""
     eer: float
-    """Of the best checkpoint, set by :meth:`load_best`, as are the next two."""
+    """Of the best checkpoint, set by :meth:`load_best`, as are the next three."""
     threshold: float
     threshold_errors: dict[str, float]
     """Errors at the threshold on the validation set, as in :class:`antideepfake.model_folder.ModelMetadata`."""
+    validation_scores: dict[str, list[float]]
+    """Histogram of the scores of the validation set, as there."""
 
     def __init__(
         self,
@@ -379,7 +382,8 @@ class DetectorBrain(Brain):
         logits = np.array([(fake, real) for _, fake, real, _ in scores])
         targets = np.array([target for *_, target in scores])
         difference = logits[:, 1] - logits[:, 0]
-        trials = sort_trials(difference[targets == 1], difference[targets == 0])
+        real, fake = difference[targets == 1], difference[targets == 0]
+        trials = sort_trials(real, fake)
         error, threshold = map(float, equal_error_rate(error_rates(trials)))
         loss = self.hparams.loss(
             torch.tensor(logits, dtype=torch.float32, device=self.device), torch.tensor(targets, device=self.device)
@@ -398,9 +402,9 @@ class DetectorBrain(Brain):
         self.round_loss = [0.0, 0.0]
         rates = decision_rates(trials, threshold)
         errors = {"eer": error, "fnr": float(rates["fnr"]), "fpr": float(rates["fpr"])}
-        errors |= {"real": int((targets == 1).sum()), "fake": int((targets == 0).sum())}
+        errors |= {"real": len(real), "fake": len(fake)}
         meta = {"EER": error, "threshold": threshold, "threshold_errors": errors, "loss": loss}
-        meta["step"] = self.optimizer_step
+        meta |= {"validation_scores": describe_scores(real, fake), "step": self.optimizer_step}
         self.checkpointer.save_and_keep_only(meta)
         if if_main_process():
             self._write_log()
@@ -421,7 +425,7 @@ class DetectorBrain(Brain):
             self._writer.close()
 
     def load_best(self) -> None:
-        """Load the best checkpoint and set ``eer`` (a fraction), ``threshold`` (a score) and ``threshold_errors``."""
+        """Load the best checkpoint and set ``eer``, ``threshold`` and what else it measured."""
         best = self.checkpointer.find_best()
         if best is None:
             raise InputError(
@@ -431,6 +435,7 @@ class DetectorBrain(Brain):
         self.checkpointer.load_checkpoint(best)
         self.eer, self.threshold = best.meta["EER"], best.meta["threshold"]
         self.threshold_errors = best.meta.get("threshold_errors", {})
+        self.validation_scores = best.meta.get("validation_scores", {})
 
     def _write_log(self) -> None:
         with atomic_path(Path(self.hparams.output_folder, "train_log.csv")) as temporary:

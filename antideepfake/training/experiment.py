@@ -338,6 +338,7 @@ def export_model(
             threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)"
             + _describe_validation(train_set, valid_set),
             threshold_errors=brain.threshold_errors,
+            validation_scores=brain.validation_scores,
             training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],
             training_attacks=sorted(set(attacks) - {"-"}),
             provenance=", ".join(made_by),

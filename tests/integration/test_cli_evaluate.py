@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from antideepfake.files import sha256
 from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.validation_scores import describe_scores
 from antideepfake.protocol.table import COLUMNS, write_protocol
 from antideepfake.scoring.provenance import ScoreProvenance, read_provenance
 from antideepfake.scoring.score_file import ScoreWriter, read_scores
@@ -269,6 +270,9 @@ def test_calibration_keeps_the_old_threshold_and_prints_the_errors_of_the_new_on
     interval = binomtest(int((real < metadata.threshold).sum()), 60).proportion_ci(method="exact")
     assert f"real called fake: {100 * errors['fnr']:.1f} % (95 % interval {100 * interval.low:.1f} to" in out
     assert "must" not in out
+    fake = scores.loc[scores["Label"] == "fake", "Score"]
+    assert metadata.validation_scores == describe_scores(real, fake)
+    assert metadata.previous_threshold["validation_scores"] == {}
 
 
 def test_every_calibration_keeps_the_one_before(run, write, model):

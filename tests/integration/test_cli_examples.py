@@ -18,7 +18,8 @@ from antideepfake.model_folder.metadata import ModelMetadata
 MODEL = "recipes/MiniCorpus/results/small/model"
 FETCHING = ("convert", "prepare")  # fetch a detector or packages
 SLOW = "robustness"
-QUICK = [verb for verb in VERBS if verb not in (*FETCHING, SLOW)]
+SERVING = "serve"  # runs until it is stopped
+QUICK = [verb for verb in VERBS if verb not in (*FETCHING, SLOW, SERVING)]
 
 
 @pytest.fixture(scope="module")

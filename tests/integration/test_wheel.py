@@ -69,9 +69,12 @@ def test_the_package_is_typed_and_complete(installed, run):
         ("recipes", "*/corpus.yaml"),
         ("recipes", "*/*_prepare.py"),
         ("recipes/MiniCorpus", "*.py"),
+        ("antideepfake/page", "page.*"),
+        ("antideepfake/page", "*.html"),
     ):
-        here = {path.relative_to(ROOT) for path in (ROOT / folder).glob(pattern)}
-        assert here and here == {path.relative_to(package) for path in (package / folder).glob(pattern)}
+        source, inside = ROOT / folder, package / folder.removeprefix("antideepfake/")
+        here = {path.relative_to(source) for path in source.glob(pattern)}
+        assert here and here == {path.relative_to(inside) for path in inside.glob(pattern)}
     assert not (package / "tests").exists() and not (package / "cli" / "tests").exists()
     assert "score" in run("--help").stdout
 

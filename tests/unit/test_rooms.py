@@ -29,6 +29,7 @@ ORDER = [
     "scoring",
     "evaluation",
     "training",
+    "page",
     "cli",
 ]
 

@@ -6,6 +6,7 @@ import pytest
 
 from antideepfake.errors import InputError
 from antideepfake.model_folder.metadata import ModelMetadata
+from antideepfake.model_folder.validation_scores import describe_scores
 
 
 def test_metadata_survive_a_round_trip(tmp_path):
@@ -35,6 +36,7 @@ def test_errors_at_the_threshold_and_training_protocols_survive_the_file(tmp_pat
     errors = {"eer": 0.03, "fnr": 0.02, "fpr": 0.04, "real": 50, "fake": 100}
     protocols = [{"name": "mine.csv", "sha256": "0a", "corpora": ["A"], "splits": ["train"], "utterances": 300}]
     metadata = ModelMetadata(threshold_errors=errors, training_protocols=protocols, previous_threshold={"threshold": 1})
+    metadata.validation_scores = describe_scores([1.0, 2.0], [-1.0])
     metadata.save(tmp_path / "metadata.json")
     loaded = ModelMetadata()
     loaded.load(tmp_path / "metadata.json")
@@ -60,6 +62,12 @@ def test_errors_at_the_threshold_and_training_protocols_survive_the_file(tmp_pat
         ("threshold_errors", {"eer": 3, "fnr": 0.02, "fpr": 0.04, "real": 50, "fake": 100}),
         ("threshold_errors", [0.1]),
         ("previous_threshold", 1.0),
+        ("validation_scores", [1]),
+        ("validation_scores", {"edges": [0, 1], "real": [3]}),
+        ("validation_scores", {"edges": [0, 1], "real": [3, 4], "fake": [1]}),
+        ("validation_scores", {"edges": [0, "1"], "real": [3], "fake": [1]}),
+        ("validation_scores", {"edges": [0, 1e400], "real": [3], "fake": [1]}),
+        ("validation_scores", {"edges": [0, 1], "real": [-3], "fake": [1]}),
         ("training_protocols", {"name": "a"}),
         ("training_protocols", [{"name": "a", "sha256": 1, "corpora": [], "splits": [], "utterances": 3}]),
     ],

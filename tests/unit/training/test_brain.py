@@ -14,6 +14,7 @@ from antideepfake.dataio.datasets import UtteranceDataset
 from antideepfake.errors import InputError
 from antideepfake.lobes.detector import compute_logits
 from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.model_folder.validation_scores import describe_scores
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
 
@@ -136,6 +137,7 @@ def test_error_rate_is_that_of_the_scores(fit):
     brain.load_best()
     assert brain.eer == eer
     assert brain.threshold == threshold  # to the last digit: scores are float64 differences
+    assert brain.validation_scores == describe_scores(scores[targets == 1], scores[targets == 0])
 
 
 def test_validation_loss_is_that_of_all_utterances(fit):

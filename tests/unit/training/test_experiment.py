@@ -131,6 +131,7 @@ def test_fit_export_evaluate(start, corpus, tmp_path, capsys):
     assert metadata["threshold"] == brain.threshold
     assert metadata["threshold_errors"].keys() == {"eer", "fnr", "fpr", "real", "fake"}
     assert metadata["threshold_errors"]["real"] == metadata["threshold_errors"]["fake"] == 3
+    assert sum(metadata["validation_scores"]["real"]) == sum(metadata["validation_scores"]["fake"]) == 3
     assert metadata["license"] == "CC-BY-4.0"
     assert metadata["training_corpora"] == ["Before", "Tiny"] and metadata["training_attacks"] == ["tone"]
     assert metadata["training_protocols"] == [
