@@ -68,7 +68,7 @@ def test_one_recording_is_shown_with_everything(judgment):
 
 def test_a_model_without_validation_scores_says_so(judgment):
     text = Reader(show_judgments([judgment], ModelMetadata(0.25))).text
-    assert "holds no scores of a validation set" in text and "lower score" not in text
+    assert "contains no scores of a validation set" in text and "lower score" not in text
 
 
 @pytest.mark.parametrize("count", [1, 2])
