@@ -64,7 +64,7 @@ def test_from_scores_to_abstaining(run, folders):
     far = read_scores("both.csv").set_index("ID")["OOD"] == "yes"
     usual = far.index.str.startswith("usual")
     assert far[usual].sum() <= 4 and far[~usual].sum() >= 2 * far[usual].sum()
-    assert f", {far.sum()} unsure (out of distribution)" in out
+    assert f", {far.sum()} unsure (out of distribution, or without speech)" in out
     results = load_detector("model").score_files([folders / name for name in far.index])
     assert [result.is_ood for result in results] == far.tolist()
 
