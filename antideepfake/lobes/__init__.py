@@ -7,6 +7,7 @@ from antideepfake.lobes.front_ends import LogFilterBank
 from antideepfake.lobes.losses import OneClassSoftmax
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.whisper import Whisper
 
 __all__ = [
     "ConvolutionalEncoder",
@@ -21,6 +22,7 @@ __all__ = [
     "Wav2Vec2",
     "Wav2Vec2BERT",
     "WavLM",
+    "Whisper",
     "assemble_detector",
     "compute_logits",
     "length_mask",
