@@ -90,6 +90,8 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     weights_source : str, optional
         Where trained weights of this architecture are published. Nothing is loaded here: a training YAML passes it on
         to :func:`antideepfake.checkpoints.start_from`.
+    weights_sha256 : str, optional
+        SHA-256 of these weights, as :meth:`antideepfake.checkpoints.Checkpoint.sha256` computes it: others are refused.
 
     Raises
     ------
@@ -102,13 +104,19 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     receptive_field: int
     """Least number of samples for a frame."""
 
-    def __init__(self, all_layers: bool = False, weights_source: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        all_layers: bool = False,
+        weights_source: str | None = None,
+        weights_sha256: str | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__()
         if "pretrained" in settings:  # the name in version 0.1
             message = "the setting 'pretrained' of a front end is now 'weights_source'; the old name will be removed"
             warnings.warn(message, DeprecationWarning, stacklevel=2)
             weights_source = settings.pop("pretrained")
-        self.weights_source = weights_source
+        self.weights_source, self.weights_sha256 = weights_source, weights_sha256
         name, defaults = type(self).__name__, self.defaults()
         kinds = {key: list[int] if isinstance(value, list) else type(value) for key, value in defaults.items()}
         check_settings(name, settings | {"all_layers": all_layers}, kinds | {"all_layers": bool})

@@ -65,8 +65,6 @@ class Transformer(torch.nn.Module):
         super().__init__()
         self.config, self.layerdrop = config, config.encoder_layerdrop
         self.embed_positions = torch.nn.Embedding(POSITIONS, config.d_model)
-        with torch.no_grad():
-            self.embed_positions.weight.copy_(sinusoids(POSITIONS, config.d_model))
         self.embed_positions.requires_grad_(False)  # fixed sinusoids, as in Whisper's own training
         self.dropout = torch.nn.Dropout(config.dropout)
         self.layers = torch.nn.ModuleList(WhisperEncoderLayer(config) for _ in range(config.encoder_layers))
@@ -96,6 +94,8 @@ class WhisperEncoderModel(WhisperPreTrainedModel):
         self.feature_extractor = Stem(config)
         self.encoder = Transformer(config)
         self.post_init()
+        with torch.no_grad():  # after the initialization of all other weights
+            self.encoder.embed_positions.weight.copy_(sinusoids(POSITIONS, config.d_model))
 
 
 class Whisper(SelfSupervisedFrontEnd):
