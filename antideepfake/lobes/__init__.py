@@ -1,6 +1,12 @@
 """Torch modules for the YAML of a detector: front ends, back ends, classifiers, losses."""
 
-from antideepfake.lobes.back_ends import ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
+from antideepfake.lobes.back_ends import (
+    AttentiveStatisticsPooling,
+    ConvolutionalEncoder,
+    LayerWeightedMeanPooling,
+    MeanPooling,
+    StatisticsPooling,
+)
 from antideepfake.lobes.classifiers import OneClassClassifier
 from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.front_ends import LogFilterBank
@@ -10,6 +16,7 @@ from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, W
 from antideepfake.lobes.whisper import Whisper
 
 __all__ = [
+    "AttentiveStatisticsPooling",
     "ConvolutionalEncoder",
     "HuBERT",
     "LayerWeightedMeanPooling",
@@ -18,6 +25,7 @@ __all__ = [
     "OneClassClassifier",
     "OneClassSoftmax",
     "PassThrough",
+    "StatisticsPooling",
     "UtteranceEncoder",
     "Wav2Vec2",
     "Wav2Vec2BERT",
