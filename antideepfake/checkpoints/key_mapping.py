@@ -1,5 +1,6 @@
 """Map published tensor names to this project's: every tensor is used or left out for a reason; else it is an error."""
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from typing import Any
 
 import torch
 
+from antideepfake.checkpoints import whisper
 from antideepfake.checkpoints.loading import Weights, read_weights
 from antideepfake.errors import InputError
 from antideepfake.lobes.self_supervised import DROPOUT, HuBERT, SelfSupervisedFrontEnd, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.whisper import Whisper
 
 # Names of tensors that a detector does not need, and why.
 LEFT_OUT = {
@@ -42,8 +45,9 @@ FAIRSEQ = [
     (r"encoder\.layers\.(\d+)\.fc2\.(.+)", r"encoder.layers.\1.feed_forward.output_dense.\2"),
     (r"(encoder\.layers\.\d+\.final_layer_norm\..+|encoder\.layer_norm\..+)", r"\1"),
 ]
-# Names that transformers itself has changed.
+# Names that transformers itself has changed, and Whisper's convolutions, which it places beside the layers.
 TRANSFORMERS = [
+    (r"encoder\.(conv[12]\..+)", r"feature_extractor.\1"),
     (r"encoder\.pos_conv_embed\.conv\.weight_g", r"encoder.pos_conv_embed.conv.parametrizations.weight.original0"),
     (r"encoder\.pos_conv_embed\.conv\.weight_v", r"encoder.pos_conv_embed.conv.parametrizations.weight.original1"),
     (r"((?:feature_extractor|feature_projection|encoder)\..+)", r"\1"),
@@ -53,10 +57,19 @@ KINDS: dict[str, type[SelfSupervisedFrontEnd]] = {
     "hubert": HuBERT,
     "wavlm": WavLM,
     "wav2vec2-bert": Wav2Vec2BERT,
+    "whisper": Whisper,
 }
 OWN_KINDS = {f"antideepfake.lobes.{kind.__name__}": kind for kind in KINDS.values()}
 # Prefixes in detectors of the released code, in transformers, and in this project's model folders.
-PREFIXES = ("m_ssl.model.", "wav2vec2.", "hubert.", "wavlm.", "wav2vec2_bert.", "embedding_model.front_end.model.")
+PREFIXES = (
+    "m_ssl.model.",
+    "wav2vec2.",
+    "hubert.",
+    "wavlm.",
+    "wav2vec2_bert.",
+    "model.",
+    "embedding_model.front_end.model.",
+)
 HEAD = re.compile(r"(?:proj_fc|classifier)\.(weight|bias)")
 # Attention heads by hidden size, for all published wav2vec 2.0, XLS-R, MMS, HuBERT and WavLM models.
 PUBLISHED_HEADS = {768: 12, 1024: 16, 1280: 16, 1920: 16}
@@ -89,6 +102,18 @@ class Checkpoint:
     left_out: dict[str, str]
     provenance: str
 
+    def sha256(self) -> str:
+        """Compute the SHA-256 of the encoder's tensors in float16, in order of their names.
+
+        It is that of the weights rather than of a file: the forms in which they are published in float16 or float32
+        have the same one.
+        """
+        digest = hashlib.sha256()
+        for name in sorted(self.encoder):
+            digest.update(f"{name} {list(self.encoder[name].shape)}\n".encode())
+            digest.update(self.encoder[name].half().contiguous().numpy().astype("<f2").tobytes())
+        return digest.hexdigest()
+
     def build(self, all_layers: bool = False) -> SelfSupervisedFrontEnd:
         """Build the front end with these weights, in float32."""
         with torch.device("meta"):
@@ -98,7 +123,7 @@ class Checkpoint:
 
 
 def read_checkpoint(source: str | os.PathLike, num_attention_heads: int | None = None) -> Checkpoint:
-    """Read a detector of the released code or of a model folder, or a self-supervised model of fairseq or transformers.
+    """Read a detector of the released code or of a model folder, or an encoder of fairseq, transformers or Whisper.
 
     Arguments
     ---------
@@ -151,6 +176,8 @@ def map_weights(weights: Weights, num_attention_heads: int | None = None) -> Che
     InputError
         As for :func:`read_checkpoint`.
     """
+    weights = whisper.to_transformers(weights)
+    reasons = LEFT_OUT | (whisper.LEFT_OUT if weights.config.get("model_type") == "whisper" else {})
     is_fairseq = any("conv_layers.0.0.weight" in name for name in weights.state)
     rules = FAIRSEQ if is_fairseq else TRANSFORMERS
     originals: dict[str, str] = {}
@@ -160,7 +187,7 @@ def map_weights(weights: Weights, num_attention_heads: int | None = None) -> Che
         if HEAD.fullmatch(name):
             continue
         bare = name.removeprefix(next((prefix for prefix in PREFIXES if name.startswith(prefix)), ""))
-        reason = next((text for pattern, text in LEFT_OUT.items() if re.fullmatch(pattern, bare)), None)
+        reason = next((text for pattern, text in reasons.items() if re.fullmatch(pattern, bare)), None)
         ours = next((re.sub(old, new, bare) for old, new in rules if re.fullmatch(old, bare)), None)
         if reason is not None:
             left_out[name] = reason
@@ -170,7 +197,7 @@ def map_weights(weights: Weights, num_attention_heads: int | None = None) -> Che
             originals[ours] = name
     if not originals:
         raise InputError(
-            f"{weights.source}: not a wav2vec 2.0, HuBERT, WavLM or w2v-BERT; its tensors are "
+            f"{weights.source}: not a wav2vec 2.0, HuBERT, WavLM, w2v-BERT or Whisper; its tensors are "
             f"{', '.join(list(weights.state)[:4])} ..."
         )
     encoder = {ours: weights.state[name] for ours, name in originals.items()}
@@ -214,7 +241,12 @@ def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFro
             f"{weights.source}: a transformers model without a config.json whose model_type is one of "
             f"{', '.join(KINDS)}; pass the folder that contains both"
         )
-    return kind, {name: settings.get(name, value) for name, value in kind.defaults().items() if name not in DROPOUT}
+    fields = kind.config_class.attribute_map  # name -> name in transformers, where they differ
+    return kind, {
+        name: settings.get(fields.get(name, name), settings.get(name, value))
+        for name, value in kind.defaults().items()
+        if name not in DROPOUT
+    }
 
 
 def _fairseq_architecture(
@@ -297,7 +329,7 @@ def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike
     Raises
     ------
     InputError
-        As for :func:`read_checkpoint`; also when the source has another architecture; names the different settings.
+        As for :func:`read_checkpoint` and :func:`load_encoder`.
 
     Example
     -------
@@ -326,7 +358,8 @@ def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, sour
     Raises
     ------
     InputError
-        When the architectures differ; names the different settings.
+        When the architectures differ; names the different settings. Also when the front end states the SHA-256 of its
+        weights, and they have another.
     """
     wanted = front_end.architecture
     with torch.device("meta"):
@@ -336,4 +369,10 @@ def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, sour
     ]
     if differing:
         raise InputError(f"{source}: has another architecture; {', '.join(differing)}")
+    if front_end.weights_sha256 and checkpoint.sha256() != front_end.weights_sha256:
+        raise InputError(
+            f"{source}: not the weights of {front_end.weights_source}: the SHA-256 of the tensors is "
+            f"{checkpoint.sha256()}, not {front_end.weights_sha256}; download them again, or set the front end's "
+            "weights_sha256 to null to use others"
+        )
     front_end.model.load_state_dict(checkpoint.encoder)

@@ -14,11 +14,14 @@ import huggingface_hub
 import torch
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from antideepfake.checkpoints.ctranslate2 import is_ctranslate2, read_ctranslate2
 from antideepfake.errors import InputError
 from antideepfake.files import read_json, sha256
 from antideepfake.model_folder.weights import first_line, raise_system_error, read_safetensors, refuse_text
 
-WEIGHT_FILES = ("*.safetensors", "*.ckpt", "*.pt", "*.pth", "pytorch_model*.bin")  # in this order of preference
+CTRANSLATE2 = "model.bin"
+# in this order of preference
+WEIGHT_FILES = ("*.safetensors", "*.ckpt", "*.pt", "*.pth", "pytorch_model*.bin", CTRANSLATE2)
 
 
 class Inert:
@@ -63,8 +66,8 @@ class Weights:
     state : dict
         Name to tensor.
     config : dict
-        Description of the architecture in the checkpoint (fairseq) or the folder's config.json (transformers); may be
-        empty.
+        Description of the architecture in the checkpoint (fairseq, OpenAI's Whisper) or the folder's config.json
+        (transformers); may be empty.
     source : str
         File, folder or Hub id, for messages.
     provenance : str
@@ -120,10 +123,10 @@ def read_weights(source: str | os.PathLike) -> Weights:
     Arguments
     ---------
     source : str or Path
-        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch), a folder that contains one (or
-        several with their index), or a Hub id. A torch file has its tensors at the top level, or under ``model``,
-        ``state_dict``, ``model_state_dict`` or ``net``. The parts of names that wrappers add (``module.``,
-        ``_orig_mod.``) are removed, and so is ``model.`` if all names begin with it.
+        A file (``.safetensors``, or ``.ckpt``, ``.pt``, ``.pth``, ``.bin`` of torch, or ``model.bin`` of CTranslate2),
+        a folder that contains one (or several with their index), or a Hub id. A torch file has its tensors at the top
+        level, or under ``model``, ``state_dict``, ``model_state_dict`` or ``net``. The parts of names that wrappers add
+        (``module.``, ``_orig_mod.``) are removed, and so is ``model.`` if all names begin with it.
 
     Returns
     -------
@@ -149,7 +152,8 @@ def read_weights(source: str | os.PathLike) -> Weights:
     files = [path]
     if path.is_dir():
         files = _weight_files(path)
-        if (path / "config.json").is_file():
+        # beside a model of CTranslate2, a config.json does not describe the architecture
+        if (path / "config.json").is_file() and files[0].name != CTRANSLATE2:
             config = read_json(path / "config.json")
     state: dict[str, torch.Tensor] = {}
     for file in files:
@@ -190,6 +194,8 @@ def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if path.suffix == ".safetensors":
         return read_safetensors(path), {}
     refuse_text(path)
+    if is_ctranslate2(path):
+        return read_ctranslate2(path), {}
     try:
         with torch.serialization.safe_globals(HARMLESS):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_whole_archive(path))
@@ -224,6 +230,8 @@ def _read_file(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             and value.nbytes <= value.untyped_storage().nbytes()
         ):
             raise InputError(f"{path}: {name[:80]} is not a plain tensor of numbers; save the state dict alone")
+    if isinstance(content.get("dims"), dict):  # OpenAI's Whisper
+        return tensors, {"dims": content["dims"]}
     return tensors, _architecture(content) if container == "model" else {}
 
 

@@ -5,6 +5,7 @@ A back end takes the output of a front end: frames [batch, frames, size] and the
 
 import torch
 
+from antideepfake.errors import InputError
 from antideepfake.lobes.masks import length_mask, masked_mean
 
 
@@ -82,9 +83,32 @@ class ConvolutionalEncoder(torch.nn.Module):
             mask = mask[:, ::2]
         x = x.transpose(1, 2).flatten(2)
         weights = self.attention(x).masked_fill(~mask.unsqueeze(2), float("-inf")).softmax(1)
-        mean = (x * weights).sum(1)
-        variance = ((x - mean.unsqueeze(1)).square() * weights).sum(1)
-        return self.output(torch.cat([mean, (variance + 1e-6).sqrt()], 1))
+        return self.output(compute_statistics(x, weights))
+
+
+def compute_statistics(frames: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Compute mean and standard deviation over time.
+
+    Arguments
+    ---------
+    frames : torch.Tensor
+        Shape [batch, frames, size]; finite, also where there is padding.
+    weights : torch.Tensor
+        Of the frames, with a sum of 1, and 0 for padding; shape [batch, frames, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        Shape [batch, 2 size]: means, then standard deviations.
+
+    Example
+    -------
+    >>> compute_statistics(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[[0.5], [0.5], [0.0]]]))
+    tensor([[2.0000, 1.0000]])
+    """
+    mean = (frames * weights).sum(1)
+    variance = ((frames - mean.unsqueeze(1)).square() * weights).sum(1)
+    return torch.cat([mean, (variance + 1e-6).sqrt()], 1)  # the root of 0 has no gradient
 
 
 class MeanPooling(torch.nn.Module):
@@ -133,3 +157,102 @@ class LayerWeightedMeanPooling(torch.nn.Module):
     def frame_embeddings(self, states: torch.Tensor) -> torch.Tensor:
         """Give the embedding of each frame, [batch, frames, size]: their mean is the embedding of the utterance."""
         return torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), states.float())
+
+
+class LayerSum(torch.nn.Module):
+    """A learned weighting of an encoder's layers, as in :class:`LayerWeightedMeanPooling`.
+
+    Arguments
+    ---------
+    n_layers : int
+        Hidden states: one more than the encoder's layers. 1 for a front end that returns only the last.
+
+    Example
+    -------
+    >>> LayerSum(n_layers=5)(torch.randn(2, 5, 50, 384)).shape
+    torch.Size([2, 50, 384])
+    """
+
+    def __init__(self, n_layers: int) -> None:
+        super().__init__()
+        self.n_layers = n_layers
+        if n_layers > 1:
+            self.layer_weights = torch.nn.Parameter(torch.zeros(n_layers))
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Turn ``states`` ([batch, layers, frames, size]; [batch, frames, size] for one) into [batch, frames, size].
+
+        Raises
+        ------
+        InputError
+            When the front end gives another number of layers.
+        """
+        found = states.shape[1] if states.dim() == 4 else 1
+        if found != self.n_layers:
+            raise InputError(
+                f"the back end has n_layers {self.n_layers}, but the front end returns {found}; set n_layers to "
+                f"{found}, or change all_layers of the front end"
+            )
+        if self.n_layers == 1:
+            return states.float()
+        return torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), states.float())
+
+
+class StatisticsPooling(torch.nn.Module):
+    """Mean and standard deviation over time, of one layer or of a learned weighting of all.
+
+    Arguments
+    ---------
+    n_layers : int
+        As for :class:`LayerSum`.
+
+    Example
+    -------
+    >>> pooling = StatisticsPooling(n_layers=5)
+    >>> pooling(torch.randn(2, 5, 50, 384), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 768])
+    """
+
+    def __init__(self, n_layers: int = 1) -> None:
+        super().__init__()
+        self.layer_sum = LayerSum(n_layers)
+
+    def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Turn ``states``, as for :class:`LayerSum`, into embeddings ([batch, 2 size], float32)."""
+        frames = self.layer_sum(states)
+        mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
+        return compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
+
+
+class AttentiveStatisticsPooling(torch.nn.Module):
+    """Mean and standard deviation over time, weighted by attention (Okabe, Koshinaka, Shinoda 2018).
+
+    Arguments
+    ---------
+    n_features : int
+        Size of a frame.
+    n_layers : int
+        As for :class:`LayerSum`.
+    attention_size : int
+        Of the hidden layer of the attention.
+
+    Example
+    -------
+    >>> pooling = AttentiveStatisticsPooling(n_features=384, n_layers=5)
+    >>> pooling(torch.randn(2, 5, 50, 384), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 768])
+    """
+
+    def __init__(self, n_features: int, n_layers: int = 1, attention_size: int = 64) -> None:
+        super().__init__()
+        self.layer_sum = LayerSum(n_layers)
+        self.attention = torch.nn.Sequential(
+            torch.nn.Linear(n_features, attention_size), torch.nn.Tanh(), torch.nn.Linear(attention_size, 1)
+        )
+
+    def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Turn ``states``, as for :class:`LayerSum`, into embeddings ([batch, 2 size], float32)."""
+        frames = self.layer_sum(states)
+        mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
+        frames = frames.masked_fill(~mask, 0.0)
+        return compute_statistics(frames, self.attention(frames).float().masked_fill(~mask, float("-inf")).softmax(1))

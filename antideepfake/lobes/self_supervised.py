@@ -51,6 +51,7 @@ ARCHITECTURE = (
     "num_buckets",
     "max_bucket_distance",
     "feature_projection_input_dim",
+    "num_mel_bins",
     "position_embeddings_type",
     "left_max_position_embeddings",
     "right_max_position_embeddings",
@@ -67,8 +68,15 @@ DROPOUT = (
 )
 
 
+def _read_config(config: transformers.PreTrainedConfig) -> dict[str, Any]:
+    """Give the architecture and the dropout of a configuration; its fields may have aliases, as those of Whisper."""
+    values = config.to_dict()
+    fields = {name: config.attribute_map.get(name, name) for name in (*ARCHITECTURE, *DROPOUT)}
+    return {name: values[field] for name, field in fields.items() if field in values}
+
+
 class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
-    """Base class of self-supervised front ends.
+    """Base class of self-supervised front ends, and of Whisper, which is used like them.
 
     Arguments
     ---------
@@ -82,6 +90,8 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     weights_source : str, optional
         Where trained weights of this architecture are published. Nothing is loaded here: a training YAML passes it on
         to :func:`antideepfake.checkpoints.start_from`.
+    weights_sha256 : str, optional
+        SHA-256 of these weights, as :meth:`antideepfake.checkpoints.Checkpoint.sha256` computes it: others are refused.
 
     Raises
     ------
@@ -94,13 +104,19 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     receptive_field: int
     """Least number of samples for a frame."""
 
-    def __init__(self, all_layers: bool = False, weights_source: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        all_layers: bool = False,
+        weights_source: str | None = None,
+        weights_sha256: str | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__()
         if "pretrained" in settings:  # the name in version 0.1
             message = "the setting 'pretrained' of a front end is now 'weights_source'; the old name will be removed"
             warnings.warn(message, DeprecationWarning, stacklevel=2)
             weights_source = settings.pop("pretrained")
-        self.weights_source = weights_source
+        self.weights_source, self.weights_sha256 = weights_source, weights_sha256
         name, defaults = type(self).__name__, self.defaults()
         kinds = {key: list[int] if isinstance(value, list) else type(value) for key, value in defaults.items()}
         check_settings(name, settings | {"all_layers": all_layers}, kinds | {"all_layers": bool})
@@ -121,19 +137,18 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """All settings with their defaults."""
-        known = cls.config_class().to_dict()
-        return {name: 0.0 if name in DROPOUT else known[name] for name in (*ARCHITECTURE, *DROPOUT) if name in known}
+        return {name: 0.0 if name in DROPOUT else value for name, value in _read_config(cls.config_class()).items()}
 
     @property
     def architecture(self) -> dict[str, Any]:
         """All settings but dropout: they must agree for weights to fit."""
-        config = self.model.config.to_dict()
+        config = _read_config(self.model.config)
         return {"kind": type(self).__name__} | {name: config[name] for name in ARCHITECTURE if name in config}
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that build this front end, those at their default left out."""
-        config = self.model.config.to_dict()
+        config = _read_config(self.model.config)
         return {name: config[name] for name, value in self.defaults().items() if config[name] != value}
 
     @property

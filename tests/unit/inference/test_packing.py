@@ -6,12 +6,13 @@ import torch
 from antideepfake.inference import packing
 from antideepfake.inference.packing import PackedLinear, can_pack, copy_for_inference
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.whisper import Whisper
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
 @pytest.mark.skipif(not can_pack(torch.float32), reason="this processor or torch cannot pack")
-@pytest.mark.parametrize("kind", [Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT])
+@pytest.mark.parametrize("kind", [Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT, Whisper])
 @pytest.mark.parametrize("all_layers", [False, True])
 @pytest.mark.parametrize("more", [{}, {"hidden_act": "relu"}])
 @torch.inference_mode()

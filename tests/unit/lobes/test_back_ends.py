@@ -5,7 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.lobes.back_ends import ConvolutionalBlock, ConvolutionalEncoder, LayerWeightedMeanPooling, MeanPooling
+from antideepfake.errors import InputError
+from antideepfake.lobes.back_ends import (
+    AttentiveStatisticsPooling,
+    ConvolutionalBlock,
+    ConvolutionalEncoder,
+    LayerWeightedMeanPooling,
+    MeanPooling,
+    StatisticsPooling,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +82,68 @@ def test_layer_weights_are_a_softmax():
         pooling.layer_weights.copy_(torch.tensor([1.0, 2.0, 4.0]).log())
     states = torch.tensor([7.0, 14.0, 28.0])[None, :, None, None].expand(1, 3, 2, 1)
     assert pooling(states, torch.ones(1)).item() == pytest.approx(1 + 4 + 16)
+
+
+def _statistics(kind, n_layers):
+    """A pooling of frames of size 5 whose weights are as if trained."""
+    pooling = kind(n_layers) if kind is StatisticsPooling else kind(5, n_layers, attention_size=4)
+    with torch.no_grad():
+        for weight in pooling.parameters():
+            weight.normal_(generator=torch.Generator().manual_seed(weight.numel()))
+    return pooling
+
+
+@pytest.mark.parametrize("kind", [StatisticsPooling, AttentiveStatisticsPooling])
+@pytest.mark.parametrize("n_layers", [1, 3])
+@given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, 3.0, -1e5, float("nan")]))
+def test_statistics_ignore_padding(kind, n_layers, frames, padding, value):
+    shape = (1, frames, 5) if n_layers == 1 else (1, n_layers, frames, 5)
+    states = torch.randn(shape, generator=torch.Generator().manual_seed(frames))
+    padded = torch.cat([states, torch.full((*shape[:-2], padding, 5), value)], -2)
+    pooling = _statistics(kind, n_layers)
+    alone = pooling(states, torch.ones(1))
+    together = pooling(padded, torch.tensor([frames / (frames + padding)]))
+    assert alone.shape == (1, 10)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_statistics_are_mean_and_standard_deviation():
+    frames = torch.tensor([[[1.0, 0.0], [3.0, 4.0], [5.0, 8.0], [99.0, 99.0]]])
+    found = StatisticsPooling()(frames, torch.tensor([0.75]))
+    assert found[0].tolist() == pytest.approx([3.0, 4.0, (8 / 3) ** 0.5, (32 / 3) ** 0.5], abs=1e-5)
+
+
+def test_statistics_of_all_layers_are_those_of_their_weighted_sum():
+    pooling = StatisticsPooling(n_layers=2)
+    with torch.no_grad():
+        pooling.layer_sum.layer_weights.copy_(torch.tensor([1.0, 3.0]).log())
+    states = torch.tensor([[[[0.0], [4.0]], [[8.0], [0.0]]]])  # 1/4 of the first and 3/4 of the second: 6 and 1
+    assert pooling(states, torch.ones(1))[0].tolist() == pytest.approx([3.5, 2.5], abs=1e-5)
+
+
+def test_attention_weights_the_statistics():
+    pooling = AttentiveStatisticsPooling(1, attention_size=1)
+    with torch.no_grad():
+        for weight in pooling.parameters():
+            weight.zero_()
+        pooling.attention[0].weight.fill_(100.0)  # the hyperbolic tangent of 100 is 1, that of 0 is 0
+        pooling.attention[2].weight.fill_(3.0)
+        pooling.attention[2].weight.log_()
+    frames = torch.tensor([[[0.0], [4.0]]])  # weights of 1/4 and 3/4: mean 3, variance 9/4 + 3/4
+    assert pooling(frames, torch.ones(1))[0].tolist() == pytest.approx([3.0, 3.0**0.5], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [StatisticsPooling, AttentiveStatisticsPooling])
+def test_constant_frames_have_a_finite_gradient(kind):
+    states = torch.ones(2, 3, 4, 5, requires_grad=True)
+    pooling = _statistics(kind, 3)
+    pooling(states, torch.tensor([1.0, 0.25])).sum().backward()
+    assert torch.isfinite(states.grad).all()
+    assert all(torch.isfinite(weight.grad).all() for weight in pooling.parameters())
+
+
+@pytest.mark.parametrize("kind", [StatisticsPooling, AttentiveStatisticsPooling])
+@pytest.mark.parametrize(("n_layers", "shape"), [(1, (2, 3, 4, 5)), (3, (2, 4, 5)), (3, (2, 2, 4, 5))])
+def test_another_number_of_layers_is_reported(kind, n_layers, shape):
+    with pytest.raises(InputError, match=f"n_layers {n_layers}, but the front end returns .*; set n_layers to"):
+        _statistics(kind, n_layers)(torch.ones(shape), torch.ones(2))

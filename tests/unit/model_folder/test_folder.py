@@ -389,6 +389,24 @@ CONFIGS = {
         "back_end": {"class": "antideepfake.lobes.LayerWeightedMeanPooling", "n_layers": 3},
         "classifier": {"class": "antideepfake.lobes.OneClassClassifier", "in_features": 16},
     },
+    "whisper": {
+        "front_end": {
+            "class": "antideepfake.lobes.Whisper",
+            "all_layers": True,
+            "hidden_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "num_mel_bins": 40,
+        },
+        "back_end": {
+            "class": "antideepfake.lobes.AttentiveStatisticsPooling",
+            "n_features": 16,
+            "n_layers": 3,
+            "attention_size": 4,
+        },
+        "classifier": {"class": "torch.nn.Linear", "in_features": 32, "out_features": 2},
+    },
 }
 ABSURD = [
     0,

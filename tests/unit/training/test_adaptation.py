@@ -15,6 +15,7 @@ from antideepfake.lobes.back_ends import MeanPooling
 from antideepfake.lobes.detector import UtteranceEncoder
 from antideepfake.lobes.front_ends import LogFilterBank
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.whisper import Whisper
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.training.adaptation import (
@@ -38,6 +39,7 @@ ALL = {
     "WavLM": (WavLM, TINY | CONVOLUTIONS),
     "WavLM, stable": (WavLM, TINY | CONVOLUTIONS | STABLE),
     "w2v-BERT": (Wav2Vec2BERT, TINY),
+    "Whisper, stable": (Whisper, TINY),
 }
 BATCH = (torch.randn(2, 5000, generator=torch.Generator().manual_seed(1)), torch.tensor([1.0, 0.7]))
 
@@ -77,7 +79,7 @@ def test_frozen_weights_get_no_gradient_and_no_graph(name, n_layers):
     freeze_layers(front_end, n_layers)
     frames, _ = front_end(*BATCH)
     # into the first layer that is trained goes nothing with a graph, unless the positions below it are trained
-    has_positions = name != "w2v-BERT" and n_layers == 0
+    has_positions = name not in ("w2v-BERT", "Whisper, stable") and n_layers == 0
     assert seen == [has_positions or index > n_layers for index in range(2)]
     trained = {key for key, weight in front_end.model.named_parameters() if weight.requires_grad}
     assert not any(key.startswith(("feature_extractor.", "feature_projection.")) for key in trained)
@@ -120,8 +122,9 @@ def test_a_front_end_without_layers_is_reported(adapt):
 @pytest.mark.parametrize("frozen", [None, 0, 1])
 def test_checkpointed_gradients_are_the_same(name, frozen, monkeypatch):
     monkeypatch.setattr(self_supervised, "CPU_CHUNK", 6)  # three chunks
-    dropout = {"hidden_dropout": 0.2, "attention_dropout": 0.2, "feat_proj_dropout": 0.2, "layerdrop": 0.3}
-    front_end = _build(name, **dropout, activation_dropout=0.2)
+    kinds = ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout")
+    dropout = {kind: 0.2 for kind in kinds if kind in ALL[name][0].defaults()}
+    front_end = _build(name, **dropout, layerdrop=0.3)
     if frozen is not None:
         freeze_layers(front_end, frozen)
     expected = _gradients(front_end)
@@ -173,7 +176,8 @@ def test_checkpointing_and_freezing_keep_less(name, monkeypatch):
         freeze_layers(front_end, 1)
     for front_end in (checkpointed, both):
         checkpoint_gradients(front_end)
-    assert _kept(checkpointed) < 0.3 * _kept(whole)
+    # Whisper's convolutions are not checkpointed, and over 80 bands they are large beside two layers of size 16
+    assert _kept(checkpointed) < (0.4 if name.startswith("Whisper") else 0.3) * _kept(whole)
     assert _kept(frozen) < 0.5 * _kept(whole)
     assert _kept(both) < 0.2 * _kept(frozen)
 

@@ -95,9 +95,9 @@ def _parts(detector_yaml):
 def start(corpus, tmp_path, detector_yaml):
     """Read the YAML as a new process would; gives hparams and the three sets."""
 
-    def read(overrides="", output="run"):
+    def read(overrides="", output="run", detector=None):
         path = tmp_path / "train.yaml"
-        path.write_text(TRAINING_YAML.replace("DETECTOR", _parts(detector_yaml)))
+        path.write_text(TRAINING_YAML.replace("DETECTOR", detector or _parts(detector_yaml)))
         given = f"data_folder: {corpus}\noutput_folder: {tmp_path / output}\n{overrides}"
         hparams = load_experiment(path, given)
         table = read_protocol(corpus / "p.csv")
@@ -106,6 +106,21 @@ def start(corpus, tmp_path, detector_yaml):
     return read
 
 
+WHISPER = """
+front_end: !new:antideepfake.lobes.Whisper
+    all_layers: true
+    hidden_size: 16
+    num_hidden_layers: 2
+    num_attention_heads: 2
+    intermediate_size: 32
+    hidden_dropout: 0.1
+back_end: !new:antideepfake.lobes.StatisticsPooling
+    n_layers: 3
+classifier: !new:torch.nn.Linear
+    in_features: 32
+    out_features: 2
+layer_decay: 0.8
+"""
 RUN = RunOptions.from_dictionary({"noprogressbar": True, "device": "cpu"})
 
 
@@ -266,6 +281,33 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(start, tmp_path, monkeypatch,
     logs = [(tmp_path / name / "train_log.csv").read_text() for name in ("whole", "parts")]
     assert logs[0] == logs[1] and len(logs[0].splitlines()) == 4
     assert _same(_weights(whole), _weights(resumed))
+
+
+@pytest.mark.parametrize("adapt", ["", "frozen_layers: 1", "lora_rank: 2"])
+def test_a_detector_on_whisper_is_trained_resumed_and_exported(start, corpus, tmp_path, monkeypatch, adapt):
+    def read(output):
+        return start("ckpt_interval_steps: 2", output, f"{WHISPER}{adapt}\n")
+
+    whole = fit_detector(read("whole")[0], RUN, *start()[1:3])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        compute = DetectorBrain.compute_forward
+
+        def interrupted(self, batch, stage):
+            if self.optimizer_step == 5:
+                raise KeyboardInterrupt
+            return compute(self, batch, stage)
+
+        patch.setattr(DetectorBrain, "compute_forward", interrupted)
+        fit_detector(read("parts")[0], RUN, *start()[1:3])
+    hparams, train_set, valid_set, test_set = read("parts")
+    resumed = fit_detector(hparams, RUN, train_set, valid_set)
+    assert _same(_weights(whole), _weights(resumed))
+    export_model(resumed, hparams, train_set, valid_set)
+    detector = load_detector(tmp_path / "parts" / "model")
+    files = [corpus / name for name in test_set["ID"]]
+    together = [result.score for result in detector.score_files(files)]
+    alone = [next(iter(detector.score_files(file))).score for file in files]
+    assert together == pytest.approx(alone, abs=1e-5)
 
 
 def test_a_killed_run_is_the_same_to_the_last_bit(start, tmp_path, rng):
