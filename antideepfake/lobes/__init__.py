@@ -3,6 +3,7 @@
 from antideepfake.lobes.back_ends import (
     AttentiveStatisticsPooling,
     ConvolutionalEncoder,
+    LayerStatistics,
     LayerWeightedMeanPooling,
     MeanPooling,
     StatisticsPooling,
@@ -19,6 +20,7 @@ __all__ = [
     "AttentiveStatisticsPooling",
     "ConvolutionalEncoder",
     "HuBERT",
+    "LayerStatistics",
     "LayerWeightedMeanPooling",
     "LogFilterBank",
     "MeanPooling",

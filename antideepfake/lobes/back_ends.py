@@ -224,6 +224,55 @@ class StatisticsPooling(torch.nn.Module):
         return compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
 
 
+class LayerStatistics(torch.nn.Module):
+    """Mean and standard deviation over time of several layers of an encoder, side by side, standardized.
+
+    The embedding suits a linear classifier on a frozen encoder. Every dimension is standardized: in training by its mean
+    and standard deviation over the batch, afterwards by their averages over all batches of training.
+
+    Arguments
+    ---------
+    layers : list of int
+        Hidden states to use, 0 for the input of the first layer; the front end needs ``all_layers``.
+    n_features : int
+        Size of a frame.
+
+    Raises
+    ------
+    InputError
+        When ``layers`` is empty or names the same layer twice, or the front end lacks one.
+
+    Example
+    -------
+    >>> statistics = LayerStatistics(layers=[1, 2, 3], n_features=384).eval()
+    >>> statistics(torch.randn(2, 5, 50, 384), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 2304])
+    """
+
+    def __init__(self, layers: list[int], n_features: int) -> None:
+        super().__init__()
+        if not layers or len(set(layers)) < len(layers) or min(layers) < 0:
+            raise InputError(f"LayerStatistics: layers is {layers}; name each layer once, from 0")
+        self.layers = list(layers)
+        self.norm = torch.nn.BatchNorm1d(2 * len(layers) * n_features, affine=False, momentum=None)
+
+    def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Turn ``states`` ([batch, layers, frames, size]) into embeddings ([batch, 2 size len(layers)], float32)."""
+        found = states.shape[1] if states.dim() == 4 else 1
+        if states.dim() < 4 or max(self.layers) >= found:
+            raise InputError(
+                f"the back end uses the layers {self.layers}, but the front end returns {found}; set all_layers of the "
+                "front end to True, or choose others"
+            )
+        frames = states[:, self.layers].transpose(1, 2).flatten(2).float()
+        mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
+        statistics = compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
+        if len(statistics) > 1:
+            return self.norm(statistics)
+        # a batch of one has no standard deviation
+        return torch.nn.functional.batch_norm(statistics, self.norm.running_mean, self.norm.running_var)
+
+
 class AttentiveStatisticsPooling(torch.nn.Module):
     """Mean and standard deviation over time, weighted by attention (Okabe, Koshinaka, Shinoda 2018).
 

@@ -10,11 +10,12 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer, WhisperPreTrainedModel, sinusoids
 
 from antideepfake.audio.waveform import SAMPLE_RATE
-from antideepfake.errors import InputError
+from antideepfake.lobes.masks import whole_lengths
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
 
 WINDOW, HOP = 400, 160  # samples: 25 and 10 ms
 POSITIONS = 1500  # frames of 20 ms: the table of every published Whisper ends at 30 s
+LONGEST = (2 * POSITIONS + 1) * HOP - 1  # samples
 # Whisper was trained on waveforms in [-1, 1], and its features keep the level. Waveforms come with unit variance, so
 # they are scaled to -26 dB relative to full scale, the nominal level of speech (ITU-T P.56 and G.191).
 LEVEL = 10 ** (-26 / 20)
@@ -102,8 +103,9 @@ class Whisper(SelfSupervisedFrontEnd):
     """The encoder of Whisper (Radford et al. 2022): a transformer over log mel spectra, trained to recognize speech.
 
     The spectrum is Whisper's: logarithms are limited to 80 dB below the maximum of the utterance. Unlike there, an
-    utterance is not padded to 30 s: frames get the first positions, and padding of a batch has no effect. Recognition
-    discards what detection needs: prefer the lower layers (``all_layers``) to the last.
+    utterance is not padded to 30 s: frames get the first positions, and padding of a batch has no effect. An utterance
+    of more than 30 s is encoded in parts of equal length. Recognition discards what detection needs: prefer the lower
+    layers (``all_layers``) to the last.
 
     Arguments
     ---------
@@ -133,19 +135,23 @@ class Whisper(SelfSupervisedFrontEnd):
             self.filters = torch.from_numpy(filters).float().T
             self.window = torch.hann_window(WINDOW)
 
-    def extract(self, waveform: torch.Tensor) -> torch.Tensor:
-        """Turn one waveform ([time]) into the transformer's input ([frames, size]).
+    def encode(self, waveforms: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn waveforms of any lengths ([time]) into frames; those over 30 s are encoded in equal parts."""
+        parts = [waveform.tensor_split(-(-len(waveform) // LONGEST)) for waveform in waveforms]
+        frames, lengths = super().encode([part for utterance in parts for part in utterance])
+        if len(frames) == len(waveforms):
+            return frames, lengths
+        counts = whole_lengths(lengths, frames.shape[-2]).tolist()
+        encoded = iter(part[..., :count, :] for part, count in zip(frames, counts, strict=True))
+        joined = [torch.cat([next(encoded) for _ in utterance], -2) for utterance in parts]
+        counts = [utterance.shape[-2] for utterance in joined]
+        padded = [
+            torch.nn.functional.pad(utterance, (0, 0, 0, max(counts) - utterance.shape[-2])) for utterance in joined
+        ]
+        return torch.stack(padded), torch.tensor(counts, device=frames.device) / max(counts)
 
-        Raises
-        ------
-        InputError
-            When the waveform is longer than 30 s.
-        """
-        if len(waveform) >= (2 * POSITIONS + 1) * HOP:
-            raise InputError(
-                f"Whisper: an utterance has {len(waveform) / SAMPLE_RATE:.1f} s, and the encoder's positions end at 30 "
-                "s; score long recordings in windows (without --whole), and train on crops of at most 30 s"
-            )
+    def extract(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Turn one waveform ([time], at most 30 s) into the transformer's input ([frames, size])."""
         return self.model.feature_extractor(self.log_mel(waveform).to(self.dtype))
 
     def log_mel(self, waveform: torch.Tensor) -> torch.Tensor:

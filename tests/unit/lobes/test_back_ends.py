@@ -10,6 +10,7 @@ from antideepfake.lobes.back_ends import (
     AttentiveStatisticsPooling,
     ConvolutionalBlock,
     ConvolutionalEncoder,
+    LayerStatistics,
     LayerWeightedMeanPooling,
     MeanPooling,
     StatisticsPooling,
@@ -147,3 +148,51 @@ def test_constant_frames_have_a_finite_gradient(kind):
 def test_another_number_of_layers_is_reported(kind, n_layers, shape):
     with pytest.raises(InputError, match=f"n_layers {n_layers}, but the front end returns .*; set n_layers to"):
         _statistics(kind, n_layers)(torch.ones(shape), torch.ones(2))
+
+
+@given(frames=st.integers(1, 40), padding=st.integers(0, 40), value=st.sampled_from([0.0, -1e5, float("nan")]))
+def test_layer_statistics_ignore_padding(frames, padding, value):
+    statistics = LayerStatistics([0, 2], 5).eval()
+    states = torch.randn(1, 3, frames, 5, generator=torch.Generator().manual_seed(frames))
+    padded = torch.cat([states, torch.full((1, 3, padding, 5), value)], 2)
+    alone = statistics(states, torch.ones(1))
+    together = statistics(padded, torch.tensor([frames / (frames + padding)]))
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+def test_layer_statistics_are_those_of_the_named_layers():
+    states = torch.randn(1, 4, 30, 5)
+    chosen = states[0, [1, 3]]
+    expected = torch.cat([chosen.mean(1).flatten(), chosen.std(1, correction=0).flatten()])
+    found = LayerStatistics([1, 3], 5).eval()(states, torch.ones(1))
+    torch.testing.assert_close(found[0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_layer_statistics_are_standardized_by_all_of_training():
+    statistics = LayerStatistics([0], 5)
+    batches = [torch.randn(200, 1, 20, 5) * 3 + 7 for _ in range(5)]
+    for batch in batches:
+        statistics(batch, torch.ones(200))
+    found = statistics.eval()(torch.cat(batches), torch.ones(1000))
+    torch.testing.assert_close(found.mean(0), torch.zeros(10), atol=0.01, rtol=0)
+    torch.testing.assert_close(found.std(0), torch.ones(10), atol=0.02, rtol=0)
+
+
+def test_layer_statistics_of_a_batch_of_one_in_training():
+    statistics = LayerStatistics([0], 5)
+    states = torch.randn(1, 1, 20, 5)
+    torch.testing.assert_close(statistics(states, torch.ones(1)), statistics.eval()(states, torch.ones(1)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "message"),
+    [
+        ([], (1, 3, 20, 5), "name each layer once"),
+        ([1, 1], (1, 3, 20, 5), "name each layer once"),
+        ([3], (1, 3, 20, 5), "the front end returns 3"),
+        ([0], (1, 20, 5), "set all_layers"),
+    ],
+)
+def test_layers_that_do_not_exist_are_an_error(layers, shape, message):
+    with pytest.raises(InputError, match=message):
+        LayerStatistics(layers, 5)(torch.zeros(shape), torch.ones(1))

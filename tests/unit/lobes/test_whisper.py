@@ -101,12 +101,21 @@ def test_silence_is_finite():
     assert torch.isfinite(frames).all()
 
 
-def test_positions_end_at_30_s():
-    front_end = _build()
-    frames, _ = front_end(torch.randn(1, 480_159), torch.ones(1))
+@pytest.mark.parametrize("all_layers", [False, True])
+def test_an_utterance_of_more_than_30_s_is_encoded_in_equal_parts(all_layers):
+    front_end = _build(all_layers=all_layers)
+    long = _waveform(480_160)
+    frames, lengths = front_end(torch.stack([long, long]), torch.tensor([1.0, 0.25]))
+    first, second = (front_end(part[None], torch.ones(1))[0] for part in long.split(240_080))
+    assert frames.shape[-2] == 1500 and (lengths * 1500).round().tolist() == [1500, 375]
+    torch.testing.assert_close(frames[:1], torch.cat([first, second], -2), atol=1e-5, rtol=1e-5)
+    alone, _ = front_end(long[None, :120_040], torch.ones(1))
+    torch.testing.assert_close(frames[1:, ..., :375, :], alone[..., :375, :], atol=1e-5, rtol=1e-5)
+
+
+def test_30_s_are_encoded_at_once():
+    frames, _ = _build()(torch.randn(1, 480_159), torch.ones(1))
     assert frames.shape[1] == 1500
-    with pytest.raises(InputError, match=r"30.0 s, and the encoder's positions end at 30 s; score .* in windows"):
-        front_end(torch.randn(2, 480_160), torch.tensor([1.0, 0.5]))
 
 
 def test_positions_matter():
