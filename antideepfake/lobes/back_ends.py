@@ -227,8 +227,8 @@ class StatisticsPooling(torch.nn.Module):
 class LayerStatistics(torch.nn.Module):
     """Mean and standard deviation over time of several layers of an encoder, side by side, standardized.
 
-    The embedding suits a linear classifier on a frozen encoder. Every dimension is standardized: in training by its mean
-    and standard deviation over the batch, afterwards by their averages over all batches of training.
+    The embedding suits a linear classifier on a frozen encoder. Its values are standardized: in training by their mean
+    and standard deviation over a batch, afterwards by the averages of these over all batches of training.
 
     Arguments
     ---------
