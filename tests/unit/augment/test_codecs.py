@@ -11,7 +11,7 @@ from scipy.signal import butter, coherence, lfilter, sosfilt
 from torchaudio.functional import resample
 
 from antideepfake.augment.codecs import CODECS, FORMATS, Codec, encode_decode
-from antideepfake.augment.network_codecs import NETWORK_CODECS
+from antideepfake.augment.network_codecs import NETWORK_CODECS, NetworkCodec
 from antideepfake.errors import InputError
 
 NAMES = sorted(FORMATS)
@@ -150,6 +150,13 @@ def test_a_copy_does_the_same(speech):
     codec = Codec(["gsm", "mp3"])
     expected = codec(speech, np.random.default_rng(1))
     assert torch.equal(copy.deepcopy(codec)(speech, np.random.default_rng(1)), expected)
+
+
+def test_a_codec_that_is_not_installed_is_refused(monkeypatch):
+    assert not NetworkCodec("no_such_codec", "g722", 16000).is_available()
+    monkeypatch.setitem(CODECS, "g722", NetworkCodec("g722", "no_such_codec", 16000))
+    with pytest.raises(InputError, match="formats: g722; this installation supports mp3"):
+        Codec(["g722"])
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones():

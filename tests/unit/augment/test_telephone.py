@@ -139,14 +139,17 @@ def test_packets_are_lost_in_the_fraction_and_the_gaps_that_are_given():
 def test_gaps_are_silent_or_repeat_the_last_packet_ever_more_softly():
     waveform = torch.from_numpy(rng().standard_normal(10 * RATE)).float()
     kinds = set()
-    for seed in range(12):
+    for seed in range(20):
         result = PacketLoss(0.5)(waveform, rng(seed))
         lost = find_lost(result, waveform)
         begin = RATE + int((lost[RATE:] & ~lost[RATE - 1 : -1]).nonzero()[0])
-        gap, last = result[begin : begin + FRAME], waveform[begin - FRAME : begin]
-        assert lost[begin : begin + FRAME].all()
-        kinds.add("silent" if not gap.any() else "repeated" if torch.allclose(gap, 0.5 * last) else "other")
-    assert kinds == {"silent", "repeated"}
+        last = waveform[begin - FRAME : begin]
+        packets = [result[start : start + FRAME] for start in (begin, begin + FRAME) if lost[start]]
+        silent = [not packet.any() for packet in packets]
+        softer = [torch.allclose(packet, gain * last) for packet, gain in zip(packets, (0.5, 0.25), strict=False)]
+        assert all(silent) or all(softer)
+        kinds.add((len(packets), all(silent)))
+    assert kinds == {(1, False), (2, False), (1, True), (2, True)}
 
 
 def test_noise_suppression_lowers_noise_more_than_speech(speech):
