@@ -23,6 +23,8 @@ LIMIT = 0.65
 
 FRAME_SECONDS = 0.01  # length of a frame, in seconds
 FLOOR = 1e-12  # power of digital silence: -120 dB
+NOISE_MARGIN = 3.0  # dB by which the mean spectrum of stationary noise fluctuates at most
+DEEPEST_FLOOR, HIGHEST_FLOOR = 60.0, 20.0  # dB below the peak of a spectrum: limits of its noise floor
 
 
 def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[str, float]:
@@ -38,9 +40,9 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
     Returns
     -------
     dict
-        ``duration`` (s); ``level`` (power, dB of full scale); ``bandwidth`` (Hz: the highest frequency within 60 dB of
-        the strongest, in the mean spectrum of 32 ms windows); ``noise floor`` (dB of full scale: 5th percentile of
-        the power of 10 ms frames); ``leading silence`` (s, until the first frame within 35 dB of the loudest); ``peak``
+        ``duration`` (s); ``level`` (power, dB of full scale); ``bandwidth`` (Hz: see :func:`measure_bandwidth`);
+        ``noise floor`` (dB of full scale: 5th percentile of the power of 10 ms frames); ``leading silence`` and
+        ``trailing silence`` (s, before the first and after the last frame within 35 dB of the loudest); ``peak``
         (largest absolute sample); ``DC`` (mean of the samples).
 
     Example
@@ -55,17 +57,52 @@ def measure_properties(samples: NDArray[np.floating], sample_rate: int) -> dict[
     # An utterance shorter than a frame is one frame.
     frames = samples[: len(samples) // frame * frame].reshape(-1, frame) if len(samples) >= frame else samples[None]
     powers = 10 * np.log10(np.mean(frames**2, axis=1) + FLOOR)
-    window = min(round(0.032 * sample_rate), len(samples))
-    frequencies, spectrum = signal.welch(samples, sample_rate, nperseg=window)
+    is_speech = find_speech_frames(frames.ravel(), frames.shape[1])
     return {
         "duration": len(samples) / sample_rate,
         "level": float(10 * np.log10(np.mean(samples**2) + FLOOR)),
-        "bandwidth": float(frequencies[np.flatnonzero(spectrum >= spectrum.max() * 1e-6)[-1]]),
+        "bandwidth": measure_bandwidth(samples, sample_rate),
         "noise floor": float(np.percentile(powers, 5)),
-        "leading silence": float(np.argmax(find_speech_frames(frames.ravel(), frames.shape[1]))) * FRAME_SECONDS,
+        "leading silence": float(np.argmax(is_speech)) * FRAME_SECONDS,
+        "trailing silence": float(np.argmax(is_speech[::-1])) * FRAME_SECONDS,
         "peak": float(np.abs(samples).max()),
         "DC": float(samples.mean()),
     }
+
+
+def measure_bandwidth(samples: NDArray[np.floating], sample_rate: int) -> float:
+    """Measure where the band of a recording ends, also above a background of noise.
+
+    The spectrum, in dB, is the mean over 32 ms windows. Its noise floor is its 5th percentile plus 3 dB, but lies 20 to
+    60 dB below its peak. The band ends at the frequency below which 99 % of what exceeds the floor lies: of dB, because
+    nearly all energy of speech is below 4 kHz, whatever the band.
+
+    Arguments
+    ---------
+    samples : array
+        Shape [time].
+    sample_rate : int
+        Sample rate in Hz.
+
+    Returns
+    -------
+    float
+        Frequency in Hz.
+
+    Example
+    -------
+    >>> noise = np.random.default_rng(1).normal(size=32000)
+    >>> telephone = signal.sosfilt(signal.ellip(10, 0.1, 70, 3400, fs=16000, output="sos"), noise)
+    >>> 3300 < measure_bandwidth(telephone + 0.003 * noise, 16000) < 3700
+    True
+    """
+    window = min(round(0.032 * sample_rate), len(samples))
+    frequencies, spectrum = signal.welch(samples, sample_rate, nperseg=window)
+    decibels = 10 * np.log10(spectrum + np.finfo(np.float64).tiny)
+    peak = decibels.max()
+    noise = np.percentile(decibels, 5) + NOISE_MARGIN
+    excess = np.maximum(decibels - np.clip(noise, peak - DEEPEST_FLOOR, peak - HIGHEST_FLOOR), 0).cumsum()
+    return float(frequencies[np.searchsorted(excess, 0.99 * excess[-1])])
 
 
 def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False) -> pd.DataFrame:

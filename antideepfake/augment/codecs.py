@@ -10,6 +10,7 @@ import torch
 from torchaudio.functional import resample
 
 from antideepfake.audio.waveform import SAMPLE_RATE
+from antideepfake.augment.network_codecs import NETWORK_CODECS, NetworkCodec
 from antideepfake.errors import InputError
 
 
@@ -22,6 +23,14 @@ class Format(NamedTuple):
     """Hz: the rate of the networks that use the codec, or 16 kHz."""
     compression: tuple[float, float] | None = None
     """Range of compression levels to sample from, within 0 to 1; None if the codec has a single bit rate."""
+
+    def is_available(self) -> bool:
+        """Return whether the installed libsndfile can write the format."""
+        return soundfile.check_format(self.container, self.subtype)
+
+    def sample_level(self, generator: np.random.Generator) -> float | None:
+        """Sample a compression level; None if the codec has a single bit rate."""
+        return None if self.compression is None else generator.uniform(*self.compression)
 
 
 FORMATS = {
@@ -38,6 +47,7 @@ FORMATS = {
     "gsm": Format("WAV", "GSM610"),
     "narrow_band": Format("WAV", "PCM_16"),
 }
+CODECS: dict[str, Format | NetworkCodec] = {**FORMATS, **NETWORK_CODECS}
 
 
 class Codec:
@@ -58,13 +68,19 @@ class Codec:
     ``g723_40``       G.723 (1988), adaptive differential PCM                  8 kHz        40
     ``gsm``           GSM 6.10, full rate                                      8 kHz        13
     ``narrow_band``   no codec; 16-bit PCM with telephone bandwidth            8 kHz        128
+    ``amr_nb``        AMR: mobile telephony                                    8 kHz        4.75 to 12.2
+    ``g722``          G.722: wide-band telephony                               16 kHz       64
+    ``g723_1``        G.723.1: early calls over the internet                   8 kHz        6.3
+    ``opus_voip``     Opus, tuned for calls                                    16 kHz       6 to 24
+    ``aac``           AAC at low rates                                         16 kHz       12 to 32
+    ``mp3_low``       MPEG layer III at low, constant rates                    16 kHz       8 to 32
     ================  =======================================================  ===========  =============
 
-    If a codec has a range of bit rates, its compression level is sampled at random; the bit rate also depends on the
-    speech. A sample rate of 8 kHz removes all frequencies above 4 kHz. The result has the same length as the waveform,
-    is aligned with it and has about the same level. A waveform that exceeds full scale is scaled down before encoding,
-    to avoid clipping, and scaled up after decoding. Some codecs degrade quiet speech more than loud speech. The
-    waveform may have any length.
+    If a codec has a range of bit rates, its bit rate or compression level is sampled at random; after a compression
+    level, the bit rate also depends on the speech. A sample rate of 8 kHz removes all frequencies above 4 kHz. The
+    result has the same length as the waveform, is aligned with it and has about the same level. A waveform that exceeds
+    full scale is scaled down before encoding, to avoid clipping, and scaled up after decoding. Some codecs degrade
+    quiet speech more than loud speech. The waveform may have any length.
 
     Arguments
     ---------
@@ -74,7 +90,7 @@ class Codec:
     Raises
     ------
     InputError
-        When the list is empty, a name is not in the table, or the installed libsndfile cannot write the format.
+        When the list is empty, a name is not in the table, or the installed libsndfile or PyAV cannot write the format.
 
     Example
     -------
@@ -86,7 +102,7 @@ class Codec:
 
     def __init__(self, formats: Iterable[str]) -> None:
         self.formats = list(formats)
-        known = [name for name, form in FORMATS.items() if soundfile.check_format(form.container, form.subtype)]
+        known = [name for name, codec in CODECS.items() if codec.is_available()]
         unknown = [name for name in self.formats if name not in known]
         if unknown or not self.formats:
             fault = f"unknown codec formats: {', '.join(map(str, unknown))}" if unknown else "no codec format is given"
@@ -98,9 +114,7 @@ class Codec:
         The result has the same length.
         """
         name = self.formats[generator.integers(len(self.formats))]
-        form = FORMATS[name]
-        level = None if form.compression is None else generator.uniform(*form.compression)
-        return code(waveform, name, level)
+        return code(waveform, name, CODECS[name].sample_level(generator))
 
 
 def code(waveform: torch.Tensor, name: str, level: float | None = None) -> torch.Tensor:
@@ -111,7 +125,7 @@ def code(waveform: torch.Tensor, name: str, level: float | None = None) -> torch
     waveform : torch.Tensor
         Float32, shape [time], 16 kHz.
     name, level :
-        Format and compression level, see :func:`encode_decode`.
+        As for :func:`encode_decode`.
 
     Returns
     -------
@@ -123,11 +137,11 @@ def code(waveform: torch.Tensor, name: str, level: float | None = None) -> torch
     >>> code(torch.rand(16000) - 0.5, "gsm").shape
     torch.Size([16000])
     """
-    form = FORMATS[name]
-    signal = resample(waveform, SAMPLE_RATE, form.sample_rate)
+    codec = CODECS[name]
+    signal = resample(waveform, SAMPLE_RATE, codec.sample_rate)
     scale = signal.abs().max().clamp(min=1)
     coded = torch.from_numpy(encode_decode((signal / scale).numpy(), name, level)) * scale
-    return resample(coded, form.sample_rate, SAMPLE_RATE)[: len(waveform)]
+    return resample(coded, codec.sample_rate, SAMPLE_RATE)[: len(waveform)]
 
 
 def encode_decode(samples: np.ndarray, name: str, level: float | None = None) -> np.ndarray:
@@ -138,9 +152,10 @@ def encode_decode(samples: np.ndarray, name: str, level: float | None = None) ->
     samples : numpy.ndarray
         Shape [time], from -1 to 1, at the sample rate of the format.
     name : str
-        Name of the format, a key of ``FORMATS``.
+        Name of the format, a key of ``CODECS``.
     level : float, optional
-        Compression level in [0, 1), for formats that support it. Higher levels use fewer bits.
+        For formats that support it: of a :class:`Format`, the compression level in [0, 1), where higher levels use
+        fewer bits; of a :class:`~antideepfake.augment.network_codecs.NetworkCodec`, the bit rate in bit/s.
 
     Returns
     -------
@@ -152,8 +167,10 @@ def encode_decode(samples: np.ndarray, name: str, level: float | None = None) ->
     >>> len(encode_decode(np.sin(0.1 * np.arange(8000)), "a_law"))
     8000
     """
-    form = FORMATS[name]
+    codec = CODECS[name]
+    if isinstance(codec, NetworkCodec):
+        return codec.encode_decode(samples, level)
     file = io.BytesIO()
-    soundfile.write(file, samples, form.sample_rate, form.subtype, format=form.container, compression_level=level)
+    soundfile.write(file, samples, codec.sample_rate, codec.subtype, format=codec.container, compression_level=level)
     file.seek(0)
     return soundfile.read(file, dtype="float32")[0]

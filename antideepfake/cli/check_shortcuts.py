@@ -1,8 +1,9 @@
 """Check whether a trivial property separates the classes of a corpus.
 
-For duration, level, bandwidth, noise floor, leading silence, peak and DC, prints how well each alone separates real
-from fake, as the area under the ROC curve (AUC): 0.5 is uninformative, 0 and 1 separate perfectly. Exits with status 1
-where one lies above 0.65 or below 0.35: a detector trained on such a corpus learns that property instead of speech.
+For duration, level, bandwidth, noise floor, leading and trailing silence, peak and DC, prints how well each alone
+separates real from fake, as the area under the ROC curve (AUC): 0.5 is uninformative, 0 and 1 separate perfectly. Exits
+with status 1 where one lies above 0.65 or below 0.35: a detector trained on such a corpus learns that property instead
+of speech.
 """
 
 import argparse

@@ -105,9 +105,10 @@ def begin_experiment(arguments: list[str]) -> tuple[HyperParameters, RunOptions]
         given = run_opts.overridden_args | {"distributed_backend"}
         run_opts = replace(run_opts, distributed_backend="gloo", overridden_args=given)
     hparams = load_experiment(hparams_file, overrides)
-    sb.utils.distributed.ddp_init_group(run_opts)
-    if distributed.is_initialized():
-        atexit.register(distributed.destroy_process_group)
+    if not distributed.is_initialized():  # a process may run several experiments
+        sb.utils.distributed.ddp_init_group(run_opts)
+        if distributed.is_initialized():
+            atexit.register(distributed.destroy_process_group)
     # They list all installed packages at every start, which env.log has. A filter, since SpeechBrain resets levels.
     verbose_loggers = [
         logging.getLogger(f"speechbrain.{name}") for name in ("core", "utils.quirks", "utils.superpowers")

@@ -30,6 +30,8 @@ def include(path, recordings):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_recipe_can_include_it(path, recordings, tmp_path):
+    if "VoiceProcessing" in path.read_text():
+        pytest.importorskip("webrtc_noise_gain")  # has wheels for Linux only
     (tmp_path / "recipe.yaml").write_text(f"augmentation: {include(path, recordings)}\n")
     augmentation = load_hparams(tmp_path / "recipe.yaml")["augmentation"]
     waveform = 0.1 * torch.randn(16000)

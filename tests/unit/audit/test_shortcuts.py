@@ -1,5 +1,6 @@
 """Trivial properties are what their definitions say, and a corpus that one of them gives away is found out."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from antideepfake.audit.shortcuts import (
     find_shortcuts,
     format_shortcuts,
+    measure_bandwidth,
     measure_properties,
     measure_shortcuts,
 )
@@ -37,10 +39,12 @@ def test_offset():
     assert measure_properties(tone(1) + 0.25, RATE)["DC"] == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("silence", [0.0, 0.1, 0.5])
-def test_leading_silence(silence: float):
-    samples = np.concatenate([np.zeros(round(silence * RATE)), tone(1)])
-    assert measure_properties(samples, RATE)["leading silence"] == pytest.approx(silence)
+@pytest.mark.parametrize(("leading", "trailing"), [(0.0, 0.0), (0.1, 0.0), (0.5, 0.2), (0.0, 0.3)])
+def test_leading_and_trailing_silence(leading: float, trailing: float):
+    samples = np.concatenate([np.zeros(round(leading * RATE)), tone(1), np.zeros(round(trailing * RATE))])
+    found = measure_properties(samples, RATE)
+    assert found["leading silence"] == pytest.approx(leading)
+    assert found["trailing silence"] == pytest.approx(trailing)
 
 
 def test_noise_is_not_speech_unless_near_in_level(rng: np.random.Generator):
@@ -56,21 +60,51 @@ def test_noise_floor_is_the_level_of_the_pauses(rng: np.random.Generator):
     assert measure_properties(np.concatenate([tone(1), np.zeros(RATE)]), RATE)["noise floor"] == pytest.approx(-120)
 
 
+def limit_band(samples: np.ndarray, edge: float) -> np.ndarray:
+    spectrum = np.fft.rfft(samples)
+    spectrum[np.fft.rfftfreq(len(samples), 1 / RATE) > edge] = 0
+    return np.fft.irfft(spectrum, len(samples))
+
+
+def fall_off(samples: np.ndarray, decibels: float) -> np.ndarray:
+    """Attenuate like the mean spectrum of speech: evenly in dB per octave above 500 Hz."""
+    frequencies = np.maximum(np.fft.rfftfreq(len(samples), 1 / RATE), 500) / 500
+    return np.fft.irfft(np.fft.rfft(samples) * 10 ** (-decibels / 20 * np.log2(frequencies)), len(samples))
+
+
 @pytest.mark.parametrize("edge", [1000, 3400, 7000])
 def test_bandwidth_is_the_edge_of_band_limited_noise(edge: int, rng: np.random.Generator):
-    spectrum = np.fft.rfft(rng.normal(size=4 * RATE))
-    spectrum[4 * edge :] = 0
-    assert measure_properties(np.fft.irfft(spectrum), RATE)["bandwidth"] == pytest.approx(
-        edge, abs=200
-    )  # the window leaks some bins
+    samples = limit_band(rng.normal(size=4 * RATE), edge)
+    assert measure_bandwidth(samples, RATE) == pytest.approx(edge, abs=200)  # the window leaks some bins
+
+
+@pytest.mark.parametrize("edge", [3400, 5500])
+@pytest.mark.parametrize("noise", [0.003, 0.03])
+def test_noise_over_the_whole_band_does_not_hide_the_edge(edge: int, noise: float, rng: np.random.Generator):
+    """Guards against a bandwidth of half the sample rate for every recording with a little noise."""
+    samples = limit_band(rng.normal(size=4 * RATE), edge) + noise * rng.normal(size=4 * RATE)
+    assert measure_bandwidth(samples, RATE) == pytest.approx(edge, abs=300)
+
+
+def test_a_spectrum_like_that_of_speech_has_the_band_of_its_filter(rng: np.random.Generator):
+    """Guards against a share of energy, which is nearly all below 4 kHz in any speech."""
+    speech = fall_off(rng.normal(size=4 * RATE), decibels=9)
+    assert measure_bandwidth(speech, RATE) > 5000
+    assert measure_bandwidth(limit_band(speech, 3800), RATE) == pytest.approx(3800, abs=300)
+
+
+def test_white_noise_and_digital_silence_have_the_whole_band(rng: np.random.Generator):
+    assert measure_bandwidth(rng.normal(size=RATE), RATE) > 7800
+    assert measure_bandwidth(np.zeros(RATE), RATE) > 7800
 
 
 @given(st.floats(0.01, 1.0))
 def test_gain_moves_levels_and_nothing_else(gain: float):
     samples = np.concatenate([np.zeros(800), tone(1, 0.5), tone(0.2, 0.05)])
     before, after = measure_properties(samples, RATE), measure_properties(gain * samples, RATE)
-    for name in ("duration", "bandwidth", "leading silence"):
+    for name in ("duration", "leading silence", "trailing silence"):
         assert after[name] == before[name]
+    assert after["bandwidth"] == pytest.approx(before["bandwidth"], abs=32)  # a bin
     assert after["level"] - before["level"] == pytest.approx(20 * np.log10(gain), abs=1e-3)
 
 
@@ -88,21 +122,48 @@ def test_channels_are_averaged():
     assert measure_properties(stereo, RATE)["peak"] == pytest.approx(0.1)
 
 
-def make_corpus(folder: Path, rng: np.random.Generator, gain_of_fake: float = 1.0) -> Path:
-    """Noise of random level and length, in which the classes differ by ``gain_of_fake`` alone."""
+def pass_through(samples: np.ndarray) -> np.ndarray:
+    return samples
+
+
+def make_louder(samples: np.ndarray) -> np.ndarray:
+    return 4 * samples
+
+
+def make_narrow(samples: np.ndarray) -> np.ndarray:
+    narrow = limit_band(samples, 3400) * (samples != 0)  # the silence before and after stays silent
+    return narrow * samples.std() / narrow.std()
+
+
+def end_in_silence(samples: np.ndarray) -> np.ndarray:
+    silent = np.concatenate([samples[:-3200], np.zeros(3200)])
+    return silent * samples.std() / silent.std()
+
+
+def make_corpus(folder: Path, rng: np.random.Generator, change_fake: Callable[[np.ndarray], np.ndarray]) -> Path:
+    """Noise of random level, length, band, background and silence; the classes differ by ``change_fake`` alone."""
     utterances = []
-    for number in range(60):
+    for number in range(120):
         label = ("real", "fake")[number % 2]
-        samples = rng.uniform(0.01, 0.03) * rng.normal(size=rng.integers(8000, 16000))
-        soundfile.write(folder / f"{number}.flac", samples * (gain_of_fake if label == "fake" else 1), RATE)
-        split = ("train", "test")[number // 30]
+        speech = limit_band(rng.normal(size=rng.integers(8000, 16000)), rng.uniform(6000, 7900))
+        speech = rng.uniform(0.01, 0.03) * np.pad(speech, rng.integers(1600, 3200, size=2))
+        speech = change_fake(speech) if label == "fake" else speech
+        samples = speech + 10 ** rng.uniform(-4.5, -4) * rng.normal(size=len(speech))
+        soundfile.write(folder / f"{number}.flac", samples, RATE)
+        split = ("train", "test")[number // 60]
         utterances.append({"ID": f"{number}", "Label": label, "Path": f"{number}.flac", "Proportion": split})
     build_protocol(utterances, folder, folder / "protocol.csv", quiet=True)
     return folder / "protocol.csv"
 
 
+@pytest.mark.parametrize(("planted", "name"), [(make_narrow, "bandwidth"), (end_in_silence, "trailing silence")])
+def test_a_planted_shortcut_is_the_only_one_found(tmp_path: Path, rng: np.random.Generator, planted, name: str):
+    areas = measure_shortcuts(read_protocol(make_corpus(tmp_path, rng, planted)), tmp_path, quiet=True)
+    assert find_shortcuts(areas) == [name]
+
+
 def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator, command):
-    protocol = make_corpus(tmp_path, rng, gain_of_fake=4.0)
+    protocol = make_corpus(tmp_path, rng, make_louder)
     areas = measure_shortcuts(read_protocol(protocol), tmp_path, quiet=True)
     assert list(areas) == ["all", "train", "test"]  # there is no valid
     assert areas.loc["level", "all"] < 0.05
@@ -115,7 +176,7 @@ def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator, com
 
 
 def test_matched_corpus_passes(tmp_path: Path, rng: np.random.Generator, command):
-    protocol = make_corpus(tmp_path, rng)
+    protocol = make_corpus(tmp_path, rng, pass_through)
     status, out, err = command("check", "shortcuts", protocol, "--data_folder", tmp_path, "--quiet")
     assert status == 0 and err == "" and "no shortcut" in out
 

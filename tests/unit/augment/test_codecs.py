@@ -7,12 +7,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import lfilter
+from scipy.signal import butter, coherence, lfilter, sosfilt
+from torchaudio.functional import resample
 
-from antideepfake.augment.codecs import FORMATS, Codec, encode_decode
+from antideepfake.augment.codecs import CODECS, FORMATS, Codec, encode_decode
+from antideepfake.augment.network_codecs import NETWORK_CODECS, NetworkCodec
 from antideepfake.errors import InputError
 
 NAMES = sorted(FORMATS)
+LOSS = {
+    "g723_1": 0.7,
+    "opus_voip": 3.5,
+}  # dB by which the level may change, with the high-pass filter of the lowest rate
+PHASE = {"amr_nb", "opus_voip"}  # their high-pass filters shift the phase of the lowest frequencies
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +48,27 @@ def likeness(x, y):
     return torch.corrcoef(torch.stack([x, y]))[0, 1].item()
 
 
+def without_lows(x):
+    """Only what is above 400 Hz."""
+    return torch.from_numpy(sosfilt(butter(4, 400, "highpass", fs=16000, output="sos"), x.numpy()))
+
+
 def high_energy(y):
     """Share of the energy above 4.2 kHz, in dB."""
     power = np.abs(np.fft.rfft(y)) ** 2
     return 10 * np.log10(power[round(4200 / 8000 * len(power)) :].sum() / power.sum())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(CODECS))
 def test_the_result_is_in_step_and_as_loud(name, speech):
     for seed in range(3):
         coded = Codec([name])(speech, np.random.default_rng(seed))
         assert coded.shape == speech.shape and coded.dtype == torch.float32
         assert not torch.equal(coded, speech)
-        assert abs(lag(speech.numpy(), coded.numpy())) <= 1
-        assert 20 * torch.log10(coded.norm() / speech.norm()).item() == pytest.approx(0, abs=0.5)
-        assert likeness(speech, coded) > 0.95
+        one, other = (without_lows(speech), without_lows(coded)) if name in PHASE else (speech, coded)
+        assert abs(lag(one.numpy(), other.numpy())) <= 1
+        assert 20 * torch.log10(coded.norm() / speech.norm()).item() == pytest.approx(0, abs=LOSS.get(name, 0.5))
+        assert likeness(one, other) > (0.8 if name in PHASE else 0.95)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,6 +91,20 @@ def test_more_compression_loses_more(name, speech):
     assert error(most - 0.01) > 1.5 * error(least)
 
 
+@pytest.mark.parametrize("name", [name for name in sorted(NETWORK_CODECS) if NETWORK_CODECS[name].bit_rates])
+def test_a_lower_bit_rate_loses_more(name, speech):
+    codec = NETWORK_CODECS[name]
+    signal = resample(speech, 16000, codec.sample_rate).numpy()
+
+    def kept(bit_rate):
+        """Coherence below 3 kHz, which a filter does not change."""
+        coded = encode_decode(signal, name, bit_rate)
+        frequencies, coherent = coherence(signal, coded, codec.sample_rate, nperseg=256)
+        return coherent[(frequencies > 200) & (frequencies < 3000)].mean()
+
+    assert kept(codec.bit_rates[0]) < kept(codec.bit_rates[-1]) - 0.02
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if FORMATS[name].compression])
 def test_every_clip_has_its_own_compression(name, speech):
     codec, rng = Codec([name]), np.random.default_rng(1)
@@ -88,7 +115,7 @@ def test_every_clip_has_its_own_compression(name, speech):
 
 @settings(max_examples=60)
 @given(
-    st.sampled_from(NAMES),
+    st.sampled_from(sorted(CODECS)),
     st.sampled_from([1, 2, 401, 1000]),
     st.sampled_from([1e-30, 1e-4, 0.5, 30.0, 1e30]),
     st.integers(0, 2**32),
@@ -123,6 +150,13 @@ def test_a_copy_does_the_same(speech):
     codec = Codec(["gsm", "mp3"])
     expected = codec(speech, np.random.default_rng(1))
     assert torch.equal(copy.deepcopy(codec)(speech, np.random.default_rng(1)), expected)
+
+
+def test_a_codec_that_is_not_installed_is_refused(monkeypatch):
+    assert not NetworkCodec("no_such_codec", "g722", 16000).is_available()
+    monkeypatch.setitem(CODECS, "g722", NetworkCodec("g722", "no_such_codec", 16000))
+    with pytest.raises(InputError, match="formats: g722; this installation supports mp3"):
+        Codec(["g722"])
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones():
