@@ -41,7 +41,7 @@ QUEEN_ACTORS = {
     "TAM": "reagan",
     "WITCH": "reagan",
 }
-QUEEN_LINES = 150  # of one actor, those with the most text: the main character has 1200
+QUEEN_LINES = 125  # of one actor, those with the most text: the main character has 1200
 
 FILLETS_PACKAGES = ("fillets-ng-data", "fillets-ng-data-cs", "fillets-ng-data-nl")
 FILLETS_FOLDER = "usr/share/games/fillets-ng"

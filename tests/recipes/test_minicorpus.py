@@ -48,16 +48,16 @@ def make_speech(rng: np.random.Generator, seconds: float = 2.0, silence: float =
     return np.concatenate([pause, level * buzz * (0.4 + 0.6 * np.sin(2 * np.pi * 2 * time) ** 2), pause])
 
 
-def make_sentences(count: int = 40) -> tuple[list[Sentence], dict[str, float]]:
+def make_sentences(count: int = 24, speakers: list = SPEAKERS) -> tuple[list[Sentence], dict[str, float]]:
     """As many sentences of every speaker, the two Italians reading the same, and short Russian prompts."""
     sentences, seconds = [], {}
-    for language, speaker, codec in SPEAKERS:
+    for language, speaker, codec in speakers:
         for number in range(count):
             owner = "prompt" if language == "IT" else speaker
             key = f"{language.lower()}-{speaker}-{number}"
             text = f"sentence {number} of {owner}"
             sentences.append(Sentence(key, text, language, speaker, Path(f"{key}.wav"), codec))
-            seconds[key] = 1.2 + number / 20
+            seconds[key] = 1.2 + number / 12
     for number, word in enumerate(("активировано", "добавлено", "удалено", "конференция", "абонент", "номер")):
         sentences.append(Sentence(f"ru-short-{number}", word, "RU", "ivrvoice", Path(f"{number}.wav")))
         seconds[f"ru-short-{number}"] = 0.6
@@ -329,13 +329,60 @@ def test_codec_preserves_length_and_alignment(rng: np.random.Generator):
     assert channel.code_g722([]) == []
 
 
+# -------------------------------------------------------------------------------------------------------- the engines
+
+
+class RecordingSession:
+    """A model that keeps its inputs and answers with a second of noise at 24 kHz."""
+
+    def __init__(self):
+        self.inputs: list[dict[str, np.ndarray]] = []
+
+    def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        self.inputs.append(inputs)
+        return [np.random.default_rng(1).normal(size=(1, 24000)).astype(np.float32)]
+
+
+@given(st.text(alphabet="ab ", max_size=80), st.floats(0, 4))
+def test_shortened_text_ends_at_a_word_and_lasts_long_enough(text: str, seconds: float):
+    short = generators._shorten(text, seconds)
+    assert text.startswith(short)
+    assert short == text or (len(short) >= 14 * seconds and text[len(short)] == " ")
+
+
+def test_kokoro_mixes_voices_and_takes_the_style_of_the_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    session = RecordingSession()
+    monkeypatch.setattr(generators, "_load_kokoro", lambda: (session, {"a": 5, "b": 6}))
+    monkeypatch.setattr(generators, "_pronounce", lambda text, language, root: f"{text}{language}")
+    folder = tmp_path / generators.KOKORO_VOICES
+    folder.mkdir(parents=True)
+    rows = np.arange(510, dtype="<f4")[:, None].repeat(256, axis=1)
+    rows.tofile(folder / "one.bin")
+    (rows + 2).tofile(folder / "two.bin")
+    batch = generators.Batch("xx:one+two", ["ab a", "b"], [], tmp_path, 1, [1.0, 1.0])
+    waveforms = generators.kokoro(batch)
+    assert [len(waveform) for waveform in waveforms] == [RATE, RATE]
+    assert [inputs["tokens"].tolist() for inputs in session.inputs] == [[[0, 5, 6, 5, 0]], [[0, 6, 0]]]
+    assert [float(inputs["style"].mean()) for inputs in session.inputs] == [4.0, 2.0]  # row of the length, plus 1
+
+
+@pytest.mark.parametrize("warp", [1.0, 1.1])
+def test_hifi_gan_gets_a_warped_mel_spectrogram(warp: float, monkeypatch: pytest.MonkeyPatch):
+    session = RecordingSession()
+    monkeypatch.setattr(generators, "_load_hifi_gan", lambda: (session, np.eye(513)))  # bins instead of mel bands
+    tone = np.sin(2 * np.pi * 2000 * np.arange(RATE) / RATE)
+    generators.hifi_gan(generators.Batch(str(warp), ["la"], [tone], Path(), 1))
+    bands = session.inputs[0]["mel"][0].mean(axis=1)
+    assert bands.argmax() * 22050 / 1024 == pytest.approx(2000 * warp, abs=30)
+
+
 # --------------------------------------------------------------------------------------------------------- the making
 
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> Path:
     """A data folder whose recordings are decoded, and engines that need no program."""
-    sentences, seconds = make_sentences(4)
+    sentences, seconds = make_sentences(3, SPEAKERS[:8])
     for sentence in sentences:
         path = tmp_path / f"MiniCorpus/cache/recordings/{sentence.key}.flac"
         path.parent.mkdir(parents=True, exist_ok=True)
