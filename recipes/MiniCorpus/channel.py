@@ -6,8 +6,11 @@ one length, one level and one noise floor.
 
 import hashlib
 import subprocess
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from scipy import signal
@@ -139,6 +142,7 @@ def apply_channel(waveform: np.ndarray, channel: Channel, rng: np.random.Generat
         waveform = signal.sosfilt(sections, np.asarray(waveform, dtype=np.float64))
     start, end = find_speech(waveform)
     waveform = waveform[start:end][: round(channel.seconds * SAMPLE_RATE)]
+    waveform = waveform[: find_speech(waveform)[1]]  # a pause at the cut: generated speech may end before it
     if len(waveform) < SAMPLE_RATE // 2:
         raise ValueError("less than half a second of speech")
     waveform = waveform / speech_level(waveform)
@@ -181,18 +185,38 @@ def code_g722(waveforms: list[np.ndarray]) -> list[np.ndarray]:
     samples = np.round(np.concatenate([*padded, pause]) * 32767).clip(-32768, 32767).astype("<i2")
     raw = ("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1")
     coded = _ffmpeg(*raw, "-i", "-", "-f", "g722", "-", data=samples.tobytes())
-    decoded = decode_g722(coded)[22:]  # the coder's two filter banks delay by 22 samples
+    [decoded] = decode_g722([coded])
+    decoded = decoded[22:]  # the coder's two filter banks delay by 22 samples
     lengths = np.array([len(pause), *(len(part) for part in padded)])
     starts = lengths[1:].cumsum() - lengths[1:]
     return [decoded[start : start + len(waveform)] for start, waveform in zip(starts[1::3], waveforms, strict=True)]
 
 
-def decode_g722(data: bytes) -> np.ndarray:
-    """Decode raw G.722 (64 kbit/s) into 16-bit samples, shape (time,), 16 kHz."""
-    return np.frombuffer(_ffmpeg("-f", "g722", "-i", "-", "-f", "s16le", "-", data=data), dtype="<i2")
+def decode_g722(streams: Sequence[bytes]) -> list[np.ndarray]:
+    """Decode raw G.722 (64 kbit/s), all streams in one run of ffmpeg, which takes long to start.
+
+    Arguments
+    ---------
+    streams : sequence of bytes
+        Each is decoded on its own.
+
+    Returns
+    -------
+    list of np.ndarray
+        16-bit samples of each, shape (time,), 16 kHz.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = [], []
+        for number, stream in enumerate(streams):
+            Path(folder, f"{number}.g722").write_bytes(stream)
+            inputs += ["-f", "g722", "-i", f"{folder}/{number}.g722"]
+            outputs += ["-map", str(number), "-f", "s16le", f"{folder}/{number}.raw"]
+        if streams:
+            _ffmpeg(*inputs, *outputs)
+        return [np.fromfile(f"{folder}/{number}.raw", dtype="<i2") for number in range(len(streams))]
 
 
-def _ffmpeg(*arguments: str, data: bytes) -> bytes:
+def _ffmpeg(*arguments: str, data: bytes = b"") -> bytes:
     import imageio_ffmpeg
 
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *arguments]

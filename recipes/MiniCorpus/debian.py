@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 from tqdm import tqdm
@@ -58,6 +59,39 @@ def fetch(packages: list[str], root: Path, dependencies: bool = False, quiet: bo
         _fetch_one(package, root)
         with atomic_path(stamps / package) as stamp:
             stamp.touch()
+
+
+def fetch_npm(package: str, root: Path) -> None:
+    """Fetch a package of npm, and unpack it below ``root/npm``. Nothing in it is run; npm checks its hash.
+
+    Arguments
+    ---------
+    package : str
+        Name and version, as ``name@1.2.3``.
+    root : Path
+        As given to :func:`fetch`.
+
+    Raises
+    ------
+    MissingPackageError
+        This machine has no npm, or npm could not fetch the package.
+    """
+    folder = root / "npm" / package.split("@")[0]
+    if folder.exists():
+        return
+    if not shutil.which("npm"):
+        raise MissingPackageError(f"{package}: npm is not on this machine")
+    downloads = root / ".downloads" / package
+    shutil.rmtree(downloads, ignore_errors=True)
+    downloads.mkdir(parents=True)
+    done = subprocess.run(["npm", "pack", "--silent", package], cwd=downloads, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise MissingPackageError(f"npm could not fetch {package}: {done.stderr.strip()[-200:]}")
+    with tarfile.open(next(downloads.glob("*.tgz"))) as archive:
+        archive.extractall(downloads, filter="data")
+    folder.parent.mkdir(exist_ok=True)
+    (downloads / "package").replace(folder)
+    shutil.rmtree(downloads)
 
 
 def program_environment(root: Path) -> dict[str, str]:

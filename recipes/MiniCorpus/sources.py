@@ -1,8 +1,10 @@
 """The recordings of MiniCorpus: which Debian packages hold them, who speaks, and what is said."""
 
 import gzip
+import io
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,13 @@ RECORDINGS = (
 )
 TELEPHONE_SPEAKERS = {"menardi"}  # recorded at 8 kHz: always in the narrow band
 
+# What recordings of games have been through: sample rate, then arguments of soundfile.write for about their bit rates.
+LOSSY_CODECS = {
+    "mp3": (11025, {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": 0.85}),  # 16 kbit/s
+    "vorbis": (22050, {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.4}),  # about 52 kbit/s
+}
+NARROW_CODECS = {"mp3"}  # at 11 kHz: always in the narrow band
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -75,6 +84,8 @@ class Sentence:
         As in :class:`Recordings`.
     path : Path or None
         The recording as its package holds it; None for a text that nobody recorded.
+    codec : str
+        The lossy codec of the recording, a key of ``LOSSY_CODECS``; empty for none.
     """
 
     key: str
@@ -82,6 +93,7 @@ class Sentence:
     language: str
     speaker: str
     path: Path | None
+    codec: str = ""
 
 
 def normalise_text(text: str) -> str:
@@ -197,34 +209,61 @@ def list_sentences(recordings: Recordings, root: Path) -> list[Sentence]:
     return sentences
 
 
-def read_recording(path: Path) -> np.ndarray:
-    """A recording at 16 kHz that has been through G.722 once.
+def read_recordings(paths: Sequence[Path]) -> list[np.ndarray]:
+    """Recordings at 16 kHz that have been through G.722 once.
 
     The prompts at 16 kHz come as G.722. The others are coded and decoded here, so that all recordings, and with
     :func:`generators.generate` all that is generated, have been through the codec equally often.
 
     Arguments
     ---------
-    path : Path
-        ``.g722``, or a mono file that libsndfile reads.
+    paths : sequence of Path
+        ``.g722``, or files that libsndfile reads; channels are averaged.
+
+    Returns
+    -------
+    list of np.ndarray
+        Samples within -1 and 1, shape (time,), float64.
+    """
+    g722 = [path for path in paths if path.suffix == ".g722"]
+    others = [path for path in paths if path.suffix != ".g722"]
+    decoded = [samples / 32768 for samples in decode_g722([path.read_bytes() for path in g722])]
+    waveforms = dict(zip(g722, decoded, strict=True))
+    read = [soundfile.read(path, always_2d=True) for path in others]
+    resampled = [resample(waveform.mean(axis=1), rate) for waveform, rate in read]
+    waveforms.update(zip(others, first_generation(resampled), strict=True))
+    return [waveforms[path] for path in paths]
+
+
+def resample(waveform: np.ndarray, rate: int, to: int = SAMPLE_RATE) -> np.ndarray:
+    """Resample, to 16 kHz unless told otherwise; shape (time,) in and out."""
+    if rate == to:
+        return waveform
+    divisor = np.gcd(rate, to)
+    return signal.resample_poly(waveform, to // divisor, rate // divisor)
+
+
+def code_lossy(waveform: np.ndarray, codec: str) -> np.ndarray:
+    """Pass generated speech through the codec of the recording that it stands beside.
+
+    Arguments
+    ---------
+    waveform : np.ndarray
+        Shape (time,), 16 kHz.
+    codec : str
+        A key of ``LOSSY_CODECS``.
 
     Returns
     -------
     np.ndarray
-        Samples within -1 and 1, shape (time,), float64.
+        16 kHz, shape (time,); a few milliseconds longer.
     """
-    if path.suffix == ".g722":
-        return decode_g722(path.read_bytes()) / 32768
-    waveform, rate = soundfile.read(path)
-    return first_generation([resample(waveform, rate)])[0]
-
-
-def resample(waveform: np.ndarray, rate: int) -> np.ndarray:
-    """Resample to 16 kHz; shape (time,) in and out."""
-    if rate == SAMPLE_RATE:
-        return waveform
-    divisor = np.gcd(rate, SAMPLE_RATE)
-    return signal.resample_poly(waveform, SAMPLE_RATE // divisor, rate // divisor)
+    rate, settings = LOSSY_CODECS[codec]
+    loud = 0.7 * waveform / max(np.abs(waveform).max(initial=0), 1e-9)
+    file = io.BytesIO()
+    soundfile.write(file, resample(loud, SAMPLE_RATE, rate), rate, **settings)
+    file.seek(0)
+    return resample(soundfile.read(file)[0], rate)
 
 
 def first_generation(waveforms: list[np.ndarray]) -> list[np.ndarray]:

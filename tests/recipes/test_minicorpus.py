@@ -3,7 +3,10 @@
 import gzip
 import json
 import logging
+import struct
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "recipes/MiniCorpus"))
 
 import channel
 import debian
+import games
 import generators
 import minicorpus_prepare
 import plan
@@ -30,7 +34,10 @@ needs_ffmpeg = pytest.mark.skipif(
     minicorpus_prepare.importlib.util.find_spec("imageio_ffmpeg") is None, reason="G.722 is coded by imageio-ffmpeg"
 )
 RATE = channel.SAMPLE_RATE
-SPEAKERS = [(recordings.language, recordings.speaker) for recordings in sources.RECORDINGS]
+# language, speaker, codec of the recordings
+SPEAKERS = [(recordings.language, recordings.speaker, "") for recordings in sources.RECORDINGS]
+SPEAKERS += [("EN", actor, "mp3") for actor in dict.fromkeys(games.QUEEN_ACTORS.values())]
+SPEAKERS += [(speaker[:2].upper(), speaker, "vorbis") for speaker in ("cs-small", "cs-big", "nl-small", "nl-big")]
 
 
 def make_speech(rng: np.random.Generator, seconds: float = 2.0, silence: float = 0.4, level: float = 0.1) -> np.ndarray:
@@ -41,15 +48,16 @@ def make_speech(rng: np.random.Generator, seconds: float = 2.0, silence: float =
     return np.concatenate([pause, level * buzz * (0.4 + 0.6 * np.sin(2 * np.pi * 2 * time) ** 2), pause])
 
 
-def make_sentences(count: int = 40) -> tuple[list[Sentence], dict[str, float]]:
+def make_sentences(count: int = 24, speakers: list = SPEAKERS) -> tuple[list[Sentence], dict[str, float]]:
     """As many sentences of every speaker, the two Italians reading the same, and short Russian prompts."""
     sentences, seconds = [], {}
-    for language, speaker in SPEAKERS:
+    for language, speaker, codec in speakers:
         for number in range(count):
             owner = "prompt" if language == "IT" else speaker
             key = f"{language.lower()}-{speaker}-{number}"
-            sentences.append(Sentence(key, f"sentence {number} of {owner}", language, speaker, Path(f"{key}.wav")))
-            seconds[key] = 1.2 + number / 20
+            text = f"sentence {number} of {owner}"
+            sentences.append(Sentence(key, text, language, speaker, Path(f"{key}.wav"), codec))
+            seconds[key] = 1.2 + number / 12
     for number, word in enumerate(("активировано", "добавлено", "удалено", "конференция", "абонент", "номер")):
         sentences.append(Sentence(f"ru-short-{number}", word, "RU", "ivrvoice", Path(f"{number}.wav")))
         seconds[f"ru-short-{number}"] = 0.6
@@ -74,7 +82,7 @@ def test_split_is_honest_for_every_seed(seed: int):
             assert (recorded in plan.VALID_SPEAKERS) == (clip.proportion == "valid")
         elif generators.ENGINES[clip.generator].resynthesis:
             assert clip.speaker == recorded
-        if clip.generator == "codec2":
+        if clip.generator == "codec2" or clip.sentence.codec in sources.NARROW_CODECS:
             assert clip.channel.cutoff < 4000  # at 8 kHz: told by its band otherwise
         if clip.generator == "festival-clunits":
             assert clip.sentence.path is None  # its own recordings it would play
@@ -174,7 +182,101 @@ def test_list_sentences_leaves_out_silence_and_unknown_prompts(tmp_path: Path):
     ]
 
 
+# -------------------------------------------------------------------------------------------------------- the games
+
+
+def encode_dialogue(key: int, joe: dict[int, str], other: dict[int, str]) -> bytes:
+    """A dialogue file of Flight of the Amazon Queen, with one level."""
+
+    def encode(answers: dict[int, str], start: int) -> bytes:
+        coded = b""
+        for number, text in answers.items():
+            coded += struct.pack(">HHB", 0, number, len(text)) + text.encode("cp850")
+            coded += bytes(-(start + len(coded)) % 4 if text else 0)
+        return coded
+
+    answers = encode(joe, 128)
+    words = [-1, 9, key, len(joe) - 1, len(other) - 1, *[0] * 6, 128 + len(answers), 0, 0, 0, 0]
+    body = struct.pack(">16h", *words) + bytes(96) + answers
+    return bytes(20) + body + encode(other, len(body))
+
+
+def test_dialogue_names_the_recording_of_every_line():
+    data = encode_dialogue(7, {1: "*18Hello.*17", 0x1E: ""}, {1: "Yes?*05*04What is it?*WTSpeak!", 0x2A: "Go."})
+    assert list(games.read_queen_dialogue(data)) == [
+        ("070001J2", True, "Hello."),
+        ("070001P1", False, "Yes?"),
+        ("070001P3", False, "What is it?"),
+        ("070001P4", False, "Speak!"),
+        ("07002AP1", False, "Go."),
+    ]
+
+
+def test_queen_lines_are_unpacked_with_their_actor(tmp_path: Path):
+    dialogue = encode_dialogue(3, {1: "I am the pilot of this plane."}, {1: "And I am her mechanic, you know."})
+    files = {"SPARKY2.DOG": dialogue, "030001J1.SB": b"joe", "030001P1.SB": b"mechanic", "030009P1.SB": b"unknown"}
+    table, contents = b"", b""
+    for name, content in files.items():
+        table += struct.pack(">12sBII", name.encode(), 1, 15 + 21 * len(files) + len(contents), len(content))
+        contents += content
+    archive = tmp_path / games.QUEEN_ARCHIVE
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(struct.pack(">4s9xH", b"QTBL", len(files)) + table + contents)
+    found = {sentence.speaker: sentence for sentence in games.list_queen(tmp_path)}
+    assert set(found) == {"lavelle", "hill"}
+    assert found["hill"].text == "And I am her mechanic, you know."
+    assert found["hill"].path.read_bytes() == b"mechanic"
+    assert {sentence.codec for sentence in found.values()} == {"mp3"}
+
+
+def test_fillets_lines_have_the_fish_as_speaker(tmp_path: Path):
+    folder = tmp_path / games.FILLETS_FOLDER
+    for name in ("a-m-first", "a-v-second", "a-x-third"):
+        path = folder / f"sound/cellar/nl/{name}.ogg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    script = folder / "script/cellar/dialogs_nl.lua"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        'dialogId("a-m-first", "font_small", "One.")\ndialogStr("Ik kan dat niet verplaatsen.")\n\n'
+        'dialogId("a-v-second", "font_big", "Two.")\ndialogStr("Een \\"grote\\" vis kan dat ook niet.")\n'
+        'dialogId("a-x-third", "font_other", "Three.")\ndialogStr("Een derde vis, die niet telt.")\n'
+        'dialogId("a-m-none", "font_small", "Four.")\ndialogStr("Dit heeft niemand opgenomen.")\n'
+    )
+    assert [(s.key, s.text, s.language, s.speaker) for s in games.list_fillets(tmp_path)] == [
+        ("nl-small-cellar-a-m-first", "Ik kan dat niet verplaatsen.", "NL", "nl-small"),
+        ("nl-big-cellar-a-v-second", "Een grote vis kan dat ook niet.", "NL", "nl-big"),
+    ]
+
+
 # -------------------------------------------------------------------------------------------------------- the channel
+
+
+@pytest.mark.parametrize("codec", sources.LOSSY_CODECS)
+def test_lossy_codec_keeps_the_speech_and_its_length(codec: str, rng: np.random.Generator):
+    speech = make_speech(rng)
+    coded = sources.code_lossy(speech, codec)
+    assert 0 <= len(coded) - len(speech) < 0.3 * RATE
+    sections = channel._band(100, 3400)
+    before, after = (channel.signal.sosfilt(sections, waveform) for waveform in (speech, coded))
+    correlation = np.correlate(after, before, "valid").max()
+    assert correlation > 0.9 * np.linalg.norm(before) * np.linalg.norm(after)
+
+
+@needs_ffmpeg
+def test_recordings_are_read_in_the_order_of_their_paths(tmp_path: Path, rng: np.random.Generator):
+    lengths = (1.0, 1.5, 0.7)
+    paths = []
+    for number, seconds in enumerate(lengths):
+        paths.append(tmp_path / f"{number}.wav")
+        soundfile.write(paths[-1], np.stack([make_speech(rng, seconds)] * 2, axis=1), RATE)
+    raw = paths[1].with_suffix(".raw")
+    soundfile.write(raw, make_speech(rng, 1.5), RATE, format="RAW", subtype="PCM_16")
+    command = ("-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(raw), "-f", "g722", "-")
+    paths[1] = paths[1].with_suffix(".g722")
+    paths[1].write_bytes(channel._ffmpeg(*command))
+    found = sources.read_recordings(paths)
+    assert [round(len(waveform) / RATE, 1) for waveform in found] == [seconds + 0.8 for seconds in lengths]
 
 
 @pytest.mark.parametrize("narrow", [False, True])
@@ -227,13 +329,60 @@ def test_codec_preserves_length_and_alignment(rng: np.random.Generator):
     assert channel.code_g722([]) == []
 
 
+# -------------------------------------------------------------------------------------------------------- the engines
+
+
+class RecordingSession:
+    """A model that keeps its inputs and answers with a second of noise at 24 kHz."""
+
+    def __init__(self):
+        self.inputs: list[dict[str, np.ndarray]] = []
+
+    def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        self.inputs.append(inputs)
+        return [np.random.default_rng(1).normal(size=(1, 24000)).astype(np.float32)]
+
+
+@given(st.text(alphabet="ab ", max_size=80), st.floats(0, 4))
+def test_shortened_text_ends_at_a_word_and_lasts_long_enough(text: str, seconds: float):
+    short = generators._shorten(text, seconds)
+    assert text.startswith(short)
+    assert short == text or (len(short) >= 14 * seconds and text[len(short)] == " ")
+
+
+def test_kokoro_mixes_voices_and_takes_the_style_of_the_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    session = RecordingSession()
+    monkeypatch.setattr(generators, "_load_kokoro", lambda: (session, {"a": 5, "b": 6}))
+    monkeypatch.setattr(generators, "_pronounce", lambda text, language, root: f"{text}{language}")
+    folder = tmp_path / generators.KOKORO_VOICES
+    folder.mkdir(parents=True)
+    rows = np.arange(510, dtype="<f4")[:, None].repeat(256, axis=1)
+    rows.tofile(folder / "one.bin")
+    (rows + 2).tofile(folder / "two.bin")
+    batch = generators.Batch("xx:one+two", ["ab a", "b"], [], tmp_path, 1, [1.0, 1.0])
+    waveforms = generators.kokoro(batch)
+    assert [len(waveform) for waveform in waveforms] == [RATE, RATE]
+    assert [inputs["tokens"].tolist() for inputs in session.inputs] == [[[0, 5, 6, 5, 0]], [[0, 6, 0]]]
+    assert [float(inputs["style"].mean()) for inputs in session.inputs] == [4.0, 2.0]  # row of the length, plus 1
+
+
+@pytest.mark.parametrize("warp", [1.0, 1.1])
+def test_hifi_gan_gets_a_warped_mel_spectrogram(warp: float, monkeypatch: pytest.MonkeyPatch):
+    session = RecordingSession()
+    monkeypatch.setattr(generators, "_load_hifi_gan", lambda: (session, np.eye(513)))  # bins instead of mel bands
+    tone = np.sin(2 * np.pi * 2000 * np.arange(RATE) / RATE)
+    generators.hifi_gan(generators.Batch(str(warp), ["la"], [tone], Path(), 1))
+    bands = session.inputs[0]["mel"][0].mean(axis=1)
+    assert bands.argmax() * 22050 / 1024 == pytest.approx(2000 * warp, abs=30)
+
+
 # --------------------------------------------------------------------------------------------------------- the making
 
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> Path:
     """A data folder whose recordings are decoded, and engines that need no program."""
-    sentences, seconds = make_sentences(4)
+    sentences, seconds = make_sentences(3, SPEAKERS[:8])
     for sentence in sentences:
         path = tmp_path / f"MiniCorpus/cache/recordings/{sentence.key}.flac"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -351,6 +500,27 @@ def test_no_apt_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="Debian 12"):
         debian.fetch(["codec2"], tmp_path / "root", quiet=True)
+
+
+def test_missing_npm_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(debian.MissingPackageError, match=r"voices@1\.2: npm is not on this machine"):
+        debian.fetch_npm("voices@1.2", tmp_path / "root")
+
+
+def test_npm_package_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def pack(command: list[str], cwd: Path, **_: object) -> subprocess.CompletedProcess:
+        (tmp_path / "a.bin").write_bytes(b"voice")
+        with tarfile.open(cwd / "voices-1.2.tgz", "w:gz") as archive:
+            archive.add(tmp_path / "a.bin", "package/voices/a.bin")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(debian.shutil, "which", lambda program: program)
+    monkeypatch.setattr(debian.subprocess, "run", pack)
+    debian.fetch_npm("voices@1.2", tmp_path / "root")
+    assert (tmp_path / "root/npm/voices/voices/a.bin").read_bytes() == b"voice"
+    monkeypatch.setattr(debian.subprocess, "run", pytest.fail)
+    debian.fetch_npm("voices@1.2", tmp_path / "root")
 
 
 def test_unpacked_packages_are_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
