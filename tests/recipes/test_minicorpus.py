@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import re
 import struct
 import subprocess
 import sys
@@ -28,6 +29,7 @@ import generators
 import minicorpus_prepare
 import plan
 import sources
+import stamps
 from sources import Sentence
 
 needs_ffmpeg = pytest.mark.skipif(
@@ -38,6 +40,7 @@ RATE = channel.SAMPLE_RATE
 SPEAKERS = [(recordings.language, recordings.speaker, "") for recordings in sources.RECORDINGS]
 SPEAKERS += [("EN", actor, "mp3") for actor in dict.fromkeys(games.QUEEN_ACTORS.values())]
 SPEAKERS += [(speaker[:2].upper(), speaker, "vorbis") for speaker in ("cs-small", "cs-big", "nl-small", "nl-big")]
+SPEAKERS += [(language.upper(), f"{language}-volunteers", "vorbis") for language in stamps.STAMPS_LANGUAGES]
 
 
 def make_speech(rng: np.random.Generator, seconds: float = 2.0, silence: float = 0.4, level: float = 0.1) -> np.ndarray:
@@ -247,6 +250,24 @@ def test_fillets_lines_have_the_fish_as_speaker(tmp_path: Path):
         ("nl-small-cellar-a-m-first", "Ik kan dat niet verplaatsen.", "NL", "nl-small"),
         ("nl-big-cellar-a-v-second", "Een grote vis kan dat ook niet.", "NL", "nl-big"),
     ]
+
+
+def test_three_descriptions_of_stamps_make_a_sentence(tmp_path: Path, rng: np.random.Generator):
+    folder = tmp_path / stamps.STAMPS_FOLDER / "animals"
+    folder.mkdir(parents=True)
+    animals = {"horse": "Un cal.", "cow": "O vacă.", "cat": "O pisică.", "dog": "Un câine."}
+    for name, text in animals.items():
+        (folder / f"{name}.txt").write_text(f"A {name}.\nes.utf8=Nada.\nro.utf8={text}\n", encoding="utf-8")
+        soundfile.write(folder / f"{name}_desc_ro.ogg", make_speech(rng, seconds=1.0), RATE, format="OGG")
+    soundfile.write(folder / "goat_desc_ro.ogg", make_speech(rng), RATE, format="OGG")  # without a text
+    (sentence,) = stamps.list_stamps(tmp_path, 1)
+    assert (sentence.language, sentence.speaker, sentence.codec) == ("RO", "ro-volunteers", "vorbis")
+    spoken = re.findall(r"[^.]+\.", sentence.text)
+    assert len(spoken) == 3 and {text.strip() for text in spoken} < set(animals.values())
+    samples, rate = soundfile.read(sentence.path)
+    assert rate == RATE and len(samples) / RATE == pytest.approx(3 * 1.0 + 2 * stamps.PAUSE, abs=0.2)
+    assert stamps.list_stamps(tmp_path, 1) == [sentence]
+    assert stamps.list_stamps(tmp_path, 2)[0].path != sentence.path
 
 
 # -------------------------------------------------------------------------------------------------------- the channel
