@@ -1,8 +1,12 @@
-"""Convert a released detector to a model folder.
+"""Convert a released detector to a model folder, or a model folder to a form for other software.
 
-SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that contains one, or the id of a published detector on the
-Hugging Face Hub ('antideepfake models' lists them). Every tensor is used, or left out for a reason that is printed;
-anything else is an error.
+Without --form, SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that contains one, or the id of a published
+detector on the Hugging Face Hub ('antideepfake models' lists them), and --output is a model folder. Every tensor is
+used, or left out for a reason that is printed; anything else is an error.
+
+With --form transformers, SOURCE is a model folder or its Hub id, and --output is a folder for
+AutoModelForAudioClassification and the pipeline "audio-classification": for wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0
+with mean pooling and a linear classifier.
 """
 
 import argparse
@@ -19,13 +23,15 @@ from antideepfake.errors import InputError
 if TYPE_CHECKING:
     from antideepfake.checkpoints.key_mapping import Checkpoint
 
+FORMS = ("model_folder", "transformers")
 EXAMPLE = "convert nii-yamagishilab/mms-300m-anti-deepfake --output models/mms-300m"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("source", help="checkpoint, folder or Hub id")
-    options.add_output(parser, "model folder to write")
+    options.add_output(parser, "folder to write")
+    parser.add_argument("--form", choices=FORMS, default=FORMS[0], help=f"what to write (default: {FORMS[0]})")
     parser.add_argument(
         "--published",
         type=published_name,
@@ -50,20 +56,39 @@ def published_name(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Convert, print, and upload if asked."""
-    from antideepfake.checkpoints.conversion import convert_checkpoint, find_published
     from antideepfake.files import TEMPORARIES, lock_output
+
+    with lock_output(args.output):
+        if args.form == "model_folder":
+            write_model_folder(args)
+        else:
+            export(args)
+    if args.push:
+        import huggingface_hub
+
+        api = huggingface_hub.HfApi()
+        api.create_repo(args.push, private=True, exist_ok=True)
+        api.upload_folder(repo_id=args.push, folder_path=os.fspath(args.output), ignore_patterns=list(TEMPORARIES))
+        print(f"uploaded to {args.push}, private; make it public there once its card is complete")
+    elif args.form == "model_folder":
+        print(f"to use it: antideepfake score {args.output} recording.wav")
+    return 0
+
+
+def write_model_folder(args: argparse.Namespace) -> None:
+    """Convert a released detector to a model folder."""
+    from antideepfake.checkpoints.conversion import convert_checkpoint, find_published
     from antideepfake.model_folder.names import is_unfinished
     from antideepfake.model_folder.published import read_published_detectors
 
     output = Path(args.output)
     detectors = read_published_detectors()
     published = detectors[args.published] if args.published else find_published(args.source, detectors)
-    with lock_output(output):
-        if output.exists() and not output.is_dir():
-            raise InputError(f"{output}: a file; --output names a folder")
-        if not (output.is_dir() and is_unfinished(output)):
-            options.refuse_existing(output, args.overwrite)
-        checkpoint, metadata = convert_checkpoint(args.source, output, published, args.num_attention_heads, args.push)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: a file; --output names a folder")
+    if not (output.is_dir() and is_unfinished(output)):
+        options.refuse_existing(output, args.overwrite)
+    checkpoint, metadata = convert_checkpoint(args.source, output, published, args.num_attention_heads, args.push)
     print(format_report(checkpoint))
     corpora = f"{len(metadata.training_corpora)} corpora" if metadata.training_corpora else "unknown corpora"
     print(f"model folder: {output}; license: {metadata.license or 'unknown'}; trained on {corpora}")
@@ -71,16 +96,20 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"{args.source}: not known as a published detector; if it is one, name it with --published", file=sys.stderr
         )
-    if args.push:
-        import huggingface_hub
 
-        api = huggingface_hub.HfApi()
-        api.create_repo(args.push, private=True, exist_ok=True)
-        api.upload_folder(repo_id=args.push, folder_path=os.fspath(output), ignore_patterns=list(TEMPORARIES))
-        print(f"uploaded to {args.push}, private; make it public there once its card is complete")
-    else:
-        print(f"to use it: antideepfake score {output} recording.wav")
-    return 0
+
+def export(args: argparse.Namespace) -> None:
+    """Write a model folder in a form for other software."""
+    for name in ("published", "num_attention_heads"):
+        if getattr(args, name):
+            raise InputError(f"--{name} describes a released checkpoint; with --form {args.form}, pass a model folder")
+    options.refuse_existing(args.output, args.overwrite)
+
+    from antideepfake.exports.transformers_folder import write_transformers_folder
+    from antideepfake.inference.detector import load_detector
+
+    write_transformers_folder(args.output, load_detector(args.source), args.push)
+    print(f"folder of transformers: {args.output}")
 
 
 def format_report(checkpoint: "Checkpoint") -> str:

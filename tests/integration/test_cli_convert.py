@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import transformers
 import yaml
 from huggingface_hub.utils import filter_repo_objects
 
+from antideepfake.checkpoints.conversion import DETECTOR
 from antideepfake.files import lock_output
 from antideepfake.inference.detector import load_detector
+from antideepfake.lobes import MeanPooling, UtteranceEncoder, WavLM
+from antideepfake.model_folder import ModelMetadata
+from antideepfake.model_folder.folder import write_model_folder
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "tests" / "fixtures" / "parity"
@@ -79,6 +84,44 @@ def test_mistakes_are_reported_in_one_line_with_status_2(convert, tmp_path):
         status, _, err = convert(source, tmp_path / "model", *heads)
         assert status == 2 and told in err and "Traceback" not in err
         assert len(err.splitlines()) == 1 and not (tmp_path / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def wavlm_folder(tmp_path_factory):
+    """A model folder that transformers can express."""
+    torch.manual_seed(1)
+    settings = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    modules = {
+        "embedding_model": UtteranceEncoder(WavLM(**settings), MeanPooling()),
+        "classifier": torch.nn.Linear(16, 2),
+    }
+    folder = tmp_path_factory.mktemp("wavlm") / "model"
+    write_model_folder(folder, DETECTOR.format(kind="WavLM", size=16), modules, ModelMetadata(license="MIT"))
+    return folder
+
+
+def test_a_model_folder_becomes_a_folder_of_transformers(convert, wavlm_folder, tmp_path):
+    output = tmp_path / "out"
+    status, out, err = convert(wavlm_folder, output, "--form", "transformers")
+    assert status == 0 and err == "" and str(output) in out
+    model = transformers.AutoModelForAudioClassification.from_pretrained(output)
+    assert model.config.id2label == {0: "fake", 1: "real"}
+    assert yaml.safe_load((output / "README.md").read_text().split("---")[1])["license"] == "mit"
+    status, _, err = convert(wavlm_folder, output, "--form", "transformers")
+    assert status == 2 and "--overwrite" in err
+    assert convert(wavlm_folder, output, "--form", "transformers", "--overwrite")[0] == 0
+    assert not [path for path in output.iterdir() if path.name.startswith(".")]
+
+
+def test_forms_for_other_software_need_a_model_folder(convert, model_folder, tmp_path):
+    for source, options, told in (
+        (model_folder, (), "LogFilterBank, ConvolutionalEncoder, Linear"),
+        (PARITY / "hubert.safetensors", (), "not a model folder"),
+        (model_folder, ("--num_attention_heads", 4), "--num_attention_heads describes a released checkpoint"),
+    ):
+        status, _, err = convert(source, tmp_path / "out", "--form", "transformers", *options)
+        assert status == 2 and told in err and len(err.splitlines()) == 1
+        assert not (tmp_path / "out").exists()
 
 
 def test_push_uploads_a_private_repository_with_a_card(convert, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ ORDER = [
     "scoring",
     "evaluation",
     "training",
+    "exports",
     "page",
     "cli",
 ]
