@@ -4,9 +4,10 @@ Without --form, SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that
 detector on the Hugging Face Hub ('antideepfake models' lists them), and --output is a model folder. Every tensor is
 used, or left out for a reason that is printed; anything else is an error.
 
-With --form transformers, SOURCE is a model folder or its Hub id, and --output is a folder for
-AutoModelForAudioClassification and the pipeline "audio-classification": for wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0
-with mean pooling and a linear classifier.
+With the other forms, SOURCE is a model folder or its Hub id. --form transformers writes a folder for
+AutoModelForAudioClassification and the pipeline "audio-classification": of wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0
+with mean pooling and a linear classifier. --form onnx writes a file for ONNX Runtime, which 'antideepfake score' takes in
+place of the model folder: of any front end of this package.
 """
 
 import argparse
@@ -23,14 +24,15 @@ from antideepfake.errors import InputError
 if TYPE_CHECKING:
     from antideepfake.checkpoints.key_mapping import Checkpoint
 
-FORMS = ("model_folder", "transformers")
+FORMS = ("model_folder", "transformers", "onnx")
+QUANTIZATIONS = ("int8",)
 EXAMPLE = "convert nii-yamagishilab/mms-300m-anti-deepfake --output models/mms-300m"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
     parser.add_argument("source", help="checkpoint, folder or Hub id")
-    options.add_output(parser, "folder to write")
+    options.add_output(parser, "folder, or ONNX file, to write")
     parser.add_argument("--form", choices=FORMS, default=FORMS[0], help=f"what to write (default: {FORMS[0]})")
     parser.add_argument(
         "--published",
@@ -40,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--num_attention_heads", type=options.positive_number, help="for an encoder whose size was never published"
+    )
+    parser.add_argument(
+        "--quantize", choices=QUANTIZATIONS, help="with --form onnx: round the weights of linear layers to 8 bits"
     )
     parser.add_argument("--push", metavar="OWNER/NAME", help="upload the folder to a private Hub repository")
 
@@ -58,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
     """Convert, print, and upload if asked."""
     from antideepfake.files import TEMPORARIES, lock_output
 
+    if args.quantize and args.form != "onnx":
+        raise InputError("--quantize is for --form onnx")
+    if args.push and args.form == "onnx":
+        raise InputError("--push uploads a folder; upload an ONNX file with 'hf upload'")
     with lock_output(args.output):
         if args.form == "model_folder":
             write_model_folder(args)
@@ -105,11 +114,21 @@ def export(args: argparse.Namespace) -> None:
             raise InputError(f"--{name} describes a released checkpoint; with --form {args.form}, pass a model folder")
     options.refuse_existing(args.output, args.overwrite)
 
-    from antideepfake.exports.transformers_folder import write_transformers_folder
     from antideepfake.inference.detector import load_detector
 
-    write_transformers_folder(args.output, load_detector(args.source), args.push)
-    print(f"folder of transformers: {args.output}")
+    detector = load_detector(args.source)
+    if args.form == "transformers":
+        from antideepfake.exports.transformers_folder import write_transformers_folder
+
+        write_transformers_folder(args.output, detector, args.push)
+        print(f"folder of transformers: {args.output}")
+    else:
+        from antideepfake.exports.onnx_file import write_onnx
+
+        difference = write_onnx(args.output, detector, args.quantize)
+        print(f"ONNX file: {args.output}; {os.path.getsize(args.output) / 1e6:.1f} MB")
+        print(f"largest difference of a logit from the model folder, on ten generated signals: {difference:.1g}")
+        print(f"to use it: antideepfake score {args.output} recording.wav")
 
 
 def format_report(checkpoint: "Checkpoint") -> str:

@@ -124,7 +124,7 @@ def write_transformers_folder(folder: str | os.PathLike, detector: Detector, sou
         with _no_progress_bar():
             model.save_pretrained(temporary)
         _make_feature_extractor(front_end).save_pretrained(temporary)
-        card = _format_card(source or os.fspath(folder), front_end, detector.hparams.metadata)
+        card = _format_card(source or os.fspath(folder), front_end, detector.metadata)
         Path(temporary, "README.md").write_text(card, encoding="utf-8")
         for path in sorted(Path(temporary).iterdir(), key=lambda path: path.name == CONFIG):
             os.replace(path, folder / path.name)
