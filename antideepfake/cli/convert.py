@@ -6,8 +6,11 @@ used, or left out for a reason that is printed; anything else is an error.
 
 With the other forms, SOURCE is a model folder or its Hub id. --form transformers writes a folder for
 AutoModelForAudioClassification and the pipeline "audio-classification": of wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0
-with mean pooling and a linear classifier. --form onnx writes a file for ONNX Runtime, which 'antideepfake score' takes in
-place of the model folder: of any front end of this package.
+with mean pooling and a linear classifier. --form onnx writes a file for ONNX Runtime, which 'antideepfake score' takes
+in place of the model folder: of any front end of this package.
+
+With --adapter, SOURCE is the model folder from which training with LoRA started; training writes the folder 'adapter'
+beside its own model folder. Any form can be written of the two.
 """
 
 import argparse
@@ -43,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num_attention_heads", type=options.positive_number, help="for an encoder whose size was never published"
     )
+    parser.add_argument("--adapter", help="folder of a LoRA adapter to merge into the model folder SOURCE")
     parser.add_argument(
         "--quantize", choices=QUANTIZATIONS, help="with --form onnx: round the weights of linear layers to 8 bits"
     )
@@ -68,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     if args.push and args.form == "onnx":
         raise InputError("--push uploads a folder; upload an ONNX file with 'hf upload'")
     with lock_output(args.output):
-        if args.form == "model_folder":
-            write_model_folder(args)
+        if args.form == "model_folder" and not args.adapter:
+            convert(args)
         else:
             export(args)
     if args.push:
@@ -84,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_model_folder(args: argparse.Namespace) -> None:
+def convert(args: argparse.Namespace) -> None:
     """Convert a released detector to a model folder."""
     from antideepfake.checkpoints.conversion import convert_checkpoint, find_published
     from antideepfake.model_folder.names import is_unfinished
@@ -108,16 +112,27 @@ def write_model_folder(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    """Write a model folder in a form for other software."""
+    """Write a model folder, with its adapter if it has one, in any form."""
     for name in ("published", "num_attention_heads"):
         if getattr(args, name):
-            raise InputError(f"--{name} describes a released checkpoint; with --form {args.form}, pass a model folder")
+            raise InputError(f"--{name} describes a released checkpoint; with --form or --adapter, pass a model folder")
     options.refuse_existing(args.output, args.overwrite)
 
     from antideepfake.inference.detector import load_detector
 
     detector = load_detector(args.source)
-    if args.form == "transformers":
+    if args.adapter:
+        from antideepfake.training.adapter import apply_adapter
+
+        detector.hparams.metadata = apply_adapter(detector, args.adapter)
+    if args.form == "model_folder":
+        from antideepfake.checkpoints.loading import fetch_folder
+        from antideepfake.model_folder.folder import write_model_folder
+
+        settings = Path(fetch_folder(args.source, ("hyperparams.yaml",)), "hyperparams.yaml").read_text("utf-8")
+        write_model_folder(args.output, settings, detector.mods, detector.metadata, args.push)
+        print(f"model folder: {args.output}")
+    elif args.form == "transformers":
         from antideepfake.exports.transformers_folder import write_transformers_folder
 
         write_transformers_folder(args.output, detector, args.push)

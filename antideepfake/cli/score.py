@@ -1,8 +1,9 @@
 """Score recordings: how likely is each bona fide?
 
-MODEL is a model folder, its id on the Hugging Face Hub, or an ONNX file. INPUT is an audio file, a folder (searched at any depth) or a
-protocol (.csv, .arrow). Prints a table and writes the score file; run again after an interruption, it continues where
-it stopped. For a single recording, prints a verdict in words, and writes a score file only with --output.
+MODEL is a model folder, its id on the Hugging Face Hub, or an ONNX file of 'antideepfake convert'. INPUT is an audio
+file, a folder (searched at any depth) or a protocol (.csv, .arrow). Prints a table and writes the score file; run again
+after an interruption, it continues where it stopped. For a single recording, prints a verdict in words, and writes a
+score file only with --output.
 
 INPUT - is standard input: each window is printed while the recording arrives.
 

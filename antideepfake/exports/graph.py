@@ -1,7 +1,7 @@
 """A detector as one graph of tensor operations for any batch and any lengths, for ONNX.
 
-The front ends of :mod:`antideepfake.lobes` process utterances one by one, which a graph cannot. Here, masks keep padding
-out, and convolutions with a Fourier basis replace the Fourier transform.
+The front ends of :mod:`antideepfake.lobes` process utterances one by one, which a graph cannot. Here, masks keep
+padding out, and convolutions with a Fourier basis replace the Fourier transform.
 """
 
 from typing import Any
@@ -124,6 +124,9 @@ class PowerSpectrum(torch.nn.Module):
     filters : torch.Tensor
         Shape [filters, n_fft // 2 + 1].
     """
+
+    basis: torch.Tensor
+    filters: torch.Tensor
 
     def __init__(self, window: torch.Tensor, n_fft: int, hop: int, filters: torch.Tensor) -> None:
         super().__init__()

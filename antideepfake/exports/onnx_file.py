@@ -32,8 +32,8 @@ def write_onnx(path: str | os.PathLike, detector: Detector, quantize: str | None
     """Write a detector as an ONNX file, with its metadata.
 
     The inputs are ``samples`` (float32, [batch, time], at 16 kHz, not normalized, padded at the end) and ``lengths``
-    (int64, [batch], in samples). The outputs are ``logits`` ([batch, 2], fake first) and ``embedding``; with mean pooling
-    and a linear classifier also ``frame_scores`` ([batch, frames]) and ``frame_counts`` ([batch]).
+    (int64, [batch], in samples). The outputs are ``logits`` ([batch, 2], fake first) and ``embedding``; with mean
+    pooling and a linear classifier also ``frame_scores`` ([batch, frames]) and ``frame_counts`` ([batch]).
 
     Arguments
     ---------

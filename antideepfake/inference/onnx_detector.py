@@ -3,7 +3,7 @@
 import json
 import os
 from base64 import b64decode
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from antideepfake.audio.samples import SAMPLE_RATE, Samples
 from antideepfake.errors import InputError
 from antideepfake.inference.recordings import Output, RecordingScorer
 from antideepfake.model_folder.metadata import ModelMetadata
-from antideepfake.model_folder.out_of_distribution import OODDetector, parse_ood_detector
+from antideepfake.model_folder.out_of_distribution import parse_ood_detector
 
 SUFFIX = ".onnx"
 FORMAT = "antideepfake 1"
@@ -29,7 +29,6 @@ def is_onnx(model: str | os.PathLike) -> bool:
     return os.fspath(model).lower().endswith(SUFFIX)
 
 
-@dataclass
 class OnnxDetector(RecordingScorer):
     """A detector that ONNX Runtime computes on the CPU; :func:`load_onnx_detector` loads one.
 
@@ -39,42 +38,53 @@ class OnnxDetector(RecordingScorer):
         The network.
     metadata : ModelMetadata
         Of the model folder that it was made from.
-    weights : str
-        Identifies the weights and their precision.
-    min_samples : int
-        Receptive field of the front end.
-    max_samples : int, optional
-        Longest utterance of the network.
-    frame_seconds : float, optional
-        Time between the frames whose scores average to that of an utterance.
-    ood_detector : OODDetector, optional
-        Of the model folder.
+    values : mapping
+        The metadata of the file: texts by name.
+    path : str or Path
+        The file, for error messages.
     """
 
-    session: Any
-    metadata: ModelMetadata
-    weights: str
-    min_samples: int
-    max_samples: int | None = None
-    frame_seconds: float | None = None
-    ood_detector: OODDetector | None = None
+    def __init__(
+        self, session: Any, metadata: ModelMetadata, values: Mapping[str, str], path: str | os.PathLike
+    ) -> None:
+        self._session, self._metadata, self._weights = session, metadata, values["weights"]
+        self._min_samples = int(values["min_samples"])
+        self._max_samples = int(values["max_samples"]) if "max_samples" in values else None
+        self._frame_seconds = float(values["frame_seconds"]) or None
+        if "ood_detector" in values:
+            self.ood_detector = parse_ood_detector(b64decode(values["ood_detector"]), path)
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """Of the model folder that the file was made from."""
+        return self._metadata
+
+    @property
+    def min_samples(self) -> int:
+        """The receptive field of the front end: least number of samples of a waveform."""
+        return self._min_samples
+
+    @property
+    def frame_seconds(self) -> float | None:
+        """Time between the frames whose scores average to that of an utterance; None if there are no such frames."""
+        return self._frame_seconds
 
     def weights_digest(self) -> str:
         """Give a short text that identifies the weights and the precision of scoring."""
-        return self.weights
+        return self._weights
 
     def score_batch(self, batch: list[Samples], needs_frames: bool) -> list[Output]:
         """Score samples at 16 kHz, not normalized, shape [time] each; independently of each other."""
         lengths = np.array([len(samples) for samples in batch], np.int64)
-        if self.max_samples and lengths.max() > self.max_samples:
+        if self._max_samples and lengths.max() > self._max_samples:
             raise InputError(
                 f"an utterance has {lengths.max() / SAMPLE_RATE:.1f} s, and the model takes at most "
-                f"{self.max_samples / SAMPLE_RATE:.1f} s; score long recordings in windows (without --whole)"
+                f"{self._max_samples / SAMPLE_RATE:.1f} s; score long recordings in windows (without --whole)"
             )
         padded = np.zeros((len(batch), lengths.max()), np.float32)
         for row, samples in zip(padded, batch, strict=True):
             row[: len(samples)] = samples
-        logits, embeddings, *frames = self.session.run(None, {"samples": padded, "lengths": lengths})
+        logits, embeddings, *frames = self._session.run(None, {"samples": padded, "lengths": lengths})
         frame_scores = [np.empty(0)] * len(batch)
         if needs_frames and frames:
             frame_scores = [row[:count].astype(np.float64) for row, count in zip(*frames, strict=True)]
@@ -120,12 +130,6 @@ def load_onnx_detector(path: str | os.PathLike) -> OnnxDetector:
     try:
         metadata = ModelMetadata(**json.loads(values["metadata"]))
         metadata.check(path)
-        ood_detector = None
-        if "ood_detector" in values:
-            ood_detector = parse_ood_detector(b64decode(values["ood_detector"]), path)
-        longest = int(values["max_samples"]) if "max_samples" in values else None
-        frame_seconds = float(values["frame_seconds"]) or None
-        least = int(values["min_samples"])
-        return OnnxDetector(session, metadata, values["weights"], least, longest, frame_seconds, ood_detector)
+        return OnnxDetector(session, metadata, values, path)
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path}: its metadata are damaged ({error}); convert the model again") from None

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -19,6 +21,8 @@ from antideepfake.inference.detector import load_detector
 from antideepfake.lobes import MeanPooling, UtteranceEncoder, WavLM
 from antideepfake.model_folder import ModelMetadata
 from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.scoring import read_provenance, read_scores
+from antideepfake.scoring.embeddings import read_embeddings
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "tests" / "fixtures" / "parity"
@@ -111,6 +115,45 @@ def test_a_model_folder_becomes_a_folder_of_transformers(convert, wavlm_folder, 
     assert status == 2 and "--overwrite" in err
     assert convert(wavlm_folder, output, "--form", "transformers", "--overwrite")[0] == 0
     assert not [path for path in output.iterdir() if path.name.startswith(".")]
+
+
+def test_an_onnx_file_scores_like_its_model_folder_without_torch(convert, command, model_folder, tmp_path, make_corpus):
+    model = tmp_path / "model.onnx"
+    status, out, err = convert(model_folder, model, "--form", "onnx")
+    assert status == 0 and err == "" and "largest difference" in out
+    corpus = make_corpus(tmp_path / "corpus", speakers=2)
+    arguments = ["score", model, corpus, "--output", tmp_path / "onnx.csv", "--embeddings", tmp_path / "onnx.parquet"]
+    code = (
+        "import sys; from antideepfake.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as left: assert not left.code\n"
+        "assert 'onnxruntime' in sys.modules and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    options = ("--output", tmp_path / "torch.csv", "--embeddings", tmp_path / "torch.parquet", "--device", "cpu")
+    status, out, _ = command("score", model_folder, corpus, *options)
+    assert status == 0 and out.replace("torch.csv", "onnx.csv") == done.stdout
+    found, expected = (read_scores(tmp_path / name) for name in ("onnx.csv", "torch.csv"))
+    np.testing.assert_allclose(found.pop("Score"), expected.pop("Score"), atol=1e-4)
+    assert found.equals(expected) and len(found) == 8
+    found, expected = (read_provenance(tmp_path / name) for name in ("onnx.csv", "torch.csv"))
+    assert found.metadata == expected.metadata and found.windowing == expected.windowing
+    assert found.weights.endswith("onnx")
+    embeddings = [read_embeddings(tmp_path / name).values for name in ("onnx.parquet", "torch.parquet")]
+    np.testing.assert_allclose(*embeddings, atol=1e-4)
+    for options, told in ((("--device", "cuda"), "--device is cuda"), (("--precision", "bf16"), "--precision is for")):
+        status, _, err = command("score", model, corpus, "--output", tmp_path / "a.csv", *options)
+        assert status == 2 and told in err
+
+
+def test_options_of_other_forms_are_refused(convert, model_folder, tmp_path):
+    for options, told in (
+        (("--form", "transformers", "--quantize", "int8"), "--quantize is for --form onnx"),
+        (("--form", "onnx", "--push", "someone/model"), "--push uploads a folder"),
+    ):
+        status, _, err = convert(model_folder, tmp_path / "out.onnx", *options)
+        assert status == 2 and told in err and not (tmp_path / "out.onnx").exists()
 
 
 def test_forms_for_other_software_need_a_model_folder(convert, model_folder, tmp_path):

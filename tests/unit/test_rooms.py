@@ -63,6 +63,7 @@ def test_evaluation_and_model_folders_start_without_torch():
         "corpora.union",
         "audit",
         "model_folder",
+        "inference",
         "scoring",
         "evaluation",
     ]

@@ -37,7 +37,7 @@ ENCODERS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_detector():
     """Make a detector of tiny modules."""
     return build
