@@ -3,7 +3,7 @@
 EMBEDDINGS and --scores come from one run of 'antideepfake score --embeddings' with this model on a protocol with
 labels, of recordings like those to be judged. Writes a new model folder whose front end and back end are those of MODEL
 and whose linear classifier is fitted to these embeddings. Its threshold and error rates are those of cross-validation,
-in which no speaker is in two folds.
+in which no speaker, or source where speakers are unknown, is in two folds (see --cluster).
 """
 
 import argparse
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 GROUPS = (options.SPEAKER, "Source")  # columns of utterances that are not independent; the first one that is known
 EXAMPLE = (
     "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --data_folder data --split valid "
-    "--output valid.csv --embeddings valid.parquet\n"
-    "refit recipes/MiniCorpus/results/small/model valid.parquet --scores valid.csv --output models/refit"
+    "--output labeled.csv --embeddings labeled.parquet\n"
+    "refit recipes/MiniCorpus/results/small/model labeled.parquet --scores labeled.csv --output models/refit"
 )
 
 
@@ -33,12 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("embeddings", help="embeddings of labeled recordings (.parquet)")
     parser.add_argument("--scores", required=True, help="score file of the embeddings, which has the labels")
     options.add_output(parser, "model folder to write")
-    parser.add_argument(
-        "--cluster",
-        metavar="COLUMN",
-        help="column of utterances that are not independent (default: Speaker or Source, if known); "
-        "none: all are independent",
-    )
+    options.add_cluster(parser)
     options.add_seed(parser, "the folds")
     options.add_trust_code(parser)
 
