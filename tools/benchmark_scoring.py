@@ -22,7 +22,7 @@ import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from tqdm import tqdm
 
-from antideepfake.audio.waveform import SAMPLE_RATE, normalize, read_audio, to_mono_16k
+from antideepfake.audio.waveform import SAMPLE_RATE, make_waveform, read_audio, to_mono_16k
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.walk import find_audio
 from antideepfake.errors import InputError
@@ -89,7 +89,9 @@ def random_modules(name: str, clips: list[torch.Tensor]) -> torch.nn.ModuleDict:
     front_end = build_front_end(path).eval()
     encoder = UtteranceEncoder(front_end, MeanPooling())
     with torch.inference_mode():
-        embeddings = torch.cat([encoder(normalize(clip)[None], torch.ones(1)) for clip in clips])
+        embeddings = torch.cat(
+            [encoder(make_waveform(clip, SAMPLE_RATE, "the clip")[None], torch.ones(1)) for clip in clips]
+        )
     centered = embeddings - embeddings.mean(0)
     direction = torch.linalg.svd(centered, full_matrices=False).Vh[0]
     direction = direction * 4 / (centered @ direction).std()
@@ -119,7 +121,7 @@ def plain_route(modules: torch.nn.ModuleDict, device: str) -> Callable[[list[tor
 
     def score(clips: list[torch.Tensor]) -> list[float]:
         with torch.inference_mode():
-            pairs = [logits(normalize(clip).to(device))[0].tolist() for clip in clips]
+            pairs = [logits(make_waveform(clip, SAMPLE_RATE, "the clip").to(device))[0].tolist() for clip in clips]
         return [real - fake for fake, real in pairs]
 
     return score

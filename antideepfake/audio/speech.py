@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -116,12 +117,15 @@ class SpeechActivity:
 @cache
 def _load_model() -> Any:
     """Load the model, which the package silero-vad contains."""
-    import torch
-
     # ONNX Runtime, which runs the model, would report its use to Microsoft; it reads this when it is imported
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    threads = torch.get_num_threads()
-    import silero_vad  # sets the number of torch's threads
+    import onnxruntime
 
-    torch.set_num_threads(threads)
-    return silero_vad.load_silero_vad(sequence=True).session
+    # only the file is needed: importing the package would import torch
+    spec = find_spec("silero_vad")
+    assert spec and spec.submodule_search_locations
+    folder = spec.submodule_search_locations[0]
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = options.intra_op_num_threads = 1
+    path = os.path.join(folder, "data", "silero_vad_16k_sequence.onnx")
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

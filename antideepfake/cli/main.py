@@ -17,6 +17,7 @@ VERBS = (
     "serve",
     "evaluate",
     "calibrate",
+    "refit",
     "fuse",
     "export-scores",
     "drift",

@@ -16,6 +16,7 @@ from antideepfake.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.model_folder.metadata import ModelMetadata
     from antideepfake.model_folder.windowing import Windowing
 
@@ -289,6 +290,23 @@ def choose_device(device: str | None, quiet: bool = False) -> str:
         if not quiet and os.environ.get("RANK", "0") == "0":
             print(f"device: {device}", file=sys.stderr)
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else device
+
+
+def load_model(args: argparse.Namespace) -> "RecordingScorer":
+    """Load the detector of the argument ``model``, a model folder, a Hub id or an ONNX file, for scoring."""
+    from antideepfake.inference.onnx_detector import is_onnx, load_onnx_detector
+
+    if not is_onnx(args.model):
+        from antideepfake.inference.detector import load_detector
+
+        return load_detector(args.model, choose_device(args.device, args.quiet), args.precision, args.trust_code)
+    if args.device not in (None, "cpu"):
+        raise InputError(
+            f"--device is {args.device}; an ONNX file is computed on the cpu, a model folder on any device"
+        )
+    if args.precision != "fp32":
+        raise InputError("--precision is for model folders; the precision of an ONNX file is that of its weights")
+    return load_onnx_detector(args.model)
 
 
 def refuse_existing(path: str | os.PathLike, overwrite: bool, option: str = "--output") -> None:

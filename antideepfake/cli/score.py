@@ -1,8 +1,9 @@
 """Score recordings: how likely is each bona fide?
 
-MODEL is a model folder or its id on the Hugging Face Hub. INPUT is an audio file, a folder (searched at any depth) or a
-protocol (.csv, .arrow). Prints a table and writes the score file; run again after an interruption, it continues where
-it stopped. For a single recording, prints a verdict in words, and writes a score file only with --output.
+MODEL is a model folder, its id on the Hugging Face Hub, or an ONNX file of 'antideepfake convert'. INPUT is an audio
+file, a folder (searched at any depth) or a protocol (.csv, .arrow). Prints a table and writes the score file; run again
+after an interruption, it continues where it stopped. For a single recording, prints a verdict in words, and writes a
+score file only with --output.
 
 INPUT - is standard input: each window is printed while the recording arrives.
 
@@ -45,7 +46,7 @@ EXAMPLE = "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --da
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("model", help="model folder or Hub id")
+    parser.add_argument("model", help="model folder, Hub id, or ONNX file of convert")
     parser.add_argument("inputs", nargs="+", metavar="input", help="audio or video file, folder, protocol, or -")
     options.add_output(parser, "score file to write (default: scores.csv; none for a single recording)", required=False)
     parser.add_argument("--timeline", action="store_true", help="print the segments of each recording")
@@ -115,16 +116,14 @@ def score(args: argparse.Namespace, output: str, is_kept: bool = True) -> int:
     from antideepfake.audio.recording import Recording
     from antideepfake.distributed import join_processes
     from antideepfake.files import lock_output
-    from antideepfake.inference.detector import load_detector
     from antideepfake.scoring.inputs import choose_channels, find_inputs, is_protocol
     from antideepfake.scoring.score_file import iterate_scores
     from antideepfake.scoring.scorer import score_protocol
 
     table = find_inputs(args.inputs, args.split)
     table, channels = choose_channels(table, args.channels, args.data_folder, args.stream - 1)
-    device = options.choose_device(args.device, args.quiet)
-    detector = load_detector(args.model, device, args.precision, args.trust_code)
-    metadata = detector.hparams.metadata
+    detector = options.load_model(args)
+    metadata = detector.metadata
     results: dict[str, FileScore] = {}
     needs_timelines = is_single or args.timeline or bool(args.timeline_output)
     with join_processes() as (rank, world_size), ExitStack() as locks:

@@ -16,7 +16,7 @@ from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
     from antideepfake.audio.recording import Recording
-    from antideepfake.inference.detector import Detector
+    from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.inference.scores import FileScore
 
 COLORS = {"real": "green", "fake": "red", "unsure": "yellow"}
@@ -41,7 +41,7 @@ def check_timelines(args: argparse.Namespace, is_single: bool) -> None:
         raise InputError("timelines need a single process; leave out torchrun")
 
 
-def print_verdicts(results: "Mapping[str, FileScore]", detector: "Detector", source: "Recording") -> None:
+def print_verdicts(results: "Mapping[str, FileScore]", detector: "RecordingScorer", source: "Recording") -> None:
     """Print the verdict on each channel of a recording, and what it rests on."""
     from antideepfake.audio.audio_file import open_audio
     from antideepfake.scoring.verdict import explain
@@ -52,7 +52,7 @@ def print_verdicts(results: "Mapping[str, FileScore]", detector: "Detector", sou
             if file.has_video or file.audio_streams > 1:
                 kind = "video" if file.has_video else "file"
                 print(f"  {'audio':<16}stream {source.stream + 1} of {file.audio_streams} of a {kind}")
-        for title, text in explain(result, detector.hparams.metadata, detector.ood_detector is not None):
+        for title, text in explain(result, detector.metadata, detector.ood_detector is not None):
             if title == "verdict":
                 tone = "unsure" if text.startswith(("unsure", "uncertain")) else result.decision
                 text = paint(text, COLORS[tone], sys.stdout)
@@ -84,7 +84,7 @@ def write_files(args: argparse.Namespace, results: "Mapping[str, FileScore]") ->
             write_timelines(path, timelines)
         elif timelines:
             from antideepfake.audio.recording import Recording
-            from antideepfake.audio.waveform import trace_envelope
+            from antideepfake.audio.samples import trace_envelope
             from antideepfake.evaluation.plots import plot_timeline, save_plot
 
             (name, judged), *_ = timelines.items()

@@ -25,11 +25,9 @@ def score_pipe(args: argparse.Namespace) -> int:
             raise InputError(f"--{name} needs a file; save standard input first")
 
     from antideepfake.audio.pipe import open_pipe
-    from antideepfake.inference.detector import load_detector
 
-    device = options.choose_device(args.device, args.quiet)
-    detector = load_detector(args.model, device, args.precision, args.trust_code)
-    metadata = detector.hparams.metadata
+    detector = options.load_model(args)
+    metadata = detector.metadata
     windowing = options.choose_windowing(args, metadata)
     judged: list[tuple[float, float]] = []
     with open_pipe(sys.stdin.buffer, args.raw) as pipe:

@@ -2,97 +2,36 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sized
-from dataclasses import dataclass, field
-from math import isfinite, nan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.logger import get_logger
-from tqdm import tqdm
+from torch.nn.utils.rnn import pad_sequence
 from yaml import YAMLError
 
-from antideepfake.audio.speech import LEAST_SPEECH, SpeechActivity
-from antideepfake.audio.waveform import (
-    SAMPLE_RATE,
-    WaveformNormalizer,
-    finish_waveform,
-    normalize,
-    split_samples,
-    stream_samples,
-)
+from antideepfake.audio.samples import SAMPLE_RATE, Samples, normalize
+from antideepfake.audio.waveform import WaveformNormalizer
 from antideepfake.checkpoints.loading import fetch_folder
 from antideepfake.errors import InputError
-from antideepfake.inference.items import Item, open_item, read_items, to_signal
 from antideepfake.inference.packing import can_pack, copy_for_inference, share_weights
-from antideepfake.inference.scores import FileScore, WindowScore
-from antideepfake.inference.timeline import Timeline, average_windows
-from antideepfake.inference.windows import cut_windows
+from antideepfake.inference.recordings import Output, RecordingScorer
 from antideepfake.lobes.masks import whole_lengths
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
-from antideepfake.model_folder.calibration import Calibration
 from antideepfake.model_folder.folder import build_modules, load_label_encoder, load_weights
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES, OLD_OOD_DETECTOR, OOD_DETECTOR
-from antideepfake.model_folder.out_of_distribution import OODDetector, read_ood_detector
-from antideepfake.model_folder.windowing import Windowing
+from antideepfake.model_folder.out_of_distribution import read_ood_detector
 
 logger = get_logger(__name__)
 
-NOT_FINITE = "the output of the detector is not a finite number"
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-class _Output(NamedTuple):
-    """The output for a waveform. ``frames`` are the scores of its frames; empty where they were not computed."""
-
-    logits: tuple[float, float]
-    embedding: np.ndarray
-    frames: np.ndarray
-
-
-class _Window(NamedTuple):
-    """A scored window: its start in seconds and its share of speech."""
-
-    start: float
-    speech: float
-    output: _Output
-
-
-@dataclass
-class _Job:
-    """A recording on its way: what is known of it so far."""
-
-    name: str
-    error: str = ""
-    duration: float = 0.0
-    activity: SpeechActivity | None = None
-    whole: _Output | None = None
-    windows: list[_Window] = field(default_factory=list)
-
-    def judged(self) -> list[_Output]:
-        """Give the outputs for the score: of the utterance, or of the windows with speech; of all if none has any."""
-        if self.whole:
-            return [self.whole]
-        speech = [window.output for window in self.windows if not window.speech < LEAST_SPEECH]
-        return speech or [window.output for window in self.windows]
-
-
-class _Piece(NamedTuple):
-    """A waveform to score: a whole recording, or a window of one."""
-
-    job: _Job
-    waveform: torch.Tensor
-    start: float = 0.0
-    speech: float = nan
-    is_window: bool = False
-
-
-class Detector(EncoderClassifier):
+class Detector(RecordingScorer, EncoderClassifier):
     """SpeechBrain's ``EncoderClassifier``, which also scores many recordings at once and in half precision.
 
     Load one with :func:`load_detector`. ``Detector.from_hparams(source=folder, savedir=...)`` works too but, as with
@@ -110,7 +49,6 @@ class Detector(EncoderClassifier):
     ('item 0', True, True, (16,))
     """
 
-    ood_detector: OODDetector | None = None
     _precision = "fp32"
     _digest = ""
     _copies: tuple[torch.nn.Module, ...] = ()  # in a tuple, as a module would become part of state_dict
@@ -165,242 +103,45 @@ class Detector(EncoderClassifier):
         return self._digest
 
     @torch.inference_mode()
-    def score_files(
-        self,
-        items: Iterable[Item] | str | os.PathLike,
-        batch_seconds: float = 16.0,
-        num_workers: int = 0,
-        progress: bool = False,
-        windowing: Windowing | None = None,
-        timeline: bool = False,
-    ) -> Iterator[FileScore]:
-        """Score recordings in order; one that cannot be read is reported and does not stop the others.
-
-        A recording of up to ``windowing.utterance_seconds`` is one utterance. A longer one is scored in windows, read
-        one after the other, so that memory does not grow with its length. Windows with less than a tenth of speech are
-        left out of its score, unless all are.
-
-        Arguments
-        ---------
-        items : iterable
-            Paths of audio files of any format, rate and number of channels;
-            :class:`antideepfake.audio.recording.Recording` for one channel or stream of a file; or pairs of samples and
-            their rate in Hz, where samples are an array or tensor of floats or integers, shape [time] or
-            [time, channels]. With ``num_workers`` 0 they may be a generator of more recordings than fit into memory. A
-            single path is allowed.
-        batch_seconds : float
-            Audio in a batch, padding included, in seconds. On a CPU, more than 16 is not faster; a GPU needs 100 or
-            more. A longer utterance forms a batch of its own.
-        num_workers : int
-            Processes that read files; 0 reads them in this process, which reads long recordings in any case.
-        progress : bool
-            Show a progress bar on standard error.
-        windowing : Windowing, optional
-            How long recordings are cut; by default as the model folder says.
-        timeline : bool
-            Give a timeline for short recordings too.
-
-        Yields
-        ------
-        FileScore
-            One for each item.
-        """
-        if isinstance(items, (str, os.PathLike)):
-            items = [items]
-        windowing = windowing or self.hparams.metadata.windowing()
-        calibration = self.hparams.metadata.log_likelihood_ratio()
-        total = len(items) if isinstance(items, Sized) else None
-        # Read some batches ahead and sort them by length: little padding, bounded memory.
-        ahead: list[_Piece] = []
-        ended: list[_Job] = []
-        seconds = 0.0
-        with tqdm(total=total, desc="scoring", unit="file", disable=not progress) as bar:
-            for job, piece in self._cut_items(items, num_workers, windowing, timeline):
-                if piece:
-                    ahead.append(piece)
-                    seconds += len(piece.waveform) / SAMPLE_RATE
-                else:
-                    ended.append(job)
-                if seconds > 8 * batch_seconds or max(len(ahead), len(ended)) == 1024:
-                    self._score_pieces(ahead, batch_seconds)
-                    yield from self._finish_jobs(ended, windowing, calibration)
-                    bar.update(len(ended))
-                    ahead, ended, seconds = [], [], 0.0
-            self._score_pieces(ahead, batch_seconds)
-            yield from self._finish_jobs(ended, windowing, calibration)
-            bar.update(len(ended))
-
-    @torch.inference_mode()
-    def stream(
-        self, chunks: Iterable[Any], sample_rate: int = SAMPLE_RATE, windowing: Windowing | None = None
-    ) -> Iterator[WindowScore]:
-        """Score a stream window by window, while it is recorded.
-
-        The windows are those of :meth:`score_files`, with the same scores to 1e-4. A window is given as soon as its
-        last sample has arrived and, at rates other than 16 kHz, the samples that resampling needs: at most 20 ms later.
-
-        Arguments
-        ---------
-        chunks : iterable
-            Arrays, tensors or lists of samples, of any length: floats or integers, shape [time] or [time, channels].
-        sample_rate : int
-            Hz.
-        windowing : Windowing, optional
-            Length and hop of the windows; by default as the model folder says.
-
-        Yields
-        ------
-        WindowScore
-            In order of time. The last window ends with the stream.
-
-        Raises
-        ------
-        InputError
-            When the samples are invalid, or, at the end, when all were silent.
-        """
-        name = "the stream"
-        blocks = (
-            block
-            for chunk in chunks
-            if len(chunk)
-            for block in split_samples(to_signal(chunk, name), sample_rate, name)
-        )
-        waveform = stream_samples(blocks, sample_rate, name)
-        for window in cut_windows(waveform, windowing or self.hparams.metadata.windowing(), SpeechActivity()):
-            samples = finish_waveform([window.samples], name, self._min_samples)
-            (output,) = self._score_batch([samples])
-            if not _is_finite(output):
-                raise InputError(f"{name}: {NOT_FINITE}")
-            start, end = window.start / SAMPLE_RATE, (window.start + len(window.samples)) / SAMPLE_RATE
-            yield WindowScore(start, end, output.logits, window.speech, self.hparams.metadata.threshold)
-
-    @property
-    def _min_samples(self) -> int:
-        return self.mods["embedding_model"].front_end.receptive_field
-
-    def _cut_items(
-        self, items: Iterable[Item], num_workers: int, windowing: Windowing, timeline: bool
-    ) -> Iterator[tuple[_Job, _Piece | None]]:
-        """Read items in order and yield what is to be scored of each; then the job with None, when it has ended."""
-        for item, (name, samples) in read_items(items, windowing.utterance_seconds, num_workers):
-            job = _Job(name)
-            try:
-                if isinstance(samples, str):
-                    job.error = samples
-                elif samples is None:
-                    yield from self._cut_windows(job, open_item(item, name), windowing)
-                else:
-                    job.duration = len(samples) / SAMPLE_RATE
-                    if timeline:
-                        yield from self._cut_windows(job, [samples], windowing)
-                    yield job, _Piece(job, finish_waveform([samples], name, self._min_samples))
-            except InputError as error:
-                job.error = str(error)
-            yield job, None
-
-    def _cut_windows(
-        self, job: _Job, blocks: Iterable[torch.Tensor], windowing: Windowing
-    ) -> Iterator[tuple[_Job, _Piece]]:
-        job.activity = SpeechActivity()
-        for window in cut_windows(blocks, windowing, job.activity):
-            start, seconds = window.start / SAMPLE_RATE, len(window.samples) / SAMPLE_RATE
-            job.duration = start + seconds
-            if len(window.samples) >= self._min_samples:
-                yield job, _Piece(job, normalize(window.samples), start, window.speech, True)
-
-    def _score_pieces(self, pieces: list[_Piece], batch_seconds: float) -> None:
-        """Score pieces in batches of about the same length; the outputs go to their jobs."""
-        batches: list[list[_Piece]] = []
-        for piece in sorted(pieces, key=lambda piece: len(piece.waveform)):
-            samples = len(piece.waveform)
-            if not batches or samples * (len(batches[-1]) + 1) > batch_seconds * SAMPLE_RATE:
-                batches.append([])
-            batches[-1].append(piece)
-        for batch in batches:
-            needs_frames = any(piece.is_window for piece in batch)
-            outputs = self._score_batch([piece.waveform for piece in batch], needs_frames)
-            for piece, output in zip(batch, outputs, strict=True):
-                if not _is_finite(output):
-                    piece.job.error = f"{piece.job.name}: {NOT_FINITE}"
-                elif piece.is_window:
-                    piece.job.windows.append(_Window(piece.start, piece.speech, output))
-                else:
-                    piece.job.whole = output
-
-    def _score_batch(self, waveforms: list[torch.Tensor], needs_frames: bool = False) -> list[_Output]:
-        padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
-        lengths = torch.tensor([len(waveform) / padded.shape[1] for waveform in waveforms])
+    def score_batch(self, batch: list[Samples], needs_frames: bool) -> list[Output]:
+        """Score samples at 16 kHz, not normalized, shape [time] each; independently of each other."""
+        padded = pad_sequence([torch.from_numpy(normalize(samples)) for samples in batch], batch_first=True)
+        lengths = torch.tensor([len(samples) / padded.shape[1] for samples in batch])
         encoder: Any = self._scoring_encoder()
         frames, frame_lengths = encoder.encode(padded.to(self.device), lengths.to(self.device))
         embeddings = encoder.back_end(frames, frame_lengths)
         classifier = self.mods["classifier"]
         logits = classifier(embeddings).float().tolist()
-        frame_scores = [np.empty(0)] * len(waveforms)
-        if needs_frames and self._scores_frames:
+        frame_scores = [np.empty(0)] * len(batch)
+        if needs_frames and self.frame_seconds:
             values = classifier(encoder.back_end.frame_embeddings(frames)).double()
             counts = whole_lengths(frame_lengths, values.shape[1]).tolist()
             scores = (values[..., 1] - values[..., 0]).cpu().numpy()
             frame_scores = [row[:count] for row, count in zip(scores, counts, strict=True)]
         vectors = embeddings.float().cpu().numpy()
-        return [_Output(tuple(pair), *rest) for pair, *rest in zip(logits, vectors, frame_scores, strict=True)]
+        return [Output(tuple(pair), *rest) for pair, *rest in zip(logits, vectors, frame_scores, strict=True)]
 
     @property
-    def _scores_frames(self) -> bool:
-        """Whether the score of an utterance is the mean of scores of its frames: mean pooling, linear classifier."""
+    def metadata(self) -> ModelMetadata:
+        """Of the model folder."""
+        return self.hparams.metadata
+
+    @property
+    def min_samples(self) -> int:
+        """The receptive field of the front end: least number of samples of a waveform."""
+        return self.mods["embedding_model"].front_end.receptive_field
+
+    @property
+    def frame_seconds(self) -> float | None:
+        """Time between the frames whose scores average to that of an utterance; None if there are no such frames.
+
+        The score is the mean over frames with mean pooling and a linear classifier.
+        """
         encoder: Any = self.mods["embedding_model"]
         has_frames = hasattr(encoder.back_end, "frame_embeddings") and hasattr(encoder.front_end, "hop")
-        return has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)
-
-    def _finish_jobs(
-        self, jobs: list[_Job], windowing: Windowing, calibration: Calibration | None
-    ) -> Iterator[FileScore]:
-        """Combine the outputs for each recording."""
-        for job in jobs:
-            job.windows.sort(key=lambda window: window.start)
-            if not job.error and not job.judged():
-                job.error = f"{job.name}: too short; the front end needs at least {self._min_samples} samples"
-        embeddings = {
-            index: np.mean([output.embedding for output in job.judged()], 0)
-            for index, job in enumerate(jobs)
-            if not job.error
-        }
-        ood: dict[int, bool] = {}
-        if self.ood_detector and embeddings:
-            ood = dict(zip(embeddings, self.ood_detector.is_ood(np.stack(list(embeddings.values()))), strict=True))
-        threshold = self.hparams.metadata.threshold
-        for index, job in enumerate(jobs):
-            if job.error:
-                yield FileScore(job.name, (nan, nan), threshold, job.error)
-                continue
-            judged = [output.logits for output in job.judged()]
-            yield FileScore(
-                job.name,
-                judged[0] if job.whole else windowing.combine(judged, threshold),
-                threshold,
-                "",
-                calibration,
-                bool(ood.get(index)),
-                embeddings[index],
-                len(judged),
-                job.duration,
-                job.activity.seconds() if job.activity else nan,
-                self._make_timeline(job, job.activity, windowing) if job.activity else None,
-            )
-
-    def _make_timeline(self, job: _Job, activity: SpeechActivity, windowing: Windowing) -> Timeline:
-        step, seconds = windowing.hop_seconds, windowing.window_seconds
-        outputs = [window.output for window in job.windows]
-        values: list[Any] = [output.logits[1] - output.logits[0] for output in outputs]
-        if self._scores_frames:
-            step = seconds = self.mods["embedding_model"].front_end.hop / SAMPLE_RATE
-            values = [output.frames for output in outputs]
-        scores = average_windows([window.start for window in job.windows], values, seconds, step, job.duration)
-        return Timeline(step, job.duration, scores, activity.steps(step, len(scores)))
-
-
-def _is_finite(output: _Output) -> bool:
-    fake, real = output.logits
-    return isfinite(real - fake)
+        if not (has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)):
+            return None
+        return encoder.front_end.hop / SAMPLE_RATE
 
 
 def load_detector(

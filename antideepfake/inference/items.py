@@ -5,17 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, Dataset
 
 from antideepfake.audio.ffmpeg import scale_integers
 from antideepfake.audio.recording import Recording
-from antideepfake.audio.waveform import (
-    SAMPLE_RATE,
-    split_samples,
-    stream_file,
-    stream_samples,
-)
+from antideepfake.audio.samples import SAMPLE_RATE, Samples, split_samples, stream_file, stream_samples
 from antideepfake.errors import InputError
 
 Item = str | os.PathLike | Recording | tuple[Any, int]
@@ -23,7 +16,7 @@ Item = str | os.PathLike | Recording | tuple[Any, int]
 
 def read_items(
     items: Iterable[Item], longest: float, num_workers: int
-) -> Iterator[tuple[Item, tuple[str, torch.Tensor | str | None]]]:
+) -> Iterator[tuple[Item, tuple[str, Samples | str | None]]]:
     """Read items in order.
 
     Arguments
@@ -52,11 +45,16 @@ def read_items(
         for index, item in enumerate(items):
             yield item, _read_item(item, index, longest)
         return
+    from torch.utils.data import DataLoader  # with processes alone: a detector in ONNX Runtime starts without torch
+
     items = list(items)
-    yield from zip(items, DataLoader(_Items(items, longest), batch_size=None, num_workers=num_workers), strict=True)
+    dataset: Any = _Items(items, longest)
+    # samples come back as tensors in memory that the processes share
+    for item, (name, samples) in zip(items, DataLoader(dataset, batch_size=None, num_workers=num_workers), strict=True):
+        yield item, (name, samples if samples is None or isinstance(samples, str) else np.asarray(samples))
 
 
-class _Items(Dataset):
+class _Items:
     """Items as :func:`read_items` gives them."""
 
     def __init__(self, items: list[Item], longest: float) -> None:
@@ -66,13 +64,13 @@ class _Items(Dataset):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[str, torch.Tensor | str | None]:
+    def __getitem__(self, index: int) -> tuple[str, Samples | str | None]:
         return _read_item(self.items[index], index, self.longest)
 
 
-def _read_item(item: Item, index: int, longest: float) -> tuple[str, torch.Tensor | str | None]:
+def _read_item(item: Item, index: int, longest: float) -> tuple[str, Samples | str | None]:
     name = _name_item(item, index)
-    blocks: list[torch.Tensor] = []
+    blocks: list[Samples] = []
     seconds = 0.0
     try:
         for block in open_item(item, name):
@@ -80,7 +78,7 @@ def _read_item(item: Item, index: int, longest: float) -> tuple[str, torch.Tenso
             seconds += len(block) / SAMPLE_RATE
             if seconds > longest:
                 return name, None
-        return name, torch.cat(blocks)
+        return name, np.concatenate(blocks)
     except InputError as error:
         return name, str(error)
     except Exception as error:  # no item may stop the others
@@ -93,7 +91,7 @@ def _name_item(item: Item, index: int) -> str:
     return os.fspath(item) if isinstance(item, (str, os.PathLike)) else f"item {index}"
 
 
-def open_item(item: Item, name: str) -> Iterator[torch.Tensor]:
+def open_item(item: Item, name: str) -> Iterator[Samples]:
     """Read an item block by block.
 
     Arguments
@@ -105,7 +103,7 @@ def open_item(item: Item, name: str) -> Iterator[torch.Tensor]:
 
     Yields
     ------
-    torch.Tensor
+    array of float32
         Mono, 16 kHz, not normalized; shape [time].
 
     Example
@@ -121,22 +119,21 @@ def open_item(item: Item, name: str) -> Iterator[torch.Tensor]:
     return stream_samples(split_samples(to_signal(samples, name), sample_rate, name), int(sample_rate), name)
 
 
-def to_signal(samples: Any, name: str) -> torch.Tensor:
-    """Turn an array, a tensor or a list into a float32 tensor; integers, of any width, are scaled to [-1, 1).
+def to_signal(samples: Any, name: str) -> Samples:
+    """Turn an array, a tensor or a list into float32 samples; integers, of any width, are scaled to [-1, 1).
 
     Example
     -------
     >>> to_signal(np.array([-32768, 16384], np.int16), "a call")
-    tensor([-1.0000,  0.5000])
+    array([-1. ,  0.5], dtype=float32)
     """
-    if isinstance(samples, torch.Tensor):
+    if hasattr(samples, "detach"):  # a tensor
         samples = samples.detach().cpu()
         samples = (samples.float() if samples.is_floating_point() else samples).numpy()
     array = np.asarray(samples)
     if array.dtype.kind not in "fiu":
         raise InputError(f"{name}: samples of type {array.dtype}; pass floats or integers")
     if array.dtype.kind != "f":
-        return torch.from_numpy(scale_integers(array))
-    with np.errstate(over="ignore"):  # an overflow becomes infinite, which make_waveform refuses
-        # a copy, since torch supports neither negative strides nor foreign byte orders
-        return torch.from_numpy(np.array(array, np.float32, order="C"))
+        return scale_integers(array)
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which stream_samples refuses
+        return np.array(array, np.float32, order="C")  # a copy, in native byte order

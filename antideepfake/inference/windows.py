@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import torch
+import numpy as np
 
+from antideepfake.audio.samples import SAMPLE_RATE, Samples
 from antideepfake.audio.speech import SpeechActivity
-from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.model_folder.windowing import Windowing
 
 
@@ -17,18 +17,18 @@ class Window(NamedTuple):
     ---------
     start : int
         Its first sample, at 16 kHz.
-    samples : torch.Tensor
+    samples : array of float32
         Shape [time]; not normalized.
     speech : float
         Share of the window that is speech; NaN if it is too short to tell.
     """
 
     start: int
-    samples: torch.Tensor
+    samples: Samples
     speech: float
 
 
-def cut_windows(blocks: Iterable[torch.Tensor], windowing: Windowing, activity: SpeechActivity) -> Iterator[Window]:
+def cut_windows(blocks: Iterable[Samples], windowing: Windowing, activity: SpeechActivity) -> Iterator[Window]:
     """Cut a waveform into windows.
 
     The last window ends with the recording and may overlap the window before by more than the others do. A recording
@@ -37,7 +37,7 @@ def cut_windows(blocks: Iterable[torch.Tensor], windowing: Windowing, activity: 
 
     Arguments
     ---------
-    blocks : iterable of torch.Tensor
+    blocks : iterable of array of float32
         Mono, 16 kHz, not normalized; shape [time] each.
     windowing : Windowing
         Length and hop of the windows.
@@ -52,26 +52,26 @@ def cut_windows(blocks: Iterable[torch.Tensor], windowing: Windowing, activity: 
     Example
     -------
     >>> windowing = Windowing(window_seconds=2.0, hop_seconds=1.0)
-    >>> blocks = torch.rand(72_000).split(1000)
+    >>> blocks = np.split(np.random.default_rng(1).random(72_000, np.float32), 72)
     >>> [window.start / 16000 for window in cut_windows(blocks, windowing, SpeechActivity())]
     [0.0, 1.0, 2.0, 2.5]
     """
     length, hop = round(windowing.window_seconds * SAMPLE_RATE), round(windowing.hop_seconds * SAMPLE_RATE)
-    parts: list[torch.Tensor] = []  # of the recording from sample `first` on
+    parts: list[Samples] = []  # of the recording from sample `first` on
     first = total = start = 0  # `start` is that of the next window
     for block in blocks:
-        activity.push(block.numpy())
+        activity.push(block)
         parts.append(block)
         total += len(block)
         if total < start + length:
             continue
-        buffer = torch.cat(parts)
+        buffer = np.concatenate(parts)
         while start + length <= total:
-            yield Window(start, buffer[start - first :][:length].clone(), activity.share(start, start + length))
+            yield Window(start, buffer[start - first :][:length].copy(), activity.share(start, start + length))
             start += hop
         kept = max(total - length, first)  # the last window may need all of these samples
-        parts, first = [buffer[kept - first :].clone()], kept
+        parts, first = [buffer[kept - first :].copy()], kept
     if total > start - hop + length or start == 0:
         last = max(total - length, 0)
         if total:
-            yield Window(last, torch.cat(parts)[last - first :], activity.share(last, total))
+            yield Window(last, np.concatenate(parts)[last - first :], activity.share(last, total))

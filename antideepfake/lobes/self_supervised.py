@@ -188,8 +188,25 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         features = [self.extract(waveform) for waveform in waveforms]
         counts = [len(item) for item in features]
         frame_lengths = torch.tensor(counts, device=features[0].device) / max(counts)
-        hidden = self._project(pad_sequence(features, batch_first=True))
+        hidden = self.project(pad_sequence(features, batch_first=True))
         mask = None if min(counts) == max(counts) else length_mask(frame_lengths, hidden.shape[1])
+        return self.contextualize(hidden, mask), frame_lengths
+
+    def contextualize(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """Apply the transformer to its input.
+
+        Arguments
+        ---------
+        hidden : torch.Tensor
+            Projected features, shape [batch, frames, size].
+        mask : torch.Tensor, optional
+            False where there is padding, shape [batch, frames]; None: there is none.
+
+        Returns
+        -------
+        torch.Tensor
+            The frames, as ``forward`` returns them.
+        """
         states: dict[int, torch.Tensor] = {}
         hooks = self._record(states) if self.all_layers else []
         try:
@@ -198,12 +215,12 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
             for hook in hooks:
                 hook.remove()
         if not self.all_layers:
-            return last, frame_lengths
+            return last
         depth = len(self.model.encoder.layers)
         for index in range(1, depth):  # layers skipped by layer drop in training: their output is their input
             states.setdefault(index, states[index - 1])
         # the last state is normalized by the encoder, unlike the output of the last layer
-        return torch.stack([*(states[index] for index in range(depth)), last], 1), frame_lengths
+        return torch.stack([*(states[index] for index in range(depth)), last], 1)
 
     def _record(self, states: dict[int, torch.Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
         """Store the input of the first layer as state 0, and the output of the n-th layer as state n."""
@@ -221,7 +238,8 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     def extract(self, waveform: torch.Tensor) -> torch.Tensor:
         """Turn one waveform ([time]) into the encoder's features ([frames, feature_size])."""
 
-    def _project(self, features: torch.Tensor) -> torch.Tensor:
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Turn features ([batch, frames, feature_size]) into the input of the transformer."""
         hidden = self.model.feature_projection(features)
         return hidden[0] if isinstance(hidden, tuple) else hidden
 

@@ -163,5 +163,6 @@ class Whisper(SelfSupervisedFrontEnd):
             log_mel = (filters @ power).clamp(min=1e-10).log10()
         return (log_mel.clamp(min=log_mel.max() - 8.0) + 4.0) / 4.0
 
-    def _project(self, features: torch.Tensor) -> torch.Tensor:
-        return features  # the convolutions give the size of the transformer
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the features: the convolutions give the size of the transformer."""
+        return features

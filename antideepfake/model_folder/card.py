@@ -80,7 +80,7 @@ def write_model_card(folder: str | os.PathLike, source: str, metadata: ModelMeta
     'license: mit'
     """
     values = {
-        "hub_license": _spell_for_hub(metadata.license),
+        "hub_license": spell_for_hub(metadata.license),
         "name": Path(source).name,
         "source": source,
         "provenance": metadata.provenance or "unknown",
@@ -98,7 +98,7 @@ def write_model_card(folder: str | os.PathLike, source: str, metadata: ModelMeta
         file.write(CARD.format(**values))
 
 
-def _spell_for_hub(license: str) -> str:
+def spell_for_hub(license: str) -> str:
     """Return the identifier of a license on the Hub; ``other`` if it is unknown or a combination."""
     return {"ODC-By-1.0": "odc-by"}.get(find_spdx(license), find_spdx(license).lower()) or "other"
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 
 from antideepfake.errors import InputError
-from antideepfake.files import atomic_path
+from antideepfake.files import atomic_open
 from antideepfake.metrics.bootstrap import number_clusters
 
 FOLDS = 5  # of the cross-validation of the limit
@@ -54,11 +54,15 @@ class OODDetector:
         """Return which embeddings have a distance above the limit; shape [utterances]."""
         return self.distance(embeddings) > self.limit
 
+    def to_bytes(self) -> bytes:
+        """Return the content of a safetensors file."""
+        limit = np.array([self.limit], np.float32)
+        return safetensors.numpy.save({"mean": self.mean, "whiten": self.whiten, "limit": limit})
+
     def save(self, path: str | os.PathLike) -> None:
         """Write a safetensors file."""
-        tensors = {"mean": self.mean, "whiten": self.whiten, "limit": np.array([self.limit], np.float32)}
-        with atomic_path(path) as temporary:
-            safetensors.numpy.save_file(tensors, temporary)
+        with atomic_open(path, "wb") as file:
+            file.write(self.to_bytes())
 
 
 def read_ood_detector(path: str | os.PathLike) -> OODDetector | None:
@@ -71,8 +75,32 @@ def read_ood_detector(path: str | os.PathLike) -> OODDetector | None:
     """
     if not Path(path).exists():
         return None
+    return parse_ood_detector(Path(path).read_bytes(), path)
+
+
+def parse_ood_detector(content: bytes, path: str | os.PathLike) -> OODDetector:
+    """Read an OOD detector from the bytes of :meth:`OODDetector.to_bytes`.
+
+    Arguments
+    ---------
+    content : bytes
+        Of a safetensors file.
+    path : str or Path
+        The file that contains them, for the error message.
+
+    Raises
+    ------
+    InputError
+        If they are damaged.
+
+    Example
+    -------
+    >>> content = OODDetector(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 3.0).to_bytes()
+    >>> parse_ood_detector(content, "model.onnx").limit
+    3.0
+    """
     try:
-        tensors = safetensors.numpy.load_file(path)
+        tensors = safetensors.numpy.load(content)
         size = tensors["mean"].size
         shapes = {"mean": (size,), "whiten": (size, size), "limit": (1,)}
         if {name: value.shape for name, value in tensors.items()} != shapes or not all(

@@ -9,7 +9,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antideepfake.audio.recording import Recording
-from antideepfake.audio.waveform import SAMPLE_RATE, stream_file
+from antideepfake.audio.samples import SAMPLE_RATE, stream_file
 from antideepfake.errors import InputError
 
 COLUMNS = 1000  # smallest number of columns of a long recording; there are fewer than twice as many
@@ -133,9 +133,8 @@ def trace_sound(path: str | os.PathLike, max_seconds: float) -> Sound:
                     f"{os.fspath(path)}: longer than the {max_seconds / 60:g} minutes that this page takes; cut it "
                     "into shorter files"
                 )
-            samples = block.numpy()
-            tracer.push(samples)
-            for start in range(0, len(samples), ENCODED):
-                file.write(np.clip(samples[start : start + ENCODED], -1, 1))
+            tracer.push(block)
+            for start in range(0, len(block), ENCODED):
+                file.write(np.clip(block[start : start + ENCODED], -1, 1))
     envelope, spectrogram = tracer.finish()
     return Sound(count / SAMPLE_RATE, envelope, spectrogram, tracer.column / SAMPLE_RATE, encoded.getvalue())

@@ -26,7 +26,7 @@ from antideepfake.scoring.provenance import ScoreProvenance
 from antideepfake.scoring.score_file import OOD, SPEECH, WINDOWS, ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
-    from antideepfake.inference.detector import Detector
+    from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.inference.scores import FileScore
 
 # Files passed to the detector at once; the detector and each of its reading processes keep their list in memory.
@@ -34,7 +34,7 @@ CHUNK = 20_000
 
 
 def score_protocol(
-    detector: "Detector",
+    detector: "RecordingScorer",
     protocol: pd.DataFrame,
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
@@ -56,7 +56,7 @@ def score_protocol(
 
     Arguments
     ---------
-    detector : Detector
+    detector : RecordingScorer
         The model.
     protocol : pandas.DataFrame
         Table with at least ID, Label (empty where unknown) and Path. All other columns are copied to the score file.
@@ -95,7 +95,7 @@ def score_protocol(
     metadata = [*(column for column in protocol.columns if column not in ("ID", "Label")), WINDOWS, SPEECH]
     if detector.ood_detector:
         metadata.append(OOD)
-    windowing = windowing or detector.hparams.metadata.windowing()
+    windowing = windowing or detector.metadata.windowing()
     run = _describe_run(detector, protocol, repr((windowing, channels, stream)))
     # A run with embeddings must not resume one without them.
     writer = ScoreWriter(output, metadata, run if embeddings is None else run + b"embeddings", rank)
@@ -151,7 +151,7 @@ def score_protocol(
         embedding_writer.merge(int(writer.done(len(protocol)).sum()))
     today = date.today().isoformat()
     digests = [sha256([path]) for path in protocols]
-    settings = detector.hparams.metadata, digests, asdict(windowing)
+    settings = detector.metadata, digests, asdict(windowing)
     ScoreProvenance(detector.weights_digest(), __version__, today, *settings).save(output)
     skipped = writer.merge(len(protocol))
     if embedding_writer:
@@ -168,7 +168,7 @@ def _progress_costs(protocol: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
     return np.ones(len(protocol)), " files"
 
 
-def _describe_run(detector: "Detector", protocol: pd.DataFrame, settings: str) -> bytes:
+def _describe_run(detector: "RecordingScorer", protocol: pd.DataFrame, settings: str) -> bytes:
     """Return a digest of the weights, the settings and all values of the protocol."""
     digest = hashlib.blake2b((detector.weights_digest() + settings).encode())
     for start in range(0, len(protocol), CHUNK):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -9,11 +11,18 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import transformers
 import yaml
 from huggingface_hub.utils import filter_repo_objects
 
+from antideepfake.checkpoints.conversion import DETECTOR
 from antideepfake.files import lock_output
 from antideepfake.inference.detector import load_detector
+from antideepfake.lobes import MeanPooling, UtteranceEncoder, WavLM
+from antideepfake.model_folder import ModelMetadata
+from antideepfake.model_folder.folder import write_model_folder
+from antideepfake.scoring import read_provenance, read_scores
+from antideepfake.scoring.embeddings import read_embeddings
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "tests" / "fixtures" / "parity"
@@ -79,6 +88,83 @@ def test_mistakes_are_reported_in_one_line_with_status_2(convert, tmp_path):
         status, _, err = convert(source, tmp_path / "model", *heads)
         assert status == 2 and told in err and "Traceback" not in err
         assert len(err.splitlines()) == 1 and not (tmp_path / "model").exists()
+
+
+@pytest.fixture(scope="module")
+def wavlm_folder(tmp_path_factory):
+    """A model folder that transformers can express."""
+    torch.manual_seed(1)
+    settings = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    modules = {
+        "embedding_model": UtteranceEncoder(WavLM(**settings), MeanPooling()),
+        "classifier": torch.nn.Linear(16, 2),
+    }
+    folder = tmp_path_factory.mktemp("wavlm") / "model"
+    write_model_folder(folder, DETECTOR.format(kind="WavLM", size=16), modules, ModelMetadata(license="MIT"))
+    return folder
+
+
+def test_a_model_folder_becomes_a_folder_of_transformers(convert, wavlm_folder, tmp_path):
+    output = tmp_path / "out"
+    status, out, err = convert(wavlm_folder, output, "--form", "transformers")
+    assert status == 0 and err == "" and str(output) in out
+    model = transformers.AutoModelForAudioClassification.from_pretrained(output)
+    assert model.config.id2label == {0: "fake", 1: "real"}
+    assert yaml.safe_load((output / "README.md").read_text().split("---")[1])["license"] == "mit"
+    status, _, err = convert(wavlm_folder, output, "--form", "transformers")
+    assert status == 2 and "--overwrite" in err
+    assert convert(wavlm_folder, output, "--form", "transformers", "--overwrite")[0] == 0
+    assert not [path for path in output.iterdir() if path.name.startswith(".")]
+
+
+def test_an_onnx_file_scores_like_its_model_folder_without_torch(convert, command, model_folder, tmp_path, make_corpus):
+    model = tmp_path / "model.onnx"
+    status, out, err = convert(model_folder, model, "--form", "onnx")
+    assert status == 0 and err == "" and "largest difference" in out
+    corpus = make_corpus(tmp_path / "corpus", speakers=2)
+    arguments = ["score", model, corpus, "--output", tmp_path / "onnx.csv", "--embeddings", tmp_path / "onnx.parquet"]
+    code = (
+        "import sys; from antideepfake.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as left: assert not left.code\n"
+        "assert 'onnxruntime' in sys.modules and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    options = ("--output", tmp_path / "torch.csv", "--embeddings", tmp_path / "torch.parquet", "--device", "cpu")
+    status, out, _ = command("score", model_folder, corpus, *options)
+    assert status == 0 and out.replace("torch.csv", "onnx.csv") == done.stdout
+    found, expected = (read_scores(tmp_path / name) for name in ("onnx.csv", "torch.csv"))
+    np.testing.assert_allclose(found.pop("Score"), expected.pop("Score"), atol=1e-4)
+    assert found.equals(expected) and len(found) == 8
+    found, expected = (read_provenance(tmp_path / name) for name in ("onnx.csv", "torch.csv"))
+    assert found.metadata == expected.metadata and found.windowing == expected.windowing
+    assert found.weights.endswith("onnx")
+    embeddings = [read_embeddings(tmp_path / name).values for name in ("onnx.parquet", "torch.parquet")]
+    np.testing.assert_allclose(*embeddings, atol=1e-4)
+    for options, told in ((("--device", "cuda"), "--device is cuda"), (("--precision", "bf16"), "--precision is for")):
+        status, _, err = command("score", model, corpus, "--output", tmp_path / "a.csv", *options)
+        assert status == 2 and told in err
+
+
+def test_options_of_other_forms_are_refused(convert, model_folder, tmp_path):
+    for options, told in (
+        (("--form", "transformers", "--quantize", "int8"), "--quantize is for --form onnx"),
+        (("--form", "onnx", "--push", "someone/model"), "--push uploads a folder"),
+    ):
+        status, _, err = convert(model_folder, tmp_path / "out.onnx", *options)
+        assert status == 2 and told in err and not (tmp_path / "out.onnx").exists()
+
+
+def test_forms_for_other_software_need_a_model_folder(convert, model_folder, tmp_path):
+    for source, options, told in (
+        (model_folder, (), "LogFilterBank, ConvolutionalEncoder, Linear"),
+        (PARITY / "hubert.safetensors", (), "not a model folder"),
+        (model_folder, ("--num_attention_heads", 4), "--num_attention_heads describes a released checkpoint"),
+    ):
+        status, _, err = convert(source, tmp_path / "out", "--form", "transformers", *options)
+        assert status == 2 and told in err and len(err.splitlines()) == 1
+        assert not (tmp_path / "out").exists()
 
 
 def test_push_uploads_a_private_repository_with_a_card(convert, tmp_path, monkeypatch):

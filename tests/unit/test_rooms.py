@@ -29,6 +29,7 @@ ORDER = [
     "scoring",
     "evaluation",
     "training",
+    "exports",
     "page",
     "cli",
 ]
@@ -62,6 +63,7 @@ def test_evaluation_and_model_folders_start_without_torch():
         "corpora.union",
         "audit",
         "model_folder",
+        "inference",
         "scoring",
         "evaluation",
     ]

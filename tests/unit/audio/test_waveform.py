@@ -6,23 +6,15 @@ import av
 import numpy as np
 import pytest
 import torch
-import torchaudio
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from antideepfake.audio.probe import probe
-from antideepfake.audio.recording import Recording
 from antideepfake.audio.waveform import (
-    Resampler,
     SilentError,
     WaveformNormalizer,
     make_waveform,
-    normalize,
     read_audio,
     read_waveform,
-    stream_file,
     to_mono_16k,
-    trace_envelope,
 )
 from antideepfake.errors import InputError
 
@@ -63,15 +55,6 @@ def test_resampling_leaves_no_alias():
     assert waveform[1600:-1600].abs().max() < 0.01
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 15990, 22050, 44100, 48000, 192_000, 384_001])
-@pytest.mark.parametrize("size", [20_000, 20_001, 33_333])
-def test_resampling_by_chunks_gives_the_same(monkeypatch, rate, size):
-    signal = torch.randn(size)
-    whole = to_mono_16k(signal, rate)
-    monkeypatch.setattr("antideepfake.audio.waveform.RESAMPLED", 9000)
-    torch.testing.assert_close(to_mono_16k(signal, rate), whole, atol=1e-5, rtol=0)
-
-
 def test_mono_is_the_mean_of_the_channels():
     signal = torch.tensor([[0.2, 0.4], [-0.6, 0.0]])
     torch.testing.assert_close(to_mono_16k(signal, 16000), torch.tensor([0.3, -0.3]))
@@ -85,16 +68,6 @@ def test_a_segment_equals_that_segment_of_the_whole(tmp_path, write_audio, name,
     part, _ = read_audio(path, start, duration)
     end = None if duration is None else round((start + duration) * 16000)
     torch.testing.assert_close(part, whole[round(start * 16000) : end], atol=tolerance, rtol=0)
-
-
-@given(st.floats(0.1, 30), st.floats(-3, 3), st.integers(2, 3000))
-def test_normalized_has_no_level_and_no_offset(gain, offset, size):
-    signal = torch.randn(size, generator=torch.Generator().manual_seed(size))
-    signal = signal / signal.std(correction=0)
-    result = normalize(gain * signal + offset)
-    assert result.mean().abs() < 1e-3
-    assert result.std(correction=0).item() == pytest.approx(1, abs=2e-3)
-    torch.testing.assert_close(result, normalize(signal), atol=5e-3, rtol=0)
 
 
 def test_read_waveform_is_what_speechbrain_calls(tmp_path, write_audio):
@@ -310,7 +283,7 @@ def test_other_than_regular_files_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.ogg"])
 def test_a_recording_over_the_limit_is_read_in_segments_only(tmp_path, write_audio, monkeypatch, name):
-    monkeypatch.setattr("antideepfake.audio.waveform.MAX_SECONDS", 1)
+    monkeypatch.setattr("antideepfake.audio.samples.MAX_SECONDS", 1)
     rng = np.random.default_rng(1)
     path = write_audio(tmp_path / name, 0.1 * rng.standard_normal(32_000))
     for reader in (read_audio, read_waveform):
@@ -430,42 +403,3 @@ def test_samples_on_the_scale_of_16_bit_integers_are_read():
 def test_a_rate_that_no_recording_has_is_refused(rate):
     with pytest.raises(InputError, match="sample rate"):
         make_waveform(torch.randn(16_000), rate, "a")
-
-
-@settings(deadline=None)
-@given(
-    cuts=st.lists(st.integers(0, 30_000), max_size=10), rate=st.sampled_from([8000, 11025, 16000, 22050, 44100, 48000])
-)
-def test_resampling_does_not_depend_on_the_blocks(cuts, rate):
-    signal = torch.from_numpy(np.random.default_rng(rate).standard_normal(30_000).astype(np.float32))
-    resampler = Resampler(rate)
-    blocks = [resampler.push(torch.from_numpy(part)) for part in np.split(signal.numpy(), sorted(cuts))]
-    joined = torch.cat([*blocks, resampler.finish()])
-    expected = torchaudio.functional.resample(signal, rate, 16000)
-    torch.testing.assert_close(joined, expected, atol=1e-5, rtol=0)
-
-
-def test_one_channel_of_a_file(tmp_path, write_audio):
-    left, right = 0.1 * np.random.default_rng(1).standard_normal((2, 8000))
-    path = write_audio(tmp_path / "a.wav", np.stack([left, right], 1), subtype="FLOAT")
-    for channel, expected in enumerate((left, right)):
-        found = torch.cat(list(stream_file(Recording(path, channel))))
-        torch.testing.assert_close(found, torch.from_numpy(expected).float())
-    with pytest.raises(InputError, match="has no channel 3; it has 2"):
-        list(stream_file(Recording(path, 2)))
-
-
-def test_a_channel_is_judged_by_itself(tmp_path, write_audio):
-    """Guards against refusing a good channel because another one is silent or cancels it."""
-    noise = 0.1 * np.random.default_rng(1).standard_normal(8000)
-    path = write_audio(tmp_path / "a.wav", np.stack([noise, -noise, 0 * noise], 1))
-    assert len(torch.cat(list(stream_file(Recording(path, 0))))) == 8000
-    with pytest.raises(SilentError):
-        list(stream_file(Recording(path, 2)))
-
-
-def test_the_envelope_has_the_extremes_of_each_part(tmp_path, write_audio):
-    samples = np.concatenate([np.full(4000, 0.25), np.full(4000, -0.5)])
-    samples[10], samples[7000] = -0.75, 0.125
-    path = write_audio(tmp_path / "a.wav", samples, subtype="FLOAT")
-    np.testing.assert_allclose(trace_envelope(Recording(path), 0.5, 2), [[-0.75, 0.25], [-0.5, 0.125]])

@@ -5,7 +5,6 @@ import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import pytest
 import torch.distributed
 
 from antideepfake.errors import InputError
-from antideepfake.inference.detector import FileScore
+from antideepfake.inference.scores import FileScore
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.scoring import scorer
 from antideepfake.scoring.embeddings import read_embeddings
@@ -29,7 +28,7 @@ class _Detector:
 
     def __init__(self, scale=1.0, dies_at=None, bad=()):
         self.scale, self.dies_at, self.bad, self.asked = scale, dies_at, bad, []
-        self.hparams = SimpleNamespace(metadata=ModelMetadata(threshold=scale))
+        self.metadata = ModelMetadata(threshold=scale)
 
     def weights_digest(self):
         return str(self.scale)

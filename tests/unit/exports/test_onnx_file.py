@@ -1,0 +1,125 @@
+"""ONNX files: the scores of the detector, in ONNX Runtime."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.exports.onnx_file import write_onnx
+from antideepfake.inference.onnx_detector import load_onnx_detector
+from antideepfake.lobes import LayerWeightedMeanPooling, StatisticsPooling
+from antideepfake.model_folder import fit_ood_detector
+
+
+def logits(detector, recordings):
+    return np.array([result.logits for result in detector.score_files([(samples, 16000) for samples in recordings])])
+
+
+def check(detector, path, recordings):
+    assert write_onnx(path, detector) < 1e-4
+    expected, found = logits(detector, recordings), logits(load_onnx_detector(path), recordings)
+    assert expected.std(0).max() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_whisper_with_statistics_of_all_layers(make_detector, recordings, tmp_path):
+    check(make_detector("Whisper", StatisticsPooling(3), all_layers=True), tmp_path / "a.onnx", recordings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["wav2vec 2.0 Base", "wav2vec 2.0 Large", "HuBERT Base", "WavLM Base", "WavLM Large"])
+def test_encoders_with_mean_pooling(name, make_detector, recordings, tmp_path):
+    check(make_detector(name), tmp_path / "a.onnx", recordings)
+
+
+@pytest.mark.slow
+def test_w2v_bert_with_a_weighting_of_layers(make_detector, recordings, tmp_path):
+    check(make_detector("w2v-BERT", LayerWeightedMeanPooling(3), all_layers=True), tmp_path / "a.onnx", recordings)
+
+
+@pytest.fixture(scope="module")
+def filter_bank(make_detector, tmp_path_factory):
+    """A detector with all that a model folder can have, and its file."""
+    detector = make_detector(
+        "filter bank",
+        threshold=0.25,
+        license="MIT",
+        provenance="trained on Mini",
+        calibration={"method": "logistic", "weights": [2.0], "offset": 0.5},
+        windows={"utterance_seconds": 3.0, "window_seconds": 1.0, "hop_seconds": 0.5, "aggregate": "max"},
+    )
+    detector.ood_detector = fit_ood_detector(np.random.default_rng(1).standard_normal((50, 8)))
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    assert write_onnx(path, detector) < 1e-4
+    return detector, path
+
+
+def test_results_are_those_of_the_model_folder(filter_bank, recordings):
+    detector, path = filter_bank
+    long = np.concatenate(recordings)
+    items = [(samples, 16000) for samples in [*recordings, long]]
+    expected, found = (list(one.score_files(items, timeline=True)) for one in (detector, load_onnx_detector(path)))
+    assert expected[-1].windows > 3
+    for one, other in zip(found, expected, strict=True):
+        assert (one.windows, one.decision, one.is_ood, one.speech) == (
+            other.windows,
+            other.decision,
+            other.is_ood,
+            other.speech,
+        )
+        assert one.score == pytest.approx(other.score, abs=1e-4)
+        assert one.probability == pytest.approx(other.probability, abs=1e-4)
+        np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-4)
+        np.testing.assert_allclose(one.timeline.scores, other.timeline.scores, atol=1e-4)
+
+
+def test_metadata_can_be_read_by_any_program(filter_bank):
+    _, path = filter_bank
+    model = onnx.load(path)
+    values = {entry.key: entry.value for entry in model.metadata_props}
+    assert (values["threshold"], values["classes"], values["sample_rate"]) == ("0.25", "fake,real", "16000")
+    assert (values["license"], values["provenance"]) == ("MIT", "trained on Mini")
+    assert json.loads(values["windowing"])["aggregate"] == "max"
+    assert {value.name for value in model.graph.input} == {"samples", "lengths"}
+    assert [value.name for value in model.graph.output] == ["logits", "embedding"]
+
+
+def test_a_file_that_is_not_of_this_package_is_refused(tmp_path, filter_bank):
+    (tmp_path / "text.onnx").write_text("no network")
+    model = onnx.load(filter_bank[1])
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "other.onnx")
+    for name, told in (("missing", "no such file"), ("text", "not a complete ONNX"), ("other", "not a detector of")):
+        with pytest.raises(InputError, match=told):
+            load_onnx_detector(tmp_path / f"{name}.onnx")
+
+
+def test_damaged_metadata_are_refused(tmp_path, filter_bank):
+    model = onnx.load(filter_bank[1])
+    onnx.helper.set_model_props(model, {"format": "antideepfake 1", "metadata": '{"threshold": "high"}'})
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(InputError, match="the threshold is 'high'"):
+        load_onnx_detector(tmp_path / "a.onnx")
+
+
+@pytest.mark.slow
+def test_quantized_weights_are_a_quarter_and_scores_stay_close(make_detector, recordings, tmp_path):
+    torch_detector = make_detector("Whisper", StatisticsPooling())
+    write_onnx(tmp_path / "full.onnx", torch_detector)
+    write_onnx(tmp_path / "int8.onnx", torch_detector, "int8")
+    types = [
+        {tensor.data_type for tensor in onnx.load(tmp_path / name).graph.initializer}
+        for name in ("full.onnx", "int8.onnx")
+    ]
+    assert onnx.TensorProto.INT8 not in types[0] and onnx.TensorProto.INT8 in types[1]
+    full, rounded = (load_onnx_detector(tmp_path / name) for name in ("full.onnx", "int8.onnx"))
+    assert full.weights_digest() != rounded.weights_digest()
+    np.testing.assert_allclose(logits(rounded, recordings), logits(full, recordings), atol=0.1)
+
+
+def test_another_suffix_is_refused(make_detector, tmp_path):
+    with pytest.raises(InputError, match=r"ends in \.onnx"):
+        write_onnx(tmp_path / "model", make_detector("filter bank"))
