@@ -267,10 +267,9 @@ class LayerStatistics(torch.nn.Module):
         frames = states[:, self.layers].transpose(1, 2).flatten(2).float()
         mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
         statistics = compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
-        if len(statistics) > 1:
-            return self.norm(statistics)
-        # a batch of one has no standard deviation
-        return torch.nn.functional.batch_norm(statistics, self.norm.running_mean, self.norm.running_var)
+        if self.training and len(statistics) == 1:  # which has no standard deviation
+            return torch.nn.functional.batch_norm(statistics, self.norm.running_mean, self.norm.running_var)
+        return self.norm(statistics)
 
 
 class AttentiveStatisticsPooling(torch.nn.Module):

@@ -9,6 +9,7 @@ from antideepfake.lobes import (
     AttentiveStatisticsPooling,
     ConvolutionalEncoder,
     HuBERT,
+    LayerStatistics,
     LogFilterBank,
     MeanPooling,
     StatisticsPooling,
@@ -54,6 +55,8 @@ def build(name, back_end=None, all_layers=False, classifier=None, **metadata):
         back_end, size = back_end or MeanPooling(), 16
     if isinstance(back_end, StatisticsPooling | AttentiveStatisticsPooling):
         size = 32
+    if isinstance(back_end, LayerStatistics):
+        size = 32 * len(back_end.layers)
     modules = assemble_detector(UtteranceEncoder(front_end, back_end), classifier or torch.nn.Linear(size, 2)).eval()
     with torch.no_grad():
         for weight in modules.parameters():

@@ -9,7 +9,7 @@ import pytest
 from antideepfake.errors import InputError
 from antideepfake.exports.onnx_file import write_onnx
 from antideepfake.inference.onnx_detector import load_onnx_detector
-from antideepfake.lobes import LayerWeightedMeanPooling, StatisticsPooling
+from antideepfake.lobes import LayerStatistics, LayerWeightedMeanPooling, StatisticsPooling
 from antideepfake.model_folder import fit_ood_detector
 
 
@@ -22,6 +22,11 @@ def check(detector, path, recordings):
     expected, found = logits(detector, recordings), logits(load_onnx_detector(path), recordings)
     assert expected.std(0).max() > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_whisper_with_statistics_of_some_layers(make_detector, recordings, tmp_path):
+    check(make_detector("Whisper", LayerStatistics([0, 2], 16), all_layers=True), tmp_path / "a.onnx", recordings)
 
 
 @pytest.mark.slow
