@@ -101,16 +101,15 @@ def _export(graph: DetectorGraph, path: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what torch's exporter logs about packages that are not installed."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Silence the advice that torch's exporter and ONNX Runtime's quantization log on every call."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
 
 
 def _quantize(path: Path) -> Path:
@@ -118,7 +117,10 @@ def _quantize(path: Path) -> Path:
 
     quantized = path.with_name("quantized.onnx")
     # Convolutions stay in float32: ONNX Runtime computes them more slowly in integers.
-    quantize_dynamic(path, quantized, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
+    with _quiet():
+        quantize_dynamic(
+            path, quantized, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
+        )
     return quantized
 
 

@@ -23,6 +23,8 @@ from antideepfake.model_folder import ModelMetadata
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.scoring import read_provenance, read_scores
 from antideepfake.scoring.embeddings import read_embeddings
+from antideepfake.training.adaptation import add_lora, merge_lora
+from antideepfake.training.adapter import write_adapter
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "tests" / "fixtures" / "parity"
@@ -145,6 +147,27 @@ def test_an_onnx_file_scores_like_its_model_folder_without_torch(convert, comman
     for options, told in ((("--device", "cuda"), "--device is cuda"), (("--precision", "bf16"), "--precision is for")):
         status, _, err = command("score", model, corpus, "--output", tmp_path / "a.csv", *options)
         assert status == 2 and told in err
+
+
+def test_an_adapter_is_merged_into_its_base(convert, wavlm_folder, tmp_path, rng):
+    detector = load_detector(wavlm_folder)
+    add_lora(detector.mods["embedding_model"].front_end, rank=2)
+    with torch.no_grad():
+        for name, weight in detector.mods.named_parameters():
+            if "lora_B" in name or "classifier" in name:
+                weight += 0.3 * torch.randn(weight.shape)
+    write_adapter(tmp_path / "adapter", detector.mods, ModelMetadata(threshold=0.75))
+    status, out, err = convert(wavlm_folder, tmp_path / "merged", "--adapter", tmp_path / "adapter")
+    assert status == 0 and err == "" and str(tmp_path / "merged") in out
+    assert convert(wavlm_folder, tmp_path / "hf", "--adapter", tmp_path / "adapter", "--form", "transformers")[0] == 0
+
+    merge_lora(detector.mods["embedding_model"])
+    items = [(rng.standard_normal(9000), 16000)]
+    merged, base = load_detector(tmp_path / "merged"), load_detector(wavlm_folder)
+    (expected,), (found,), (other,) = (model.score_files(items) for model in (detector, merged, base))
+    assert found.logits == pytest.approx(expected.logits, abs=1e-5)
+    assert found.logits != pytest.approx(other.logits, abs=0.01)
+    assert merged.metadata.threshold == 0.75
 
 
 def test_options_of_other_forms_are_refused(convert, model_folder, tmp_path):

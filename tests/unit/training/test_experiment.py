@@ -303,6 +303,7 @@ def test_a_detector_on_whisper_is_trained_resumed_and_exported(start, corpus, tm
     resumed = fit_detector(hparams, RUN, train_set, valid_set)
     assert _same(_weights(whole), _weights(resumed))
     export_model(resumed, hparams, train_set, valid_set)
+    assert (tmp_path / "parts" / "adapter" / "adapter_config.json").exists() == adapt.startswith("lora")
     detector = load_detector(tmp_path / "parts" / "model")
     files = [corpus / name for name in test_set["ID"]]
     together = [result.score for result in detector.score_files(files)]
