@@ -25,14 +25,14 @@ from antideepfake.lobes.whisper import HOP, POSITIONS, Whisper
 
 OPSET = 20
 LARGEST = 2**31 - 1  # bytes: the limit of a file in the format of ONNX, which is a Protocol Buffer
-NAMES = ("logits", "embedding", "frame_scores", "frame_counts")
+NAMES = ("logits", "embeddings", "frame_scores", "frame_counts")
 
 
 def write_onnx(path: str | os.PathLike, detector: Detector, quantize: str | None = None) -> float:
     """Write a detector as an ONNX file, with its metadata.
 
     The inputs are ``samples`` (float32, [batch, time], at 16 kHz, not normalized, padded at the end) and ``lengths``
-    (int64, [batch], in samples). The outputs are ``logits`` ([batch, 2], fake first) and ``embedding``; with mean
+    (int64, [batch], in samples). The outputs are ``logits`` ([batch, 2], fake first) and ``embeddings``; with mean
     pooling and a linear classifier also ``frame_scores`` ([batch, frames]) and ``frame_counts`` ([batch]).
 
     Arguments
