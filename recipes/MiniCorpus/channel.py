@@ -88,24 +88,26 @@ def draw_channel(sentence: str, narrow: bool, speech_seconds: float, seed: int) 
     )
 
 
-def find_speech(waveform: np.ndarray) -> tuple[int, int]:
+def find_speech(waveform: np.ndarray, margin: int = MARGIN) -> tuple[int, int]:
     """Where speech begins and ends.
 
     Arguments
     ---------
     waveform : np.ndarray
         Samples, shape (time,), 16 kHz.
+    margin : int
+        Frames of 10 ms to add on either side.
 
     Returns
     -------
     tuple of int
-        First sample and the one after the last of what lies within 35 dB of the loudest 10 ms frame, with 20 ms on
-        either side. (0, 0) when there is no frame or all is silent.
+        First sample and the one after the last of what lies within 35 dB of the loudest 10 ms frame, with the margin
+        on either side. (0, 0) when there is no frame or all is silent.
     """
     active = np.flatnonzero(find_speech_frames(waveform, FRAME))
     if not len(active):
         return 0, 0
-    return max(active[0] - MARGIN, 0) * FRAME, min((active[-1] + 1 + MARGIN) * FRAME, len(waveform))
+    return max(active[0] - margin, 0) * FRAME, min((active[-1] + 1 + margin) * FRAME, len(waveform))
 
 
 def speech_level(waveform: np.ndarray) -> float:
@@ -142,7 +144,8 @@ def apply_channel(waveform: np.ndarray, channel: Channel, rng: np.random.Generat
         waveform = signal.sosfilt(sections, np.asarray(waveform, dtype=np.float64))
     start, end = find_speech(waveform)
     waveform = waveform[start:end][: round(channel.seconds * SAMPLE_RATE)]
-    waveform = waveform[: find_speech(waveform)[1]]  # a pause at the cut: generated speech may end before it
+    # Recordings are cut within the speech, and generated speech may end before: both end with the last active frame.
+    waveform = waveform[: find_speech(waveform, margin=0)[1]]
     if len(waveform) < SAMPLE_RATE // 2:
         raise ValueError("less than half a second of speech")
     waveform = waveform / speech_level(waveform)

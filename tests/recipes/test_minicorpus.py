@@ -308,12 +308,21 @@ def test_channel_equalizes_level_and_padding(narrow: bool, rng: np.random.Genera
         speech = make_speech(rng, silence=silence, level=level) + offset
         properties.append(measure_properties(channel.apply_channel(speech, drawn, rng), RATE))
     for found in properties:
-        assert found["duration"] == pytest.approx(drawn.seconds, abs=0.001)
+        assert found["duration"] == pytest.approx(drawn.seconds, abs=channel.FRAME / RATE)  # it ends with a frame
         assert found["level"] == pytest.approx(drawn.level, abs=1.0)
         assert found["bandwidth"] == pytest.approx(drawn.cutoff, abs=400)
         assert found["leading silence"] <= 0.04
         assert abs(found["DC"]) < 1e-4
     assert properties[0]["noise floor"] == pytest.approx(properties[1]["noise floor"], abs=3)
+
+
+@pytest.mark.parametrize("silence", [0.0, 1.0])
+def test_channel_leaves_no_trailing_silence(silence: float, rng: np.random.Generator):
+    drawn = channel.draw_channel("key", False, speech_seconds=9.0, seed=1)
+    speech = make_speech(rng, seconds=0.9, silence=silence)
+    clip = channel.apply_channel(np.concatenate([speech, np.zeros(RATE)]), drawn, rng)
+    active = np.flatnonzero(channel.find_speech_frames(clip, channel.FRAME))
+    assert len(clip) // channel.FRAME - active[-1] <= 2
 
 
 @given(st.booleans(), st.floats(plan.SHORTEST, 20), st.integers(0, 10**6), st.text(max_size=8))
