@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from antideepfake.audio.samples import SAMPLE_RATE, Samples
+from antideepfake.audio.samples import Samples
 from antideepfake.errors import InputError
 from antideepfake.inference.recordings import Output, RecordingScorer
 from antideepfake.model_folder.metadata import ModelMetadata
@@ -49,7 +49,8 @@ class OnnxDetector(RecordingScorer):
     ) -> None:
         self._session, self._metadata, self._weights = session, metadata, values["weights"]
         self._min_samples = int(values["min_samples"])
-        self._max_samples = int(values["max_samples"]) if "max_samples" in values else None
+        self.max_samples = int(values["max_samples"]) if "max_samples" in values else None
+        self._rounds_inputs = bool(values["quantized"])
         self._frame_seconds = float(values["frame_seconds"]) or None
         if "ood_detector" in values:
             self.ood_detector = parse_ood_detector(b64decode(values["ood_detector"]), path)
@@ -75,12 +76,10 @@ class OnnxDetector(RecordingScorer):
 
     def score_batch(self, batch: list[Samples], needs_frames: bool) -> list[Output]:
         """Score samples at 16 kHz, not normalized, shape [time] each; independently of each other."""
+        if self._rounds_inputs and len(batch) > 1:
+            # inputs of linear layers are rounded to steps of a size that depends on all of the batch
+            return [output for samples in batch for output in self.score_batch([samples], needs_frames)]
         lengths = np.array([len(samples) for samples in batch], np.int64)
-        if self._max_samples and lengths.max() > self._max_samples:
-            raise InputError(
-                f"an utterance has {lengths.max() / SAMPLE_RATE:.1f} s, and the model takes at most "
-                f"{self._max_samples / SAMPLE_RATE:.1f} s; score long recordings in windows (without --whole)"
-            )
         padded = np.zeros((len(batch), lengths.max()), np.float32)
         for row, samples in zip(padded, batch, strict=True):
             row[: len(samples)] = samples

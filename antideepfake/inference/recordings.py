@@ -80,6 +80,8 @@ class RecordingScorer(ABC):
     """The part of a detector that turns recordings into batches of samples, and their outputs into scores."""
 
     ood_detector: OODDetector | None = None
+    max_samples: int | None = None
+    """Largest number of samples of a waveform; None if there is no limit."""
 
     @property
     @abstractmethod
@@ -205,7 +207,7 @@ class RecordingScorer(ABC):
         )
         waveform = stream_samples(blocks, sample_rate, name)
         for window in cut_windows(waveform, windowing or self.metadata.windowing(), SpeechActivity()):
-            require_length(len(window.samples), name, self.min_samples)
+            self._require_length(window.samples, name)
             (output,) = self.score_batch([window.samples], needs_frames=False)
             if not _is_finite(output):
                 raise InputError(f"{name}: {NOT_FINITE}")
@@ -227,7 +229,7 @@ class RecordingScorer(ABC):
                     job.duration = len(samples) / SAMPLE_RATE
                     if timeline:
                         yield from self._cut_windows(job, [samples], windowing)
-                    require_length(len(samples), name, self.min_samples)
+                    self._require_length(samples, name)
                     yield job, _Piece(job, samples)
             except InputError as error:
                 job.error = str(error)
@@ -239,7 +241,16 @@ class RecordingScorer(ABC):
             start, seconds = window.start / SAMPLE_RATE, len(window.samples) / SAMPLE_RATE
             job.duration = start + seconds
             if len(window.samples) >= self.min_samples:
+                self._require_length(window.samples, job.name)
                 yield job, _Piece(job, window.samples, start, window.speech, True)
+
+    def _require_length(self, samples: Samples, name: str) -> None:
+        require_length(len(samples), name, self.min_samples)
+        if self.max_samples and len(samples) > self.max_samples:
+            raise InputError(
+                f"{name}: too long to be scored at once; the model takes at most {self.max_samples / SAMPLE_RATE:.0f} "
+                "s, so leave out --whole, or choose shorter windows"
+            )
 
     def _score_pieces(self, pieces: list[_Piece], batch_seconds: float) -> None:
         """Score pieces in batches of about the same length; the outputs go to their jobs."""

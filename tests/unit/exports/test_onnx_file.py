@@ -10,7 +10,9 @@ from antideepfake.errors import InputError
 from antideepfake.exports.onnx_file import write_onnx
 from antideepfake.inference.onnx_detector import load_onnx_detector
 from antideepfake.lobes import LayerStatistics, LayerWeightedMeanPooling, StatisticsPooling
+from antideepfake.lobes.whisper import LONGEST
 from antideepfake.model_folder import fit_ood_detector
+from antideepfake.model_folder.windowing import WHOLE
 
 
 def logits(detector, recordings):
@@ -122,7 +124,12 @@ def test_quantized_weights_are_a_quarter_and_scores_stay_close(make_detector, re
     assert onnx.TensorProto.INT8 not in types[0] and onnx.TensorProto.INT8 in types[1]
     full, rounded = (load_onnx_detector(tmp_path / name) for name in ("full.onnx", "int8.onnx"))
     assert full.weights_digest() != rounded.weights_digest()
-    np.testing.assert_allclose(logits(rounded, recordings), logits(full, recordings), atol=0.5)
+    np.testing.assert_allclose(logits(rounded, recordings), logits(full, recordings), atol=0.1)
+    alone = np.concatenate([logits(rounded, [samples]) for samples in recordings])
+    np.testing.assert_allclose(logits(rounded, recordings), alone, atol=1e-6)
+    items = [(np.tile(recordings[0], 150)[:samples], 16000) for samples in (LONGEST, LONGEST + 1)]
+    whole, result = full.score_files(items, windowing=WHOLE)
+    assert not whole.error and "takes at most 30 s, so leave out --whole" in result.error
 
 
 def test_another_suffix_is_refused(make_detector, tmp_path):
