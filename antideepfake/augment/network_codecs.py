@@ -82,8 +82,8 @@ class NetworkCodec(NamedTuple):
         size = encoder.frame_size or round(FRAME_SECONDS * self.sample_rate)
         count = -(-(len(samples) + self.delay) // size)
         frames = np.pad(samples, (0, count * size - len(samples))).reshape(count, 1, size)
-        if encoder.format.name == "s16":
-            frames = np.rint(frames * 32767).astype(np.int16)
+        is_integer = encoder.format.name == "s16"
+        frames = np.rint(frames * 32767).astype(np.int16) if is_integer else frames.astype(np.float32)
         packets = [packet for frame in _make_frames(frames, encoder) for packet in encoder.encode(frame)]
         decoded = [frame.to_ndarray() for packet in (*packets, None) for frame in decoder.decode(packet)]
         waveform = torch.from_numpy(np.concatenate(decoded, axis=1)[0])
@@ -97,9 +97,7 @@ class NetworkCodec(NamedTuple):
 def _make_frames(frames: np.ndarray, encoder: Any) -> Iterator[Any]:
     """Yield the frames of an encoder, and at last None, which makes it give all packets."""
     for number, samples in enumerate(frames):
-        frame = av.AudioFrame.from_ndarray(
-            samples.astype(np.float32) if samples.dtype != np.int16 else samples, encoder.format.name, "mono"
-        )
+        frame = av.AudioFrame.from_ndarray(samples, encoder.format.name, "mono")
         frame.sample_rate, frame.pts = encoder.sample_rate, number * samples.shape[1]
         yield frame
     yield None

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torchaudio.functional import resample
 
 from antideepfake.audio.waveform import SAMPLE_RATE
+from antideepfake.augment.perturbations import change_level, narrow
 from antideepfake.dataio.datasets import Augmentation
 from antideepfake.errors import InputError
 
@@ -88,7 +88,7 @@ class BandLimit:
     def __call__(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
         """Augment ``waveform`` (float32, [time], 16 kHz) with random numbers from ``generator``."""
         rate = 500 * int(generator.integers(self.min_rate // 500, self.max_rate // 500 + 1))
-        return resample(resample(waveform, SAMPLE_RATE, rate), rate, SAMPLE_RATE)[: len(waveform)]
+        return narrow(waveform, rate, generator)
 
 
 class Level:
@@ -120,7 +120,7 @@ class Level:
 
     def __call__(self, waveform: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
         """Augment ``waveform`` (float32, [time], 16 kHz) with random numbers from ``generator``."""
-        return waveform * 10 ** (generator.uniform(self.min_decibels, self.max_decibels) / 20)
+        return change_level(waveform, generator.uniform(self.min_decibels, self.max_decibels), generator)
 
 
 class PacketLoss:
