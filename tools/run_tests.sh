@@ -11,5 +11,6 @@ ruff format --check .
 echo "== types"
 mypy
 echo "== tests"
-python -m pytest "$@"
+# one process for each core; the tests of a file share what they set up
+OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile "$@"
 echo "run_tests: all passed"

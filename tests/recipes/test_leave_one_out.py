@@ -16,7 +16,7 @@ from antideepfake.scoring.score_file import read_scores
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 PROGRAM = RECIPES / "AntiDeepfake" / "LeaveOneOut" / "leave_one_out.py"
-STEPS = shlex.split("--max_steps 2 --valid_interval 2 --num_workers 0 --batch_seconds 4 --augmentation null")
+STEPS = shlex.split("--max_steps 2 --valid_interval 2 --num_workers 0 --batch_seconds 4 --crop null --augmentation null")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def run(monkeypatch, capsys, data, tmp_path):
 
     def call(*options):
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-        yaml = str(RECIPES / "MiniCorpus" / "hparams" / "train.yaml")
+        yaml = str(RECIPES / "MiniCorpus" / "hparams" / "log_filter_bank.yaml")
         given = ["--data_folder", str(data), "--output_folder", str(tmp_path / "runs"), *STEPS, *options]
         monkeypatch.setattr(sys, "argv", [PROGRAM.name, yaml, *given])
         with pytest.raises(SystemExit) as left:

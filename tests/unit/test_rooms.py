@@ -10,8 +10,8 @@ import pytest
 LIBRARY = Path(__file__).parents[2] / "antideepfake"
 ORDER = [
     "deprecated",
-    "resources",
     "errors",
+    "resources",
     "files",
     "seeds",
     "distributed",
