@@ -147,6 +147,8 @@ def test_an_onnx_file_scores_like_its_model_folder_without_torch(convert, comman
     for options, told in ((("--device", "cuda"), "--device is cuda"), (("--precision", "bf16"), "--precision is for")):
         status, _, err = command("score", model, corpus, "--output", tmp_path / "a.csv", *options)
         assert status == 2 and told in err
+    status, out, _ = command("info", model)
+    assert status == 0 and "0.25" in out and "ONNX file" in out
 
 
 def test_an_adapter_is_merged_into_its_base(convert, wavlm_folder, tmp_path, rng):

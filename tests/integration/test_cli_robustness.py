@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from antideepfake.corpora.build import build_protocol
+from antideepfake.exports.onnx_file import write_onnx
+from antideepfake.inference.detector import load_detector
 from antideepfake.scoring.score_file import read_scores
 
 
@@ -62,3 +64,12 @@ def test_unreadable_files_are_skipped_and_give_status_1(run, arguments, tmp_path
     status, _, err = run(*arguments)
     assert status == 1 and "1 files of a condition skipped" in err
     assert len(read_scores(tmp_path / "out" / "scores" / "level_-10.csv")) == 39
+
+
+def test_an_onnx_file_gives_the_table_of_its_model_folder(run, arguments, tmp_path, model_folder):
+    onnx = tmp_path / "model.onnx"
+    write_onnx(onnx, load_detector(model_folder))
+    _, expected, _ = run(*arguments, "--device", "cpu")
+    status, out, err = run(onnx, *arguments[1:], "--overwrite")
+    assert status == 0, err
+    assert out == expected

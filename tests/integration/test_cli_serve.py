@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antideepfake.exports.onnx_file import write_onnx
 from antideepfake.inference import load_detector
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.validation_scores import describe_scores
@@ -143,6 +144,15 @@ def test_plain_http_gets_the_score_of_the_detector(server, model, sounds):
     assert answer["decision"] == expected.decision and answer["probability"] is None
     assert answer["duration"] == 20.0 and answer["segments"][-1]["end"] == 20.0
     assert "not calibrated" in answer["verdict"] or "unsure" in answer["verdict"]
+
+
+def test_an_onnx_file_is_served(tmp_path, model, sounds):
+    write_onnx(tmp_path / "model.onnx", load_detector(model))
+    server = Server(tmp_path, tmp_path / "model.onnx", *LIMITS)
+    kind, (answer,) = call(server, sounds / "two.ogg")
+    (expected,) = load_detector(model).score_files([sounds / "two.ogg"])
+    assert kind == "complete" and answer["score"] == pytest.approx(expected.score, abs=1e-3)
+    assert server.stop() == 0
 
 
 def test_gradio_client_gets_the_same(server, sounds):
