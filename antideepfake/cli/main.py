@@ -23,6 +23,7 @@ VERBS = (
     "drift",
     "fit-ood",
     "robustness",
+    "trace",
     "models",
     "convert",
     "info",
