@@ -24,6 +24,7 @@ VERBS = (
     "fit-ood",
     "robustness",
     "trace",
+    "explain",
     "models",
     "convert",
     "info",

@@ -110,6 +110,20 @@ def seconds(text: str) -> float:
     return number
 
 
+def instant(text: str) -> float:
+    """Read a time from the beginning, 0 or more seconds.
+
+    Example
+    -------
+    >>> instant("0")
+    0.0
+    """
+    number = float(text)
+    if not (isfinite(number) and number >= 0):
+        raise argparse.ArgumentTypeError(f"is {text}; it must be a number of seconds, 0 or more")
+    return number
+
+
 def fraction(text: str) -> float:
     """Read a number between 0 and 1, both excluded.
 

@@ -29,9 +29,11 @@ SUMMARY = {
     "auc_unknown": "ROC AUC of the similarity, systems of the reference from others",
 }
 EXAMPLE = (
-    "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --data_folder data --split train "
+    "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --data_folder data --split valid "
     "--output systems.csv --embeddings systems.parquet\n"
-    "trace systems.parquet suspicious.wav --reference_scores systems.csv --model recipes/MiniCorpus/results/small/model"
+    "score recipes/MiniCorpus/results/small/model data/MiniCorpus.csv --data_folder data --split test "
+    "--output suspicious.csv --embeddings suspicious.parquet\n"
+    "trace systems.parquet suspicious.parquet --reference_scores systems.csv --scores suspicious.csv"
 )
 
 

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from scipy.signal import spectrogram
 from scipy.special import ndtri
 
 from antideepfake.evaluation.evaluator import Group
@@ -22,6 +24,7 @@ from antideepfake.metrics.costs import reliability
 from antideepfake.metrics.rates import Array, Trials, equal_error_rate, error_rates
 
 if TYPE_CHECKING:
+    from antideepfake.inference.explanation import Explanation
     from antideepfake.inference.timeline import Timeline
 
 COLORS = [
@@ -111,6 +114,47 @@ def plot_timeline(timeline: "Timeline", threshold: float, envelope: NDArray[np.f
             bottom.set_xticks(np.arange(0, timeline.duration, min(step, timeline.duration)))
             bottom.xaxis.set_major_formatter(lambda seconds, _: f"{seconds / 60:.0f}")
         bottom.set(xlabel=f"time in {'min' if is_long else 's'}", ylabel="score (higher: more likely real)")
+    return figure
+
+
+def plot_explanation(explanation: "Explanation", samples: NDArray[np.floating], title: str = "") -> Figure:
+    """Plot what a score rests on: the effect of each cell over the spectrogram, and those of whole spans and bands.
+
+    Arguments
+    ---------
+    explanation : Explanation
+        Its marked cells have a frame.
+    samples : array
+        The recording at 16 kHz, shape [time].
+    title : str
+        Such as the name of the recording.
+    """
+    times, kilohertz = explanation.times, explanation.frequencies / 1000
+    frequencies, instants, spectrum = spectrogram(samples, 16000, nperseg=512, noverlap=384)
+    decibels = 10 * np.log10(spectrum + 1e-20)
+    largest = max(float(np.abs(explanation.cell_effects).max()), 1e-9)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 5.4), layout="constrained")
+        (main, right), (bottom, corner) = figure.subplots(2, 2, height_ratios=[3, 1], width_ratios=[5, 1])
+        darkest = float(np.percentile(decibels, 99.5))
+        gray = {"cmap": "Greys", "vmin": darkest - 70, "vmax": darkest, "rasterized": True}
+        main.pcolormesh(instants, frequencies / 1000, decibels, **gray)
+        effects = {"cmap": "PuOr", "vmin": -largest, "vmax": largest, "alpha": 0.45, "rasterized": True}
+        colors = main.pcolormesh(times, kilohertz, explanation.cell_effects, **effects)
+        for band, span in np.argwhere(explanation.is_marked):
+            corners = (times[span], kilohertz[band]), np.diff(times)[span], np.diff(kilohertz)[band]
+            main.add_patch(Rectangle(*corners, fill=False, edgecolor=INK, linewidth=1.5))
+        main.set(ylabel="frequency in kHz", xlim=(0, times[-1]), ylim=(0, kilohertz[-1]), title=title)
+        bottom.stairs(explanation.span_effects, times, fill=True, color=COLORS[0])
+        bottom.set(xlabel="time in s", ylabel="effect of\na span", xlim=(0, times[-1]))
+        right.stairs(explanation.band_effects, kilohertz, orientation="horizontal", fill=True, color=COLORS[0])
+        right.set(xlabel="effect of a band", ylim=(0, kilohertz[-1]))
+        for axes, draw in ((bottom, bottom.axhline), (right, right.axvline)):
+            draw(0, color=INK, linewidth=0.8)
+            axes.locator_params(nbins=4, axis="x" if axes is right else "y")
+        corner.set_axis_off()
+        bar = figure.colorbar(colors, cax=corner.inset_axes((0, 0.55, 1, 0.15)), orientation="horizontal")
+        bar.set_label("effect of a cell\n(below 0: towards fake)", fontsize="small")
     return figure
 
 

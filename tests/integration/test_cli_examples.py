@@ -31,9 +31,13 @@ def quickstart(tmp_path_factory, write_audio, model_folder):
         is_real, split = number % 2 == 0, "valid" if number < 44 else "test"
         tone = 2 * np.sin(2 * np.pi * (300 + 5 * number) * np.arange(4000) / 16000)
         samples = 0.05 * (rng.standard_normal(4000) + (0 if is_real else tone))
-        path = write_audio(folder / "data" / "MiniCorpus" / ("real" if is_real else "fake") / f"{number}.flac", samples)
+        name = f"{number or 'fr-june-agent-alreadyon'}.flac"
+        path = write_audio(folder / "data" / "MiniCorpus" / ("real" if is_real else "fake") / name, samples)
         row = {"ID": f"MiniCorpus-{number}", "Label": path.parent.name, "Path": str(path), "Proportion": split}
-        row |= {"Attack": "-" if is_real else "tone", "Speaker": f"{number // 4}-{number % 2}"}
+        row |= {
+            "Attack": "-" if is_real else ("tone", "buzz")[number // 2 % 2],
+            "Speaker": f"{number // 4}-{number % 2}",
+        }
         utterances.append(row | {"Language": "EN" if number % 4 < 2 else "FR"})
     build_protocol(utterances, folder / "data", folder / "data" / "MiniCorpus.csv", quiet=True)
     shutil.copytree(model_folder, folder / MODEL)
@@ -136,6 +140,6 @@ def test_speakers_of_one_class_get_one_note(quickstart, examples, command, monke
 
 def test_the_device_is_named(quickstart, command, monkeypatch, tmp_path):
     monkeypatch.chdir(quickstart)
-    given = (MODEL, "data/MiniCorpus/real/0.flac", "--output", tmp_path / "s.csv")
+    given = (MODEL, "data/MiniCorpus/real/2.flac", "--output", tmp_path / "s.csv")
     assert "device: " in command("score", *given)[2]
     assert "device: " not in command("score", *given, "--overwrite", "--device", "cpu")[2]
