@@ -47,6 +47,7 @@ class DetectorGraph(torch.nn.Module):
         encoder: Any = detector.mods["embedding_model"]
         self.front_end = make_front_end_graph(encoder.front_end)
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
+        self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length
         self.scores_frames = detector.frame_seconds is not None
         self.min_samples = detector.min_samples
 
@@ -70,8 +71,13 @@ class DetectorGraph(torch.nn.Module):
             Scores of frames, [batch, frames], and their number, [batch]; only with ``scores_frames``.
         """
         waveforms = normalize_batch(samples, lengths)
+        if self.fixed_length is not None:
+            waveforms, _ = self.fixed_length(waveforms, lengths / waveforms.shape[1])
+            lengths = torch.full_like(lengths, waveforms.shape[1])
         frames, counts = self.front_end(waveforms, lengths)
         relative_lengths = counts / frames.shape[-2]
+        if self.layer_aggregation is not None:
+            frames = self.layer_aggregation(frames, relative_lengths)
         embeddings = self.back_end(frames, relative_lengths)
         outputs = self.classifier(embeddings), embeddings
         if not self.scores_frames:

@@ -10,6 +10,7 @@ from antideepfake.lobes.back_ends import (
 )
 from antideepfake.lobes.classifiers import OneClassClassifier
 from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, assemble_detector, compute_logits
+from antideepfake.lobes.fixed_length import FixedLength
 from antideepfake.lobes.front_ends import LogFilterBank
 from antideepfake.lobes.losses import OneClassSoftmax
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
@@ -19,6 +20,7 @@ from antideepfake.lobes.whisper import Whisper
 __all__ = [
     "AttentiveStatisticsPooling",
     "ConvolutionalEncoder",
+    "FixedLength",
     "HuBERT",
     "LayerStatistics",
     "LayerWeightedMeanPooling",

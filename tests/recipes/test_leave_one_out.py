@@ -16,7 +16,9 @@ from antideepfake.scoring.score_file import read_scores
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 PROGRAM = RECIPES / "AntiDeepfake" / "LeaveOneOut" / "leave_one_out.py"
-STEPS = shlex.split("--max_steps 2 --valid_interval 2 --num_workers 0 --batch_seconds 4 --crop null --augmentation null")
+STEPS = shlex.split(
+    "--max_steps 2 --valid_interval 2 --num_workers 0 --batch_seconds 4 --crop null --augmentation null"
+)
 
 
 @pytest.fixture(scope="module")

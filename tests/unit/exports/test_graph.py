@@ -8,6 +8,7 @@ from antideepfake.errors import InputError
 from antideepfake.exports.graph import DetectorGraph, make_front_end_graph
 from antideepfake.lobes import (
     AttentiveStatisticsPooling,
+    FixedLength,
     LayerWeightedMeanPooling,
     OneClassClassifier,
     StatisticsPooling,
@@ -54,6 +55,13 @@ def test_all_layers_reach_the_back_end(name, back_end, make_detector, recordings
 
 def test_a_one_class_classifier(make_detector, recordings):
     check(make_detector("Whisper", StatisticsPooling(), classifier=OneClassClassifier(32)), recordings)
+
+
+@pytest.mark.parametrize("name", ["filter bank", "Whisper"])
+def test_a_fixed_length(name, make_detector, recordings):
+    detector = make_detector(name)
+    detector.mods["embedding_model"].fixed_length = FixedLength(9000)
+    check(detector, recordings)
 
 
 def test_an_unknown_front_end_is_refused():
