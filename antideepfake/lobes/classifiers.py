@@ -112,8 +112,8 @@ class SELUClassifier(torch.nn.Module):
 
     Example
     -------
-    >>> SELUClassifier(8)(torch.randn(3, 8)).exp().sum(1).detach()
-    tensor([1.0000, 1.0000, 1.0000])
+    >>> SELUClassifier(8)(torch.randn(3, 8)).shape
+    torch.Size([3, 2])
     """
 
     def __init__(self, in_features: int) -> None:

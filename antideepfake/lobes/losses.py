@@ -1,7 +1,7 @@
 """Losses: from logits [batch, 2] and targets [batch], 0 for fake and 1 for real, to a number.
 
-They are called like ``torch.nn.CrossEntropyLoss``, the usual one, which also weights the classes (``weight``) and smooths
-the labels (``label_smoothing``).
+They are called like ``torch.nn.CrossEntropyLoss``, the usual one, which can also weight the classes (``weight``) and
+smooth the labels (``label_smoothing``).
 """
 
 from collections.abc import Sequence
@@ -57,9 +57,9 @@ class MarginSoftmax(torch.nn.Module):
     Arguments
     ---------
     margin : AngularMargin
-        ``AngularMargin`` subtracts a margin from the cosine (Wang et al., Additive margin softmax for face verification,
-        2018); ``AdditiveAngularMargin`` adds one, in radians, to the angle (Deng et al., ArcFace, 2019). ``scale`` is
-        the factor of the cosines in the softmax; their default of 1 is too low for training.
+        ``AngularMargin`` subtracts a margin from the cosine (Wang et al., Additive margin softmax for face
+        verification, 2018); ``AdditiveAngularMargin`` adds one, in radians, to the angle (Deng et al., ArcFace, 2019).
+        ``scale`` is the factor of the cosines in the softmax; their default of 1 is too low for training.
     weight : sequence of float, optional
         Weights of fake and real utterances; equal by default.
 
