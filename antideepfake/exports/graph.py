@@ -12,6 +12,7 @@ import torchaudio
 from antideepfake.audio.samples import NORMALIZATION_EPS, SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import Detector
+from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.front_ends import LogFilterBank
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, Wav2Vec2BERT
 from antideepfake.lobes.whisper import HOP, LEVEL, WINDOW, Whisper
@@ -28,7 +29,7 @@ class DetectorGraph(torch.nn.Module):
     Raises
     ------
     InputError
-        When the front end is none of this package.
+        When the front end is none of this package, or the back end is ECAPA.
 
     Example
     -------
@@ -45,8 +46,11 @@ class DetectorGraph(torch.nn.Module):
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         encoder: Any = detector.mods["embedding_model"]
+        if isinstance(encoder.back_end, ECAPA):
+            raise InputError("the back end ECAPA has no form in ONNX: SpeechBrain's masks fix the size of a batch")
         self.front_end = make_front_end_graph(encoder.front_end)
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
+        self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length
         self.scores_frames = detector.frame_seconds is not None
         self.min_samples = detector.min_samples
 
@@ -70,8 +74,13 @@ class DetectorGraph(torch.nn.Module):
             Scores of frames, [batch, frames], and their number, [batch]; only with ``scores_frames``.
         """
         waveforms = normalize_batch(samples, lengths)
+        if self.fixed_length is not None:
+            waveforms, _ = self.fixed_length(waveforms, lengths / waveforms.shape[1])
+            lengths = torch.full_like(lengths, waveforms.shape[1])
         frames, counts = self.front_end(waveforms, lengths)
         relative_lengths = counts / frames.shape[-2]
+        if self.layer_aggregation is not None:
+            frames = self.layer_aggregation(frames, relative_lengths)
         embeddings = self.back_end(frames, relative_lengths)
         outputs = self.classifier(embeddings), embeddings
         if not self.scores_frames:

@@ -146,8 +146,10 @@ def _require_parts(detector: Detector) -> tuple[SelfSupervisedFrontEnd, torch.nn
     """Return the front end and the classifier of a detector that transformers can express."""
     encoder: Any = detector.mods["embedding_model"]
     classifier: Any = detector.mods["classifier"]
-    parts = encoder.front_end, encoder.back_end, classifier
-    if not (type(parts[0]) in MODELS and type(parts[1]) is MeanPooling and type(parts[2]) is torch.nn.Linear):
+    parts = [encoder.front_end, encoder.back_end, classifier]
+    parts += [part for part in (encoder.layer_aggregation, encoder.fixed_length) if part is not None]
+    kinds_fit = type(parts[0]) in MODELS and type(parts[1]) is MeanPooling and type(parts[2]) is torch.nn.Linear
+    if not kinds_fit or len(parts) > 3:
         names = ", ".join(type(part).__name__ for part in parts)
         kinds = ", ".join(kind.__name__ for kind in MODELS)
         raise InputError(

@@ -128,16 +128,19 @@ class Detector(RecordingScorer, EncoderClassifier):
 
     @property
     def min_samples(self) -> int:
-        """The receptive field of the front end: least number of samples of a waveform."""
-        return self.mods["embedding_model"].front_end.receptive_field
+        """The least length of a waveform in samples, as :attr:`antideepfake.lobes.UtteranceEncoder.min_samples`."""
+        return self.mods["embedding_model"].min_samples
 
     @property
     def frame_seconds(self) -> float | None:
         """Time between the frames whose scores average to that of an utterance; None if there are no such frames.
 
-        The score is the mean over frames with mean pooling and a linear classifier.
+        The score is the mean over frames with mean pooling and a linear classifier, unless the length is fixed: then
+        frames are those of the first seconds, perhaps repeated.
         """
         encoder: Any = self.mods["embedding_model"]
+        if encoder.fixed_length is not None:
+            return None
         has_frames = hasattr(encoder.back_end, "frame_embeddings") and hasattr(encoder.front_end, "hop")
         if not (has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)):
             return None

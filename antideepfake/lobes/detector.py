@@ -1,9 +1,11 @@
 """The one path from waveforms to logits."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from antideepfake.lobes.fixed_length import FixedLength
 from antideepfake.lobes.masks import length_mask
 
 
@@ -19,6 +21,11 @@ class UtteranceEncoder(torch.nn.Module):
         Waveforms to frames, as in :mod:`antideepfake.lobes.front_ends`.
     back_end : torch.nn.Module
         Frames to embeddings, as in :mod:`antideepfake.lobes.back_ends`.
+    layer_aggregation : torch.nn.Module, optional
+        All hidden states of the front end to one sequence of frames, as in
+        :mod:`antideepfake.lobes.layer_aggregation`. None: the back end gets what the front end returns.
+    fixed_length : FixedLength, optional
+        Applied to the waveforms first. None: utterances keep their lengths.
 
     Example
     -------
@@ -28,10 +35,23 @@ class UtteranceEncoder(torch.nn.Module):
     torch.Size([3, 8])
     """
 
-    def __init__(self, front_end: torch.nn.Module, back_end: torch.nn.Module) -> None:
+    def __init__(
+        self,
+        front_end: torch.nn.Module,
+        back_end: torch.nn.Module,
+        layer_aggregation: torch.nn.Module | None = None,
+        fixed_length: FixedLength | None = None,
+    ) -> None:
         super().__init__()
-        self.front_end = front_end
+        self.front_end: Any = front_end
         self.back_end = back_end
+        self.layer_aggregation = layer_aggregation
+        self.fixed_length = fixed_length
+
+    @property
+    def min_samples(self) -> int:
+        """The least length of an utterance in samples; with a fixed length, 1."""
+        return self.front_end.receptive_field if self.fixed_length is None else 1
 
     def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Encode a batch.
@@ -51,10 +71,15 @@ class UtteranceEncoder(torch.nn.Module):
         return self.back_end(*self.encode(waveforms, relative_lengths))
 
     def encode(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Turn waveforms into the frames of the front end and their relative lengths."""
+        """Turn waveforms into the input of the back end: frames and their relative lengths."""
+        if self.fixed_length is not None:
+            waveforms, relative_lengths = self.fixed_length(waveforms, relative_lengths)
         # no value in the padding, not even NaN, may reach the front end
         waveforms = waveforms.masked_fill(~length_mask(relative_lengths, waveforms.shape[1]), 0.0)
-        return self.front_end(waveforms, relative_lengths)
+        frames, relative_lengths = self.front_end(waveforms, relative_lengths)
+        if self.layer_aggregation is not None:
+            frames = self.layer_aggregation(frames, relative_lengths)
+        return frames, relative_lengths
 
 
 class PassThrough(torch.nn.Module):

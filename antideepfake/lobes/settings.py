@@ -6,6 +6,7 @@ from typing import Any
 from antideepfake.errors import InputError
 
 LARGEST = 1 << 16  # limit of a size; the largest of a published encoder is 7680
+MOST_SAMPLES = 30 * 60 * 16000  # half an hour, the longest utterance
 MOST_LAYERS = 256  # the deepest published encoder has 48
 LARGEST_NUMBER = 1e6  # limit of other numbers: milliseconds, Hz, fractions
 LONGEST = 32  # limit of a list of sizes, one per convolution
@@ -39,7 +40,8 @@ def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, 
     if unknown:
         raise InputError(f"{owner} has no setting {', '.join(unknown)}; it has {', '.join(kinds) or 'none'}")
     for name, value in settings.items():
-        wanted = _find_fault(value, kinds[name], MOST_LAYERS if name.endswith("layers") else LARGEST)
+        largest = MOST_LAYERS if name.endswith("layers") else MOST_SAMPLES if name == "n_samples" else LARGEST
+        wanted = _find_fault(value, kinds[name], largest)
         if wanted:
             raise InputError(f"{owner}: {name} is {str(value)[:80]}; it must be {wanted}")
 
@@ -47,7 +49,7 @@ def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, 
 def _find_fault(value: Any, kind: Any, largest: int) -> str:
     """Say what a value must be; an empty string if it is right."""
     if kind is int:
-        return "" if _is_size(value) and value <= largest else f"a whole number from 1 to {largest}"
+        return "" if type(value) is int and 1 <= value <= largest else f"a whole number from 1 to {largest}"
     if kind is float:
         fits = type(value) in (int, float) and 0 <= value <= LARGEST_NUMBER
         return "" if fits else f"a number from 0 to {LARGEST_NUMBER:.0f}"

@@ -43,16 +43,19 @@ logger = get_logger(__name__)
 # Components of a detector -> Python modules of this package and of torch with the classes allowed for them.
 COMPONENTS = {
     "front_end": ("front_ends", "self_supervised", "whisper"),
-    "back_end": ("back_ends",),
+    "back_end": ("back_ends", "ecapa", "mhfa", "nes2net", "sls"),
     "classifier": ("classifiers", "linear"),
+    "layer_aggregation": ("layer_aggregation",),
+    "fixed_length": ("fixed_length",),
 }
+OPTIONAL = ("layer_aggregation", "fixed_length")
 TYPES = (int, float, bool, str, list[int])  # types of settings that a config.json may contain
 
 # The hyperparams.yaml of every model folder has the components first, then this text.
 LOADING = """
 embedding_model: !new:antideepfake.lobes.UtteranceEncoder
   front_end: !ref <front_end>
-  back_end: !ref <back_end>
+  back_end: !ref <back_end>{optional}
 modules:
   compute_features: !new:torch.nn.Identity
   mean_var_norm: !new:antideepfake.lobes.PassThrough
@@ -166,7 +169,7 @@ def _describe_components(settings: str, front_end: torch.nn.Module) -> dict[str,
     Returns
     -------
     dict
-        YAML nodes of ``front_end``, ``back_end`` and ``classifier``.
+        YAML nodes of ``front_end``, ``back_end`` and ``classifier``, and of optional components that are not null.
 
     Raises
     ------
@@ -175,10 +178,12 @@ def _describe_components(settings: str, front_end: torch.nn.Module) -> dict[str,
     """
     root = yaml.compose(settings)  # nodes keep tags such as !new:
     nodes = {key.value: value for key, value in root.value}
-    missing = [name for name in COMPONENTS if name not in nodes]
+    required = [name for name in COMPONENTS if name not in OPTIONAL]
+    missing = [name for name in required if name not in nodes]
     if missing:
-        raise InputError(f"the YAML names no {', '.join(missing)}; it must define {', '.join(COMPONENTS)}")
-    components = {name: nodes[name] for name in COMPONENTS}
+        raise InputError(f"the YAML names no {', '.join(missing)}; it must define {', '.join(required)}")
+    null = "tag:yaml.org,2002:null"
+    components = {name: nodes[name] for name in COMPONENTS if name in nodes and nodes[name].tag != null}
     for node in components.values():
         if node.tag.startswith("!new:"):
             node.tag = f"!new:{_public_name(node.tag.removeprefix('!new:'))}"
@@ -283,17 +288,20 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     Linear(in_features=20, out_features=2, bias=True)
     """
     config = read_json(path)
-    if set(config) != set(COMPONENTS):
+    required = [name for name in COMPONENTS if name not in OPTIONAL]
+    if not set(required) <= set(config) <= set(COMPONENTS):
         found = ", ".join(key[:80] for key in config)
-        raise InputError(f"{path}: must have {', '.join(COMPONENTS)} and no other key; it has {found or 'none'}")
+        raise InputError(
+            f"{path}: must have {', '.join(required)}, may have {', '.join(OPTIONAL)}, and no other key; it has "
+            f"{found or 'none'}"
+        )
     try:
-        components = {name: _build_component(name, values) for name, values in config.items()}
+        components: dict[str, Any] = {name: _build_component(name, values) for name, values in config.items()}
         _check_sizes(**components)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return lobes.assemble_detector(
-        lobes.UtteranceEncoder(components["front_end"], components["back_end"]), components["classifier"]
-    )
+    classifier = components.pop("classifier")
+    return lobes.assemble_detector(lobes.UtteranceEncoder(**components), classifier)
 
 
 def _build_component(name: str, values: Any) -> torch.nn.Module:
@@ -325,16 +333,26 @@ def _build_component(name: str, values: Any) -> torch.nn.Module:
         ) from None
 
 
-def _check_sizes(front_end: Any, back_end: torch.nn.Module, classifier: torch.nn.Module) -> None:
+def _check_sizes(
+    front_end: Any,
+    back_end: torch.nn.Module,
+    classifier: torch.nn.Module,
+    layer_aggregation: torch.nn.Module | None = None,
+    fixed_length: torch.nn.Module | None = None,
+) -> None:
     """Check that the sizes of the components match, by a forward pass on the meta device."""
+    frames = getattr(back_end, "n_frames", 50)  # of a back end for one length only
     if isinstance(front_end, SelfSupervisedFrontEnd):
         layers, size = front_end.model.config.num_hidden_layers, front_end.model.config.hidden_size
-        shape = (1, layers + 1, 50, size) if front_end.all_layers else (1, 50, size)
+        shape = (1, layers + 1, frames, size) if front_end.all_layers else (1, frames, size)
     else:
-        shape = (1, 50, front_end.filters.shape[1])
+        shape = (1, frames, front_end.filters.shape[1])
     try:
         with torch.device("meta"):
-            embeddings = back_end.eval()(torch.empty(shape), torch.ones(1))
+            states, lengths = torch.empty(shape), torch.ones(1)
+            if layer_aggregation is not None:
+                states = layer_aggregation.eval()(states, lengths)
+            embeddings = back_end.eval()(states, lengths)
             logits = classifier.eval()(embeddings)
     except (RuntimeError, IndexError, ValueError) as error:
         raise InputError(f"the sizes of the components do not match: {' '.join(str(error).split())[:200]}") from None
@@ -359,8 +377,8 @@ def write_model_folder(
         Output folder. Its config.json and hyperparams.yaml are written last: without them, the folder is incomplete.
     settings : str
         The training YAML with resolved references (``hyperpyyaml.resolve_references``). Only the keys ``front_end``,
-        ``back_end`` and ``classifier`` are used. If one has a class outside this package, a warning names it and no
-        config.json is written, because loading such a detector runs its code.
+        ``back_end``, ``classifier``, ``layer_aggregation`` and ``fixed_length`` are used. If one has a class outside
+        this package, a warning names it and no config.json is written, because loading such a detector runs its code.
     modules : mapping
         ``embedding_model``, a :class:`antideepfake.lobes.UtteranceEncoder`, and ``classifier``.
     metadata : ModelMetadata
@@ -406,4 +424,5 @@ def write_model_folder(
             json.dump(plain, file, indent=1)
     with atomic_open(folder / "hyperparams.yaml") as file:
         file.write("# A detector of generated speech. Loads with SpeechBrain's EncoderClassifier.from_hparams.\n")
-        file.write(detector + LOADING)
+        optional = "".join(f"\n  {name}: !ref <{name}>" for name in OPTIONAL if name in components)
+        file.write(detector + LOADING.replace("{optional}", optional))

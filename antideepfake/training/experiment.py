@@ -206,7 +206,7 @@ def fit_detector(
 
     loaders: list[DataLoader] = [
         DataLoader(
-            SkippingDataset(data, is_training, hparams["front_end"].receptive_field),
+            SkippingDataset(data, is_training, hparams["modules"]["embedding_model"].min_samples),
             batch_sampler=batches,
             num_workers=hparams["num_workers"],
             collate_fn=PaddedBatch,
@@ -235,7 +235,7 @@ def _load_data(
     """Give the utterances and the batches of training, then those of validation."""
     seed, crop = hparams["seed"], hparams["crop"]
     rank, size = rank_and_size()
-    data_folder, min_samples = hparams["data_folder"], hparams["front_end"].receptive_field
+    data_folder, min_samples = hparams["data_folder"], hparams["modules"]["embedding_model"].min_samples
     as_training = (crop, hparams["augmentation"], seed)
     train_data = make_dataset(train_set, data_folder, min_samples, *as_training)
     lengths = np.minimum(train_set["Duration"].to_numpy(), crop.max_seconds if crop else np.inf)

@@ -44,6 +44,8 @@ class ExperimentSettings:
         Of all random numbers.
     front_end, back_end, classifier : torch.nn.Module
         The parts of the detector.
+    layer_aggregation, fixed_length : torch.nn.Module or None
+        As for :class:`antideepfake.lobes.UtteranceEncoder`.
     start_from : str or None
         Weights to start from, as for :func:`antideepfake.checkpoints.start_from`.
     frozen_layers, lora_rank, gradient_checkpointing :
@@ -118,6 +120,8 @@ class ExperimentSettings:
     frozen_layers: int | None = None
     lora_rank: int | None = None
     gradient_checkpointing: bool = False
+    layer_aggregation: torch.nn.Module | None = None
+    fixed_length: torch.nn.Module | None = None
 
 
 # What a value of each type must be, in words, and a test of it.
@@ -243,8 +247,8 @@ def build_detector(hparams: HyperParameters) -> dict[str, torch.nn.Module]:
     Arguments
     ---------
     hparams : HyperParameters
-        ``front_end``, ``back_end``, ``classifier``, ``start_from``, ``frozen_layers``, ``lora_rank`` and
-        ``gradient_checkpointing``.
+        ``front_end``, ``back_end``, ``classifier``, ``layer_aggregation``, ``fixed_length``, ``start_from``,
+        ``frozen_layers``, ``lora_rank`` and ``gradient_checkpointing``.
 
     Returns
     -------
@@ -257,7 +261,8 @@ def build_detector(hparams: HyperParameters) -> dict[str, torch.nn.Module]:
         As :func:`antideepfake.checkpoints.start_from` and :func:`antideepfake.training.adapt`.
     """
     front_end, classifier = hparams["front_end"], hparams["classifier"]
-    embedding_model = UtteranceEncoder(front_end, hparams["back_end"])
+    optional = {name: hparams.get(name) for name in ("layer_aggregation", "fixed_length")}
+    embedding_model = UtteranceEncoder(front_end, hparams["back_end"], **optional)
     start_from(embedding_model, classifier, hparams["start_from"])
     adapt(front_end, hparams["frozen_layers"], hparams["lora_rank"], hparams["gradient_checkpointing"])
     return {"embedding_model": embedding_model, "classifier": classifier}

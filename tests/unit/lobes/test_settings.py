@@ -39,3 +39,9 @@ def test_every_layer_is_built_so_their_number_is_limited():
     check_settings("Module", {"num_hidden_layers": 256}, {"num_hidden_layers": int})
     with pytest.raises(InputError, match="num_hidden_layers is 257; it must be a whole number from 1 to 256"):
         check_settings("Module", {"num_hidden_layers": 257}, {"num_hidden_layers": int})
+
+
+def test_a_number_of_samples_may_be_larger_than_a_size():
+    check_settings("Module", {"n_samples": 28_800_000}, {"n_samples": int})
+    with pytest.raises(InputError, match="n_samples is 28800001; it must be a whole number from 1 to 28800000"):
+        check_settings("Module", {"n_samples": 28_800_001}, {"n_samples": int})
