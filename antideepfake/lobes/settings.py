@@ -22,8 +22,8 @@ def check_settings(owner: str, settings: Mapping[str, Any], kinds: Mapping[str, 
     settings : mapping
         Name to value.
     kinds : mapping
-        Name to ``int`` (at least 1), ``float`` (at least 0), ``bool``, ``str`` or ``list[int]``, for all settings of
-        the module.
+        Name to ``int`` (at least 1), ``float`` (at least 0), ``bool``, ``str`` or ``list[int]`` (at least 1; the layers
+        of an encoder, 0), for all settings of the module.
 
     Raises
     ------
@@ -57,9 +57,7 @@ def _find_fault(value: Any, kind: Any, largest: int) -> str:
         return "" if type(value) is bool else "true or false"
     if kind is str:
         return "" if value is None or (type(value) is str and len(value) < 100) else "a short text"
-    fits = isinstance(value, list | tuple) and 0 < len(value) <= LONGEST and all(_is_size(item) for item in value)
-    return "" if fits else f"a list of 1 to {LONGEST} whole numbers from 1 to {LARGEST}"
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= LARGEST
+    least = 0 if largest == MOST_LAYERS else 1
+    fits = isinstance(value, list | tuple) and 0 < len(value) <= LONGEST
+    fits = fits and all(type(item) is int and least <= item <= largest for item in value)
+    return "" if fits else f"a list of 1 to {LONGEST} whole numbers from {least} to {largest}"

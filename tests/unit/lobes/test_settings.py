@@ -45,3 +45,9 @@ def test_a_number_of_samples_may_be_larger_than_a_size():
     check_settings("Module", {"n_samples": 28_800_000}, {"n_samples": int})
     with pytest.raises(InputError, match="n_samples is 28800001; it must be a whole number from 1 to 28800000"):
         check_settings("Module", {"n_samples": 28_800_001}, {"n_samples": int})
+
+
+def test_layers_count_from_0():
+    check_settings("Module", {"layers": [0, 256]}, {"layers": list[int]})
+    with pytest.raises(InputError, match="layers is .*; it must be a list of 1 to 32 whole numbers from 0 to 256"):
+        check_settings("Module", {"layers": [257]}, {"layers": list[int]})
