@@ -190,8 +190,9 @@ class StatisticsPooling(torch.nn.Module):
 class LayerStatistics(torch.nn.Module):
     """Mean and standard deviation over time of several layers of an encoder, side by side, standardized.
 
-    The embedding suits a linear classifier on a frozen encoder. Its values are standardized: in training by their mean
-    and standard deviation over a batch, afterwards by the averages of these over all batches of training.
+    The embedding suits a linear classifier on a frozen encoder. Its values are standardized by the averages, over all
+    training batches so far, of their mean and standard deviation. Those of a single batch would not do: its utterances
+    are of similar length, on which the values depend.
 
     Arguments
     ---------
@@ -230,7 +231,9 @@ class LayerStatistics(torch.nn.Module):
         frames = states[:, self.layers].transpose(1, 2).flatten(2).float()
         mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
         statistics = compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
-        return self.norm(statistics)
+        if self.training:
+            self.norm(statistics.detach())  # updates the averages
+        return torch.nn.functional.batch_norm(statistics, self.norm.running_mean, self.norm.running_var)
 
 
 class AttentiveStatisticsPooling(torch.nn.Module):

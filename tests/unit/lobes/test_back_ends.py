@@ -193,6 +193,14 @@ def test_layer_statistics_are_standardized_by_all_of_training():
     torch.testing.assert_close(found.std(0), torch.ones(10), atol=0.02, rtol=0)
 
 
+def test_layer_statistics_of_a_batch_keep_its_difference_from_the_others():
+    """In training, a batch of short utterances is not standardized by itself."""
+    statistics = LayerStatistics([0], 5)
+    statistics(torch.randn(200, 1, 20, 5), torch.ones(200))
+    found = statistics(torch.randn(200, 1, 20, 5) + 4, torch.ones(200))
+    assert found[:, :5].mean() > 1
+
+
 def test_layer_statistics_of_a_batch_of_one_in_training():
     statistics = LayerStatistics([0], 5)
     states = torch.randn(1, 1, 20, 5)

@@ -49,5 +49,5 @@ def test_a_number_of_samples_may_be_larger_than_a_size():
 
 def test_layers_count_from_0():
     check_settings("Module", {"layers": [0, 256]}, {"layers": list[int]})
-    with pytest.raises(InputError, match="layers is .*; it must be a list of 1 to 32 whole numbers from 0 to 256"):
+    with pytest.raises(InputError, match=r"layers is .*; it must be a list of 1 to 32 whole numbers from 0 to 256"):
         check_settings("Module", {"layers": [257]}, {"layers": list[int]})
