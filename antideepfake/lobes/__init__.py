@@ -9,29 +9,47 @@ from antideepfake.lobes.back_ends import (
     MeanPooling,
     StatisticsPooling,
 )
-from antideepfake.lobes.classifiers import OneClassClassifier
+from antideepfake.lobes.classifiers import BatchNormClassifier, CosineClassifier, OneClassClassifier, SELUClassifier
 from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, assemble_detector, compute_logits
+from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.fixed_length import FixedLength
 from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
-from antideepfake.lobes.losses import OneClassSoftmax
+from antideepfake.lobes.layer_aggregation import SEA, AttM, LayerSum
+from antideepfake.lobes.losses import FocalLoss, MarginSoftmax, OneClassSoftmax, P2SGrad
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
+from antideepfake.lobes.mhfa import MHFA
+from antideepfake.lobes.nes2net import Nes2Net
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
+from antideepfake.lobes.sls import SLS
 from antideepfake.lobes.whisper import Whisper
 
 __all__ = [
     "AASIST",
+    "ECAPA",
+    "MHFA",
+    "SEA",
+    "SLS",
     "SSLAASIST",
+    "AttM",
     "AttentiveStatisticsPooling",
+    "BatchNormClassifier",
     "ConvolutionalEncoder",
+    "CosineClassifier",
     "FixedLength",
+    "FocalLoss",
     "HuBERT",
     "LayerStatistics",
+    "LayerSum",
     "LayerWeightedMeanPooling",
     "LogFilterBank",
+    "MarginSoftmax",
     "MeanPooling",
+    "Nes2Net",
     "OneClassClassifier",
     "OneClassSoftmax",
+    "P2SGrad",
     "PassThrough",
+    "SELUClassifier",
     "SincFilterBank",
     "StatisticsPooling",
     "UtteranceEncoder",

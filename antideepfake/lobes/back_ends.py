@@ -6,7 +6,9 @@ A back end takes the output of a front end: frames [batch, frames, size] and the
 import torch
 
 from antideepfake.errors import InputError
-from antideepfake.lobes.masks import length_mask, masked_mean
+from antideepfake.lobes.batch_norm import BatchNorm
+from antideepfake.lobes.layer_aggregation import LayerSum
+from antideepfake.lobes.masks import at_least_float32, length_mask, masked_mean
 
 
 class ConvolutionalBlock(torch.nn.Module):
@@ -156,46 +158,7 @@ class LayerWeightedMeanPooling(torch.nn.Module):
 
     def frame_embeddings(self, states: torch.Tensor) -> torch.Tensor:
         """Give the embedding of each frame, [batch, frames, size]: their mean is the embedding of the utterance."""
-        return torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), states.float())
-
-
-class LayerSum(torch.nn.Module):
-    """A learned weighting of an encoder's layers, as in :class:`LayerWeightedMeanPooling`.
-
-    Arguments
-    ---------
-    n_layers : int
-        Hidden states: one more than the encoder's layers. 1 for a front end that returns only the last.
-
-    Example
-    -------
-    >>> LayerSum(n_layers=5)(torch.randn(2, 5, 50, 384)).shape
-    torch.Size([2, 50, 384])
-    """
-
-    def __init__(self, n_layers: int) -> None:
-        super().__init__()
-        self.n_layers = n_layers
-        if n_layers > 1:
-            self.layer_weights = torch.nn.Parameter(torch.zeros(n_layers))
-
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Turn ``states`` ([batch, layers, frames, size]; [batch, frames, size] for one) into [batch, frames, size].
-
-        Raises
-        ------
-        InputError
-            When the front end gives another number of layers.
-        """
-        found = states.shape[1] if states.dim() == 4 else 1
-        if found != self.n_layers:
-            raise InputError(
-                f"the back end has n_layers {self.n_layers}, but the front end returns {found}; set n_layers to "
-                f"{found}, or change all_layers of the front end"
-            )
-        if self.n_layers == 1:
-            return states.float()
-        return torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), states.float())
+        return torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), at_least_float32(states))
 
 
 class StatisticsPooling(torch.nn.Module):
@@ -204,7 +167,7 @@ class StatisticsPooling(torch.nn.Module):
     Arguments
     ---------
     n_layers : int
-        As for :class:`LayerSum`.
+        As for :class:`antideepfake.lobes.LayerSum`.
 
     Example
     -------
@@ -218,8 +181,8 @@ class StatisticsPooling(torch.nn.Module):
         self.layer_sum = LayerSum(n_layers)
 
     def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
-        """Turn ``states``, as for :class:`LayerSum`, into embeddings ([batch, 2 size], float32)."""
-        frames = self.layer_sum(states)
+        """Turn ``states``, as for :class:`antideepfake.lobes.LayerSum`, into embeddings ([batch, 2 size], float32)."""
+        frames = self.layer_sum(states, relative_lengths)
         mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
         return compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
 
@@ -254,7 +217,7 @@ class LayerStatistics(torch.nn.Module):
         if not layers or len(set(layers)) < len(layers) or min(layers) < 0:
             raise InputError(f"LayerStatistics: layers is {layers}; name each layer once, from 0")
         self.layers = list(layers)
-        self.norm = torch.nn.BatchNorm1d(2 * len(layers) * n_features, affine=False, momentum=None)
+        self.norm = BatchNorm(2 * len(layers) * n_features, affine=False, momentum=None)
 
     def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Turn ``states`` ([batch, layers, frames, size]) into embeddings ([batch, 2 size len(layers)], float32)."""
@@ -267,8 +230,6 @@ class LayerStatistics(torch.nn.Module):
         frames = states[:, self.layers].transpose(1, 2).flatten(2).float()
         mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
         statistics = compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
-        if self.training and len(statistics) == 1:  # which has no standard deviation
-            return torch.nn.functional.batch_norm(statistics, self.norm.running_mean, self.norm.running_var)
         return self.norm(statistics)
 
 
@@ -280,7 +241,7 @@ class AttentiveStatisticsPooling(torch.nn.Module):
     n_features : int
         Size of a frame.
     n_layers : int
-        As for :class:`LayerSum`.
+        As for :class:`antideepfake.lobes.LayerSum`.
     attention_size : int
         Of the hidden layer of the attention.
 
@@ -299,8 +260,8 @@ class AttentiveStatisticsPooling(torch.nn.Module):
         )
 
     def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
-        """Turn ``states``, as for :class:`LayerSum`, into embeddings ([batch, 2 size], float32)."""
-        frames = self.layer_sum(states)
+        """Turn ``states``, as for :class:`antideepfake.lobes.LayerSum`, into embeddings ([batch, 2 size], float32)."""
+        frames = self.layer_sum(states, relative_lengths)
         mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
         frames = frames.masked_fill(~mask, 0.0)
         return compute_statistics(frames, self.attention(frames).float().masked_fill(~mask, float("-inf")).softmax(1))

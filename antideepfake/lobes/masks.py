@@ -62,7 +62,7 @@ def masked_mean(features: torch.Tensor, relative_lengths: torch.Tensor) -> torch
     Returns
     -------
     torch.Tensor
-        Shape [batch, 1, size], float32.
+        Shape [batch, 1, size], at least in float32.
 
     Example
     -------
@@ -70,4 +70,15 @@ def masked_mean(features: torch.Tensor, relative_lengths: torch.Tensor) -> torch
     tensor([[[2.]]])
     """
     mask = length_mask(relative_lengths, features.shape[1]).unsqueeze(2)
-    return features.float().masked_fill(~mask, 0.0).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+    return at_least_float32(features).masked_fill(~mask, 0.0).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+
+
+def at_least_float32(features: torch.Tensor) -> torch.Tensor:
+    """Convert half precision, in which sums over time would be inaccurate, to float32.
+
+    Example
+    -------
+    >>> at_least_float32(torch.ones(2, dtype=torch.bfloat16)).dtype, at_least_float32(torch.ones(2).double()).dtype
+    (torch.float32, torch.float64)
+    """
+    return features.to(torch.promote_types(features.dtype, torch.float32))

@@ -85,6 +85,21 @@ def test_layer_weights_are_a_softmax():
     assert pooling(states, torch.ones(1)).item() == pytest.approx(1 + 4 + 16)
 
 
+def test_layer_weights_and_a_linear_classifier_are_the_published_baseline(read_vectors):
+    """Its projection and its classifier, both linear, are one linear layer after the mean."""
+    _, weights, cases = read_vectors("weighted_mean")
+    weights = {name: value.double() for name, value in weights.items()}
+    projection, last = weights["projector.weight"], weights["post_net.linear.weight"]
+    pooling = LayerWeightedMeanPooling(5).double()
+    pooling.load_state_dict({"layer_weights": weights["ssl_model.featurizer.weights"]})
+    bias = last @ weights["projector.bias"] + weights["post_net.linear.bias"]
+    for case in cases:
+        lengths = case["lengths"] / case["hidden"].shape[2]
+        logits = pooling(case["hidden"].double(), lengths) @ (last @ projection).T + bias
+        torch.testing.assert_close(logits, case["logits64"], atol=1e-12, rtol=1e-12)
+        torch.testing.assert_close(logits.float(), case["logits"], atol=1e-5, rtol=1e-5)
+
+
 def _statistics(kind, n_layers):
     """A pooling of frames of size 5 whose weights are as if trained."""
     pooling = kind(n_layers) if kind is StatisticsPooling else kind(5, n_layers, attention_size=4)

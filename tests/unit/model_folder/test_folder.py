@@ -358,6 +358,14 @@ def test_other_users_can_read_the_folder(model_folder):
     assert len(set(modes.values())) == 1, modes
 
 
+ALL_LAYERS = {
+    "class": "antideepfake.lobes.Whisper",
+    "all_layers": True,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 CONFIGS = {
     "filters": {
         "front_end": {"class": "antideepfake.lobes.LogFilterBank", "n_filters": 20, "window_ms": 25.0, "hop_ms": 10.0},
@@ -407,6 +415,56 @@ CONFIGS = {
         },
         "classifier": {"class": "torch.nn.Linear", "in_features": 32, "out_features": 2},
     },
+    "mhfa": {
+        "front_end": ALL_LAYERS,
+        "back_end": {
+            "class": "antideepfake.lobes.MHFA",
+            "n_layers": 3,
+            "n_features": 16,
+            "n_heads": 4,
+            "compression_size": 6,
+            "embedding_size": 10,
+            "gradient_factor": 0.1,
+            "center_features": True,
+        },
+        "classifier": {"class": "antideepfake.lobes.BatchNormClassifier", "in_features": 10},
+    },
+    "nes2net": {
+        "front_end": ALL_LAYERS,
+        "layer_aggregation": {"class": "antideepfake.lobes.SEA", "n_layers": 3},
+        "back_end": {
+            "class": "antideepfake.lobes.Nes2Net",
+            "n_features": 16,
+            "n_groups": 2,
+            "scale": 4,
+            "dilation": 1,
+            "se_ratio": 4,
+            "activation": "relu",
+            "pooling": "mean",
+            "stacked": True,
+        },
+        "classifier": {"class": "antideepfake.lobes.CosineClassifier", "in_features": 16},
+    },
+    "ecapa": {
+        "front_end": ALL_LAYERS,
+        "layer_aggregation": {"class": "antideepfake.lobes.AttM", "n_layers": 3, "n_features": 16},
+        "back_end": {
+            "class": "antideepfake.lobes.ECAPA",
+            "n_features": 16,
+            "channels": 8,
+            "embedding_size": 10,
+            "attention_size": 4,
+            "se_size": 4,
+            "scale": 4,
+        },
+        "classifier": {"class": "torch.nn.Linear", "in_features": 10, "out_features": 2},
+    },
+    "sls": {
+        "fixed_length": {"class": "antideepfake.lobes.FixedLength", "n_samples": 64600},
+        "front_end": ALL_LAYERS,
+        "back_end": {"class": "antideepfake.lobes.SLS", "n_features": 16, "n_frames": 201, "embedding_size": 10},
+        "classifier": {"class": "antideepfake.lobes.SELUClassifier", "in_features": 10},
+    },
 }
 ABSURD = [
     0,
@@ -449,7 +507,8 @@ def config(request, tmp_path):
 def test_absurd_settings_are_errors(tmp_path, config):
     _load_config(tmp_path, config)
     accepted = set()
-    for part, name, value in [(part, name, value) for part, own in config.items() for name in own for value in ABSURD]:
+    parts = {part: own for part, own in config.items() if own != ALL_LAYERS}  # which "whisper" tests
+    for part, name, value in [(part, name, value) for part, own in parts.items() for name in own for value in ABSURD]:
         changed = copy.deepcopy(config)
         changed[part][name] = value
         try:
@@ -460,7 +519,9 @@ def test_absurd_settings_are_errors(tmp_path, config):
             assert "\n" not in str(error) and len(str(error)) < 2000
     # of the right type, in range, and without an influence on the shape of any weight
     harmless = {("hop_ms", 1.5), ("dropout", 0), ("layer_norm_eps", 0), ("layer_norm_eps", 1.5)}
-    assert accepted <= harmless | {("all_layers", True), ("conv_bias", True)}
+    harmless |= {("gradient_factor", 0), ("gradient_factor", 1.5)}
+    harmless |= {(name, True) for name in ("all_layers", "conv_bias", "center_features", "stacked")}
+    assert accepted <= harmless
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -470,7 +531,7 @@ def test_mutated_configs_load_or_are_errors(tmp_path, config, seed):
     for _ in range(60):
         changed = copy.deepcopy(config)
         for _ in range(rng.integers(1, 4)):
-            part = changed[parts[rng.integers(3)]]
+            part = changed[parts[rng.integers(len(parts))]]
             names = list(part)
             kind = rng.integers(4)
             if kind == 0 and names:
@@ -478,7 +539,7 @@ def test_mutated_configs_load_or_are_errors(tmp_path, config, seed):
             elif kind == 1:
                 part[f"unknown{rng.integers(9)}"] = ABSURD[rng.integers(len(ABSURD))]
             elif kind == 2:
-                part["class"] = changed[parts[rng.integers(3)]].get("class", "x")
+                part["class"] = changed[parts[rng.integers(len(parts))]].get("class", "x")
             elif names:
                 value = int(rng.integers(1, 30))
                 name = names[rng.integers(len(names))]
