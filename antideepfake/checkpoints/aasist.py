@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from antideepfake.checkpoints.key_mapping import Checkpoint
 from antideepfake.errors import InputError
 
 MARK = "GAT_layer_S.att_weight"  # a tensor that no other detector has
@@ -67,7 +68,9 @@ def rename(name: str) -> str:
     return "back_end." + ".".join(PARTS.get(part, part) for part in name.split("."))
 
 
-def find_components(state: dict[str, torch.Tensor], source: str) -> dict[str, dict[str, Any]]:
+def find_components(
+    state: dict[str, torch.Tensor], source: str, encoder: Checkpoint | None = None
+) -> dict[str, dict[str, Any]]:
     """Derive the parts of the detector from the shapes of its tensors.
 
     Arguments
@@ -76,6 +79,8 @@ def find_components(state: dict[str, torch.Tensor], source: str) -> dict[str, di
         Tensors by their published names, without those of a self-supervised encoder.
     source : str
         Of the tensors, for messages.
+    encoder : Checkpoint or None
+        The self-supervised front end; AASIST does not depend on it.
 
     Returns
     -------

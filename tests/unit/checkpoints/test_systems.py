@@ -12,7 +12,7 @@ from antideepfake.checkpoints.loading import Weights
 from antideepfake.checkpoints.systems import map_system
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import load_detector
-from antideepfake.lobes import AASIST, SSLAASIST
+from antideepfake.lobes import AASIST, MHFA, SSLAASIST, BatchNormClassifier, Nes2Net
 from antideepfake.model_folder.published import read_published_detectors
 from antideepfake.model_folder.windowing import WHOLE
 
@@ -122,3 +122,53 @@ def test_features_of_an_encoder_are_read_with_it(tmp_path, rng):
     assert isinstance(encoder.back_end, SSLAASIST) and not encoder.normalize
     (result,) = detector.score_files([(rng.standard_normal(20_000), 16000)])
     assert result.error == "" and result.windows == 1
+
+
+def name_encoder(prefix):
+    """A small wav2vec 2.0 with fairseq's names."""
+    encoder = load_file(FIXTURES / "parity" / "layernorm.safetensors")
+    return {f"{prefix}{key[12:]}": value for key, value in encoder.items() if not key.startswith("proj_fc")}
+
+
+def test_nes2net_x_is_read_with_the_dilation_of_its_encoder(tmp_path, rng):
+    head = torch.nn.ModuleDict({"back_end": Nes2Net(32, 4, 4, stacked=True), "classifier": torch.nn.Linear(32, 2)})
+    names = {"back_end.": "Nested_Res2Net_TDNN.", "classifier.": "Nested_Res2Net_TDNN.fc."}
+    state = name_encoder("ssl_model.model.") | {
+        new + name.removeprefix(old): value
+        for name, value in head.state_dict().items()
+        for old, new in names.items()
+        if name.startswith(old)
+    }
+    torch.save(state, tmp_path / "nes.pth")
+    system, _ = convert_checkpoint(str(tmp_path / "nes.pth"), tmp_path / "model", num_attention_heads=4)
+    assert system.used + len(system.left_out) == len(state)
+    settings = system.components["back_end"]
+    assert (settings["dilation"], settings["n_groups"], settings["scale"], settings["se_ratio"]) == (2, 4, 4, 1)
+    detector = load_detector(tmp_path / "model")
+    encoder = detector.mods["embedding_model"]
+    assert encoder.fixed_length.n_samples == 64600 and not encoder.normalize
+    frames = torch.randn(1, 20, 32)
+    torch.testing.assert_close(
+        encoder.back_end(frames, torch.ones(1)), head["back_end"].eval()(frames, torch.ones(1)), atol=1e-6, rtol=1e-6
+    )
+
+
+def test_the_classes_of_mhfa_are_swapped(tmp_path):
+    back_end, classifier = MHFA(4, 32, 4, 8, 16, center_features=True), BatchNormClassifier(16)
+    names = {"norm.": "projection.trans.0.", "linear.": "projection.trans.2."}
+    state = name_encoder("frontend.upstream.") | dict(back_end.state_dict())
+    state |= {
+        new + name.removeprefix(old): value
+        for name, value in classifier.state_dict().items()
+        for old, new in names.items()
+        if name.startswith(old)
+    }
+    torch.save(state, tmp_path / "mhfa.pt")
+    system, metadata = convert_checkpoint(str(tmp_path / "mhfa.pt"), tmp_path / "model", num_attention_heads=4)
+    assert system.used + len(system.left_out) == len(state) and metadata.windows == {}
+    detector = load_detector(tmp_path / "model")
+    encoder = detector.mods["embedding_model"]
+    assert encoder.front_end.all_layers and encoder.normalize and encoder.back_end.center_features
+    embedding = torch.randn(3, 16)
+    found = detector.mods["classifier"](embedding)
+    torch.testing.assert_close(found, classifier.eval()(embedding).flip(1), atol=1e-6, rtol=1e-6)
