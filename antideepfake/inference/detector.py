@@ -208,6 +208,7 @@ def load_detector(
 def _load_plain(folder: Path, device: str) -> Detector:
     """Load a model folder from its config.json."""
     modules = build_modules(folder / "config.json")
+    encoder: Any = modules["embedding_model"]
     load_weights(modules, folder / FILES["model"])
     label_encoder, metadata = CategoricalEncoder(), ModelMetadata()
     load_label_encoder(label_encoder, folder / FILES["label_encoder"])
@@ -216,6 +217,6 @@ def _load_plain(folder: Path, device: str) -> Detector:
         "modules": modules,
         "label_encoder": label_encoder,
         "metadata": metadata,
-        "audio_normalizer": WaveformNormalizer(modules["embedding_model"].normalize),
+        "audio_normalizer": WaveformNormalizer(encoder.normalize),
     }
     return Detector(modules, hparams, {"device": device})

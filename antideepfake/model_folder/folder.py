@@ -302,7 +302,7 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
             f"has {found or 'none'}"
         )
     try:
-        components = {name: _build_component(name, values) for name, values in config.items()}
+        components: dict[str, Any] = {name: _build_component(name, values) for name, values in config.items()}
         _check_sizes(**components)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
