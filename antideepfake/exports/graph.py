@@ -13,6 +13,7 @@ from antideepfake.audio.samples import NORMALIZATION_EPS, SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import Detector
 from antideepfake.lobes.aasist import AASIST, SSLAASIST
+from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, Wav2Vec2BERT
 from antideepfake.lobes.whisper import HOP, LEVEL, WINDOW, Whisper
@@ -29,7 +30,7 @@ class DetectorGraph(torch.nn.Module):
     Raises
     ------
     InputError
-        When the front end is none of this package.
+        When the front end is none of this package, or the back end is ECAPA.
 
     Example
     -------
@@ -46,6 +47,8 @@ class DetectorGraph(torch.nn.Module):
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         encoder: Any = detector.mods["embedding_model"]
+        if isinstance(encoder.back_end, ECAPA):
+            raise InputError("the back end ECAPA has no form in ONNX: SpeechBrain's masks fix the size of a batch")
         self.front_end = make_front_end_graph(encoder.front_end)
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
         self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length

@@ -7,9 +7,14 @@ import torch
 from antideepfake.errors import InputError
 from antideepfake.exports.graph import DetectorGraph, make_front_end_graph
 from antideepfake.lobes import (
+    ECAPA,
+    MHFA,
+    SEA,
+    SLS,
     AttentiveStatisticsPooling,
     FixedLength,
     LayerWeightedMeanPooling,
+    Nes2Net,
     OneClassClassifier,
     StatisticsPooling,
 )
@@ -62,6 +67,27 @@ def test_a_fixed_length(name, make_detector, recordings):
     detector = make_detector(name)
     detector.mods["embedding_model"].fixed_length = FixedLength(9000)
     check(detector, recordings)
+
+
+HEADS = {
+    "MHFA": (MHFA(3, 16, 4, 6, 16), None, None),
+    "Nes2Net-X": (Nes2Net(16, 2, 4, stacked=True), SEA(3), None),
+    "SLS": (SLS(16, n_frames=28, embedding_size=16), None, FixedLength(9000)),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_back_ends_of_all_layers(name, make_detector, recordings):
+    back_end, aggregation, fixed_length = HEADS[name]
+    detector = make_detector("Whisper", back_end, all_layers=True)
+    encoder = detector.mods["embedding_model"]
+    encoder.layer_aggregation, encoder.fixed_length = aggregation, fixed_length
+    check(detector, recordings)
+
+
+def test_ecapa_is_refused(make_detector):
+    with pytest.raises(InputError, match="ECAPA has no form in ONNX"):
+        DetectorGraph(make_detector("Whisper", ECAPA(16, channels=16, embedding_size=16)))
 
 
 def test_an_unknown_front_end_is_refused():

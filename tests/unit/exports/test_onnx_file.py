@@ -9,7 +9,7 @@ import pytest
 from antideepfake.errors import InputError
 from antideepfake.exports.onnx_file import write_onnx
 from antideepfake.inference.onnx_detector import load_onnx_detector
-from antideepfake.lobes import LayerStatistics, LayerWeightedMeanPooling, StatisticsPooling
+from antideepfake.lobes import SEA, FixedLength, LayerStatistics, LayerWeightedMeanPooling, Nes2Net, StatisticsPooling
 from antideepfake.lobes.whisper import LONGEST
 from antideepfake.model_folder import fit_ood_detector
 from antideepfake.model_folder.windowing import WHOLE
@@ -45,6 +45,14 @@ def test_encoders_with_mean_pooling(name, make_detector, recordings, tmp_path):
 @pytest.mark.slow
 def test_w2v_bert_with_a_weighting_of_layers(make_detector, recordings, tmp_path):
     check(make_detector("w2v-BERT", LayerWeightedMeanPooling(3), all_layers=True), tmp_path / "a.onnx", recordings)
+
+
+@pytest.mark.slow
+def test_nes2net_with_an_aggregation_of_layers_and_a_fixed_length(make_detector, recordings, tmp_path):
+    detector = make_detector("Whisper", Nes2Net(16, 2, 4, stacked=True), all_layers=True)
+    encoder = detector.mods["embedding_model"]
+    encoder.layer_aggregation, encoder.fixed_length = SEA(3), FixedLength(9000)
+    check(detector, tmp_path / "a.onnx", recordings)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import transformers
 
 from antideepfake.errors import InputError
 from antideepfake.exports.transformers_folder import write_transformers_folder
-from antideepfake.lobes import MeanPooling, StatisticsPooling
+from antideepfake.lobes import FixedLength, MeanPooling, StatisticsPooling
 
 FRONT_ENDS = [
     "wav2vec 2.0 Base",
@@ -94,3 +94,10 @@ def test_a_detector_that_transformers_cannot_express_is_refused(name, back_end, 
     with pytest.raises(InputError, match="need a front end Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT, MeanPooling and"):
         write_transformers_folder(tmp_path / "out", detector)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fixed_length_is_refused(tmp_path, make_detector):
+    detector = make_detector("HuBERT Base")
+    detector.mods["embedding_model"].fixed_length = FixedLength()
+    with pytest.raises(InputError, match="MeanPooling, Linear, FixedLength, which the classes of transformers cannot"):
+        write_transformers_folder(tmp_path / "out", detector)
