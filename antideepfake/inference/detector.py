@@ -130,7 +130,7 @@ class Detector(RecordingScorer, EncoderClassifier):
 
     @property
     def min_samples(self) -> int:
-        """Least number of samples of a waveform: the receptive field of the front end, or 1 with a fixed length."""
+        """The least length of a waveform in samples, as :attr:`antideepfake.lobes.UtteranceEncoder.min_samples`."""
         return self.mods["embedding_model"].min_samples
 
     @property

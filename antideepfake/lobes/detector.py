@@ -56,7 +56,7 @@ class UtteranceEncoder(torch.nn.Module):
 
     @property
     def min_samples(self) -> int:
-        """Least number of samples of an utterance: the receptive field of the front end, or 1 with a fixed length."""
+        """The least length of an utterance in samples; with a fixed length, 1."""
         return self.front_end.receptive_field if self.fixed_length is None else 1
 
     def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
