@@ -103,15 +103,23 @@ class WaveformNormalizer:
     A model folder uses it as ``audio_normalizer``, so SpeechBrain's ``classify_file`` processes recordings with
     :func:`make_waveform`, like this library, and rejects the same recordings.
 
+    Arguments
+    ---------
+    normalize : bool
+        As for :class:`antideepfake.lobes.UtteranceEncoder`.
+
     Example
     -------
     >>> WaveformNormalizer()(torch.rand(8000, 2), 8000).shape
     torch.Size([16000])
     """
 
+    def __init__(self, normalize: bool = True) -> None:
+        self.normalize = normalize
+
     def __call__(self, signal: torch.Tensor, sample_rate: int) -> torch.Tensor:
         """Convert ``signal`` ([time] or [time, channels]) at ``sample_rate`` Hz to a waveform [time]."""
-        return make_waveform(signal, sample_rate, "the recording")
+        return make_waveform(signal, sample_rate, "the recording", normalized=self.normalize)
 
 
 def read_waveform(
@@ -120,6 +128,7 @@ def read_waveform(
     duration: float | None = None,
     min_samples: int = 1,
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    normalized: bool = True,
 ) -> torch.Tensor:
     """Read a file as a waveform, the input of every front end.
 
@@ -133,11 +142,13 @@ def read_waveform(
         Receptive field of the front end, in samples at 16 kHz. A shorter waveform is an error.
     augment : callable, optional
         Augmentation for training. It receives the waveform (mono, 16 kHz, [time]) before normalization.
+    normalized : bool
+        If False, samples stay in [-1, 1], as some detectors expect them; otherwise zero mean and unit variance.
 
     Returns
     -------
     torch.Tensor
-        Waveform of shape [time]: mono, 16 kHz, zero mean, unit variance.
+        Waveform of shape [time]: mono, 16 kHz; zero mean and unit variance unless ``normalized`` is False.
 
     Raises
     ------
@@ -153,7 +164,7 @@ def read_waveform(
     torch.Size([16000])
     """
     blocks = stream_file(Recording(path), start, duration, is_bounded=True)
-    return _finish_waveform(np.concatenate(list(blocks)), os.fspath(path), min_samples, augment)
+    return _finish_waveform(np.concatenate(list(blocks)), os.fspath(path), min_samples, augment, normalized)
 
 
 def make_waveform(
@@ -162,6 +173,7 @@ def make_waveform(
     name: str,
     min_samples: int = 1,
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    normalized: bool = True,
 ) -> torch.Tensor:
     """Turn samples into a waveform, the input of every front end; reject samples that cannot be scored.
 
@@ -173,13 +185,13 @@ def make_waveform(
         Sample rate in Hz; a whole number.
     name : str
         Name of the recording, for error messages.
-    min_samples, augment :
+    min_samples, augment, normalized :
         See :func:`read_waveform`.
 
     Returns
     -------
     torch.Tensor
-        Waveform of shape [time]: mono, 16 kHz, zero mean, unit variance.
+        Waveform of shape [time]: mono, 16 kHz; zero mean and unit variance unless ``normalized`` is False.
 
     Raises
     ------
@@ -194,13 +206,17 @@ def make_waveform(
     torch.Size([16000])
     """
     blocks = stream_samples(split_samples(signal.numpy(), sample_rate, name), int(sample_rate), name)
-    return _finish_waveform(np.concatenate(list(blocks)), name, min_samples, augment)
+    return _finish_waveform(np.concatenate(list(blocks)), name, min_samples, augment, normalized)
 
 
 def _finish_waveform(
-    samples: Samples, name: str, min_samples: int, augment: Callable[[torch.Tensor], torch.Tensor] | None
+    samples: Samples,
+    name: str,
+    min_samples: int,
+    augment: Callable[[torch.Tensor], torch.Tensor] | None,
+    normalized: bool,
 ) -> torch.Tensor:
     if augment:
         samples = augment(torch.from_numpy(samples)).numpy()
     require_length(len(samples), name, min_samples)
-    return torch.from_numpy(normalize(samples))
+    return torch.from_numpy(normalize(samples) if normalized else samples)

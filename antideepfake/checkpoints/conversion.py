@@ -1,12 +1,15 @@
-"""From a detector of the released code to a model folder."""
+"""From a published detector to a model folder."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from antideepfake.checkpoints.key_mapping import Checkpoint, read_checkpoint
+from antideepfake.checkpoints.key_mapping import Checkpoint, map_weights
+from antideepfake.checkpoints.loading import read_weights
+from antideepfake.checkpoints.systems import System, map_system
 from antideepfake.errors import InputError
 from antideepfake.lobes.back_ends import MeanPooling
 from antideepfake.lobes.detector import UtteranceEncoder
@@ -14,7 +17,7 @@ from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.published import PublishedDetector
 
-# The architecture of the released detectors; the front end names its own settings.
+# The architecture of the released AntiDeepfake detectors; the front end names its own settings.
 DETECTOR = """
 front_end: !new:antideepfake.lobes.{kind}
 back_end: !new:antideepfake.lobes.MeanPooling
@@ -45,8 +48,8 @@ def convert_checkpoint(
     published: PublishedDetector | None = None,
     num_attention_heads: int | None = None,
     hub_id: str = "",
-) -> tuple[Checkpoint, ModelMetadata]:
-    """Write the model folder of a released detector.
+) -> tuple[Checkpoint | System, ModelMetadata]:
+    """Write the model folder of a released AntiDeepfake detector, or of another published one.
 
     Arguments
     ---------
@@ -63,8 +66,8 @@ def convert_checkpoint(
 
     Returns
     -------
-    checkpoint : Checkpoint
-        What was read: every tensor is used, or left out for a reason.
+    checkpoint : Checkpoint or System
+        What was read: every tensor is used, or left out for a reason. A System is a detector of other authors.
     metadata : ModelMetadata
         What the folder records.
 
@@ -73,21 +76,28 @@ def convert_checkpoint(
     InputError
         When the checkpoint is not that of a detector, or a tensor is missing, unknown or of the wrong shape.
     """
-    checkpoint = read_checkpoint(source, num_attention_heads)
-    if not checkpoint.classifier:
+    weights = read_weights(source)
+    checkpoint = map_system(weights, num_attention_heads) or map_weights(weights, num_attention_heads)
+    if isinstance(checkpoint, Checkpoint) and not checkpoint.classifier:
         raise InputError(
             f"{source}: a self-supervised model, not a detector: it has no classifier (proj_fc). To train one on it, "
             "load it with antideepfake.checkpoints.load_pretrained"
         )
-    metadata = ModelMetadata(0.0, THRESHOLD_SOURCE, provenance=f"converted from {checkpoint.provenance}")
+    metadata = ModelMetadata(provenance=f"converted from {checkpoint.provenance}")
     if published:
         metadata.training_corpora = list(published.corpora)
         metadata.provenance = f"{published.id} ({published.paper}), {metadata.provenance}"
         metadata.license = published.license
-    size = checkpoint.settings["hidden_size"]
-    classifier = torch.nn.Linear(size, 2)
-    classifier.load_state_dict(checkpoint.classifier)
-    modules = {"embedding_model": UtteranceEncoder(checkpoint.build(), MeanPooling()), "classifier": classifier}
-    settings = DETECTOR.format(kind=checkpoint.kind.__name__, size=size)
+    modules: dict[str, Any]
+    if isinstance(checkpoint, System):
+        metadata.windows = checkpoint.windows()
+        modules, settings = checkpoint.build(), checkpoint.settings()
+    else:
+        metadata.threshold_source = THRESHOLD_SOURCE
+        size = checkpoint.settings["hidden_size"]
+        classifier = torch.nn.Linear(size, 2)
+        classifier.load_state_dict(checkpoint.classifier)
+        modules = {"embedding_model": UtteranceEncoder(checkpoint.build(), MeanPooling()), "classifier": classifier}
+        settings = DETECTOR.format(kind=checkpoint.kind.__name__, size=size)
     write_model_folder(output, settings, modules, metadata, hub_id or os.fspath(output))
     return checkpoint, metadata

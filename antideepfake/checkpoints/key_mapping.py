@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,16 @@ class Checkpoint:
     classifier: dict[str, torch.Tensor]
     left_out: dict[str, str]
     provenance: str
+
+    @property
+    def description(self) -> str:
+        """The kind of the encoder, and its size."""
+        return f"{self.kind.__name__}, {self.settings['num_hidden_layers']} layers of {self.settings['hidden_size']}"
+
+    @property
+    def used(self) -> int:
+        """Number of tensors used."""
+        return len(self.encoder) + len(self.classifier)
 
     def sha256(self) -> str:
         """Compute the SHA-256 of the encoder's tensors in float16, in order of their names.
@@ -215,17 +226,49 @@ def map_weights(weights: Weights, num_attention_heads: int | None = None) -> Che
     if classifier:
         expected["proj_fc.weight"], expected["proj_fc.bias"] = torch.empty(2, settings["hidden_size"]), torch.empty(2)
     found = encoder | {f"proj_fc.{name}": value for name, value in classifier.items()}
+    originals |= {f"proj_fc.{head[1]}": name for name in weights.state if (head := HEAD.fullmatch(name))}
+    check_tensors(weights, kind.__name__, found, expected, originals, unknown)
+    return Checkpoint(kind, settings, encoder, classifier, left_out, weights.provenance)
+
+
+def check_tensors(
+    weights: Weights,
+    target: str,
+    found: Mapping[str, torch.Tensor],
+    expected: Mapping[str, torch.Tensor],
+    originals: Mapping[str, str],
+    unknown: Sequence[str] = (),
+) -> None:
+    """Check that tensors are those of an architecture.
+
+    Arguments
+    ---------
+    weights : Weights
+        All tensors of the source.
+    target : str
+        The architecture, for the message.
+    found, expected : mapping
+        Tensors by this project's names: of the source and of the architecture.
+    originals : mapping
+        This project's names to those in the source.
+    unknown : sequence of str
+        Names in the source that have no name here.
+
+    Raises
+    ------
+    InputError
+        When a tensor is missing, unknown, not finite or of the wrong shape: all names are listed.
+    """
     problems = [f"unknown: {name}" for name in unknown]
     problems += [f"unknown: {originals[name]}" for name in found if name not in expected]
     problems += [f"missing: {name}" for name in expected if name not in found]
     for name in found.keys() & expected.keys():
         if found[name].shape != expected[name].shape:
             shapes = f"{list(found[name].shape)} instead of {list(expected[name].shape)}"
-            problems.append(f"of shape {shapes}: {originals.get(name, name)}")
+            problems.append(f"of shape {shapes}: {originals[name]}")
     problems += [f"not finite: {name}" for name, value in weights.state.items() if not _is_finite(value)]
     if problems:
-        raise InputError(f"{weights.source}: does not fit {kind.__name__}; " + "; ".join(problems))
-    return Checkpoint(kind, settings, encoder, classifier, left_out, weights.provenance)
+        raise InputError(f"{weights.source}: does not fit {target}; " + "; ".join(problems))
 
 
 def _is_finite(value: torch.Tensor) -> bool:

@@ -1,8 +1,9 @@
 """Convert a released detector to a model folder, or a model folder to a form for other software.
 
-Without --form, SOURCE is a checkpoint (.ckpt, .pt, .safetensors), a folder that contains one, or the id of a published
-detector on the Hugging Face Hub ('antideepfake models' lists them), and --output is a model folder. Every tensor is
-used, or left out for a reason that is printed; anything else is an error.
+Without --form, SOURCE is a checkpoint (.ckpt, .pt, .pth, .safetensors), a folder that contains one, or the id of a
+published detector on the Hugging Face Hub ('antideepfake models' lists them), and --output is a model folder. Every
+tensor is used, or left out for a reason that is printed; anything else is an error. Detectors of other authors (AASIST,
+Nes2Net-X, MHFA) are recognized by their tensors; --published adds training corpora and license.
 
 With the other forms, SOURCE is a model folder or its Hub id. --form transformers writes a folder for
 AutoModelForAudioClassification and the pipeline "audio-classification": of wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0
@@ -26,6 +27,7 @@ from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
     from antideepfake.checkpoints.key_mapping import Checkpoint
+    from antideepfake.checkpoints.systems import System
 
 FORMS = ("model_folder", "transformers", "onnx")
 QUANTIZATIONS = ("int8",)
@@ -146,17 +148,13 @@ def export(args: argparse.Namespace) -> None:
         print(f"to use it: antideepfake score {args.output} recording.wav")
 
 
-def format_report(checkpoint: "Checkpoint") -> str:
+def format_report(checkpoint: "Checkpoint | System") -> str:
     """Account for every tensor."""
     reasons = defaultdict(list)
     for name, reason in checkpoint.left_out.items():
         reasons[reason].append(name)
-    used = len(checkpoint.encoder) + len(checkpoint.classifier)
-    layers, size = checkpoint.settings["num_hidden_layers"], checkpoint.settings["hidden_size"]
-    lines = [
-        f"{checkpoint.kind.__name__}, {layers} layers of {size}",
-        f"{used + len(checkpoint.left_out)} tensors: {used} used, {len(checkpoint.left_out)} left out",
-    ]
+    used, left_out = checkpoint.used, len(checkpoint.left_out)
+    lines = [checkpoint.description, f"{used + left_out} tensors: {used} used, {left_out} left out"]
     for reason, names in reasons.items():
         text = f"left out, {reason}: {', '.join(names)}"
         lines.append(textwrap.fill(text, 100, initial_indent="  ", subsequent_indent="    ", break_long_words=False))

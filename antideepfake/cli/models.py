@@ -28,14 +28,18 @@ def run(args: argparse.Namespace) -> int:
         {
             "id": detector.id,
             "front_end": detector.front_end,
-            "parameters": f"{detector.parameters} M" if is_table else detector.parameters * 10**6,
-            "corpora": f"{len(detector.corpora)}" if is_table else " ".join(detector.corpora),
+            "parameters": f"{detector.parameters:g} M" if is_table else round(detector.parameters * 10**6),
+            "corpora": f"{len(detector.corpora)}"
+            if is_table and len(detector.corpora) > 1
+            else " ".join(detector.corpora),
             "license": detector.license,
         }
         for detector in detectors
     ]
     options.print_table(pd.DataFrame(rows), args.format)
     if is_table:
-        print(textwrap.fill(f"corpora: {', '.join(detectors[0].corpora)}", 100, break_on_hyphens=False))
+        union = detectors[0].corpora
+        print(textwrap.fill(f"{len(union)} corpora: {', '.join(union)}", 100, break_on_hyphens=False))
         print("'antideepfake convert ID --output FOLDER' makes a model folder of one")
+        print("one without an owner is a FILE of its authors: 'antideepfake convert FILE --published ID ...'")
     return 0

@@ -94,6 +94,7 @@ def make_dataset(
     crop: RandomCrop | None = None,
     augmentation: Augmentation | None = None,
     seed: int = 0,
+    normalized: bool = True,
 ) -> UtteranceDataset:
     """Make a dataset from a protocol.
 
@@ -112,6 +113,8 @@ def make_dataset(
     seed : int
         Seed of cropping and augmentation. Their random numbers depend only on the seed, the epoch and the ID of the
         utterance.
+    normalized : bool
+        As for :func:`antideepfake.audio.waveform.read_waveform`.
 
     Returns
     -------
@@ -142,7 +145,7 @@ def make_dataset(
         for _ in range(CROPS):
             start, seconds = crop(duration, generator) if crop else (0.0, None)
             try:
-                return read_waveform(file, start, seconds, min_samples, augment)
+                return read_waveform(file, start, seconds, min_samples, augment, normalized)
             except SilentError:
                 if seconds is None:  # the whole file
                     raise

@@ -12,8 +12,9 @@ import torchaudio
 from antideepfake.audio.samples import NORMALIZATION_EPS, SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import Detector
+from antideepfake.lobes.aasist import AASIST, SSLAASIST
 from antideepfake.lobes.ecapa import ECAPA
-from antideepfake.lobes.front_ends import LogFilterBank
+from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, Wav2Vec2BERT
 from antideepfake.lobes.whisper import HOP, LEVEL, WINDOW, Whisper
 
@@ -51,6 +52,12 @@ class DetectorGraph(torch.nn.Module):
         self.front_end = make_front_end_graph(encoder.front_end)
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
         self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length
+        self.normalize = encoder.normalize
+        if isinstance(self.back_end, AASIST | SSLAASIST) and self.fixed_length is None:
+            raise InputError(
+                f"the back end {type(self.back_end).__name__} cannot tell padding from speech; in ONNX, the detector "
+                "needs fixed_length"
+            )
         self.scores_frames = detector.frame_seconds is not None
         self.min_samples = detector.min_samples
 
@@ -73,7 +80,10 @@ class DetectorGraph(torch.nn.Module):
         frame_scores, frame_counts : torch.Tensor
             Scores of frames, [batch, frames], and their number, [batch]; only with ``scores_frames``.
         """
-        waveforms = normalize_batch(samples, lengths)
+        if self.normalize:
+            waveforms = normalize_batch(samples, lengths)
+        else:
+            waveforms = torch.where(mark(lengths, samples), samples, 0.0)
         if self.fixed_length is not None:
             waveforms, _ = self.fixed_length(waveforms, lengths / waveforms.shape[1])
             lengths = torch.full_like(lengths, waveforms.shape[1])
@@ -108,6 +118,7 @@ def make_front_end_graph(front_end: torch.nn.Module) -> torch.nn.Module:
     """Make the graph of a front end: waveforms and lengths in samples to frames and their counts."""
     kinds: dict[type, type[torch.nn.Module]] = {
         LogFilterBank: LogFilterBankGraph,
+        SincFilterBank: SincFilterBankGraph,
         Whisper: WhisperGraph,
         Wav2Vec2BERT: Wav2Vec2BERTGraph,
         ConvolutionalFrontEnd: ConvolutionalGraph,
@@ -115,7 +126,7 @@ def make_front_end_graph(front_end: torch.nn.Module) -> torch.nn.Module:
     for kind, graph in kinds.items():
         if isinstance(front_end, kind):
             return graph(front_end)
-    names = "LogFilterBank, Whisper, Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT"
+    names = "LogFilterBank, SincFilterBank, Whisper, Wav2Vec2, HuBERT, WavLM, Wav2Vec2BERT"
     raise InputError(f"the front end {type(front_end).__name__} has no form in ONNX; those that have: {names}")
 
 
@@ -167,6 +178,19 @@ class LogFilterBankGraph(torch.nn.Module):
         mask = mark(counts, frames).unsqueeze(2)
         mean = torch.where(mask, frames, 0.0).sum(1, keepdim=True) / counts[:, None, None]
         return torch.where(mask, frames - mean, 0.0), counts
+
+
+class SincFilterBankGraph(torch.nn.Module):
+    """:class:`antideepfake.lobes.SincFilterBank` for a batch."""
+
+    def __init__(self, front_end: SincFilterBank) -> None:
+        super().__init__()
+        self.front_end = front_end
+        self.lost = front_end.receptive_field - 1
+
+    def forward(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn waveforms and lengths into frames and their counts."""
+        return self.front_end(waveforms, lengths / waveforms.shape[1])[0], lengths - self.lost
 
 
 class WhisperGraph(torch.nn.Module):

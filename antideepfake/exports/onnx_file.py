@@ -146,6 +146,7 @@ def _describe(detector: Detector, quantize: str | None) -> dict[str, str]:
         "weights": " ".join([detector.weights_digest(), "onnx", quantize or ""]).strip(),
         "quantized": quantize or "",
         "min_samples": str(detector.min_samples),
+        "normalize": json.dumps(detector.mods["embedding_model"].normalize),  # which the network does itself
         "frame_seconds": repr(detector.frame_seconds or 0.0),
     }
     if isinstance(front_end, Whisper):

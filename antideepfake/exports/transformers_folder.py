@@ -123,7 +123,8 @@ def write_transformers_folder(folder: str | os.PathLike, detector: Detector, sou
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export.", suffix=".part") as temporary:
         with _no_progress_bar():
             model.save_pretrained(temporary)
-        _make_feature_extractor(front_end).save_pretrained(temporary)
+        normalize = detector.mods["embedding_model"].normalize
+        _make_feature_extractor(front_end, normalize).save_pretrained(temporary)
         card = _format_card(source or os.fspath(folder), front_end, detector.metadata)
         Path(temporary, "README.md").write_text(card, encoding="utf-8")
         for path in sorted(Path(temporary).iterdir(), key=lambda path: path.name == CONFIG):
@@ -159,10 +160,12 @@ def _require_parts(detector: Detector) -> tuple[SelfSupervisedFrontEnd, torch.nn
     return encoder.front_end, classifier
 
 
-def _make_feature_extractor(front_end: SelfSupervisedFrontEnd) -> transformers.FeatureExtractionMixin:
+def _make_feature_extractor(front_end: SelfSupervisedFrontEnd, normalize: bool) -> transformers.FeatureExtractionMixin:
     if isinstance(front_end, Wav2Vec2BERT):
         return transformers.SeamlessM4TFeatureExtractor(padding_value=0.0)
-    return transformers.Wav2Vec2FeatureExtractor(sampling_rate=SAMPLE_RATE, return_attention_mask=True)
+    return transformers.Wav2Vec2FeatureExtractor(
+        sampling_rate=SAMPLE_RATE, return_attention_mask=True, do_normalize=normalize
+    )
 
 
 def _format_card(source: str, front_end: SelfSupervisedFrontEnd, metadata: ModelMetadata) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
+from ruamel.yaml.error import YAMLError
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.logger import get_logger
 from torch.nn.utils.rnn import pad_sequence
-from yaml import YAMLError
 
 from antideepfake.audio.samples import SAMPLE_RATE, Samples, normalize
 from antideepfake.audio.waveform import WaveformNormalizer
@@ -105,9 +106,10 @@ class Detector(RecordingScorer, EncoderClassifier):
     @torch.inference_mode()
     def score_batch(self, batch: list[Samples], needs_frames: bool) -> list[Output]:
         """Score samples at 16 kHz, not normalized, shape [time] each; independently of each other."""
-        padded = pad_sequence([torch.from_numpy(normalize(samples)) for samples in batch], batch_first=True)
-        lengths = torch.tensor([len(samples) / padded.shape[1] for samples in batch])
         encoder: Any = self._scoring_encoder()
+        waveforms = [torch.from_numpy(normalize(samples) if encoder.normalize else samples) for samples in batch]
+        padded = pad_sequence(waveforms, batch_first=True)
+        lengths = torch.tensor([len(samples) / padded.shape[1] for samples in batch])
         frames, frame_lengths = encoder.encode(padded.to(self.device), lengths.to(self.device))
         embeddings = encoder.back_end(frames, frame_lengths)
         classifier = self.mods["classifier"]
@@ -188,7 +190,7 @@ def load_detector(
     elif trust_code:
         try:
             detector = Detector.from_hparams(source=str(folder), savedir=None, run_opts={"device": device})
-        except (YAMLError, KeyError, AttributeError, ImportError, TypeError, ValueError) as error:
+        except (YAMLError, yaml.YAMLError, KeyError, AttributeError, ImportError, TypeError, ValueError) as error:
             raise InputError(f"{source}/hyperparams.yaml: not from a model folder ({error})") from None
     else:
         raise InputError(
@@ -206,6 +208,7 @@ def load_detector(
 def _load_plain(folder: Path, device: str) -> Detector:
     """Load a model folder from its config.json."""
     modules = build_modules(folder / "config.json")
+    encoder: Any = modules["embedding_model"]
     load_weights(modules, folder / FILES["model"])
     label_encoder, metadata = CategoricalEncoder(), ModelMetadata()
     load_label_encoder(label_encoder, folder / FILES["label_encoder"])
@@ -214,6 +217,6 @@ def _load_plain(folder: Path, device: str) -> Detector:
         "modules": modules,
         "label_encoder": label_encoder,
         "metadata": metadata,
-        "audio_normalizer": WaveformNormalizer(),
+        "audio_normalizer": WaveformNormalizer(encoder.normalize),
     }
     return Detector(modules, hparams, {"device": device})

@@ -1,5 +1,6 @@
 """Torch modules for the YAML of a detector: front ends, back ends, classifiers, losses."""
 
+from antideepfake.lobes.aasist import AASIST, SSLAASIST
 from antideepfake.lobes.back_ends import (
     AttentiveStatisticsPooling,
     ConvolutionalEncoder,
@@ -12,7 +13,7 @@ from antideepfake.lobes.classifiers import BatchNormClassifier, CosineClassifier
 from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.fixed_length import FixedLength
-from antideepfake.lobes.front_ends import LogFilterBank
+from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
 from antideepfake.lobes.layer_aggregation import SEA, AttM, LayerSum
 from antideepfake.lobes.losses import FocalLoss, MarginSoftmax, OneClassSoftmax, P2SGrad
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
@@ -23,10 +24,12 @@ from antideepfake.lobes.sls import SLS
 from antideepfake.lobes.whisper import Whisper
 
 __all__ = [
+    "AASIST",
     "ECAPA",
     "MHFA",
     "SEA",
     "SLS",
+    "SSLAASIST",
     "AttM",
     "AttentiveStatisticsPooling",
     "BatchNormClassifier",
@@ -47,6 +50,7 @@ __all__ = [
     "P2SGrad",
     "PassThrough",
     "SELUClassifier",
+    "SincFilterBank",
     "StatisticsPooling",
     "UtteranceEncoder",
     "Wav2Vec2",

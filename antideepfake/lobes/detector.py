@@ -26,6 +26,10 @@ class UtteranceEncoder(torch.nn.Module):
         :mod:`antideepfake.lobes.layer_aggregation`. None: the back end gets what the front end returns.
     fixed_length : FixedLength, optional
         Applied to the waveforms first. None: utterances keep their lengths.
+    normalize : bool
+        Whether waveforms must have zero mean and unit variance, as most self-supervised encoders expect them. If
+        False, they keep their samples in [-1, 1]. Whoever makes waveforms for this encoder reads it here: training,
+        scoring and export.
 
     Example
     -------
@@ -41,12 +45,14 @@ class UtteranceEncoder(torch.nn.Module):
         back_end: torch.nn.Module,
         layer_aggregation: torch.nn.Module | None = None,
         fixed_length: FixedLength | None = None,
+        normalize: bool = True,
     ) -> None:
         super().__init__()
         self.front_end: Any = front_end
         self.back_end = back_end
         self.layer_aggregation = layer_aggregation
         self.fixed_length = fixed_length
+        self.normalize = normalize
 
     @property
     def min_samples(self) -> int:
@@ -59,7 +65,7 @@ class UtteranceEncoder(torch.nn.Module):
         Arguments
         ---------
         waveforms : torch.Tensor
-            Normalized waveforms at 16 kHz, padded at the end; shape [batch, time].
+            Waveforms at 16 kHz, normalized if ``normalize`` says so, padded at the end; shape [batch, time].
         relative_lengths : torch.Tensor
             Relative to the longest; shape [batch].
 

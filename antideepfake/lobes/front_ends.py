@@ -5,6 +5,7 @@ and the relative lengths of these. Frames of padding may have any value. ``recep
 samples of a waveform, ``hop`` the samples from one frame to the next.
 """
 
+import numpy as np
 import torch
 import torchaudio
 
@@ -71,6 +72,7 @@ class LogFilterBank(torch.nn.Module):
             raise InputError(
                 f"LogFilterBank: n_filters is {n_filters}; a window of {window_ms} ms allows 1 to {self.n_fft // 2 + 1}"
             )
+        self.n_filters = n_filters
         filters = torchaudio.functional.linear_fbanks(self.n_fft // 2 + 1, f_min, f_max, n_filters, SAMPLE_RATE)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("window", torch.hamming_window(self.receptive_field), persistent=False)
@@ -86,3 +88,53 @@ class LogFilterBank(torch.nn.Module):
         lengths = counts / frames.shape[1]
         mask = length_mask(lengths, frames.shape[1]).unsqueeze(2)
         return (frames - masked_mean(frames, lengths)) * mask, lengths
+
+
+class SincFilterBank(torch.nn.Module):
+    """Magnitudes of the outputs of band-pass filters that are evenly spaced on the mel scale, for every sample.
+
+    The filters are windowed sinc functions that touch each other from 0 Hz to 8 kHz, and are not learned: the first
+    layer of RawNet2 (Tak, Patino, Todisco, Nautsch, Evans, Larcher, End-to-end anti-spoofing with RawNet2, 2021) and of
+    :class:`antideepfake.lobes.AASIST`. The published systems take waveforms that are not normalized.
+
+    Arguments
+    ---------
+    n_filters : int
+        Number of filters: the size of a frame.
+    filter_length : int
+        Samples of a filter, an odd number.
+
+    Raises
+    ------
+    InputError
+        When ``filter_length`` is even, or a setting is above 1024.
+
+    Example
+    -------
+    >>> frames, lengths = SincFilterBank()(torch.randn(2, 16000), torch.tensor([1.0, 0.5]))
+    >>> frames.shape, lengths * 15872
+    (torch.Size([2, 15872, 70]), tensor([15872.,  7872.]))
+    """
+
+    filters: torch.Tensor
+    hop = 1
+
+    def __init__(self, n_filters: int = 70, filter_length: int = 129) -> None:
+        super().__init__()
+        if not 1 <= n_filters <= 1024:
+            raise InputError(f"SincFilterBank: n_filters is {n_filters}; it must be from 1 to 1024")
+        if filter_length % 2 == 0 or not 1 <= filter_length <= 1024:
+            raise InputError(f"SincFilterBank: filter_length is {filter_length}; it must be odd and at most 1023")
+        self.n_filters, self.receptive_field = n_filters, filter_length
+        mels = np.linspace(0, 2595 * np.log10(1 + SAMPLE_RATE / 2 / 700), n_filters + 1)
+        cutoffs = 2 * 700 * (10 ** (mels / 2595) - 1) / SAMPLE_RATE  # relative to half the sample rate
+        taps = np.arange(filter_length) - filter_length // 2
+        low_pass = cutoffs[:, None] * np.sinc(cutoffs[:, None] * taps)
+        filters = np.diff(low_pass, axis=0) * np.hamming(filter_length)
+        self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
+
+    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn ``waveforms`` ([batch, time]) into frames ([batch, frames, n_filters]) and their relative lengths."""
+        outputs = torch.nn.functional.conv1d(waveforms.unsqueeze(1), self.filters.unsqueeze(1))
+        counts = whole_lengths(relative_lengths, waveforms.shape[1]) - self.receptive_field + 1
+        return outputs.abs().transpose(1, 2), counts / outputs.shape[2]

@@ -43,7 +43,7 @@ logger = get_logger(__name__)
 # Components of a detector -> Python modules of this package and of torch with the classes allowed for them.
 COMPONENTS = {
     "front_end": ("front_ends", "self_supervised", "whisper"),
-    "back_end": ("back_ends", "ecapa", "mhfa", "nes2net", "sls"),
+    "back_end": ("back_ends", "aasist", "ecapa", "mhfa", "nes2net", "sls"),
     "classifier": ("classifiers", "linear"),
     "layer_aggregation": ("layer_aggregation",),
     "fixed_length": ("fixed_length",),
@@ -53,9 +53,11 @@ TYPES = (int, float, bool, str, list[int])  # types of settings that a config.js
 
 # The hyperparams.yaml of every model folder has the components first, then this text.
 LOADING = """
+normalize: {normalize}
 embedding_model: !new:antideepfake.lobes.UtteranceEncoder
   front_end: !ref <front_end>
   back_end: !ref <back_end>{optional}
+  normalize: !ref <normalize>
 modules:
   compute_features: !new:torch.nn.Identity
   mean_var_norm: !new:antideepfake.lobes.PassThrough
@@ -66,6 +68,7 @@ model: !new:torch.nn.ModuleDict
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 metadata: !new:antideepfake.model_folder.metadata.ModelMetadata
 audio_normalizer: !new:antideepfake.audio.waveform.WaveformNormalizer
+  normalize: !ref <normalize>
 pretrainer: !new:antideepfake.model_folder.folder.ModelFolderPretrainer
   loadables:
     model: !ref <model>
@@ -288,12 +291,15 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     Linear(in_features=20, out_features=2, bias=True)
     """
     config = read_json(path)
+    normalize = config.pop("normalize", True)
+    if not isinstance(normalize, bool):
+        raise InputError(f"{path}: normalize is {str(normalize)[:80]}; it must be true or false")
     required = [name for name in COMPONENTS if name not in OPTIONAL]
     if not set(required) <= set(config) <= set(COMPONENTS):
         found = ", ".join(key[:80] for key in config)
         raise InputError(
-            f"{path}: must have {', '.join(required)}, may have {', '.join(OPTIONAL)}, and no other key; it has "
-            f"{found or 'none'}"
+            f"{path}: must have {', '.join(required)}, may have {', '.join(OPTIONAL)}, normalize, and no other key; it "
+            f"has {found or 'none'}"
         )
     try:
         components: dict[str, Any] = {name: _build_component(name, values) for name, values in config.items()}
@@ -301,7 +307,7 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     classifier = components.pop("classifier")
-    return lobes.assemble_detector(lobes.UtteranceEncoder(**components), classifier)
+    return lobes.assemble_detector(lobes.UtteranceEncoder(**components, normalize=normalize), classifier)
 
 
 def _build_component(name: str, values: Any) -> torch.nn.Module:
@@ -320,10 +326,10 @@ def _build_component(name: str, values: Any) -> torch.nn.Module:
         missing = [key for key in types if parameters[key].default is inspect.Parameter.empty and key not in settings]
         if missing:
             raise InputError(f"{class_name} lacks the setting {', '.join(missing)}; add it")
-    # The meta device allocates no memory, whatever the sizes. The filters of LogFilterBank are computed from its
+    # The meta device allocates no memory, whatever the sizes. The filters of a filter bank are computed from its
     # settings and are not part of the weights.
     try:
-        with torch.device("cpu" if component is lobes.LogFilterBank else "meta"):
+        with torch.device("cpu" if component in (lobes.LogFilterBank, lobes.SincFilterBank) else "meta"):
             return component(**settings)
     except InputError:
         raise
@@ -341,12 +347,12 @@ def _check_sizes(
     fixed_length: torch.nn.Module | None = None,
 ) -> None:
     """Check that the sizes of the components match, by a forward pass on the meta device."""
-    frames = getattr(back_end, "n_frames", 50)  # of a back end for one length only
+    frames = getattr(back_end, "n_frames", 50)  # of a back end that not all numbers of frames suit
     if isinstance(front_end, SelfSupervisedFrontEnd):
         layers, size = front_end.model.config.num_hidden_layers, front_end.model.config.hidden_size
         shape = (1, layers + 1, frames, size) if front_end.all_layers else (1, frames, size)
     else:
-        shape = (1, frames, front_end.filters.shape[1])
+        shape = (1, frames, front_end.n_filters)
     try:
         with torch.device("meta"):
             states, lengths = torch.empty(shape), torch.ones(1)
@@ -396,7 +402,7 @@ def write_model_folder(
     components = _describe_components(settings, embedding_model.front_end)
     keys = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), node) for name, node in components.items()]
     detector = yaml.serialize(yaml.MappingNode("tag:yaml.org,2002:map", keys))
-    plain = None
+    plain: dict[str, Any] | None = None
     try:
         plain = _as_plain_data(components)
     except InputError as error:
@@ -420,9 +426,11 @@ def write_model_folder(
     metadata.save(folder / FILES["metadata"])
     write_model_card(folder, source or os.fspath(folder), metadata)
     if plain is not None:
+        if not embedding_model.normalize:
+            plain["normalize"] = False
         with atomic_open(folder / "config.json") as file:
             json.dump(plain, file, indent=1)
     with atomic_open(folder / "hyperparams.yaml") as file:
         file.write("# A detector of generated speech. Loads with SpeechBrain's EncoderClassifier.from_hparams.\n")
         optional = "".join(f"\n  {name}: !ref <{name}>" for name in OPTIONAL if name in components)
-        file.write(detector + LOADING.replace("{optional}", optional))
+        file.write(detector + LOADING.format(optional=optional, normalize=embedding_model.normalize))

@@ -19,15 +19,15 @@ class PublishedDetector:
     name : str
         Name without the owner.
     owner : str
-        Owner on the Hugging Face Hub.
+        Owner on the Hugging Face Hub; empty for a detector that its authors publish elsewhere.
     front_end : str
         File of ``hparams/front_ends``, without suffix.
-    parameters : int
+    parameters : float
         Number of parameters, in millions.
     corpora : tuple of str
         Training corpora.
     paper : str
-        Reference of the paper.
+        Reference of the paper; for a detector that is not on the Hub, also its repository.
     license : str
         License of the weights.
     """
@@ -35,15 +35,15 @@ class PublishedDetector:
     name: str
     owner: str
     front_end: str
-    parameters: int
+    parameters: float
     corpora: tuple[str, ...]
     paper: str
     license: str
 
     @property
     def id(self) -> str:
-        """The id on the Hugging Face Hub, ``owner/name``."""
-        return f"{self.owner}/{self.name}"
+        """The id on the Hugging Face Hub, ``owner/name``, or the name alone."""
+        return f"{self.owner}/{self.name}" if self.owner else self.name
 
 
 def read_published_detectors() -> dict[str, PublishedDetector]:
@@ -61,9 +61,12 @@ def read_published_detectors() -> dict[str, PublishedDetector]:
     """
     values = yaml.safe_load(LIST.read_text(encoding="utf-8"))
     union = tuple(yaml.safe_load(find_resource("hparams/union.yaml").read_text(encoding="utf-8")))
-    return {
+    detectors = {
         name: PublishedDetector(
             name=name, owner=values["owner"], corpora=union, paper=values["paper"], license=values["license"], **facts
         )
         for name, facts in values["names"].items()
     }
+    for name, facts in values["others"].items():
+        detectors[name] = PublishedDetector(name=name, owner="", **facts | {"corpora": tuple(facts["corpora"])})
+    return detectors

@@ -236,13 +236,14 @@ def _load_data(
     seed, crop = hparams["seed"], hparams["crop"]
     rank, size = rank_and_size()
     data_folder, min_samples = hparams["data_folder"], hparams["modules"]["embedding_model"].min_samples
-    as_training = (crop, hparams["augmentation"], seed)
-    train_data = make_dataset(train_set, data_folder, min_samples, *as_training)
+    as_training: dict[str, Any] = {"crop": crop, "augmentation": hparams["augmentation"], "seed": seed}
+    normalized = hparams["modules"]["embedding_model"].normalize
+    train_data = make_dataset(train_set, data_folder, min_samples, normalized=normalized, **as_training)
     lengths = np.minimum(train_set["Duration"].to_numpy(), crop.max_seconds if crop else np.inf)
     weights = train_set[WEIGHT].to_numpy() if WEIGHT in train_set else None
     train_plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed, weights)
-    unchanged = () if hparams["clean_validation"] else as_training
-    valid_data = make_dataset(valid_set, data_folder, min_samples, *unchanged)
+    unchanged = {} if hparams["clean_validation"] else as_training
+    valid_data = make_dataset(valid_set, data_folder, min_samples, normalized=normalized, **unchanged)
     valid_plan = BatchPlan(valid_set["Duration"].to_numpy(), hparams["valid_batch_seconds"], 50, seed)
     return train_data, PlannedBatches(train_plan, rank, size), valid_data, PlannedBatches(valid_plan, rank, size)
 

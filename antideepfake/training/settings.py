@@ -44,7 +44,7 @@ class ExperimentSettings:
         Of all random numbers.
     front_end, back_end, classifier : torch.nn.Module
         The parts of the detector.
-    layer_aggregation, fixed_length : torch.nn.Module or None
+    layer_aggregation, fixed_length, normalize : torch.nn.Module or None, bool
         As for :class:`antideepfake.lobes.UtteranceEncoder`.
     start_from : str or None
         Weights to start from, as for :func:`antideepfake.checkpoints.start_from`.
@@ -122,6 +122,7 @@ class ExperimentSettings:
     gradient_checkpointing: bool = False
     layer_aggregation: torch.nn.Module | None = None
     fixed_length: torch.nn.Module | None = None
+    normalize: bool = True
 
 
 # What a value of each type must be, in words, and a test of it.
@@ -247,8 +248,8 @@ def build_detector(hparams: HyperParameters) -> dict[str, torch.nn.Module]:
     Arguments
     ---------
     hparams : HyperParameters
-        ``front_end``, ``back_end``, ``classifier``, ``layer_aggregation``, ``fixed_length``, ``start_from``,
-        ``frozen_layers``, ``lora_rank`` and ``gradient_checkpointing``.
+        ``front_end``, ``back_end``, ``classifier``, ``layer_aggregation``, ``fixed_length``, ``normalize``,
+        ``start_from``, ``frozen_layers``, ``lora_rank`` and ``gradient_checkpointing``.
 
     Returns
     -------
@@ -262,7 +263,9 @@ def build_detector(hparams: HyperParameters) -> dict[str, torch.nn.Module]:
     """
     front_end, classifier = hparams["front_end"], hparams["classifier"]
     optional = {name: hparams.get(name) for name in ("layer_aggregation", "fixed_length")}
-    embedding_model = UtteranceEncoder(front_end, hparams["back_end"], **optional)
+    embedding_model = UtteranceEncoder(
+        front_end, hparams["back_end"], **optional, normalize=hparams.get("normalize", True)
+    )
     start_from(embedding_model, classifier, hparams["start_from"])
     adapt(front_end, hparams["frozen_layers"], hparams["lora_rank"], hparams["gradient_checkpointing"])
     return {"embedding_model": embedding_model, "classifier": classifier}

@@ -20,6 +20,8 @@ LAYER_SUM = "layer_aggregation: !new:antideepfake.lobes.LayerSum {n_layers: 3}"
 FIXED_LENGTH = "fixed_length: !new:antideepfake.lobes.FixedLength {n_samples: 4045}"  # 201 frames of the front end
 # Name of a YAML, its settings, size of the embeddings, whether it takes all layers, classifier, further keys.
 CASES = [
+    ("aasist", "n_features: 16\nchannels: [4, 6]", 160, False, LINEAR, FIXED_LENGTH),
+    ("aasist_l", "n_features: 16\nchannels: [4, 6]", 160, False, LINEAR, FIXED_LENGTH),
     ("attentive_statistics", "n_features: 16", 32, False, LINEAR, ""),
     ("convolutional", "n_features: 16", 128, False, LINEAR, ""),
     ("ecapa", "n_features: 16\nchannels: 16", 192, False, LINEAR, ""),
@@ -51,6 +53,7 @@ CASES = [
         "!new:antideepfake.lobes.SELUClassifier {{in_features: {size}}}",
         FIXED_LENGTH,
     ),
+    ("ssl_aasist", "n_features: 16\nchannels: [4, 6]", 160, False, LINEAR, FIXED_LENGTH),
     ("statistics", "", 32, True, LINEAR, LAYER_SUM),
 ]
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antideepfake.lobes.front_ends import LogFilterBank
+from antideepfake.errors import InputError
+from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
 
 FRONT_END = LogFilterBank(n_filters=40)
 
@@ -61,3 +62,33 @@ def test_the_tint_of_the_channel_is_removed():
     count = round(lengths.item() * first.shape[1])
     torch.testing.assert_close(first[0, :count].mean(0), torch.zeros(40), atol=1e-4, rtol=0)
     assert not first[0, count:].any()
+
+
+def test_magnitudes_of_sinc_filters_do_not_see_padding():
+    front_end, waveform = SincFilterBank(), torch.randn(1, 700)
+    alone, _ = front_end(waveform, torch.ones(1))
+    batch = torch.cat([waveform, torch.randn(1, 300)], 1)
+    together, lengths = front_end(batch, torch.tensor([0.7]))
+    assert (lengths * together.shape[1]).round().item() == alone.shape[1] == 700 - 128
+    torch.testing.assert_close(together[:, : alone.shape[1]], alone)
+
+
+def test_sinc_filters_together_pass_everything_once():
+    filters = SincFilterBank().filters
+    impulse = torch.zeros(129)
+    impulse[64] = 1
+    torch.testing.assert_close(filters.sum(0), impulse, atol=1e-6, rtol=0)
+
+
+def test_a_tone_is_loudest_in_its_sinc_filter():
+    waveform = torch.sin(2 * torch.pi * 1000 * torch.arange(8000) / 16000)[None]
+    frames, _ = SincFilterBank()(waveform, torch.ones(1))
+    edges = 700 * (10 ** (torch.linspace(0, 2840.0230, 71) / 2595) - 1)
+    strongest = frames.mean(1).argmax().item()
+    assert edges[strongest] <= 1000 <= edges[strongest + 1]
+
+
+@pytest.mark.parametrize("settings", [{"filter_length": 128}, {"filter_length": 2001}, {"n_filters": 0}])
+def test_sinc_filters_out_of_range_are_refused(settings):
+    with pytest.raises(InputError, match=f"SincFilterBank: {next(iter(settings))} is .*; it must be"):
+        SincFilterBank(**settings)

@@ -540,3 +540,37 @@ def test_the_crop_is_the_only_difference_between_training_and_testing(start, mon
     fit_detector(hparams, RUN, train_set, valid_set)
     assert all(0.2 * 16000 <= size <= 0.3 * 16000 + 1 for stage, size in lengths if stage == Stage.TRAIN)
     assert {size for stage, size in lengths if stage == Stage.VALID} == {8000}
+
+
+AASIST = """
+front_end: !new:antideepfake.lobes.SincFilterBank
+back_end: !new:antideepfake.lobes.AASIST
+    channels: [4, 6]
+    graph_size: 6
+    branch_size: 4
+classifier: !new:torch.nn.Linear
+    in_features: 20
+    out_features: 2
+fixed_length: !new:antideepfake.lobes.FixedLength
+    n_samples: 4000
+normalize: False
+"""
+
+
+def test_a_detector_may_train_on_waveforms_that_are_not_normalized(start, tmp_path, monkeypatch):
+    hparams, train_set, valid_set, test_set = start(detector=AASIST)
+    levels = {Stage.TRAIN: [], Stage.VALID: []}
+    compute = DetectorBrain.compute_forward
+
+    def compute_forward(self, batch, stage):
+        levels[stage].append(batch.waveform.data.std().item())
+        return compute(self, batch, stage)
+
+    monkeypatch.setattr(DetectorBrain, "compute_forward", compute_forward)
+    brain = fit_detector(hparams, RUN, train_set, valid_set)
+    export_model(brain, hparams, train_set, valid_set)
+    assert all(0 < level < 0.5 for stage in levels for level in levels[stage]) and all(levels.values())
+    detector = load_detector(tmp_path / "run" / "model")
+    assert not detector.mods["embedding_model"].normalize and not detector.hparams.audio_normalizer.normalize
+    outcome = evaluate_model(tmp_path / "run" / "model", test_set, hparams["data_folder"], tmp_path / "evaluation")
+    assert outcome.status == 0

@@ -1,0 +1,92 @@
+"""The published names and architectures of Nes2Net-X and MHFA, whose tensors this project names alike."""
+
+import re
+from typing import Any
+
+import torch
+
+from antideepfake.checkpoints.key_mapping import Checkpoint
+from antideepfake.errors import InputError
+from antideepfake.lobes.self_supervised import WavLM
+
+NES2NET = "Nested_Res2Net_TDNN.Build_in_Res2Nets.0.weighted_sum.0"  # a tensor that no other detector has
+MHFA = "cmp_linear_k.weight"
+
+
+def rename_nes2net(name: str) -> str:
+    """Give this project's name of a tensor of Nes2Net-X.
+
+    Example
+    -------
+    >>> rename_nes2net("Nested_Res2Net_TDNN.bns.0.weight"), rename_nes2net("Nested_Res2Net_TDNN.fc.bias")
+    ('back_end.bns.0.weight', 'classifier.bias')
+    """
+    name = name.replace("Nested_Res2Net_TDNN.", "back_end.", 1)
+    return name.replace("back_end.fc.", "classifier.")
+
+
+def find_nes2net(state: dict[str, torch.Tensor], source: str, encoder: Checkpoint | None) -> dict[str, dict[str, Any]]:
+    """Derive the parts of a Nes2Net-X, as :func:`antideepfake.checkpoints.aasist.find_components` does.
+
+    The dilation is not in the weights: it is 1 on WavLM (ASVspoof 5), and 2 on XLS-R (ASVspoof 2019).
+    """
+    blocks = {found[1] for name in state if (found := re.search(r"\.Build_in_Res2Nets\.(\d+)\.", name))}
+    first = "Nested_Res2Net_TDNN.Build_in_Res2Nets.0."
+    groups = {found[1] for name in state if (found := re.match(rf"{re.escape(first)}convs\.(\d+)\.", name))}
+    try:
+        channels = state[f"{first}conv1.weight"].shape[1]
+        hidden_size = state[f"{first}se.se.1.weight"].shape[0]
+    except (KeyError, IndexError):
+        raise InputError(f"{source}: an incomplete Nes2Net-X; tensors of the first block are missing") from None
+    n_features, scale = channels * (len(blocks) + 1), len(groups) + 1
+    return {
+        "back_end": {
+            "class": "antideepfake.lobes.Nes2Net",
+            "n_features": n_features,
+            "n_groups": len(blocks) + 1,
+            "scale": scale,
+            "dilation": 1 if encoder and encoder.kind is WavLM else 2,
+            "se_ratio": max(channels // max(hidden_size, 1), 1),
+            "stacked": True,
+        },
+        "classifier": {"class": "torch.nn.Linear", "in_features": n_features, "out_features": 2},
+        "fixed_length": {"class": "antideepfake.lobes.FixedLength", "n_samples": 64600},
+    }
+
+
+def rename_mhfa(name: str) -> str:
+    """Give this project's name of a tensor of MHFA.
+
+    Example
+    -------
+    >>> rename_mhfa("weights_k"), rename_mhfa("projection.trans.2.bias")
+    ('back_end.weights_k', 'classifier.linear.bias')
+    """
+    if name.startswith("projection."):
+        name = name.replace("projection.trans.0.", "classifier.norm.")
+        return name.replace("projection.trans.2.", "classifier.linear.")
+    return f"back_end.{name}"
+
+
+def find_mhfa(state: dict[str, torch.Tensor], source: str, encoder: Checkpoint | None) -> dict[str, dict[str, Any]]:
+    """Derive the parts of an MHFA, as :func:`antideepfake.checkpoints.aasist.find_components` does.
+
+    The subtraction of the mean over features is not in the weights: the published recipes switch it on.
+    """
+    try:
+        compression_size, n_features = state[MHFA].shape
+        embedding_size = state["pooling_fc.weight"].shape[0]
+        sizes = {"n_heads": state["att_head.weight"].shape[0], "n_layers": state["weights_k"].shape[0]}
+    except (KeyError, IndexError, ValueError):
+        raise InputError(f"{source}: an incomplete MHFA; tensors of its attention are missing") from None
+    return {
+        "back_end": {
+            "class": "antideepfake.lobes.MHFA",
+            "n_features": n_features,
+            **sizes,
+            "compression_size": compression_size,
+            "embedding_size": embedding_size,
+            "center_features": True,
+        },
+        "classifier": {"class": "antideepfake.lobes.BatchNormClassifier", "in_features": embedding_size},
+    }
