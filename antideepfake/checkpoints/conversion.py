@@ -9,7 +9,7 @@ import torch
 
 from antideepfake.checkpoints.key_mapping import Checkpoint, map_weights
 from antideepfake.checkpoints.loading import read_weights
-from antideepfake.checkpoints.systems import System, map_system
+from antideepfake.checkpoints.systems import MappedSystem, map_system
 from antideepfake.errors import InputError
 from antideepfake.lobes.back_ends import MeanPooling
 from antideepfake.lobes.detector import UtteranceEncoder
@@ -48,7 +48,7 @@ def convert_checkpoint(
     published: PublishedDetector | None = None,
     num_attention_heads: int | None = None,
     hub_id: str = "",
-) -> tuple[Checkpoint | System, ModelMetadata]:
+) -> tuple[Checkpoint | MappedSystem, ModelMetadata]:
     """Write the model folder of a released AntiDeepfake detector, or of another published one.
 
     Arguments
@@ -66,8 +66,8 @@ def convert_checkpoint(
 
     Returns
     -------
-    checkpoint : Checkpoint or System
-        What was read: every tensor is used, or left out for a reason. A System is a detector of other authors.
+    checkpoint : Checkpoint or MappedSystem
+        What was read: every tensor is used, or left out for a reason. A MappedSystem is a detector of other authors.
     metadata : ModelMetadata
         What the folder records.
 
@@ -89,7 +89,7 @@ def convert_checkpoint(
         metadata.provenance = f"{published.id} ({published.paper}), {metadata.provenance}"
         metadata.license = published.license
     modules: dict[str, Any]
-    if isinstance(checkpoint, System):
+    if isinstance(checkpoint, MappedSystem):
         metadata.windows = checkpoint.windows()
         modules, settings = checkpoint.build(), checkpoint.settings()
     else:

@@ -58,7 +58,7 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class System:
+class MappedSystem:
     """A published detector with known architecture.
 
     Arguments
@@ -129,7 +129,7 @@ class System:
         return {"embedding_model": encoder, "classifier": classifier}
 
 
-def map_system(weights: Weights, num_attention_heads: int | None = None) -> System | None:
+def map_system(weights: Weights, num_attention_heads: int | None = None) -> MappedSystem | None:
     """Recognize a detector of other authors by its tensors, and map their names.
 
     Arguments
@@ -141,7 +141,7 @@ def map_system(weights: Weights, num_attention_heads: int | None = None) -> Syst
 
     Returns
     -------
-    System or None
+    MappedSystem or None
         None if it is no detector of a known kind.
 
     Raises
@@ -170,7 +170,7 @@ def map_system(weights: Weights, num_attention_heads: int | None = None) -> Syst
     if kind.is_reversed:
         state |= {name: state[name].flip(0) for name in state if name.startswith("classifier.linear.")}
     left_out |= {f"{prefix}{name}": text for name, text in (encoder.left_out if encoder else {}).items()}
-    return System(kind, components, state, encoder, left_out, weights.provenance)
+    return MappedSystem(kind, components, state, encoder, left_out, weights.provenance)
 
 
 def _head(parts: Mapping[str, torch.nn.Module]) -> torch.nn.ModuleDict:

@@ -27,7 +27,7 @@ from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
     from antideepfake.checkpoints.key_mapping import Checkpoint
-    from antideepfake.checkpoints.systems import System
+    from antideepfake.checkpoints.systems import MappedSystem
 
 FORMS = ("model_folder", "transformers", "onnx")
 QUANTIZATIONS = ("int8",)
@@ -148,7 +148,7 @@ def export(args: argparse.Namespace) -> None:
         print(f"to use it: antideepfake score {args.output} recording.wav")
 
 
-def format_report(checkpoint: "Checkpoint | System") -> str:
+def format_report(checkpoint: "Checkpoint | MappedSystem") -> str:
     """Account for every tensor."""
     reasons = defaultdict(list)
     for name, reason in checkpoint.left_out.items():
