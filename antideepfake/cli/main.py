@@ -16,6 +16,7 @@ VERBS = (
     "score",
     "serve",
     "evaluate",
+    "localize",
     "calibrate",
     "refit",
     "fuse",
@@ -29,6 +30,7 @@ VERBS = (
     "prepare",
     "merge",
     "vocode",
+    "splice",
     "check leakage",
     "check shortcuts",
 )

@@ -159,7 +159,7 @@ def test_completion_lists_verbs_and_options():
 def test_an_existing_output_is_kept(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "o").mkdir()
-    for name in ("o/f", "o/report.html", "o/dimensions.csv", "o/robustness.csv", "o/train.csv"):
+    for name in ("o/f", "o/report.html", "o/dimensions.csv", "o/robustness.csv", "o/train.csv", "o/localization.csv"):
         (tmp_path / name).write_text("kept")
     for arguments in (
         ["score", "m", "a.wav", "--output", "o/f"],
@@ -171,6 +171,8 @@ def test_an_existing_output_is_kept(command, tmp_path, monkeypatch):
         ["convert", "m", "--output", "o"],
         ["merge", "p.csv", "--output", "o"],
         ["vocode", "p.csv", "--vocoder", "world", "--output_folder", "v", "--output", "o/f"],
+        ["localize", "t.json", "p.csv", "--output", "o"],
+        ["splice", "p.csv", "--output_folder", "v", "--output", "o/f"],
     ):
         status, out, err = command(*arguments)
         assert status == 2 and out == "" and "already exists" in err and "--overwrite" in err, arguments
