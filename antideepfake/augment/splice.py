@@ -157,8 +157,8 @@ class Job(NamedTuple):
     source: Path
     fake: Path | None
     target: Path
-    splicer: Splicer | None = None
-    seed: int = 0
+    splicer: Splicer
+    seed: int
 
 
 def splice_protocol(
@@ -212,9 +212,8 @@ def splice_protocol(
     if os.path.realpath(output) == os.path.realpath(protocol):
         raise InputError(f"{output}: the output would replace the source protocol; choose another --output")
     table = read_split(protocol, split).reset_index(drop=True)
-    rows, jobs = _plan(table, choose_partners(table, protocol, seed), Path(output_folder).absolute(), data_folder)
-    splicer = splicer or Splicer()
-    jobs = [job._replace(splicer=splicer, seed=derive_seed(seed, vars(splicer), *job)) for job in jobs]
+    partners = choose_partners(table, protocol, seed)
+    rows, jobs = _plan(table, partners, Path(output_folder).absolute(), data_folder, splicer or Splicer(), seed)
     with lock_output(output_folder), Journal(splice_journal(output)) as journal:
         # the seed of a job identifies its sources and settings
         entries = ((job, journal.read(str(job.target))) for job in jobs)
@@ -288,12 +287,18 @@ def choose_partners(table: pd.DataFrame, name: str | os.PathLike, seed: int) -> 
 
 def _partner_keys(row: Any) -> list[tuple[str, ...]]:
     """Return what partners have in common, the best first; an unknown speaker or language is no one's."""
-    keys = [(row.Proportion, row.Language, row.Speaker), (row.Proportion, row.Language), (row.Proportion,)]
-    return [key for key in keys if "-" not in key[1:]]
+    speaker = [(row.Proportion, row.Language, row.Speaker)] if row.Speaker != "-" else []
+    language = [(row.Proportion, row.Language)] if row.Language != "-" else []
+    return [*speaker, *language, (row.Proportion,)]
 
 
 def _plan(
-    table: pd.DataFrame, partners: dict[int, int], folder: Path, data_folder: str | os.PathLike
+    table: pd.DataFrame,
+    partners: dict[int, int],
+    folder: Path,
+    data_folder: str | os.PathLike,
+    splicer: Splicer,
+    seed: int,
 ) -> tuple[list[dict[str, Any]], list[Job]]:
     """List the rows of the new protocol and the job of each."""
     sources = [resolve_path(path, data_folder) for path in table["Path"]]
@@ -305,7 +310,8 @@ def _plan(
         facts = {"Speaker": row.Speaker, "Proportion": row.Proportion, "Language": row.Language, "Attack": attack}
         label = "real" if kind == "real" else "fake"
         rows.append({"ID": f"{folder.name}-{kind}-{row.ID}", "Label": label, "Path": str(target), **facts})
-        jobs.append(Job(sources[row.Index], None if partner is None else sources[partner], target))
+        fake, names = (None, [row.ID]) if partner is None else (sources[partner], [row.ID, table["ID"][partner]])
+        jobs.append(Job(sources[row.Index], fake, target, splicer, derive_seed(seed, vars(splicer), *names)))
 
     for row in table.itertuples():
         add(row, row.Label, row.Attack, None)
@@ -328,7 +334,7 @@ def _write_utterance(job: Job) -> dict[str, Any]:
     try:
         samples = read_waveform(job.source, normalized=False).numpy()
         spans = np.empty((0, 2))
-        if job.fake is not None and job.splicer is not None:
+        if job.fake is not None:
             fake = read_waveform(job.fake, normalized=False).numpy()
             samples, spans = job.splicer(samples, fake, np.random.default_rng(job.seed))
     except InputError as error:

@@ -88,6 +88,7 @@ def test_utterances_that_are_too_short_are_errors(real, fake, name):
         ([("bob", "EN"), ("ann", "EN"), ("ann", "FR")], 2),  # speaker and language
         ([("bob", "FR"), ("bob", "EN"), ("ann", "FR")], 2),  # language
         ([("bob", "FR"), ("-", "-")], None),  # any
+        ([("-", "EN"), ("ann", "EN")], 2),
     ],
 )
 def test_the_nearest_partner_is_chosen(fakes, partner):
@@ -96,6 +97,12 @@ def test_the_nearest_partner_is_chosen(fakes, partner):
     table["ID"] = [f"u{index}" for index in table.index]
     found = {choose_partners(table, "p.csv", seed)[0] for seed in range(20)}
     assert found == ({partner} if partner else {1, 2})
+
+
+def test_the_speaker_counts_where_the_language_is_unknown():
+    rows = [("real", "ann"), ("fake", "bob"), ("fake", "ann")]
+    table = pd.DataFrame(rows, columns=["Label", "Speaker"]).assign(Language="-", Proportion="-", ID=list("abc"))
+    assert {choose_partners(table, "p.csv", seed)[0] for seed in range(20)} == {2}
 
 
 def test_unknown_speakers_are_not_the_same():
@@ -182,7 +189,7 @@ def test_the_seed_determines_the_result(run, tmp_path):
     run("t.csv", "Again/Partial", num_workers=0)
     run("u.csv", "Other", seed=2)
     first, again, other = (contents(tmp_path / "data" / name) for name in ("Partial", "Again/Partial", "Other"))
-    assert first.keys() == again.keys() and first != other
+    assert first == again and first.keys() == other.keys() and first != other
 
 
 def test_an_interrupted_run_is_continued(run, tmp_path, monkeypatch):
