@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = 6  # utterances in the plot
+RESOLUTIONS = (0.02, 0.04, 0.08, 0.16, 0.32, 0.64)
 RATES = {"precision": "precision", "recall": "recall", "F1": "f1"}
 EXAMPLE = (
     "splice data/MiniCorpus.csv --data_folder data --split test --output_folder data/Partial "
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resolutions",
         type=options.seconds,
         nargs="+",
-        default=[0.02, 0.04, 0.08, 0.16, 0.32, 0.64],
+        default=RESOLUTIONS,
         help="lengths of segments in seconds (default: 0.02 0.04 0.08 0.16 0.32 0.64)",
     )
     parser.add_argument(

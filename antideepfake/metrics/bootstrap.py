@@ -309,7 +309,10 @@ def _error_of_bins(
 ) -> dict[str, Array]:
     """Return the error that binning causes in each metric; it is nearly the same in every resample."""
     weights = np.ones(len(is_real)) if weights is None else weights
-    real, fake = (np.bincount(binned.bins[kind], weights[kind], len(binned.scores)) for kind in (is_real, ~is_real))
+    real, fake = (
+        np.bincount(binned.bins[kind], weights[kind], len(binned.scores)).astype(np.float64)
+        for kind in (is_real, ~is_real)
+    )
     coarse = measure(Trials(binned.scores, real, fake))
     return {name: whole[name] - coarse[name] for name in whole}
 

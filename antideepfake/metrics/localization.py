@@ -176,7 +176,8 @@ def weigh_trials(segments: ScoredSegments) -> Trials:
             raise InputError(f"the utterances contain no {label} time; error rates of localization need both labels")
     scores, index = np.unique(segments.scores, return_inverse=True)
     real, fake = (
-        np.bincount(index[kind], segments.weights[kind], len(scores)) for kind in (segments.is_real, ~segments.is_real)
+        np.bincount(index[kind], segments.weights[kind], len(scores)).astype(np.float64)
+        for kind in (segments.is_real, ~segments.is_real)
     )
     return Trials(scores, real, fake)
 

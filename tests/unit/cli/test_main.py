@@ -137,14 +137,16 @@ def test_the_parser_checks_choices(arguments, message, command):
 
 
 def test_choices_are_those_of_the_library():
-    from antideepfake.cli import calibrate, export_scores, merge, options
+    from antideepfake.cli import calibrate, export_scores, localize, merge, options
     from antideepfake.corpora import union
+    from antideepfake.evaluation import localization
     from antideepfake.inference.detector import PRECISIONS
     from antideepfake.model_folder.calibration import FITS
     from antideepfake.scoring import submissions
 
     assert (merge.GROUPS, merge.SEED) == (union.GROUPS, union.SEED)
     assert export_scores.FORMS == submissions.FORMS
+    assert localize.RESOLUTIONS == localization.RESOLUTIONS
     assert tuple(FITS) == calibrate.METHODS and tuple(PRECISIONS) == options.PRECISIONS
 
 
