@@ -115,7 +115,7 @@ def build_protocol(
     listing = tqdm(utterances, desc="listing files", unit="file", disable=quiet)
     identifiers = Identifiers((utterance["ID"], os.path.join(data_folder, utterance["Path"])) for utterance in listing)
     report = BuildReport(written=0)
-    segments: list[tuple[str, float, float, str]] = []
+    segments: list[tuple[Any, float, float, str]] = []
 
     def read_rows(chunk: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the rows of readable files and report the others."""
