@@ -16,6 +16,7 @@ VERBS = (
     "score",
     "serve",
     "evaluate",
+    "localize",
     "calibrate",
     "refit",
     "fuse",
@@ -31,6 +32,7 @@ VERBS = (
     "prepare",
     "merge",
     "vocode",
+    "splice",
     "check leakage",
     "check shortcuts",
 )

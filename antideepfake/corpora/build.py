@@ -17,6 +17,7 @@ from antideepfake.corpora.identifiers import Identifiers
 from antideepfake.corpora.journal import Journal
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path, lock_output
+from antideepfake.protocol.segments import SEGMENT_COLUMNS, segments_path, write_segments
 from antideepfake.protocol.table import (
     COLUMNS,
     check_protocol,
@@ -54,7 +55,7 @@ class BuildReport:
 
 
 def build_protocol(
-    utterances: Iterable[Mapping[str, str]],
+    utterances: Iterable[Mapping[str, Any]],
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
     num_workers: int = 0,
@@ -72,8 +73,9 @@ def build_protocol(
     utterances : iterable of dict
         ID, Label, Path (absolute, or relative to ``data_folder``) and, where known, Attack, Speaker, Proportion and
         Language of each utterance, in the order of the protocol. An utterance with a Reason is left out for that
-        reason. Of two utterances with one ID, the second gets a suffix that distinguishes its path from the first's;
-        if the paths are the same, it is left out.
+        reason. Segments of an utterance, a list of start and end in seconds and label, are written beside the protocol
+        (:mod:`antideepfake.protocol.segments`), cut off at its duration. Of two utterances with one ID, the second
+        gets a suffix that distinguishes its path from the first's; if the paths are the same, it is left out.
     data_folder : str or Path
         What ``$ROOT`` stands for.
     output : str or Path
@@ -113,8 +115,9 @@ def build_protocol(
     listing = tqdm(utterances, desc="listing files", unit="file", disable=quiet)
     identifiers = Identifiers((utterance["ID"], os.path.join(data_folder, utterance["Path"])) for utterance in listing)
     report = BuildReport(written=0)
+    segments: list[tuple[Any, float, float, str]] = []
 
-    def read_rows(chunk: list[Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+    def read_rows(chunk: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the rows of readable files and report the others."""
         paths = [os.path.join(data_folder, utterance["Path"]) for utterance in chunk]
         for utterance, path, header in zip(chunk, paths, _read_headers(paths, pool, journal), strict=True):
@@ -126,6 +129,12 @@ def build_protocol(
             if isinstance(header, str) or reason:
                 report.left_out.append({"id": utterance["ID"], "path": path, "reason": reason})
             else:
+                seconds = header["Duration"]
+                segments.extend(
+                    (identifier, start, min(end, seconds), label)
+                    for start, end, label in utterance.get("Segments", [])
+                    if start < seconds
+                )
                 yield {
                     **UNKNOWN,
                     **utterance,
@@ -154,6 +163,10 @@ def build_protocol(
             table["Proportion"] = split(table)
             write_protocol(table, temporary)
             report.counts = count_utterances(table)
+        segments_path(output).unlink(missing_ok=True)  # of a protocol that is replaced
+        if segments:
+            table = pd.DataFrame(segments, columns=list(SEGMENT_COLUMNS))
+            write_segments(table, segments_path(output), read_protocol(temporary))
         report.unlisted = [relative_path(path, data_folder) for path in identifiers.find_unlisted()]
         # the name of a file that was left out need not be UTF-8
         with atomic_open(f"{output}.report.json", errors="backslashreplace") as report_file:
@@ -187,7 +200,7 @@ def read_report(output: str | os.PathLike) -> BuildReport:
     return BuildReport(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def _read_chunks(utterances: Iterable[Mapping[str, str]]) -> Iterator[list[Mapping[str, str]]]:
+def _read_chunks(utterances: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Yield ``CHUNK`` utterances at a time."""
     rest = iter(utterances)
     while chunk := list(islice(rest, CHUNK)):

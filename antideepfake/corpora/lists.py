@@ -10,8 +10,8 @@ from antideepfake.errors import InputError
 
 
 def read_list(
-    path: str | os.PathLike, columns: str, describe: Callable[..., Mapping[str, str]]
-) -> Iterator[Mapping[str, str]]:
+    path: str | os.PathLike, columns: str, describe: Callable[..., Mapping[str, Any]]
+) -> Iterator[Mapping[str, Any]]:
     """Describe the utterances of a list without a header, whose columns are separated by white space.
 
     Arguments
@@ -19,7 +19,8 @@ def read_list(
     path : str or Path
         A text file in UTF-8 with one utterance a line. Blank lines and white space at the end of a line are ignored.
     columns : str
-        Names of the columns, ``-`` for an unused one: ``speaker key - attack label``. Further columns are ignored.
+        Names of the columns, ``-`` for an unused one: ``speaker key - attack label``. Further columns are ignored,
+        unless a last name with an asterisk, ``*segments``, stands for the list of their texts.
     describe : callable
         Takes the texts of a line as keyword arguments; returns ID, Label, Path and other known columns. May raise an
         InputError that says what is wrong with the line.
@@ -42,6 +43,7 @@ def read_list(
     [{'ID': '007', 'Speaker': 'ann'}]
     """
     names = columns.split()
+    rest = names.pop().removeprefix("*") if names[-1].startswith("*") else "-"
     with _open(path) as file:
         for number, line in enumerate(file, 1):
             texts = line.split()
@@ -50,7 +52,7 @@ def read_list(
             if len(texts) < len(names):
                 raise InputError(f"{path}:{number}: {len(texts)} columns; the corpus's list has at least {len(names)}")
             # unused columns share the name -
-            fields = dict(zip(names, texts, strict=False))
+            fields: dict[str, Any] = {**dict(zip(names, texts, strict=False)), rest: texts[len(names) :]}
             fields.pop("-", None)
             yield _describe(describe, fields, path, number)
 
@@ -172,8 +174,8 @@ def _open(path: str | os.PathLike) -> Any:
 
 
 def _describe(
-    describe: Callable[..., Mapping[str, str]], fields: dict[str, str], path: str | os.PathLike, number: int
-) -> Mapping[str, str]:
+    describe: Callable[..., Mapping[str, Any]], fields: dict[str, Any], path: str | os.PathLike, number: int
+) -> Mapping[str, Any]:
     try:
         return describe(**fields)
     except InputError as error:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def prepare_corpus(
-    list_utterances: Callable[..., Iterable[Mapping[str, str]]],
+    list_utterances: Callable[..., Iterable[Mapping[str, Any]]],
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
     corpus_folder: str | os.PathLike,
@@ -79,10 +79,10 @@ def prepare_corpus(
 class _Utterances:
     """The utterances of a corpus with absolute paths, which can be iterated more than once."""
 
-    def __init__(self, list_utterances: Callable[[], Iterable[Mapping[str, str]]], corpus: Path):
+    def __init__(self, list_utterances: Callable[[], Iterable[Mapping[str, Any]]], corpus: Path):
         self.list_utterances = list_utterances
         self.corpus = os.fspath(corpus)
 
-    def __iter__(self) -> Iterator[dict[str, str]]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         for utterance in self.list_utterances():
             yield {**utterance, "Path": os.path.join(self.corpus, utterance["Path"])}

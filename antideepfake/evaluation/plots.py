@@ -26,6 +26,8 @@ from antideepfake.metrics.rates import Array, Trials, equal_error_rate, error_ra
 if TYPE_CHECKING:
     from antideepfake.inference.explanation import Explanation
     from antideepfake.inference.timeline import Timeline
+    from antideepfake.protocol.segments import Spans
+    from antideepfake.scoring.timeline_file import StepScores
 
 COLORS = [
     "#0072b2",
@@ -155,6 +157,37 @@ def plot_explanation(explanation: "Explanation", samples: NDArray[np.floating], 
         corner.set_axis_off()
         bar = figure.colorbar(colors, cax=corner.inset_axes((0, 0.55, 1, 0.15)), orientation="horizontal")
         bar.set_label("effect of a cell\n(below 0: towards fake)", fontsize="small")
+    return figure
+
+
+def plot_localization(
+    timelines: Mapping[str, "StepScores"], spans: Mapping[str, "Spans"], threshold: float | None = None
+) -> Figure:
+    """Plot the scores of some utterances over time, with the time marked that is truly fake.
+
+    Arguments
+    ---------
+    timelines : mapping of str to StepScores
+        ID -> scores over time, one panel each.
+    spans : mapping of str to array
+        ID -> fake spans, as :func:`antideepfake.protocol.read_segments` returns them.
+    threshold : float, optional
+        A score at or above it counts as real; by default that of each timeline.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 0.8 + 1.4 * len(timelines)), layout="constrained")
+        panels = figure.subplots(len(timelines), squeeze=False)[:, 0].tolist()
+        for (name, timeline), axes in zip(timelines.items(), panels, strict=True):
+            axes.stairs(timeline.scores, timeline.edges, baseline=None, color=COLORS[0], linewidth=1.2)
+            for start, end in spans[name]:
+                axes.axvspan(start, end, color=COLORS[1], alpha=0.25, linewidth=0)
+            level = timeline.threshold if threshold is None else threshold
+            if level is not None:
+                axes.axhline(level, color=INK, linestyle="--", linewidth=1)
+            axes.set(xlim=(timeline.edges[0], timeline.edges[-1]))
+            axes.set_title(shorten(name, 90), loc="left", fontsize="small")
+        panels[-1].set_xlabel("time in s; shaded: fake; dashed: threshold")
+        figure.supylabel("score (higher: more likely real)", fontsize="medium")
     return figure
 
 

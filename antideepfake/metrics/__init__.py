@@ -2,6 +2,7 @@
 
 from antideepfake.metrics.bootstrap import Comparison, Estimate, compare_systems, estimate
 from antideepfake.metrics.costs import AsvScores, act_dcf, cllr, min_a_dcf, min_cllr, min_dcf, min_t_dcf
+from antideepfake.metrics.localization import cut_segments, cut_time, fake_time_rates, localization_eer
 from antideepfake.metrics.rates import (
     Rates,
     Trials,
@@ -23,10 +24,14 @@ __all__ = [
     "cllr",
     "compare_systems",
     "compute_metrics",
+    "cut_segments",
+    "cut_time",
     "decision_rates",
     "equal_error_rate",
     "error_rates",
     "estimate",
+    "fake_time_rates",
+    "localization_eer",
     "min_a_dcf",
     "min_cllr",
     "min_dcf",

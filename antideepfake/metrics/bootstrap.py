@@ -61,6 +61,7 @@ def estimate(
     clusters: NDArray | None = None,
     n_resamples: int = 1000,
     confidence_level: float = 0.95,
+    weights: Array | None = None,
 ) -> dict[str, Estimate]:
     """Compute the metrics of a system, each with a bootstrap interval.
 
@@ -83,6 +84,9 @@ def estimate(
         Number of resamples. With 1000, the bounds vary by a few hundredths of the interval's width.
     confidence_level : float
         Fraction of the resamples inside the interval, in (0, 1).
+    weights : array, optional
+        What each item counts, such as the seconds of a segment; by default 1. For segments whose clusters are
+        utterances; needs ``clusters``.
 
     Returns
     -------
@@ -99,9 +103,13 @@ def estimate(
     True
     """
     binned = _put_into_bins(scores, is_real, thresholds, BINS)
-    resamples = [measure(trials) for (trials,) in _resample([binned], is_real, rng, clusters, n_resamples)]
-    whole = measure(sort_trials(scores[is_real], scores[~is_real]))
-    shift = _error_of_bins(measure, whole, is_real, binned)
+    resamples = [measure(trials) for (trials,) in _resample([binned], is_real, rng, clusters, n_resamples, weights)]
+    trials = sort_trials(scores[is_real], scores[~is_real])
+    if weights is not None:
+        sorted_weights = weights[np.lexsort((~is_real, scores))]
+        trials = Trials(trials.scores, trials.real * sorted_weights, trials.fake * sorted_weights)
+    whole = measure(trials)
+    shift = _error_of_bins(measure, whole, is_real, binned, weights)
     widening = 1.0 if clusters is None else _widen(clusters, is_real, confidence_level)
     estimates = {}
     for name, value in whole.items():
@@ -293,11 +301,19 @@ def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequen
 
 
 def _error_of_bins(
-    measure: Measure, whole: Mapping[str, Array], is_real: NDArray[np.bool_], binned: _Binned
+    measure: Measure,
+    whole: Mapping[str, Array],
+    is_real: NDArray[np.bool_],
+    binned: _Binned,
+    weights: Array | None = None,
 ) -> dict[str, Array]:
     """Return the error that binning causes in each metric; it is nearly the same in every resample."""
-    real, fake = (np.bincount(binned.bins[kind], minlength=len(binned.scores)) for kind in (is_real, ~is_real))
-    coarse = measure(Trials(binned.scores, real.astype(float), fake.astype(float)))
+    weights = np.ones(len(is_real)) if weights is None else weights
+    real, fake = (
+        np.bincount(binned.bins[kind], weights[kind], len(binned.scores)).astype(np.float64)
+        for kind in (is_real, ~is_real)
+    )
+    coarse = measure(Trials(binned.scores, real, fake))
     return {name: whole[name] - coarse[name] for name in whole}
 
 
@@ -307,6 +323,7 @@ def _resample(
     rng: np.random.Generator,
     clusters: NDArray | None,
     n_resamples: int,
+    item_weights: Array | None = None,
 ) -> Iterator[list[Trials]]:
     """Yield batches of resamples; the trials of all systems have the same utterances."""
     if clusters is None:
@@ -321,11 +338,13 @@ def _resample(
         names, units = np.unique(clusters, return_inverse=True)
         items, sizes = np.arange(len(is_real)), np.ones(len(names), dtype=np.int64)
         strata = np.zeros(len(names), dtype=bool)
+    counts_of_items = np.ones(len(items)) if item_weights is None else item_weights[items]
     # Each matrix maps resampled units to the number of utterances of a class in each bin.
     maps = [
         [
             csr_array(
-                (np.ones(kind.sum()), (units[kind], system.bins[items][kind])), shape=(len(sizes), len(system.scores))
+                (counts_of_items[kind], (units[kind], system.bins[items][kind])),
+                shape=(len(sizes), len(system.scores)),
             )
             for kind in (is_real[items], ~is_real[items])
         ]

@@ -6,11 +6,17 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open
 from antideepfake.inference.timeline import Segment, Timeline
+from antideepfake.protocol.table import text_encoding
 
 
 @dataclass(frozen=True)
@@ -192,3 +198,81 @@ def write_timelines(path: str | os.PathLike, timelines: Timelines) -> None:
         raise InputError(f"{path}: this form is for one recording, not {len(timelines)}; use .json, .csv or .rttm")
     with atomic_open(path) as file:
         file.write((SEVERAL | ONE)[suffix](timelines))
+
+
+class StepScores(NamedTuple):
+    """The scores of a recording as a step function of time.
+
+    Arguments
+    ---------
+    edges : array
+        Ascending times in seconds, shape [steps + 1].
+    scores : array
+        Between the edges, shape [steps].
+    threshold : float, optional
+        A score at or above it counts as real. None: the file does not say.
+    """
+
+    edges: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    threshold: float | None
+
+
+def read_timelines(path: str | os.PathLike) -> dict[str, StepScores]:
+    """Read the scores of a file that :func:`write_timelines` wrote.
+
+    Arguments
+    ---------
+    path : str or Path
+        ``.json``, which has the score of every step and the threshold, or ``.csv``, which has the mean score of each
+        segment.
+
+    Returns
+    -------
+    dict of str to StepScores
+        Name of each recording, or ID of each utterance of a protocol -> its scores.
+
+    Raises
+    ------
+    InputError
+        When the suffix is another, the file is missing or damaged, or segments have gaps.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "t.csv"
+    >>> _ = path.write_text("file,start,end,score,label\\na,0,1,2.5,real\\na,1,3,-1,fake\\n")
+    >>> read_timelines(path)["a"].edges.tolist()
+    [0.0, 1.0, 3.0]
+    """
+    readers = {".json": _read_json, ".csv": _read_csv}
+    suffix = Path(path).suffix.lower()
+    if suffix not in readers:
+        raise InputError(f"{path}: timelines are read from .json or .csv; pass one to --timeline_output of score")
+    try:
+        return readers[suffix](path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; write it with 'antideepfake score --timeline_output'") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not timelines of 'antideepfake score' ({error}); write the file again") from None
+
+
+def _read_json(path: str | os.PathLike) -> dict[str, StepScores]:
+    timelines = {}
+    for row in json.loads(Path(path).read_text(encoding="utf-8")):
+        scores = np.array(row["scores"], np.float64)
+        edges = np.append(np.arange(len(scores)) * float(row["step"]), float(row["duration"]))
+        timelines[row["file"]] = StepScores(edges, scores, float(row["threshold"]))
+    return timelines
+
+
+def _read_csv(path: str | os.PathLike) -> dict[str, StepScores]:
+    timelines = {}
+    with open(path, encoding=text_encoding(path), newline="") as file:
+        for name, lines in groupby(csv.DictReader(file), key=lambda line: line["file"]):
+            starts, ends, scores = np.array(
+                [[line[column] for column in ("start", "end", "score")] for line in lines], np.float64
+            ).T
+            if not np.allclose(starts[1:], ends[:-1], atol=1e-3):
+                raise ValueError(f"the segments of '{name}' have gaps")
+            timelines[name] = StepScores(np.append(starts, ends[-1]), scores, None)
+    return timelines

@@ -29,8 +29,8 @@ def quickstart(tmp_path_factory, write_audio, model_folder):
     rng, utterances = np.random.default_rng(1234), []
     for number in range(64):
         is_real, split = number % 2 == 0, "valid" if number < 44 else "test"
-        tone = 2 * np.sin(2 * np.pi * (300 + 5 * number) * np.arange(4000) / 16000)
-        samples = 0.05 * (rng.standard_normal(4000) + (0 if is_real else tone))
+        tone = 2 * np.sin(2 * np.pi * (300 + 5 * number) * np.arange(8000) / 16000)
+        samples = 0.05 * (rng.standard_normal(8000) + (0 if is_real else tone))
         name = f"{number or 'fr-june-agent-alreadyon'}.flac"
         path = write_audio(folder / "data" / "MiniCorpus" / ("real" if is_real else "fake") / name, samples)
         row = {"ID": f"MiniCorpus-{number}", "Label": path.parent.name, "Path": str(path), "Proportion": split}
@@ -80,6 +80,8 @@ def test_examples_write_their_outputs(quickstart, examples):
         assert (quickstart / name).stat().st_size > 0
     assert (quickstart / MODEL / "out_of_distribution.safetensors").exists()
     assert len(pd.read_csv(quickstart / "data" / "MiniCorpus-Vocoded.csv")) == 32
+    assert len(pd.read_csv(quickstart / "data" / "MiniCorpus-Spliced.csv")) == 96  # 32 of them real, 32 fake, 32 both
+    assert (quickstart / "localization" / "localization.png").stat().st_size > 0
 
 
 @pytest.mark.slow

@@ -137,14 +137,16 @@ def test_the_parser_checks_choices(arguments, message, command):
 
 
 def test_choices_are_those_of_the_library():
-    from antideepfake.cli import calibrate, export_scores, merge, options
+    from antideepfake.cli import calibrate, export_scores, localize, merge, options
     from antideepfake.corpora import union
+    from antideepfake.evaluation import localization
     from antideepfake.inference.detector import PRECISIONS
     from antideepfake.model_folder.calibration import FITS
     from antideepfake.scoring import submissions
 
     assert (merge.GROUPS, merge.SEED) == (union.GROUPS, union.SEED)
     assert export_scores.FORMS == submissions.FORMS
+    assert localize.RESOLUTIONS == localization.RESOLUTIONS
     assert tuple(FITS) == calibrate.METHODS and tuple(PRECISIONS) == options.PRECISIONS
 
 
@@ -159,7 +161,7 @@ def test_completion_lists_verbs_and_options():
 def test_an_existing_output_is_kept(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "o").mkdir()
-    for name in ("o/f", "o/report.html", "o/dimensions.csv", "o/robustness.csv", "o/train.csv"):
+    for name in ("o/f", "o/report.html", "o/dimensions.csv", "o/robustness.csv", "o/train.csv", "o/localization.csv"):
         (tmp_path / name).write_text("kept")
     for arguments in (
         ["score", "m", "a.wav", "--output", "o/f"],
@@ -171,6 +173,8 @@ def test_an_existing_output_is_kept(command, tmp_path, monkeypatch):
         ["convert", "m", "--output", "o"],
         ["merge", "p.csv", "--output", "o"],
         ["vocode", "p.csv", "--vocoder", "world", "--output_folder", "v", "--output", "o/f"],
+        ["localize", "t.json", "p.csv", "--output", "o"],
+        ["splice", "p.csv", "--output_folder", "v", "--output", "o/f"],
     ):
         status, out, err = command(*arguments)
         assert status == 2 and out == "" and "already exists" in err and "--overwrite" in err, arguments

@@ -166,3 +166,27 @@ def test_file_names_that_are_invalid_in_a_protocol_are_left_out(tmp_path, write_
     report = build_protocol(rows, tmp_path, tmp_path / "p.csv", quiet=True)
     assert len(report.left_out) == 2
     assert read_protocol(tmp_path / "p.csv")["ID"].tolist() == ["good"]
+
+
+def test_segments_are_written_beside_the_protocol(tmp_path, write_audio):
+    """Guards against segments of utterances that were left out, and beyond the end of the audio."""
+    utterances = []
+    for name, segments in (("a", [(0.1, 0.2, "fake"), (0.4, 9.0, "fake"), (9.0, 9.5, "real")]), ("b", []), ("c", None)):
+        write_audio(tmp_path / f"{name}.wav", 0.1 * np.ones(8000))
+        utterances.append({"ID": name, "Label": "fake", "Path": f"{name}.wav"})
+        if segments is not None:
+            utterances[-1]["Segments"] = segments
+    utterances.append({"ID": "d", "Label": "fake", "Path": "absent.wav", "Segments": [(0.0, 1.0, "fake")]})
+    build_protocol(utterances, tmp_path, tmp_path / "p.csv", quiet=True)
+    lines = ["ID,Start,End,Label", "a,0.1,0.2,fake", "a,0.4,0.5,fake"]
+    assert (tmp_path / "p.segments.csv").read_text().splitlines() == lines
+    build_protocol([{"ID": "a", "Label": "fake", "Path": "a.wav"}], tmp_path, tmp_path / "p.csv", quiet=True)
+    assert not (tmp_path / "p.segments.csv").exists()
+
+
+def test_faulty_segments_leave_no_protocol(tmp_path, write_audio):
+    write_audio(tmp_path / "a.wav")
+    row = {"ID": "a", "Label": "real", "Path": "a.wav", "Segments": [(0.0, 0.2, "fake")]}
+    with pytest.raises(InputError, match=r"p\.segments\.csv:2: 'a' is real in the protocol"):
+        build_protocol([row], tmp_path, tmp_path / "p.csv", quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]

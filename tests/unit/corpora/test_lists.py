@@ -18,6 +18,15 @@ def test_any_white_space_separates_columns(tmp_path):
     ]
 
 
+def test_a_last_name_with_an_asterisk_takes_all_further_columns(tmp_path):
+    (tmp_path / "a.txt").write_text("007 x spoof 0-1 1-2\n08 y spoof\n")
+    rows = list(read_list(tmp_path / "a.txt", "key - label *parts", dict))
+    assert rows == [
+        {"key": "007", "label": "spoof", "parts": ["0-1", "1-2"]},
+        {"key": "08", "label": "spoof", "parts": []},
+    ]
+
+
 def test_csv_columns_by_name_and_by_index(tmp_path):
     (tmp_path / "a.csv").write_text('\ufeffFile name,x,y\r\n"a, b.wav",1, NA\r\n\r\nc.wav,2,007\r\n', encoding="utf-8")
     rows = list(read_csv(tmp_path / "a.csv", COLUMNS, dict))

@@ -12,12 +12,14 @@ from antideepfake.evaluation.plots import (
     plot_det,
     plot_groups,
     plot_histograms,
+    plot_localization,
     plot_reliability,
     plot_timeline,
     save_plot,
 )
 from antideepfake.inference.timeline import Timeline
 from antideepfake.metrics.rates import sort_trials
+from antideepfake.scoring.timeline_file import StepScores
 
 
 @pytest.fixture
@@ -90,3 +92,16 @@ def test_a_timeline_marks_what_is_fake_and_what_is_not_speech(duration, unit, ti
     if ticks:
         shown = [over_time.xaxis.get_major_formatter()(tick, None) for tick in over_time.get_xticks()]
         assert shown == [str(tick) for tick in ticks]
+
+
+def test_localization_marks_what_is_truly_fake():
+    timelines = {
+        "a": StepScores(np.arange(5.0), np.array([1.0, -1.0, 1.0, 1.0]), 0.5),
+        "b": StepScores(np.arange(3.0), np.array([1.0, 1.0]), None),
+    }
+    first, second = plot_localization(timelines, {"a": np.array([[1.0, 2.5]]), "b": np.empty((0, 2))}).axes
+    [marked] = [patch for patch in first.patches if isinstance(patch, Rectangle)]
+    assert (marked.get_x(), marked.get_width()) == (1.0, 1.5)
+    assert not [patch for patch in second.patches if isinstance(patch, Rectangle)]
+    assert [line.get_ydata()[0] for line in first.lines] == [0.5] and not second.lines
+    assert first.get_xlim() == (0, 4) and second.get_xlim() == (0, 2)

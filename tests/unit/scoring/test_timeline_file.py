@@ -7,7 +7,7 @@ import pytest
 
 from antideepfake.errors import InputError
 from antideepfake.inference.timeline import Timeline
-from antideepfake.scoring.timeline_file import JudgedTimeline, write_timelines
+from antideepfake.scoring.timeline_file import JudgedTimeline, read_timelines, write_timelines
 
 
 @pytest.fixture
@@ -52,3 +52,33 @@ def test_a_form_for_one_recording_is_refused_for_two(tmp_path, judged, name):
     with pytest.raises(InputError, match="for one recording, not 2; use"):
         write_timelines(tmp_path / name, {"a.wav": judged, "b.wav": judged})
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_written_can_be_read(tmp_path, judged):
+    for name in ("t.json", "t.csv"):
+        write_timelines(tmp_path / name, {"a, b.wav": judged, "c": judged})
+    fine, coarse = (read_timelines(tmp_path / name) for name in ("t.json", "t.csv"))
+    assert list(fine) == list(coarse) == ["a, b.wav", "c"]
+    assert fine["c"].edges.tolist() == [0, 1, 2, 3, 4, 4.75] and fine["c"].threshold == 0
+    assert fine["c"].scores.tolist() == [1.5, 1.5, -2.0, -2.0, 0.0]
+    assert coarse["c"].edges.tolist() == [0, 2, 4, 4.75] and coarse["c"].scores.tolist() == [1.5, -2, 0]
+    assert coarse["c"].threshold is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("t.rttm", "", "timelines are read from .json or .csv"),
+        ("t.json", "[{", "not timelines"),
+        ("t.json", '[{"file": "a"}]', "not timelines"),
+        ("t.csv", "file,start,end\na,0,1\n", "not timelines"),
+        ("t.csv", "file,start,end,score\na,0,1,2\na,2,3,2\n", "the segments of 'a' have gaps"),
+        ("t.csv", "file,start,end,score\na,0,x,2\n", "not timelines"),
+    ],
+)
+def test_files_that_are_not_timelines_are_errors(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_timelines(tmp_path / name)
+    with pytest.raises(InputError, match="no such file"):
+        read_timelines(tmp_path / "absent.json")
