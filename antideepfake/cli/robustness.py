@@ -43,7 +43,7 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("model", help="model folder or Hub id")
+    parser.add_argument("model", help="model folder, Hub id, or ONNX file of convert")
     parser.add_argument("protocol", help="protocol of a test set with real and fake speech")
     options.add_output(parser, "folder for scores, robustness.csv and robustness.png")
     parser.add_argument(
@@ -71,14 +71,12 @@ def run(args: argparse.Namespace) -> int:
     from antideepfake.evaluation.plots import plot_robustness, save_plot
     from antideepfake.evaluation.robustness import measure_robustness
     from antideepfake.files import atomic_path
-    from antideepfake.inference.detector import load_detector
     from antideepfake.protocol.table import read_split
 
     table = sample(read_split(args.protocol, args.split), args.limit, args.seed)
     if set(table["Label"]) != {"real", "fake"}:
         raise InputError(f"{args.protocol}: needs real and fake utterances; it has {len(table)} rows of this split")
-    device = options.choose_device(args.device, args.quiet)
-    detector = load_detector(args.model, device, args.precision, args.trust_code)
+    detector = options.load_model(args)
     names = args.perturbations or list(NAMES)
     how = (args.seed, args.batch_seconds, args.overwrite, args.quiet)
     results, skipped = measure_robustness(detector, table, args.data_folder, args.output, names, *how)

@@ -27,7 +27,7 @@ EXAMPLE = "serve recipes/MiniCorpus/results/small/model"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the verb."""
-    parser.add_argument("model", help="model folder or Hub id")
+    parser.add_argument("model", help="model folder, Hub id, or ONNX file of convert")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this computer)")
     parser.add_argument("--port", type=options.whole_number, default=7860, help="TCP port (default: 7860)")
     parser.add_argument(
@@ -67,13 +67,11 @@ def run(args: argparse.Namespace) -> int:
             if (error.name or "").partition(".")[0] != "gradio":
                 raise
             raise InputError('the page needs gradio: pip install "speechbrain-antideepfake[web]"') from None
-        from antideepfake.inference.detector import load_detector
         from antideepfake.page.judge import Judge, Limits
 
-        device = options.choose_device(args.device, args.quiet)
-        detector = load_detector(args.model, device, args.precision, args.trust_code)
+        detector = options.load_model(args)
         limits = Limits(args.max_megabytes, args.max_minutes, args.max_files)
-        documents = find_documents(Path(args.model))
+        documents = {} if args.detector else find_documents(Path(args.model))
         page = build_page(Judge(detector, limits, args.batch_seconds), documents, args.max_waiting)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())

@@ -21,14 +21,14 @@ from antideepfake.scoring.score_file import ScoreWriter, read_scores
 from antideepfake.seeds import derive_seed
 
 if TYPE_CHECKING:
-    from antideepfake.inference.detector import Detector
+    from antideepfake.inference.recordings import RecordingScorer
 
 CLEAN = "clean"
 COLUMNS = ["perturbation", "strength", "eer", "low", "high", "difference", "p"]
 
 
 def measure_robustness(
-    detector: "Detector",
+    detector: "RecordingScorer",
     table: pd.DataFrame,
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
@@ -42,7 +42,7 @@ def measure_robustness(
 
     Arguments
     ---------
-    detector : Detector
+    detector : RecordingScorer
         The model.
     table : pandas.DataFrame
         Utterances of both classes: at least ID, Label, Path and Attack.
@@ -141,7 +141,7 @@ def _perturb(
 
 
 def _score(
-    detector: "Detector",
+    detector: "RecordingScorer",
     table: pd.DataFrame,
     waveforms: Iterator[tuple | str],
     path: Path,
@@ -158,7 +158,7 @@ def _score(
             else:
                 writer.write(index, row.ID, result.logits, row.Label, {"Attack": row.Attack})
     writer.merge(len(table))
-    ScoreProvenance(run, __version__, date.today().isoformat(), detector.hparams.metadata).save(path)
+    ScoreProvenance(run, __version__, date.today().isoformat(), detector.metadata).save(path)
 
 
 def _describe(name: str, strength: float, evaluation: Evaluation) -> dict[str, object]:

@@ -50,7 +50,7 @@ def build_page(judge: Judge, documents: Mapping[str, Path], max_waiting: int) ->
         With an endpoint for programs, ``/score``, which takes a file and returns
         :func:`antideepfake.page.judge.describe_judgment`.
     """
-    metadata = judge.detector.hparams.metadata
+    metadata = judge.detector.metadata
     limits = judge.limits
 
     def judge_files(paths: Sequence[str] | None, progress: gr.Progress = gr.Progress()) -> tuple[str, None]:  # noqa: B008

@@ -11,7 +11,7 @@ from antideepfake.page.sound import Sound, trace_sound
 from antideepfake.scoring.verdict import judge as word_verdict
 
 if TYPE_CHECKING:
-    from antideepfake.inference.detector import Detector
+    from antideepfake.inference.recordings import RecordingScorer
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Judge:
 
     Arguments
     ---------
-    detector : Detector
+    detector : RecordingScorer
         The model.
     limits : Limits
         What it takes.
@@ -68,7 +68,7 @@ class Judge:
         As for :meth:`antideepfake.inference.Detector.score_files`.
     """
 
-    def __init__(self, detector: "Detector", limits: Limits, batch_seconds: float = 16.0) -> None:
+    def __init__(self, detector: "RecordingScorer", limits: Limits, batch_seconds: float = 16.0) -> None:
         self.detector = detector
         self.limits = limits
         self.batch_seconds = batch_seconds
