@@ -16,7 +16,7 @@ from antideepfake.cli import options
 from antideepfake.errors import InputError
 
 FORMS = ("csv", "arrow")
-GROUPS = ("corpus", "language", "label")
+GROUPS = ("corpus", "attack", "language", "label")
 SEED = 42  # of the published shuffle
 EXAMPLE = "merge data/MiniCorpus.csv --output data/union"
 
@@ -35,7 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         allowed=GROUPS,
         metavar="GROUP",
         help="give train a column Weight by which every group has the same weight in training: "
-        "corpus, language, label, or several",
+        "corpus, attack, language, label, or several",
+    )
+    parser.add_argument(
+        "--balance_power",
+        type=float,
+        default=0.0,
+        help="weight groups by their size to this power, from 0, all the same, to 1, by size (default: 0)",
+    )
+    parser.add_argument(
+        "--balance_cap",
+        type=float,
+        metavar="N",
+        help="sample an utterance at most N times an epoch, on average (default: any number)",
     )
     parser.add_argument(
         "--form", choices=FORMS, default="csv", help="form of the protocols; arrow for millions of rows (default: csv)"
@@ -53,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     from antideepfake.corpora.union import REPORT, format_merge, list_outputs, merge_protocols
     from antideepfake.resources import find_resource
 
+    if not args.balance and (args.balance_power or args.balance_cap is not None):
+        raise InputError("--balance_power and --balance_cap change the weights of --balance; pass it, too")
     if os.path.exists(args.output) and not os.path.isdir(args.output):
         raise InputError(f"{args.output}: a file; --output names a folder")
     existing = list_outputs(args.output)
@@ -74,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         args.balance,
         f".{args.form}",
         args.quiet,
+        args.balance_power,
+        args.balance_cap,
     )
     if args.format == "table":
         print(format_merge(report, corpora))

@@ -176,7 +176,12 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
-    """Add the options of verbs that run a detector."""
+    """Add the options of verbs that run a detector; :func:`load_model` loads it."""
+    parser.add_argument(
+        "--detector",
+        action="store_true",
+        help="MODEL is a detector of other software: FILE.py:CALLABLE or MODULE:CALLABLE; needs --trust_code",
+    )
     add_device(parser)
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="precision (default: fp32)")
     parser.add_argument(
@@ -214,7 +219,9 @@ def choose_windowing(args: argparse.Namespace, metadata: "ModelMetadata") -> "Wi
 def add_trust_code(parser: argparse.ArgumentParser) -> None:
     """Add ``--trust_code``."""
     parser.add_argument(
-        "--trust_code", action="store_true", help="load a model whose hyperparams.yaml can run code; you trust it"
+        "--trust_code",
+        action="store_true",
+        help="load a model that can run code (its hyperparams.yaml, or --detector); you trust it",
     )
 
 
@@ -307,7 +314,16 @@ def choose_device(device: str | None, quiet: bool = False) -> str:
 
 
 def load_model(args: argparse.Namespace) -> "RecordingScorer":
-    """Load the detector of the argument ``model``, a model folder, a Hub id or an ONNX file, for scoring."""
+    """Load the detector of the argument ``model`` for scoring.
+
+    It is a model folder, a Hub id or an ONNX file, or, with ``--detector``, code of other software.
+    """
+    if args.detector:
+        from antideepfake.inference.foreign_detector import load_foreign_detector
+
+        if args.device is not None or args.precision != "fp32":
+            raise InputError("--device and --precision are for models of this package; set them in your own code")
+        return load_foreign_detector(args.model, args.trust_code)
     from antideepfake.inference.onnx_detector import is_onnx, load_onnx_detector
 
     if not is_onnx(args.model):

@@ -1,9 +1,9 @@
 """Score recordings: how likely is each bona fide?
 
-MODEL is a model folder, its id on the Hugging Face Hub, or an ONNX file of 'antideepfake convert'. INPUT is an audio
-file, a folder (searched at any depth) or a protocol (.csv, .arrow). Prints a table and writes the score file; run again
-after an interruption, it continues where it stopped. For a single recording, prints a verdict in words, and writes a
-score file only with --output.
+MODEL is a model folder, its id on the Hugging Face Hub, or an ONNX file of 'antideepfake convert'; with --detector, it
+is code of other software (docs/command_line.md). INPUT is an audio file, a folder (searched at any depth) or a protocol
+(.csv, .arrow). Prints a table and writes the score file; run again after an interruption, it continues where it
+stopped. For a single recording, prints a verdict in words, and writes a score file only with --output.
 
 INPUT - is standard input: each window is printed while the recording arrives.
 
@@ -171,6 +171,8 @@ def score(args: argparse.Namespace, output: str, is_kept: bool = True) -> int:
 
 def check_paths(args: argparse.Namespace, output: str) -> None:
     """Refuse paths that would fail, or harm another file, after hours of work."""
+    if args.detector and args.embeddings:
+        raise InputError("--embeddings is for models of this package; a detector of other software has none")
     if not output or output.endswith(os.sep) or os.path.isdir(output):
         raise InputError(f"--output is '{output}'; it must name a file, not a folder")
     protected = {os.path.realpath(path) for path in (args.model, *args.inputs)}

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
         detector = options.load_model(args)
         limits = Limits(args.max_megabytes, args.max_minutes, args.max_files)
-        documents = find_documents(Path(args.model))
+        documents = {} if args.detector else find_documents(Path(args.model))
         page = build_page(Judge(detector, limits, args.batch_seconds), documents, args.max_waiting)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())

@@ -17,12 +17,13 @@ from pandas.api.types import union_categoricals
 from tqdm import tqdm
 
 from antideepfake.corpora.registry import Corpus, find_corpora
+from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, lock_output
 from antideepfake.protocol.arrow import SUFFIX, as_frame, map_arrow, write_arrow
 from antideepfake.protocol.table import CHUNK_ROWS, COLUMNS, LABELS, SPLITS, WEIGHT, iterate_protocol, write_chunks
 
 SEED = 42  # seed of the published shuffle
-GROUPS = ("corpus", "language", "label")  # columns to balance by
+GROUPS = ("corpus", "attack", "language", "label")  # columns to balance by
 REPORT = "merge.report.json"
 NAMES = [f"{name}{suffix}" for name in SPLITS for suffix in (".csv", SUFFIX)]
 STAGE = ".merge.part"  # folder of a merge that runs or was killed
@@ -67,6 +68,8 @@ def merge_protocols(
     balance: Sequence[str] = (),
     suffix: str = ".csv",
     quiet: bool = False,
+    balance_power: float = 0.0,
+    balance_cap: float | None = None,
 ) -> MergeReport:
     """Merge protocols into ``train``, ``valid`` and ``test`` of a union, and write a report.
 
@@ -92,13 +95,14 @@ def merge_protocols(
     seed : int
         Seed of the shuffle of train, ``numpy.random.RandomState(seed).permutation``; valid and test are not shuffled.
     balance : sequence of str
-        One or more of ``corpus``, ``language`` and ``label``. Train gets a column Weight: n / (g n_i) for each of the
-        n_i utterances of a group, for n utterances in g groups. Its mean is 1, and all groups have the same sum.
-        Training samples with these weights.
+        One or more of ``corpus``, ``attack``, ``language`` and ``label``. Train gets a column Weight, with which
+        training samples: how often an epoch samples an utterance, on average. See :func:`weigh_groups`.
     suffix : str
         ``.csv``, or ``.arrow`` for millions of rows.
     quiet : bool
         Show no progress bar.
+    balance_power, balance_cap :
+        ``power`` and ``cap`` of :func:`weigh_groups`.
 
     Returns
     -------
@@ -128,7 +132,9 @@ def merge_protocols(
         shutil.rmtree(stage, ignore_errors=True)  # left by a run that was killed
         stage.mkdir()
         try:
-            report = _merge_into(stage, protocols, corpora, order, test, seed, balance, suffix, quiet)
+            report = _merge_into(
+                stage, protocols, corpora, order, test, seed, balance, suffix, quiet, balance_power, balance_cap
+            )
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             raise
@@ -173,6 +179,8 @@ def _merge_into(
     balance: Sequence[str],
     suffix: str,
     quiet: bool,
+    balance_power: float,
+    balance_cap: float | None,
 ) -> MergeReport:
     """Merge protocols as :func:`merge_protocols` describes, in an empty folder."""
     tested = _sort(test)
@@ -201,7 +209,9 @@ def _merge_into(
                 weights = None
                 if name == "train":
                     indices = indices[np.random.RandomState(seed).permutation(len(indices))]
-                    weights = _weigh(rows.iloc[indices], balance) if balance else None
+                    if balance and len(indices):
+                        groups = rows.iloc[indices].groupby(list(balance), observed=True).ngroup().to_numpy()
+                        weights = weigh_groups(groups, balance_power, balance_cap)
                 if len(indices):
                     write_chunks(_add_weights(_gather(table, indices), weights, progress), output / f"{name}{suffix}")
     finally:
@@ -218,7 +228,7 @@ def _sort(paths: Sequence[str | os.PathLike]) -> list[Path]:
 def _collect_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path, quiet: bool) -> pd.DataFrame:
     """Copy all rows to one Arrow file; return the columns that decide where each row goes."""
     facts: list[pd.DataFrame] = []
-    categories: dict[str, list[pd.Categorical]] = {"corpus": [], "language": []}
+    categories: dict[str, list[pd.Categorical]] = {"corpus": [], "attack": [], "language": []}
 
     def read_chunks() -> Iterator[pd.DataFrame]:
         for number, path in enumerate(files):
@@ -232,6 +242,7 @@ def _collect_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path,
                 }
                 facts.append(pd.DataFrame(columns))
                 categories["corpus"].append(find_corpora(chunk["ID"], corpora))
+                categories["attack"].append(pd.Categorical(chunk["Attack"].to_numpy(object)))
                 categories["language"].append(pd.Categorical(chunk["Language"].to_numpy(object)))
                 progress.update(len(chunk))
                 yield chunk[list(COLUMNS)]
@@ -271,11 +282,54 @@ def _count(rows: pd.DataFrame, report: MergeReport) -> None:
         report.languages[name] = sorted(set(spoken.loc[spoken["corpus"] == name, "language"]) - {"-"})
 
 
-def _weigh(rows: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
-    """Compute the weight of each utterance: n / (g n_i)."""
-    groups = rows.groupby(list(balance), observed=True)
-    sizes = groups["seconds"].transform("size").to_numpy()
-    return len(rows) / (groups.ngroups * sizes)
+def weigh_groups(groups: np.ndarray, power: float = 0.0, cap: float | None = None) -> np.ndarray:
+    """Compute how often to sample each utterance so that the groups are balanced.
+
+    The weights of a group of n_i utterances sum to a share proportional to n_i^power, and the mean of all weights is 1.
+    A weight is then how often an epoch samples the utterance, on average. Where it would exceed the cap, it is the cap,
+    and the other groups share the rest in the same proportions.
+
+    Arguments
+    ---------
+    groups : numpy.ndarray
+        The group of each utterance, numbered from 0; shape [utterances].
+    power : float
+        In [0, 1]. 0: all groups have the same share; 1: shares by size, as without weights; 0.5 lies between.
+    cap : float, optional
+        Largest weight, 1 or more: how often an epoch may repeat an utterance of a small group.
+
+    Returns
+    -------
+    numpy.ndarray
+        Weights, shape [utterances].
+
+    Raises
+    ------
+    InputError
+        When the power or the cap is out of range.
+
+    Example
+    -------
+    >>> weigh_groups(np.array([0, 0, 0, 0, 1])).tolist()
+    [0.625, 0.625, 0.625, 0.625, 2.5]
+    >>> weigh_groups(np.array([0, 0, 0, 0, 1]), cap=2.0).tolist()
+    [0.75, 0.75, 0.75, 0.75, 2.0]
+    """
+    if not 0 <= power <= 1:
+        raise InputError(f"--balance_power is {power}; it must lie between 0 (equal groups) and 1 (groups by size)")
+    if cap is not None and not cap >= 1:
+        raise InputError(f"--balance_cap is {cap}; it must be 1 or more")
+    sizes = np.bincount(groups)
+    shares = sizes**power
+    weights = len(groups) * shares / shares.sum() / sizes
+    is_capped = np.zeros(len(sizes), bool)
+    while cap is not None and (new := ~is_capped & (weights > cap)).any():
+        is_capped |= new
+        weights[is_capped] = cap
+        if (rest := ~is_capped).any():
+            remaining = len(groups) - cap * sizes[is_capped].sum()
+            weights[rest] = remaining * shares[rest] / shares[rest].sum() / sizes[rest]
+    return weights[groups]
 
 
 def _add_weights(chunks: Iterator[pd.DataFrame], weights: np.ndarray | None, progress: tqdm) -> Iterator[pd.DataFrame]:

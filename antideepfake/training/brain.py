@@ -34,7 +34,9 @@ from antideepfake.metrics.rates import decision_rates, equal_error_rate, error_r
 from antideepfake.model_folder.validation_scores import describe_scores
 from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
+from antideepfake.training.averaging import MovingAverage, ValidationAverage, WeightAverage
 from antideepfake.training.checkpointer import AtomicCheckpointer
+from antideepfake.training.sharpness import SharpnessAware
 
 logger = get_logger(__name__)
 
@@ -61,7 +63,8 @@ class DetectorBrain(Brain):
         Makes the optimizer from the groups of :func:`antideepfake.training.parameter_groups`.
     hparams : mapping
         The keys of ``HPARAMS_NEEDED`` and ``output_folder``, as described in
-        :class:`antideepfake.training.ExperimentSettings`; ``skip_limit`` and ``mask_padding`` are optional.
+        :class:`antideepfake.training.ExperimentSettings`; ``skip_limit``, ``mask_padding``, ``ema_decay``,
+        ``average_validations`` and ``sam_rho`` are optional.
     run_opts : RunOptions or mapping
         SpeechBrain's. ``precision``, ``grad_accumulation_factor``, ``max_grad_norm``, ``nonfinite_patience`` and
         ``ckpt_interval_minutes`` are used; they may be keys of ``hparams`` instead.
@@ -124,6 +127,13 @@ class DetectorBrain(Brain):
         if isinstance(self.hparams.loss, torch.nn.Module):
             self.hparams.loss.to(self.device)  # weights of classes
         self.mask_padding = getattr(self.hparams, "mask_padding", True)
+        self.average = self._make_average()
+        if self.average:
+            self.checkpointer.add_recoverable("average", self.average)
+        rho = getattr(self.hparams, "sam_rho", None)
+        self.sharpness_aware = None if rho is None else SharpnessAware(modules, rho)
+        if self.sharpness_aware and self.scaler.is_enabled():
+            raise InputError("sam_rho needs gradients that are not scaled; use --precision fp32 or bf16")
         self.taken = 0
         """Batches that all steps so far have consumed, summed over processes."""
         self.seconds = 0.0
@@ -142,6 +152,14 @@ class DetectorBrain(Brain):
         self._stopping = False  # in all processes
         self._writer: SummaryWriter | None = None
         self._bar = self._valid_bar = tqdm(disable=True)
+
+    def _make_average(self) -> WeightAverage | None:
+        decay, count = (getattr(self.hparams, name, None) for name in ("ema_decay", "average_validations"))
+        if decay is not None and count is not None:
+            raise InputError("ema_decay and average_validations are both set; choose one and set the other to null")
+        if decay is not None:
+            return MovingAverage(self.hparams.modules, decay)
+        return None if count is None else ValidationAverage(self.hparams.modules, count)
 
     @property
     def step_batches(self) -> int:
@@ -210,6 +228,9 @@ class DetectorBrain(Brain):
             end = min(self._validated_step() + self.hparams.valid_interval, self.last_step)
             self.train_batches.range = (self.taken, self.taken + (end - self.optimizer_step) * self.step_batches)
         else:
+            if self.average:
+                self.average.before_validation()
+                self.average.swap()
             self._scores: list[tuple[str, float, float, int]] = []
             self._valid_bar = tqdm(
                 total=len(self.valid_batches), desc="validation", unit="batch", leave=False, disable=self._bar.disable
@@ -224,6 +245,21 @@ class DetectorBrain(Brain):
         number = self.taken + accumulated * size + rank
         self.batch_seed = derive_seed(self.hparams.seed, "batch", number)
         torch.manual_seed(self.batch_seed)
+
+    def fit_batch(self, batch: PaddedBatch) -> torch.Tensor:
+        """Fit a batch; with ``sam_rho``, take its gradient at the worst weights nearby, with the same dropout."""
+        if self.sharpness_aware:
+            self.on_fit_batch_start(batch, False)
+            with self.no_sync(), self.training_ctx:
+                loss = self.compute_objectives(self.compute_forward(batch, Stage.TRAIN), batch, Stage.TRAIN)
+            self._losses.pop()  # the loss of the step is that at the moved weights
+            self.sharpness_aware.ascend(loss)
+        return super().fit_batch(batch)
+
+    def on_fit_batch_end(self, batch: PaddedBatch, outputs: Any, loss: torch.Tensor, should_step: bool) -> None:
+        """Give back the weights that ``sam_rho`` moved, unless a step did."""
+        if self.sharpness_aware:
+            self.sharpness_aware.restore()
 
     def compute_forward(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
         """Turn a batch into logits [batch, 2]."""
@@ -262,6 +298,8 @@ class DetectorBrain(Brain):
 
     def optimizers_step(self) -> None:
         """Take an optimizer step, unless a loss or a gradient is not finite."""
+        if self.sharpness_aware:
+            self.sharpness_aware.restore()
         events = torch.tensor([len(self._newly_skipped), self._stop_requested], device=self.device)
         loss, seconds, skipped, stop = average(torch.cat([torch.stack(self._losses).mean(0), events])).tolist()
         self.seconds += seconds * self.step_batches
@@ -284,6 +322,8 @@ class DetectorBrain(Brain):
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.optimizer_step += 1
+        if self.average:
+            self.average.after_step(self.optimizer_step)
         self.taken += self.step_batches
         if math.isfinite(loss):
             self.round_loss = [self.round_loss[0] + loss, self.round_loss[1] + 1]
@@ -376,6 +416,8 @@ class DetectorBrain(Brain):
         if stage != Stage.VALID:
             return
         self._valid_bar.close()
+        if self.average:
+            self.average.swap()
         self._count_skipped_utterances()
         # sorted, since the sum of the losses depends on their order and so on the number of processes
         scores = sorted(gather(self._scores))
@@ -433,6 +475,8 @@ class DetectorBrain(Brain):
                 "valid_interval steps"
             )
         self.checkpointer.load_checkpoint(best)
+        if self.average:
+            self.average.swap()
         self.eer, self.threshold = best.meta["EER"], best.meta["threshold"]
         self.threshold_errors = best.meta.get("threshold_errors", {})
         self.validation_scores = best.meta.get("validation_scores", {})

@@ -85,6 +85,15 @@ class ExperimentSettings:
         If false, the padding of a batch counts as speech.
     clean_validation : bool
         If false, validation utterances are cropped and augmented like training utterances.
+    ema_decay : float or None
+        Validate and export the moving average of the weights
+        (:class:`antideepfake.training.averaging.MovingAverage`).
+    average_validations : int or None
+        Validate and export the mean of the weights at so many of the last validations
+        (:class:`antideepfake.training.averaging.ValidationAverage`).
+    sam_rho : float or None
+        Radius of sharpness-aware minimization (:class:`antideepfake.training.sharpness.SharpnessAware`), with which a
+        step takes twice as long.
     """
 
     data_folder: str
@@ -117,6 +126,9 @@ class ExperimentSettings:
     skip_limit: int = 100
     mask_padding: bool = True
     clean_validation: bool = True
+    ema_decay: float | None = None
+    average_validations: int | None = None
+    sam_rho: float | None = None
     frozen_layers: int | None = None
     lora_rank: int | None = None
     gradient_checkpointing: bool = False

@@ -33,4 +33,6 @@ def test_the_output_is_a_folder(command, protocol):
 
 def test_names_of_groups_may_be_combined(command):
     status, _, err = command("merge", "p.csv", "--output", "o", "--balance", "corpus,age", "label")
-    assert status == 2 and "--balance is 'age' (choose from corpus, language, label)" in err
+    assert status == 2 and "--balance is 'age' (choose from corpus, attack, language, label)" in err
+    status, _, err = command("merge", "p.csv", "--output", "o", "--balance_cap", "4")
+    assert status == 2 and "change the weights of --balance; pass it, too" in err

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.corpora.registry import Corpus, read_corpora
-from antideepfake.corpora.union import STAGE, MergeReport, format_merge, list_outputs, merge_protocols
+from antideepfake.corpora.union import (
+    STAGE,
+    MergeReport,
+    format_merge,
+    list_outputs,
+    merge_protocols,
+    weigh_groups,
+)
+from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
 from antideepfake.files import lock_output
 from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
@@ -137,6 +145,45 @@ def test_balanced_groups_have_equal_weight(scratch, kinds):
     totals = table["Weight"].groupby([table["ID"].str[0], table["Label"]]).sum()
     np.testing.assert_allclose(totals, len(kinds) / len(set(kinds)))
     assert np.isclose(table["Weight"].mean(), 1)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.floats(0, 1), st.floats(1, 5) | st.none())
+def test_weights_are_capped_and_shares_follow_the_power(sizes, power, cap):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    weights = weigh_groups(groups, power, cap)
+    assert np.isclose(weights.mean(), 1)
+    assert cap is None or weights.max() <= cap + 1e-9
+    free = np.ones(len(sizes), bool) if cap is None else np.bincount(groups, weights) / sizes < cap - 1e-9
+    shares = np.bincount(groups, weights)[free] / np.array(sizes)[free] ** power
+    np.testing.assert_allclose(shares, shares.mean() if len(shares) else 1)
+    if power == 1:
+        np.testing.assert_allclose(weights, 1)
+
+
+@pytest.mark.parametrize(("power", "cap", "name"), [(-0.1, None, "power"), (1.1, None, "power"), (0, 0.5, "cap")])
+def test_weights_out_of_range_are_refused(power, cap, name):
+    with pytest.raises(InputError, match=f"--balance_{name} is"):
+        weigh_groups(np.zeros(3, int), power, cap)
+
+
+def test_an_epoch_samples_each_utterance_as_often_as_its_weight():
+    groups = np.repeat([0, 1, 2], [200, 20, 4])
+    weights = weigh_groups(groups, 0.5, 4.0)
+    plan = BatchPlan(np.ones(len(groups)), 8.0, 1, 1, weights)
+    counts = sum(np.bincount(np.concatenate(plan.epoch(e)), minlength=len(groups)) for e in range(200)) / 200
+    np.testing.assert_allclose(np.bincount(groups, counts), np.bincount(groups, weights), rtol=0.05)
+    together = list(PlannedBatches(plan))
+    apart = [list(PlannedBatches(plan, rank, 3)) for rank in range(3)]
+    assert together == [apart[number % 3][number // 3] for number in range(len(together))]
+
+
+def test_attacks_of_each_corpus_are_balanced(tmp_path):
+    path = write(tmp_path / "p.csv", [(f"{name}-{n}", "-", "fake") for name in "AB" for n in range(6)])
+    attacks = ["x", "x", "x", "x", "y", "y", "x", "x", "x", "x", "x", "z"]
+    write_protocol(read_protocol(path).assign(Attack=attacks), path)
+    merge_protocols([path], tmp_path / "union", CORPORA, balance=["corpus", "attack"], quiet=True)
+    table = read_protocol(tmp_path / "union" / "train.csv")
+    np.testing.assert_allclose(table["Weight"].groupby([table["ID"].str[0], table["Attack"]]).sum(), 3)
 
 
 def test_the_table_fits_a_terminal_of_100_columns():

@@ -20,7 +20,7 @@ class LevelMeter:
 
     def __init__(self, digest="meter"):
         self.digest, self.scored = digest, 0
-        self.hparams = SimpleNamespace(metadata=ModelMetadata(training_corpora=["MLS"]))
+        self.metadata = ModelMetadata(training_corpora=["MLS"])
 
     def weights_digest(self):
         return self.digest

@@ -340,3 +340,30 @@ def test_padding_is_masked_unless_asked_otherwise(fit):
         together = brain.compute_forward(PaddedBatch(batch), Stage.VALID)[shortest]
         alone = brain.compute_forward(PaddedBatch([batch[shortest]]), Stage.VALID)[0]
         assert torch.allclose(together, alone, atol=1e-5) == equal
+
+
+@pytest.mark.parametrize("choice", [{"ema_decay": 0.5}, {"average_validations": 2}])
+def test_the_average_is_validated_and_loaded(fit, choice):
+    valid = _dataset(16, 2)
+    brain = fit(_Recording, valid=valid, steps=8, lr=0.01, **choice)
+    trained = [weight.detach().clone() for weight in brain.modules.parameters()]
+    (last,) = [item for item in brain.checkpointer.list_checkpoints() if item.meta["step"] == 8]
+    brain.checkpointer.load_checkpoint(last)
+    brain.average.swap()
+    averaged = list(brain.modules.parameters())
+    assert not all(torch.equal(one, other) for one, other in zip(trained, averaged, strict=True))
+    brain.modules.eval()
+    batches = PlannedBatches(BatchPlan([0.25] * 16, 2.0, 1, 1))
+    loader = DataLoader(valid, batch_sampler=batches, collate_fn=PaddedBatch)
+    with torch.no_grad():
+        logits = torch.cat([brain.compute_forward(batch, Stage.VALID) for batch in loader])
+    assert torch.allclose(logits, torch.cat(brain.logits), atol=1e-5)
+
+
+def test_sharpness_aware_steps_with_a_small_radius_are_plain_steps(fit):
+    plain, small, large = (
+        torch.nn.utils.parameters_to_vector(fit(plain=True, folder=str(rho), sam_rho=rho).modules.parameters())
+        for rho in (None, 1e-6, 1.0)
+    )
+    assert torch.allclose(plain, small, atol=1e-4)
+    assert not torch.allclose(plain, large, atol=1e-4)

@@ -63,6 +63,9 @@ grad_accumulation_factor: 2
 ckpt_interval_steps: 0
 crop: !new:antideepfake.dataio.RandomCrop {min_seconds: 0.2, max_seconds: 0.3}
 augmentation: null
+ema_decay: null
+average_validations: null
+sam_rho: null
 """
 
 
@@ -285,6 +288,53 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(start, tmp_path, monkeypatch,
     logs = [(tmp_path / name / "train_log.csv").read_text() for name in ("whole", "parts")]
     assert logs[0] == logs[1] and len(logs[0].splitlines()) == 4
     assert _same(_weights(whole), _weights(resumed))
+
+
+DOMAINS = """
+domain_classifier: !new:torch.nn.Linear {in_features: 16, out_features: 2}
+domain_weight: 0.5
+"""
+
+
+@pytest.mark.parametrize("choice", ["ema_decay: 0.8", "average_validations: 2", "sam_rho: 0.05", "domains"])
+def test_a_killed_run_with_a_training_choice_is_the_same_to_the_last_bit(
+    start, tmp_path, monkeypatch, detector_yaml, choice
+):
+    adversarial = "brain_class: !name:antideepfake.training.DomainAdversarialBrain\ncorpora: [real, fake]"
+    given = adversarial if choice == "domains" else choice
+
+    def train(output, given=given):
+        hparams, train_set, valid_set, _ = start(
+            f"ckpt_interval_steps: 2\n{given}", output, _parts(detector_yaml) + DOMAINS
+        )
+        sets = [table.assign(ID=table["ID"].str.replace("/", "-", n=1)) for table in (train_set, valid_set)]
+        return fit_detector(hparams, RUN, *sets)
+
+    def kill_at_5():
+        inputs = DetectorBrain.inputs
+
+        def interrupted(self, batch):
+            if self.optimizer_step == 5:
+                raise KeyboardInterrupt
+            return inputs(self, batch)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(DetectorBrain, "inputs", interrupted)
+            train("parts")
+
+    whole = train("whole")
+    kill_at_5()
+    resumed = train("parts")
+    assert (tmp_path / "parts" / "train_log.csv").read_text() == (tmp_path / "whole" / "train_log.csv").read_text()
+    assert _same(_weights(whole), _weights(resumed))
+    if whole.average:
+        assert all(torch.equal(value, resumed.average.average[name]) for name, value in whole.average.average.items())
+    assert not _same(_weights(whole), _weights(train("plain", "")))
+
+
+def test_choices_that_exclude_each_other_are_refused(start):
+    with pytest.raises(InputError, match="ema_decay and average_validations are both set"):
+        fit_detector(start("ema_decay: 0.9\naverage_validations: 2")[0], RUN, *start()[1:3])
 
 
 @pytest.mark.parametrize("adapt", ["", "frozen_layers: 1", "lora_rank: 2"])
