@@ -97,7 +97,8 @@ def replace_keys(path: str, keys: Mapping[str, str]) -> str:
         raise InputError(f"{path}: no such file; check the path")
     text = Path(path).read_text(encoding="utf-8")
     for key, value in keys.items():
-        text, count = re.subn(rf"^{key}:.*\n(?:[ \t]+.*\n)*", lambda _, new=f"{key}: {value}\n": new, text, flags=re.M)
+        new = f"{key}: {value}\n".replace("\\", r"\\")  # a backslash in a replacement is an escape
+        text, count = re.subn(rf"^{key}:.*\n(?:[ \t]+.*\n)*", new, text, flags=re.M)
         if not count:
             raise InputError(f"{path}: has no key '{key}', which the back ends replace; add '{key}: null'")
     folder = Path(path).resolve().parent
