@@ -18,7 +18,8 @@ from antideepfake.training.hparams import build_front_end
 from antideepfake.training.memory import WAYS, TrainingMemory, compute_memory, measure_memory
 
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
-NAMES = sorted(file.stem for file in FRONT_ENDS.glob("*.yaml") if file.stem != "log_filter_bank")  # it has no weights
+WITHOUT_WEIGHTS = ("log_filter_bank", "sinc_filter_bank")
+NAMES = sorted(file.stem for file in FRONT_ENDS.glob("*.yaml") if file.stem not in WITHOUT_WEIGHTS)
 GIGABYTE = 1e9
 
 

@@ -76,7 +76,7 @@ def test_mistakes_are_reported_and_a_union_is_kept(run, protocols):
     assert run(protocols[0], "--output", "union", "--overwrite", "--quiet")[0] == 0
     assert sorted(path.name for path in Path("union").iterdir()) == ["merge.report.json", "train.csv"]
     status, _, err = run(protocols[0], "--output", "other", "--balance", "corpora")
-    assert status == 2 and "choose from corpus, language, label" in err
+    assert status == 2 and "choose from corpus, attack, language, label" in err
     status, _, err = run("union/train.csv", "--output", "union", "--overwrite")
     assert status == 2 and "union/train.csv: a source that would be replaced" in err
     status, _, err = run("absent.csv", "--output", "other", "--quiet")

@@ -100,7 +100,7 @@ def test_an_unknown_name_is_refused(run, tmp_path):
 def test_the_back_ends_for_whisper_tiny_fit_it(tmp_path):
     program = runpy.run_path(str(PROGRAM))
     recipe = str(RECIPES / "MiniCorpus" / "hparams" / "train.yaml")
-    for name, keys in program["read_back_ends"](str(PROGRAM.parent / "hparams" / "whisper_tiny_en.yaml"), None).items():
+    for name, keys in program["read_back_ends"](str(PROGRAM.with_name("whisper_tiny_en.yaml")), None).items():
         (tmp_path / f"{name}.yaml").write_text(program["replace_keys"](recipe, keys))
         given = f"data_folder: {tmp_path}\nstart_from: null\nfrozen_layers: 0\n"
         modules = load_experiment(tmp_path / f"{name}.yaml", given)["modules"]

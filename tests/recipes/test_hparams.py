@@ -32,7 +32,7 @@ def test_the_seed_reaches_the_first_weights(path, tmp_path, tiny_front_end):
 
 @pytest.mark.parametrize("path", sorted(FRONT_ENDS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
-    if path.stem == "log_filter_bank":  # nothing to train
+    if path.stem.endswith("filter_bank"):  # nothing to train
         return
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(

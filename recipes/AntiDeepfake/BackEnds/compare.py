@@ -73,7 +73,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]
     parser.add_argument("--output_folder", required=True, help="takes a folder for each run and back_ends.csv")
     parser.add_argument(
         "--back_ends",
-        default=str(Path(__file__).parent / "hparams" / "whisper_tiny_en.yaml"),
+        default=str(Path(__file__).with_name("whisper_tiny_en.yaml")),
         help="YAML of back ends: a name, and keys of the other YAML to replace (default: those for Whisper tiny.en)",
     )
     parser.add_argument("--names", nargs="+", help="some of these back ends (default: all)")
