@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     is_embedded = args.inputs[0].endswith(".parquet")
     if is_embedded and len(args.inputs) > 1:
         raise InputError(f"{args.inputs[1]}: a second input beside embeddings; trace one file of embeddings at a time")
+    if args.detector:
+        raise InputError("--detector: a detector of other software gives no embeddings; pass a model folder")
     if not is_embedded and not args.model:
         raise InputError(f"{args.inputs[0]}: not embeddings (.parquet); recordings need --model")
 
@@ -153,12 +155,25 @@ def read_reference(args: argparse.Namespace) -> "tuple[np.ndarray, list[str], np
     return embeddings[is_known], table.loc[is_known, ATTACK].tolist(), clusters
 
 
+def check_weights(reference_scores: str, weights: str, source: str) -> None:
+    """Raise an ``InputError`` if the reference is of another model than ``source``, which has these weights."""
+    from antideepfake.scoring.provenance import read_provenance
+
+    record = read_provenance(reference_scores)
+    if record and record.weights.split()[0] != weights.split()[0]:
+        raise InputError(f"{reference_scores}: of another model than {source}; score both with the same")
+
+
 def read_embedded(args: argparse.Namespace) -> "Inputs":
     """Read inputs that are embeddings."""
     from antideepfake.scoring.embeddings import read_embeddings
+    from antideepfake.scoring.provenance import read_provenance
     from antideepfake.scoring.score_file import read_columns
 
     ids, embeddings = read_embeddings(args.inputs[0])
+    record = read_provenance(args.scores) if args.scores else None
+    if record:
+        check_weights(args.reference_scores, record.weights, args.inputs[0])
     truth = read_columns(args.scores, ids, [ATTACK])[ATTACK].tolist() if args.scores else [""] * len(ids)
     return Inputs(ids, embeddings, truth, 0)
 
@@ -169,13 +184,10 @@ def score_recordings(args: argparse.Namespace) -> "Inputs":
 
     from antideepfake.protocol.table import resolve_path
     from antideepfake.scoring.inputs import find_inputs
-    from antideepfake.scoring.provenance import read_provenance
 
     table = find_inputs(args.inputs, args.split)
     detector = options.load_model(args)
-    record = read_provenance(args.reference_scores)
-    if record and record.weights.split()[0] != detector.weights_digest().split()[0]:
-        raise InputError(f"{args.reference_scores}: scores of another model; score the reference with {args.model}")
+    check_weights(args.reference_scores, detector.weights_digest(), args.model)
     paths = [resolve_path(path, args.data_folder) for path in table["Path"]]
     truth = table[ATTACK].tolist() if ATTACK in table else [""] * len(table)
     results = detector.score_files(paths, args.batch_seconds, progress=not args.quiet)

@@ -246,7 +246,9 @@ def _average_nearest(cosines: NDArray[np.float32], numbers: NDArray[np.intp], n_
     """Average the largest cosines of each system; those of -inf are left out, and -inf where all are."""
     averages = np.empty((len(cosines), numbers.max() + 1), np.float32)
     for number in range(averages.shape[1]):
-        largest = -np.sort(-cosines[:, numbers == number], axis=1)[:, :n_neighbors]
+        own = cosines[:, numbers == number]
+        count = min(n_neighbors, own.shape[1])
+        largest = np.partition(own, -count, axis=1)[:, -count:]
         is_valid = np.isfinite(largest)
         counts = is_valid.sum(1)
         sums = np.where(is_valid, largest, 0).sum(1)

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from antideepfake.corpora.build import build_protocol
+from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.scoring.embeddings import EmbeddingWriter
+from antideepfake.scoring.provenance import ScoreProvenance
 from antideepfake.scoring.score_file import ScoreWriter
 
 SIZE = 6
@@ -78,6 +80,19 @@ def test_recordings_are_scored_by_the_model_of_the_reference(command, model_fold
     assert -1 <= float(row[2]) <= 1
     status, _, err = command(*given)
     assert status == 2 and "need --model" in err
+    status, _, err = command(*given, "--model", model_folder, "--detector", "--trust_code")
+    assert status == 2 and "gives no embeddings" in err
+
+
+def test_embeddings_of_another_model_are_refused(command, reference, tmp_path, rng):
+    embeddings, scores = write_run(tmp_path, "new", ["vits", "hifigan"], rng)
+    for path, weights in ((reference[1], "aaaa fp32"), (scores, "bbbb fp32")):
+        ScoreProvenance(weights, "1.0", "2026-01-01", ModelMetadata()).save(path)
+    given = ("trace", reference[0], embeddings, "--reference_scores", reference[1], "--scores", scores)
+    status, out, err = command(*given)
+    assert status == 2 and out == "" and "of another model than" in err
+    ScoreProvenance("aaaa bf16", "1.0", "2026-01-01", ModelMetadata()).save(scores)
+    assert command(*given)[0] == 0
 
 
 def test_a_reference_without_systems_is_refused(command, tmp_path, rng):
