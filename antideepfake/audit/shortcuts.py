@@ -5,6 +5,9 @@ wider band than bona fide ones, it may learn only this: it then has few errors o
 """
 
 import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +108,9 @@ def measure_bandwidth(samples: NDArray[np.floating], sample_rate: int) -> float:
     return float(frequencies[np.searchsorted(excess, 0.99 * excess[-1])])
 
 
-def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False) -> pd.DataFrame:
+def measure_shortcuts(
+    protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False, num_workers: int = 0
+) -> pd.DataFrame:
     """Measure how well each property alone separates the classes of a corpus.
 
     Arguments
@@ -116,6 +121,8 @@ def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, qu
         Folder that ``$ROOT`` stands for.
     quiet : bool
         Show no progress bar.
+    num_workers : int
+        Processes that read the files; 0 for this one alone.
 
     Returns
     -------
@@ -123,8 +130,9 @@ def measure_shortcuts(protocol: pd.DataFrame, data_folder: str | os.PathLike, qu
         AUC of each property (rows), over the whole corpus (column ``all``) and in each split that has both classes.
     """
     paths = [resolve_path(path, data_folder) for path in protocol["Path"]]
-    progress = tqdm(paths, desc="measuring utterances", unit="file", disable=quiet)
-    properties = pd.DataFrame([_measure_file(path) for path in progress])
+    measured = _measure_files(paths, num_workers)
+    progress = tqdm(measured, desc="measuring utterances", total=len(paths), unit="file", disable=quiet)
+    properties = pd.DataFrame(list(progress))
     is_real = (protocol["Label"] == "real").to_numpy()
     splits = {"all": np.ones(len(protocol), dtype=bool)}
     splits |= {split: (protocol["Proportion"] == split).to_numpy() for split in SPLITS}
@@ -187,6 +195,15 @@ def format_shortcuts(areas: pd.DataFrame) -> str:
         line = f"{name!s:<19}" + "".join(f"{area:>10.2f}" for area in row)
         lines.append(line + ("  shortcut" if name in shortcuts else ""))
     return "\n".join(lines)
+
+
+def _measure_files(paths: list[Path], num_workers: int) -> Iterator[dict[str, float]]:
+    """Measure files, in order."""
+    if num_workers == 0:
+        yield from map(_measure_file, paths)
+        return
+    with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
+        yield from pool.map(_measure_file, paths, chunksize=16)
 
 
 def _measure_file(path: Path) -> dict[str, float]:

@@ -23,7 +23,7 @@ LEFT_OUT = {
     r"final_proj\..*": "projects to the targets of pre-training",
     r"label_embs_concat": "targets of pre-training",
     r"lm_head\..*": "recognizes speech",
-    r"embedding_model\.back_end\..*": "back end of another detector",
+    r"embedding_model\.(back_end|layer_aggregation|second_branch)\..*": "back end of another detector",
 }
 # fairseq's names to those of transformers; the first match counts.
 FAIRSEQ = [

@@ -52,7 +52,7 @@ class DetectorGraph(torch.nn.Module):
         self.front_end = make_front_end_graph(encoder.front_end)
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
         self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length
-        self.normalize = encoder.normalize
+        self.normalize, self.second_branch = encoder.normalize, encoder.second_branch
         if isinstance(self.back_end, AASIST | SSLAASIST) and self.fixed_length is None:
             raise InputError(
                 f"the back end {type(self.back_end).__name__} cannot tell padding from speech; in ONNX, the detector "
@@ -84,6 +84,7 @@ class DetectorGraph(torch.nn.Module):
             waveforms = normalize_batch(samples, lengths)
         else:
             waveforms = torch.where(mark(lengths, samples), samples, 0.0)
+        second = self.second_branch and self.second_branch(waveforms, lengths / waveforms.shape[1])
         if self.fixed_length is not None:
             waveforms, _ = self.fixed_length(waveforms, lengths / waveforms.shape[1])
             lengths = torch.full_like(lengths, waveforms.shape[1])
@@ -92,6 +93,8 @@ class DetectorGraph(torch.nn.Module):
         if self.layer_aggregation is not None:
             frames = self.layer_aggregation(frames, relative_lengths)
         embeddings = self.back_end(frames, relative_lengths)
+        if second is not None:
+            embeddings = torch.cat([embeddings, second], 1)
         outputs = self.classifier(embeddings), embeddings
         if not self.scores_frames:
             return outputs

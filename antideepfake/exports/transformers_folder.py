@@ -148,7 +148,8 @@ def _require_parts(detector: Detector) -> tuple[SelfSupervisedFrontEnd, torch.nn
     encoder: Any = detector.mods["embedding_model"]
     classifier: Any = detector.mods["classifier"]
     parts = [encoder.front_end, encoder.back_end, classifier]
-    parts += [part for part in (encoder.layer_aggregation, encoder.fixed_length) if part is not None]
+    optional = encoder.layer_aggregation, encoder.fixed_length, encoder.second_branch
+    parts += [part for part in optional if part is not None]
     kinds_fit = type(parts[0]) in MODELS and type(parts[1]) is MeanPooling and type(parts[2]) is torch.nn.Linear
     if not kinds_fit or len(parts) > 3:
         names = ", ".join(type(part).__name__ for part in parts)

@@ -110,8 +110,9 @@ class Detector(RecordingScorer, EncoderClassifier):
         waveforms = [torch.from_numpy(normalize(samples) if encoder.normalize else samples) for samples in batch]
         padded = pad_sequence(waveforms, batch_first=True)
         lengths = torch.tensor([len(samples) / padded.shape[1] for samples in batch])
-        frames, frame_lengths = encoder.encode(padded.to(self.device), lengths.to(self.device))
-        embeddings = encoder.back_end(frames, frame_lengths)
+        inputs = padded.to(self.device), lengths.to(self.device)
+        frames, frame_lengths = encoder.encode(*inputs)
+        embeddings = encoder.embed(frames, frame_lengths, *inputs)
         classifier = self.mods["classifier"]
         logits = classifier(embeddings).float().tolist()
         frame_scores = [np.empty(0)] * len(batch)
@@ -138,10 +139,10 @@ class Detector(RecordingScorer, EncoderClassifier):
         """Time between the frames whose scores average to that of an utterance; None if there are no such frames.
 
         The score is the mean over frames with mean pooling and a linear classifier, unless the length is fixed: then
-        frames are those of the first seconds, perhaps repeated.
+        frames are those of the first seconds, perhaps repeated. A second branch has no frames.
         """
         encoder: Any = self.mods["embedding_model"]
-        if encoder.fixed_length is not None:
+        if encoder.fixed_length is not None or encoder.second_branch is not None:
             return None
         has_frames = hasattr(encoder.back_end, "frame_embeddings") and hasattr(encoder.front_end, "hop")
         if not (has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)):

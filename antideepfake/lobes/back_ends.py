@@ -6,7 +6,7 @@ A back end takes the output of a front end: frames [batch, frames, size] and the
 import torch
 
 from antideepfake.errors import InputError
-from antideepfake.lobes.batch_norm import BatchNorm
+from antideepfake.lobes.batch_norm import Standardization
 from antideepfake.lobes.layer_aggregation import LayerSum
 from antideepfake.lobes.masks import at_least_float32, length_mask, masked_mean
 
@@ -188,11 +188,10 @@ class StatisticsPooling(torch.nn.Module):
 
 
 class LayerStatistics(torch.nn.Module):
-    """Mean and standard deviation over time of several layers of an encoder, side by side, standardized.
+    """Mean and standard deviation over time of several layers of an encoder, side by side.
 
-    The embedding suits a linear classifier on a frozen encoder. Its values are standardized by the averages, over all
-    training batches so far, of their mean and standard deviation. Those of a single batch would not do: its utterances
-    are of similar length, on which the values depend.
+    The embedding suits a linear classifier on a frozen encoder: its values are standardized, by the averages of all
+    training batches so far.
 
     Arguments
     ---------
@@ -218,7 +217,7 @@ class LayerStatistics(torch.nn.Module):
         if not layers or len(set(layers)) < len(layers) or min(layers) < 0:
             raise InputError(f"LayerStatistics: layers is {layers}; name each layer once, from 0")
         self.layers = list(layers)
-        self.norm = BatchNorm(2 * len(layers) * n_features, affine=False, momentum=None)
+        self.norm = Standardization(2 * len(layers) * n_features)
 
     def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Turn ``states`` ([batch, layers, frames, size]) into embeddings ([batch, 2 size len(layers)], float32)."""
@@ -230,10 +229,7 @@ class LayerStatistics(torch.nn.Module):
             )
         frames = states[:, self.layers].transpose(1, 2).flatten(2).float()
         mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
-        statistics = compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True))
-        if self.training:
-            self.norm(statistics.detach())  # updates the averages
-        return torch.nn.functional.batch_norm(statistics, self.norm.running_mean, self.norm.running_var)
+        return self.norm(compute_statistics(frames.masked_fill(~mask, 0.0), mask / mask.sum(1, keepdim=True)))
 
 
 class AttentiveStatisticsPooling(torch.nn.Module):

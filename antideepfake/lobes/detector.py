@@ -30,6 +30,9 @@ class UtteranceEncoder(torch.nn.Module):
         Whether waveforms must have zero mean and unit variance, as most self-supervised encoders expect them. If
         False, they keep their samples in [-1, 1]. Whoever makes waveforms for this encoder reads it here: training,
         scoring and export.
+    second_branch : torch.nn.Module, optional
+        Waveforms to embeddings, as in :mod:`antideepfake.lobes.second_branches`; they are appended to those of the back
+        end. It gets the waveforms before ``fixed_length``.
 
     Example
     -------
@@ -46,6 +49,7 @@ class UtteranceEncoder(torch.nn.Module):
         layer_aggregation: torch.nn.Module | None = None,
         fixed_length: FixedLength | None = None,
         normalize: bool = True,
+        second_branch: torch.nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.front_end: Any = front_end
@@ -53,11 +57,13 @@ class UtteranceEncoder(torch.nn.Module):
         self.layer_aggregation = layer_aggregation
         self.fixed_length = fixed_length
         self.normalize = normalize
+        self.second_branch: Any = second_branch
 
     @property
     def min_samples(self) -> int:
-        """The least length of an utterance in samples; with a fixed length, 1."""
-        return self.front_end.receptive_field if self.fixed_length is None else 1
+        """The least length of an utterance in samples; with a fixed length and one branch, 1."""
+        least = self.front_end.receptive_field if self.fixed_length is None else 1
+        return max(least, self.second_branch.receptive_field) if self.second_branch is not None else least
 
     def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Encode a batch.
@@ -74,7 +80,7 @@ class UtteranceEncoder(torch.nn.Module):
         torch.Tensor
             Shape [batch, embedding_size].
         """
-        return self.back_end(*self.encode(waveforms, relative_lengths))
+        return self.embed(*self.encode(waveforms, relative_lengths), waveforms, relative_lengths)
 
     def encode(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn waveforms into the input of the back end: frames and their relative lengths."""
@@ -86,6 +92,20 @@ class UtteranceEncoder(torch.nn.Module):
         if self.layer_aggregation is not None:
             frames = self.layer_aggregation(frames, relative_lengths)
         return frames, relative_lengths
+
+    def embed(
+        self,
+        frames: torch.Tensor,
+        frame_lengths: torch.Tensor,
+        waveforms: torch.Tensor,
+        relative_lengths: torch.Tensor,
+    ) -> torch.Tensor:
+        """Turn what :meth:`encode` gives for waveforms, and the waveforms, into embeddings."""
+        embeddings = self.back_end(frames, frame_lengths)
+        if self.second_branch is None:
+            return embeddings
+        waveforms = waveforms.masked_fill(~length_mask(relative_lengths, waveforms.shape[1]), 0.0)
+        return torch.cat([embeddings, self.second_branch(waveforms, relative_lengths)], 1)
 
 
 class PassThrough(torch.nn.Module):

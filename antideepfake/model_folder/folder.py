@@ -47,8 +47,11 @@ COMPONENTS = {
     "classifier": ("classifiers", "linear"),
     "layer_aggregation": ("layer_aggregation",),
     "fixed_length": ("fixed_length",),
+    "second_branch": ("second_branches",),
 }
-OPTIONAL = ("layer_aggregation", "fixed_length")
+OPTIONAL = ("layer_aggregation", "fixed_length", "second_branch")
+# Components whose filters are computed from their settings and are not part of the weights.
+ON_CPU = (lobes.LogFilterBank, lobes.SincFilterBank, lobes.SpectralRoughness)
 TYPES = (int, float, bool, str, list[int])  # types of settings that a config.json may contain
 
 # The hyperparams.yaml of every model folder has the components first, then this text.
@@ -326,10 +329,9 @@ def _build_component(name: str, values: Any) -> torch.nn.Module:
         missing = [key for key in types if parameters[key].default is inspect.Parameter.empty and key not in settings]
         if missing:
             raise InputError(f"{class_name} lacks the setting {', '.join(missing)}; add it")
-    # The meta device allocates no memory, whatever the sizes. The filters of a filter bank are computed from its
-    # settings and are not part of the weights.
+    # The meta device allocates no memory, whatever the sizes.
     try:
-        with torch.device("cpu" if component in (lobes.LogFilterBank, lobes.SincFilterBank) else "meta"):
+        with torch.device("cpu" if component in ON_CPU else "meta"):
             return component(**settings)
     except InputError:
         raise
@@ -345,6 +347,7 @@ def _check_sizes(
     classifier: torch.nn.Module,
     layer_aggregation: torch.nn.Module | None = None,
     fixed_length: torch.nn.Module | None = None,
+    second_branch: Any = None,
 ) -> None:
     """Check that the sizes of the components match, by a forward pass on the meta device."""
     frames = getattr(back_end, "n_frames", 50)  # of a back end that not all numbers of frames suit
@@ -359,6 +362,8 @@ def _check_sizes(
             if layer_aggregation is not None:
                 states = layer_aggregation.eval()(states, lengths)
             embeddings = back_end.eval()(states, lengths)
+            if second_branch is not None:
+                embeddings = torch.cat([embeddings, torch.empty(1, second_branch.embedding_size)], 1)
             logits = classifier.eval()(embeddings)
     except (RuntimeError, IndexError, ValueError) as error:
         raise InputError(f"the sizes of the components do not match: {' '.join(str(error).split())[:200]}") from None
@@ -383,8 +388,9 @@ def write_model_folder(
         Output folder. Its config.json and hyperparams.yaml are written last: without them, the folder is incomplete.
     settings : str
         The training YAML with resolved references (``hyperpyyaml.resolve_references``). Only the keys ``front_end``,
-        ``back_end``, ``classifier``, ``layer_aggregation`` and ``fixed_length`` are used. If one has a class outside
-        this package, a warning names it and no config.json is written, because loading such a detector runs its code.
+        ``back_end``, ``classifier``, ``layer_aggregation``, ``fixed_length`` and ``second_branch`` are used. If one has
+        a class outside this package, a warning names it and no config.json is written, because loading such a detector
+        runs its code.
     modules : mapping
         ``embedding_model``, a :class:`antideepfake.lobes.UtteranceEncoder`, and ``classifier``.
     metadata : ModelMetadata

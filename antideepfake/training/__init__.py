@@ -21,6 +21,7 @@ from antideepfake.training.experiment import (
     is_finished,
 )
 from antideepfake.training.hparams import HyperParameters, build_front_end, load_hparams
+from antideepfake.training.logistic_brain import LogisticRegressionBrain
 from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
 from antideepfake.training.policy_brain import PolicyBrain
 from antideepfake.training.settings import ExperimentSettings, load_experiment
@@ -31,6 +32,7 @@ __all__ = [
     "DomainAdversarialBrain",
     "ExperimentSettings",
     "HyperParameters",
+    "LogisticRegressionBrain",
     "Outcome",
     "PolicyBrain",
     "adapt",

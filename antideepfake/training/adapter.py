@@ -69,7 +69,8 @@ def write_adapter(folder: str | os.PathLike, modules: Mapping[str, torch.nn.Modu
     layers = {name: module for name, module in detector.named_modules() if isinstance(module, BaseTunerLayer)}
     (name,) = {adapter for layer in layers.values() for adapter in layer.active_adapters}
     first: Any = next(iter(layers.values()))
-    heads = [head for head in ("embedding_model.back_end", "classifier") if detector.get_submodule(head).state_dict()]
+    parts = ["classifier", *(f"embedding_model.{name}" for name in ("back_end", "layer_aggregation", "second_branch"))]
+    heads = [name for name, module in detector.named_modules() if name in parts and module.state_dict()]
     config = peft.LoraConfig(
         r=first.r[name],
         lora_alpha=first.lora_alpha[name],

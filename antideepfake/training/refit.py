@@ -94,11 +94,7 @@ def fit_classifier(
     >>> bool(fit.scores[is_real].min() > fit.scores[~is_real].mean())
     True
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     values = np.asarray(embeddings, dtype=np.float64)
     groups = np.arange(len(values)) if clusters is None else number_clusters(clusters)
@@ -117,26 +113,57 @@ def fit_classifier(
     if not all(0 < is_real[part].sum() < len(part) for part, _ in splits):
         raise InputError("no cross-validation has both classes in every fold; use more speakers or sources")
 
-    def make_model(strength: float) -> Any:
-        return make_pipeline(
-            StandardScaler(), LogisticRegression(C=strength, class_weight="balanced", max_iter=500, tol=1e-5)
-        )
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of the weakest regularization, which is then not chosen
-        candidates = []
-        for strength in STRENGTHS:
-            scores = np.empty(len(values))
-            for part, rest in splits:
-                scores[rest] = make_model(strength).fit(values[part], is_real[part]).decision_function(values[rest])
-            candidates.append(scores)
-        costs = [float(cllr(sort_trials(scores[is_real], scores[~is_real]))) for scores in candidates]
-        best = int(np.argmin(costs))
-        scaler, regression = make_model(STRENGTHS[best]).fit(values, is_real)
-    weight = regression.coef_[0] / scaler.scale_
-    bias = regression.intercept_[0] - weight @ scaler.mean_
+    candidates = []
+    for strength in STRENGTHS:
+        scores = np.empty(len(values))
+        for part, rest in splits:
+            weight, bias = fit_logistic_regression(values[part], is_real[part], strength)
+            scores[rest] = values[rest] @ weight + bias
+        candidates.append(scores)
+    costs = [float(cllr(sort_trials(scores[is_real], scores[~is_real]))) for scores in candidates]
+    best = int(np.argmin(costs))
+    weight, bias = fit_logistic_regression(values, is_real, STRENGTHS[best])
     pair = np.array([-0.5, 0.5])  # the score is the logit of real minus that of fake
     return LinearFit(np.outer(pair, weight), pair * bias, float(STRENGTHS[best]), candidates[best])
+
+
+def fit_logistic_regression(
+    embeddings: NDArray[np.float64], is_real: NDArray[np.bool_], strength: float
+) -> tuple[NDArray[np.float64], float]:
+    """Fit a logistic regression with balanced classes to standardized embeddings.
+
+    Arguments
+    ---------
+    embeddings : array
+        Finite; shape [utterances, dimensions].
+    is_real : array of bool
+        Shape [utterances]; has both values.
+    strength : float
+        Inverse regularization strength C, on standardized embeddings.
+
+    Returns
+    -------
+    weight, bias : array, float
+        For embeddings that are not standardized, shape [dimensions]: the log-likelihood ratio of bona fide speech is
+        ``embeddings @ weight + bias``.
+
+    Example
+    -------
+    >>> weight, bias = fit_logistic_regression(np.array([[1.0], [2.0], [3.0], [4.0]]), np.arange(4) > 1, 1.0)
+    >>> bool(weight[0] > 0 and abs(2.5 * weight[0] + bias) < 1e-6)
+    True
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(embeddings)
+    regression = LogisticRegression(C=strength, class_weight="balanced", max_iter=500, tol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # with hardly any regularization it takes long
+        regression.fit(scaler.transform(embeddings), is_real)
+    weight = regression.coef_[0] / scaler.scale_
+    return weight, float(regression.intercept_[0] - weight @ scaler.mean_)
 
 
 def require_linear(detector: Detector) -> torch.nn.Linear:

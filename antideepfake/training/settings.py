@@ -44,7 +44,7 @@ class ExperimentSettings:
         Of all random numbers.
     front_end, back_end, classifier : torch.nn.Module
         The parts of the detector.
-    layer_aggregation, fixed_length, normalize : torch.nn.Module or None, bool
+    layer_aggregation, fixed_length, second_branch, normalize : torch.nn.Module or None, bool
         As for :class:`antideepfake.lobes.UtteranceEncoder`.
     start_from : str or None
         Weights to start from, as for :func:`antideepfake.checkpoints.start_from`.
@@ -134,6 +134,7 @@ class ExperimentSettings:
     gradient_checkpointing: bool = False
     layer_aggregation: torch.nn.Module | None = None
     fixed_length: torch.nn.Module | None = None
+    second_branch: torch.nn.Module | None = None
     normalize: bool = True
 
 
@@ -260,8 +261,8 @@ def build_detector(hparams: HyperParameters) -> dict[str, torch.nn.Module]:
     Arguments
     ---------
     hparams : HyperParameters
-        ``front_end``, ``back_end``, ``classifier``, ``layer_aggregation``, ``fixed_length``, ``normalize``,
-        ``start_from``, ``frozen_layers``, ``lora_rank`` and ``gradient_checkpointing``.
+        ``front_end``, ``back_end``, ``classifier``, ``layer_aggregation``, ``fixed_length``, ``second_branch``,
+        ``normalize``, ``start_from``, ``frozen_layers``, ``lora_rank`` and ``gradient_checkpointing``.
 
     Returns
     -------
@@ -274,7 +275,7 @@ def build_detector(hparams: HyperParameters) -> dict[str, torch.nn.Module]:
         As :func:`antideepfake.checkpoints.start_from` and :func:`antideepfake.training.adapt`.
     """
     front_end, classifier = hparams["front_end"], hparams["classifier"]
-    optional = {name: hparams.get(name) for name in ("layer_aggregation", "fixed_length")}
+    optional = {name: hparams.get(name) for name in ("layer_aggregation", "fixed_length", "second_branch")}
     embedding_model = UtteranceEncoder(
         front_end, hparams["back_end"], **optional, normalize=hparams.get("normalize", True)
     )

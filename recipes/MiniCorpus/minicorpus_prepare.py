@@ -20,6 +20,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import soundfile
 from channel import SAMPLE_RATE, apply_channel, code_g722, find_speech, generator_for
@@ -31,7 +32,7 @@ from sources import RECORDINGS, Sentence, code_lossy, first_generation, list_sen
 from stamps import STAMPS_PACKAGES, list_stamps
 from tqdm import tqdm
 
-from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
+from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_properties, measure_shortcuts
 from antideepfake.cli import options
 from antideepfake.cli.preparation import print_report
 from antideepfake.cli.program import run_program
@@ -322,15 +323,18 @@ def _extend_report(path: Path, left_out: list[dict[str, str]]) -> None:
         json.dump(report, file, indent=1, ensure_ascii=False)
 
 
-def _measure_once(protocol: pd.DataFrame, data_folder: str, overwrite: bool, quiet: bool) -> pd.DataFrame:
+def _measure_once(
+    protocol: pd.DataFrame, data_folder: str, overwrite: bool, quiet: bool, num_workers: int
+) -> pd.DataFrame:
     """Measure the shortcuts of the corpus, or read the earlier results: finished clips do not change."""
     measured = Path(data_folder, "MiniCorpus/cache/shortcuts.json")
     paths = sorted(protocol["Path"])
     if measured.exists() and not overwrite:
         found = json.loads(measured.read_text(encoding="utf-8"))
-        if found["paths"] == paths:
-            return pd.DataFrame(found["areas"])
-    areas = measure_shortcuts(protocol, data_folder, quiet)
+        areas = pd.DataFrame(found["areas"])
+        if found["paths"] == paths and set(areas.index) == set(measure_properties(np.zeros(1), SAMPLE_RATE)):
+            return areas
+    areas = measure_shortcuts(protocol, data_folder, quiet, num_workers)
     with atomic_open(measured) as file:
         json.dump({"areas": areas.to_dict(), "paths": paths}, file)
     return areas
@@ -355,7 +359,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     prepare_minicorpus(args.data_folder, args.output, args.num_workers, args.seed, args.overwrite, args.quiet)
     status = print_report(read_report(args.output), args.output, form=args.format)
     protocol = read_protocol(args.output)
-    areas = _measure_once(protocol, args.data_folder, args.overwrite, args.quiet)
+    areas = _measure_once(protocol, args.data_folder, args.overwrite, args.quiet, args.num_workers)
     if args.format == "table":
         attacks = protocol.loc[protocol["Label"] == "fake", "Attack"].value_counts()
         systems = ", ".join(f"{name} ({count})" for name, count in attacks.items())

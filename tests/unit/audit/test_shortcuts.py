@@ -170,6 +170,9 @@ def test_planted_shortcut_is_found(tmp_path: Path, rng: np.random.Generator, com
     assert "level" in find_shortcuts(areas)
     assert "duration" not in find_shortcuts(areas)
     assert "shortcut" in format_shortcuts(areas)
+    pd.testing.assert_frame_equal(
+        measure_shortcuts(read_protocol(protocol), tmp_path, quiet=True, num_workers=2), areas
+    )
     status, out, err = command("check", "shortcuts", protocol, "--data_folder", tmp_path, "--quiet")
     assert status == 1
     assert "level" in out and "level" in err and err.count("\n") == 1

@@ -5,11 +5,20 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from antideepfake.errors import InputError
 from antideepfake.exports.onnx_file import write_onnx
 from antideepfake.inference.onnx_detector import load_onnx_detector
-from antideepfake.lobes import SEA, FixedLength, LayerStatistics, LayerWeightedMeanPooling, Nes2Net, StatisticsPooling
+from antideepfake.lobes import (
+    SEA,
+    FixedLength,
+    LayerStatistics,
+    LayerWeightedMeanPooling,
+    Nes2Net,
+    SpectralRoughness,
+    StatisticsPooling,
+)
 from antideepfake.lobes.whisper import LONGEST
 from antideepfake.model_folder import fit_ood_detector
 from antideepfake.model_folder.windowing import WHOLE
@@ -29,6 +38,13 @@ def check(detector, path, recordings):
 @pytest.mark.slow
 def test_whisper_with_statistics_of_some_layers(make_detector, recordings, tmp_path):
     check(make_detector("Whisper", LayerStatistics([0, 2], 16), all_layers=True), tmp_path / "a.onnx", recordings)
+
+
+@pytest.mark.slow
+def test_whisper_beside_a_second_branch(make_detector, recordings, tmp_path):
+    detector = make_detector("Whisper", LayerStatistics([0, 2], 16), True, torch.nn.Linear(64 + 16, 2))
+    detector.mods["embedding_model"].second_branch = SpectralRoughness(8).eval()
+    check(detector, tmp_path / "a.onnx", recordings)
 
 
 @pytest.mark.slow

@@ -294,6 +294,19 @@ DOMAINS = """
 domain_classifier: !new:torch.nn.Linear {in_features: 16, out_features: 2}
 domain_weight: 0.5
 """
+FROZEN = """
+front_end: !new:antideepfake.lobes.LogFilterBank
+back_end: !new:antideepfake.lobes.MeanPooling
+second_branch: !new:antideepfake.lobes.SpectralRoughness
+classifier: !new:torch.nn.Linear {in_features: 144, out_features: 2}
+inverse_regularization: 0.1
+"""
+LOGISTIC = """
+brain_class: !name:antideepfake.training.LogisticRegressionBrain
+batch_seconds: 0.4
+ckpt_interval_steps: 2
+max_steps: 99
+"""
 
 
 @pytest.mark.parametrize("choice", ["ema_decay: 0.8", "average_validations: 2", "sam_rho: 0.05", "domains"])
@@ -335,6 +348,29 @@ def test_a_killed_run_with_a_training_choice_is_the_same_to_the_last_bit(
 def test_choices_that_exclude_each_other_are_refused(start):
     with pytest.raises(InputError, match="ema_decay and average_validations are both set"):
         fit_detector(start("ema_decay: 0.9\naverage_validations: 2")[0], RUN, *start()[1:3])
+
+
+def test_a_killed_logistic_regression_goes_on_with_its_embeddings(start, tmp_path, monkeypatch):
+    def train(output):
+        hparams, train_set, valid_set, _ = start(LOGISTIC, output, FROZEN)
+        return fit_detector(hparams, RUN, train_set, valid_set)
+
+    whole = train("whole")
+    inputs, read = DetectorBrain.inputs, []
+
+    def interrupted(self, batch):
+        read.extend(batch.id)
+        if len(read) == 12:
+            raise KeyboardInterrupt
+        return inputs(self, batch)
+
+    monkeypatch.setattr(DetectorBrain, "inputs", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train("parts")
+    resumed = train("parts")
+    assert _same(_weights(whole), _weights(resumed))
+    assert not set(read[:8]) & set(read[12:])  # two checkpoints, each after two steps of two batches of one utterance
+    assert len(whole.collected.rows) == 24 and whole.collected.rows.keys() == resumed.collected.rows.keys()
 
 
 @pytest.mark.parametrize("adapt", ["", "frozen_layers: 1", "lora_rank: 2"])
