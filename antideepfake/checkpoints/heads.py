@@ -1,4 +1,4 @@
-"""The published names and architectures of Nes2Net-X and MHFA, whose tensors this project names alike."""
+"""The published names and architectures of Nes2Net-X, MHFA and SLS, whose tensors this project names alike."""
 
 import re
 from typing import Any
@@ -11,6 +11,7 @@ from antideepfake.lobes.self_supervised import WavLM
 
 NES2NET = "Nested_Res2Net_TDNN.Build_in_Res2Nets.0.weighted_sum.0"  # a tensor that no other detector has
 MHFA = "cmp_linear_k.weight"
+SLS = "fc3.weight"
 
 
 def rename_nes2net(name: str) -> str:
@@ -89,4 +90,34 @@ def find_mhfa(state: dict[str, torch.Tensor], source: str, encoder: Checkpoint |
             "center_features": True,
         },
         "classifier": {"class": "antideepfake.lobes.BatchNormClassifier", "in_features": embedding_size},
+    }
+
+
+def rename_sls(name: str) -> str:
+    """Give this project's name of a tensor of SLS.
+
+    Example
+    -------
+    >>> rename_sls("first_bn.bias"), rename_sls("fc3.bias")
+    ('back_end.first_bn.bias', 'classifier.fc3.bias')
+    """
+    return f"classifier.{name}" if name.startswith("fc3.") else f"back_end.{name}"
+
+
+def find_sls(state: dict[str, torch.Tensor], source: str, encoder: Checkpoint | None) -> dict[str, dict[str, Any]]:
+    """Derive the parts of an SLS, as :func:`antideepfake.checkpoints.aasist.find_components` does."""
+    try:
+        n_features = state["fc0.weight"].shape[1]
+        embedding_size, pooled = state["fc1.weight"].shape
+    except (KeyError, IndexError, ValueError):
+        raise InputError(f"{source}: an incomplete SLS; tensors of fc0 or fc1 are missing") from None
+    return {
+        "back_end": {
+            "class": "antideepfake.lobes.SLS",
+            "n_features": n_features,
+            "n_frames": max(pooled // max(n_features // 3, 1), 1) * 3,
+            "embedding_size": embedding_size,
+        },
+        "classifier": {"class": "antideepfake.lobes.SELUClassifier", "in_features": embedding_size},
+        "fixed_length": {"class": "antideepfake.lobes.FixedLength", "n_samples": 64600},
     }

@@ -125,10 +125,10 @@ class Checkpoint:
             digest.update(self.encoder[name].half().contiguous().numpy().astype("<f2").tobytes())
         return digest.hexdigest()
 
-    def build(self, all_layers: bool = False) -> SelfSupervisedFrontEnd:
+    def build(self, all_layers: bool = False, final_norm: bool = True) -> SelfSupervisedFrontEnd:
         """Build the front end with these weights, in float32."""
         with torch.device("meta"):
-            front_end = self.kind(all_layers, **self.settings)
+            front_end = self.kind(all_layers, final_norm=final_norm, **self.settings)
         front_end.model.load_state_dict({name: value.float() for name, value in self.encoder.items()}, assign=True)
         return front_end
 

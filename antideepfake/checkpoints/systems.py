@@ -35,8 +35,8 @@ class Kind:
         Names of unused tensors, as regular expressions, and why they are not used.
     is_reversed : bool
         Whether the classes are 0 for bona fide and 1 for spoofed.
-    all_layers : bool
-        Whether the back end takes all layers of the encoder.
+    output_settings : mapping
+        What the back end takes from the encoder: ``all_layers``, ``final_norm``.
     may_normalize : bool
         Whether waveforms are normalized if the encoder was pre-trained on normalized ones.
     """
@@ -46,14 +46,22 @@ class Kind:
     find_components: Callable[[dict[str, torch.Tensor], str, Checkpoint | None], dict[str, dict[str, Any]]]
     left_out: Mapping[str, str] = field(default_factory=dict)
     is_reversed: bool = False
-    all_layers: bool = False
+    output_settings: Mapping[str, bool] = field(default_factory=dict)
     may_normalize: bool = False
 
 
 KINDS = (
     Kind(aasist.MARK, aasist.rename, aasist.find_components, aasist.LEFT_OUT),
     Kind(heads.NES2NET, heads.rename_nes2net, heads.find_nes2net),
-    Kind(heads.MHFA, heads.rename_mhfa, heads.find_mhfa, is_reversed=True, all_layers=True, may_normalize=True),
+    Kind(
+        heads.MHFA,
+        heads.rename_mhfa,
+        heads.find_mhfa,
+        is_reversed=True,
+        output_settings={"all_layers": True},
+        may_normalize=True,
+    ),
+    Kind(heads.SLS, heads.rename_sls, heads.find_sls, output_settings={"all_layers": True, "final_norm": False}),
 )
 
 
@@ -122,7 +130,7 @@ class MappedSystem:
         """Build the ``embedding_model`` and the ``classifier`` with these weights, in float32."""
         parts = _build_components(self.components)
         if self.encoder:
-            parts["front_end"] = self.encoder.build(self.kind.all_layers)
+            parts["front_end"] = self.encoder.build(**self.kind.output_settings)
         _head(parts).load_state_dict(self.state)
         classifier = parts.pop("classifier")
         encoder: Any = UtteranceEncoder(**parts, normalize=self.normalize)  # type: ignore[arg-type]

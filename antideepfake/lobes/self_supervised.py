@@ -82,8 +82,10 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     ---------
     all_layers : bool
         Return all hidden states, [batch, layers + 1, frames, size], instead of the last, [batch, frames, size]. State 0
-        is the input of the first layer, the last state is the encoder's output, after its final normalization if it
-        has one.
+        is the input of the first layer, the last state is the encoder's output.
+    final_norm : bool
+        Whether the last state is normalized at the end of the encoder, if the encoder does this. Without
+        ``all_layers`` it always is.
     **settings
         Of the architecture, named as in ``transformers``, with the defaults there. All kinds of dropout and layer drop
         are 0 unless given; the masking of frames, which belongs to pre-training, is off.
@@ -109,6 +111,7 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         all_layers: bool = False,
         weights_source: str | None = None,
         weights_sha256: str | None = None,
+        final_norm: bool = True,
         **settings: Any,
     ) -> None:
         super().__init__()
@@ -119,8 +122,9 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         self.weights_source, self.weights_sha256 = weights_source, weights_sha256
         name, defaults = type(self).__name__, self.defaults()
         kinds = {key: list[int] if isinstance(value, list) else type(value) for key, value in defaults.items()}
-        check_settings(name, settings | {"all_layers": all_layers}, kinds | {"all_layers": bool})
-        self.all_layers = all_layers
+        choices = {"all_layers": all_layers, "final_norm": final_norm}
+        check_settings(name, settings | choices, kinds | dict.fromkeys(choices, bool))
+        self.all_layers, self.final_norm = all_layers, final_norm
         values = {**defaults, **settings}
         layers, size, heads = (values[key] for key in ("num_hidden_layers", "hidden_size", "num_attention_heads"))
         if layers > MOST_LAYERS:
@@ -147,9 +151,14 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that build this front end, those at their default left out."""
+        """The settings of the architecture and of dropout that build this front end, without those at their default."""
         config = _read_config(self.model.config)
         return {name: config[name] for name, value in self.defaults().items() if config[name] != value}
+
+    @property
+    def output_settings(self) -> dict[str, bool]:
+        """The settings of what ``forward`` returns, without those at their default."""
+        return {"all_layers": True} | ({} if self.final_norm else {"final_norm": False}) if self.all_layers else {}
 
     @property
     def dtype(self) -> torch.dtype:
@@ -217,10 +226,11 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         if not self.all_layers:
             return last
         depth = len(self.model.encoder.layers)
-        for index in range(1, depth):  # layers skipped by layer drop in training: their output is their input
+        for index in range(1, depth + 1):  # layers skipped by layer drop in training: their output is their input
             states.setdefault(index, states[index - 1])
-        # the last state is normalized by the encoder, unlike the output of the last layer
-        return torch.stack([*(states[index] for index in range(depth)), last], 1)
+        if self.final_norm:
+            states[depth] = last
+        return torch.stack([states[index] for index in range(depth + 1)], 1)
 
     def _record(self, states: dict[int, torch.Tensor]) -> list[torch.utils.hooks.RemovableHandle]:
         """Store the input of the first layer as state 0, and the output of the n-th layer as state n."""

@@ -16,8 +16,8 @@ class SLS(torch.nn.Module):
     classifier (ACM MM 2024). Its classifier is :class:`antideepfake.lobes.SELUClassifier`.
 
     The matrix fixes the number of frames, so a detector with SLS needs :class:`antideepfake.lobes.FixedLength`. All
-    states are used but the first, the input of the first layer. The last state is the encoder's output, after its final
-    normalization if it has one; the published detector used that layer before the normalization.
+    states are used but the first, the input of the first layer. The published detector takes the output of the last
+    layer as it is: ``final_norm: False`` of the front end.
 
     Arguments
     ---------

@@ -194,8 +194,7 @@ def _describe_components(settings: str, front_end: torch.nn.Module) -> dict[str,
         if node.tag.startswith("!new:"):
             node.tag = f"!new:{_public_name(node.tag.removeprefix('!new:'))}"
     if isinstance(front_end, SelfSupervisedFrontEnd):
-        all_layers = {"all_layers": True} if front_end.all_layers else {}
-        own = yaml.compose(yaml.safe_dump(front_end.settings | all_layers, sort_keys=False))
+        own = yaml.compose(yaml.safe_dump(front_end.settings | front_end.output_settings, sort_keys=False))
         own.tag = f"!new:antideepfake.lobes.{type(front_end).__name__}"
         components["front_end"] = own
     return components

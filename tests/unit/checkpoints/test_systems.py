@@ -12,7 +12,7 @@ from antideepfake.checkpoints.loading import Weights
 from antideepfake.checkpoints.systems import map_system
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import load_detector
-from antideepfake.lobes import AASIST, MHFA, SSLAASIST, BatchNormClassifier, Nes2Net
+from antideepfake.lobes import AASIST, MHFA, SLS, SSLAASIST, BatchNormClassifier, Nes2Net, SELUClassifier
 from antideepfake.model_folder.published import read_published_detectors
 from antideepfake.model_folder.windowing import WHOLE
 
@@ -172,3 +172,25 @@ def test_the_classes_of_mhfa_are_swapped(tmp_path):
     embedding = torch.randn(3, 16)
     found = detector.mods["classifier"](embedding)
     torch.testing.assert_close(found, classifier.eval()(embedding).flip(1), atol=1e-6, rtol=1e-6)
+
+
+def test_sls_takes_the_last_layer_as_it_is(tmp_path, rng):
+    parts = {"back_end": SLS(32, 201, 8), "classifier": SELUClassifier(8)}
+    state = name_encoder("module.ssl_model.model.")
+    state |= {f"module.{name}": value for part in parts.values() for name, value in part.state_dict().items()}
+    torch.save(state, tmp_path / "sls.pth")
+    system, metadata = convert_checkpoint(str(tmp_path / "sls.pth"), tmp_path / "model", num_attention_heads=4)
+    assert system.used + len(system.left_out) == len(state) and system.description == "SLS on Wav2Vec2, 3 layers of 32"
+    assert metadata.windowing().window_seconds == 64600 / 16000
+    detector = load_detector(tmp_path / "model")
+    encoder = detector.mods["embedding_model"]
+    assert encoder.front_end.all_layers and not encoder.front_end.final_norm and not encoder.normalize
+    assert (encoder.back_end.n_frames, encoder.fixed_length.n_samples) == (201, 64600)
+    waveforms, ones = torch.from_numpy(rng.standard_normal((1, 64600))).float(), torch.ones(1)
+    frames, _ = encoder.front_end(waveforms, ones)
+    norm = encoder.front_end.model.encoder.layer_norm
+    encoder.front_end.final_norm = True
+    torch.testing.assert_close(norm(frames[:, -1]), encoder.front_end(waveforms, ones)[0][:, -1])
+    expected = parts["classifier"](parts["back_end"].eval()(frames, ones))
+    found = detector.mods["classifier"](encoder.back_end(frames, ones))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
