@@ -4,7 +4,8 @@ REFERENCE are embeddings of generated speech of known systems (.parquet, written
 and --reference_scores is the score file of the same run, whose column Attack names the systems. INPUT are embeddings of
 the same model, or recordings, folders and protocols, which --model scores. Nothing is trained: a recording is compared
 with the nearest utterances of each system, and comes from none of these if it is less similar than nearly all
-utterances of the reference are to their neighbors. The method presumes that the recording is generated.
+utterances of the reference are to their neighbors. With --method classifier, a linear classifier is trained on the
+reference instead. Both presume that the recording is generated.
 
 Where the systems of the inputs are known, from --scores or a protocol with the column Attack, the table of each system
 is printed. Exits with status 1 when an input was skipped.
@@ -56,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", help="score file of the input embeddings, which names their systems")
     parser.add_argument("--model", help="model folder, Hub id, or ONNX file of convert, for inputs that are recordings")
     parser.add_argument(
+        "--method",
+        choices=("neighbors", "classifier"),
+        default="neighbors",
+        help="compare with the nearest utterances, or train a linear classifier (default: neighbors)",
+    )
+    parser.add_argument(
         "--neighbors",
         type=options.positive_number,
         default=5,
@@ -90,12 +97,16 @@ def run(args: argparse.Namespace) -> int:
 
     import pandas as pd
 
-    from antideepfake.evaluation.tracing import compute_tracing_metrics, fit_source_tracer
+    from antideepfake.evaluation import tracing
     from antideepfake.files import atomic_open
 
     embeddings, systems, clusters = read_reference(args)
     try:
-        tracer = fit_source_tracer(embeddings, systems, args.neighbors, args.rejected, clusters)
+        tracer: tracing.SourceTracer | tracing.SourceClassifier
+        if args.method == "classifier":
+            tracer = tracing.fit_source_classifier(embeddings, systems, args.rejected, clusters)
+        else:
+            tracer = tracing.fit_source_tracer(embeddings, systems, args.neighbors, args.rejected, clusters)
     except InputError as error:
         raise InputError(f"{args.reference}: {error}") from None
     inputs = read_embedded(args) if is_embedded else score_recordings(args)
@@ -106,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
             "score both with the same model"
         )
     similarities = tracer.measure_similarities(inputs.embeddings)
-    named = tracer.name_systems(similarities)
+    named = tracing.choose_systems(tracer, similarities)
     table = pd.DataFrame({"input": inputs.ids, "system": named, "similarity": similarities.max(1)})
     if args.output:
         with atomic_open(args.output) as file:
@@ -115,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     summary: dict[str, float] = {}
     if is_labeled.any():
         true, found = (pd.Series(texts)[is_labeled].tolist() for texts in (inputs.systems, named))
-        table, summary = compute_tracing_metrics(true, found, similarities[is_labeled], tracer.systems)
+        table, summary = tracing.compute_tracing_metrics(true, found, similarities[is_labeled], tracer.systems)
     options.print_table(table, args.format)
     if args.format == "table":
         print(f"none of these: a similarity below {tracer.threshold:.3f} to all {len(tracer.systems)} systems")

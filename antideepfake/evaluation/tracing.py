@@ -1,7 +1,7 @@
-"""Source tracing: which known spoofing system made a recording, or none of them, from nearest neighbors."""
+"""Source tracing: which known spoofing system made a recording, or none; by nearest neighbors or by a classifier."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from antideepfake.metrics.rates import roc_auc, sort_trials
 
 NONE = "none of these"
 CHUNK = 1024  # recordings compared with the reference at once
+FOLDS = 5  # of the cross-validation
+STRENGTH = 0.01  # inverse regularization of the classifier, on standardized embeddings of thousands of dimensions
 COMPONENTS = 150  # principal components: enough for a hundred systems, and robust with a thousand utterances
 
 
@@ -68,18 +70,58 @@ class SourceTracer:
         ]
         return np.concatenate([np.empty((0, len(self.systems)), np.float32), *parts])
 
-    def name_systems(self, similarities: NDArray[np.floating]) -> list[str]:
-        """Name the most similar system of each recording, or ``none of these``.
+
+@dataclass(frozen=True)
+class SourceClassifier:
+    """A linear classifier of embeddings by spoofing system; :func:`fit_source_classifier` makes one.
+
+    Arguments
+    ---------
+    weight, bias : array
+        Shape [systems, dimensions] and [systems].
+    systems : list of str
+        Names of the systems.
+    threshold : float
+        A recording for which every system is less probable comes from none of these.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    systems: list[str]
+    threshold: float
+
+    def measure_similarities(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Compute the probability of each system, given that one of them made the recording.
 
         Arguments
         ---------
-        similarities : array
-            As :meth:`measure_similarities` returns them.
+        embeddings : array
+            Shape [recordings, dimensions].
+
+        Returns
+        -------
+        array
+            Shape [recordings, systems]; rows sum to 1.
         """
-        return [
-            self.systems[best] if row[best] >= self.threshold else NONE
-            for row, best in zip(similarities, similarities.argmax(1), strict=True)
-        ]
+        from scipy.special import softmax
+
+        return softmax(np.asarray(embeddings, np.float32) @ self.weight.T + self.bias, axis=1)
+
+
+def choose_systems(tracer: SourceTracer | SourceClassifier, similarities: NDArray[np.floating]) -> list[str]:
+    """Name the most similar system of each recording, or ``none of these``.
+
+    Arguments
+    ---------
+    tracer : SourceTracer or SourceClassifier
+        What compared the recordings.
+    similarities : array
+        As its method ``measure_similarities`` returns them.
+    """
+    return [
+        tracer.systems[best] if row[best] >= tracer.threshold else NONE
+        for row, best in zip(similarities, similarities.argmax(1), strict=True)
+    ]
 
 
 def fit_source_tracer(
@@ -124,20 +166,10 @@ def fit_source_tracer(
     >>> rng = np.random.default_rng(1)
     >>> embeddings = rng.normal(size=(60, 3)) + 20 * np.eye(3)[np.repeat([0, 1, 2], 20)]
     >>> tracer = fit_source_tracer(embeddings[:40], ["a"] * 20 + ["b"] * 20)
-    >>> tracer.name_systems(tracer.measure_similarities(embeddings[[1, 30, 50]]))
+    >>> choose_systems(tracer, tracer.measure_similarities(embeddings[[1, 30, 50]]))
     ['a', 'b', 'none of these']
     """
-    names, numbers = np.unique(np.asarray(systems, dtype=object).astype(str), return_inverse=True)
-    values = np.asarray(embeddings, dtype=np.float64)
-    if len(names) < 2 or len(values) < 2 * len(names):
-        raise InputError(
-            f"{len(values)} utterances of {len(names)} systems are too few to trace; use at least two systems, with "
-            "two utterances each on average"
-        )
-    if not np.isfinite(values).all():
-        raise InputError("some embeddings have values that are not finite; score these utterances again, in fp32")
-    if not 0 <= rejected < 1:
-        raise InputError(f"the fraction of rejected recordings is {rejected}; it must be from 0 to below 1")
+    names, numbers, values = _check_reference(embeddings, systems, rejected)
     if n_neighbors < 1:
         raise InputError(f"the number of neighbors is {n_neighbors}; it must be at least 1")
     mean = values.mean(0)
@@ -156,8 +188,95 @@ def fit_source_tracer(
         raise InputError("all utterances are of one speaker; use several, or cluster by nothing")
     threshold = float(np.quantile(known, rejected))
     return SourceTracer(
-        directions, numbers, names.tolist(), mean.astype(np.float32), whiten.astype(np.float32), n_neighbors, threshold
+        directions, numbers, names, mean.astype(np.float32), whiten.astype(np.float32), n_neighbors, threshold
     )
+
+
+def fit_source_classifier(
+    embeddings: NDArray[np.floating],
+    systems: Sequence[str],
+    rejected: float = 0.05,
+    clusters: ArrayLike | None = None,
+    seed: int = 1234,
+) -> SourceClassifier:
+    """Train a classifier of spoofing systems on embeddings: a multinomial logistic regression with balanced classes.
+
+    The embeddings are standardized for the fit. The threshold is the quantile ``rejected`` of the largest probability
+    of each utterance in five-fold cross-validation.
+
+    Arguments
+    ---------
+    embeddings, systems :
+        As for :func:`fit_source_tracer`.
+    rejected : float
+        Fraction of recordings of known systems that may be rejected as ``none of these``, in [0, 1).
+    clusters : array, optional
+        Cluster of each utterance, such as its speaker: none is in two folds. By default utterances are independent.
+    seed : int
+        Of the folds.
+
+    Raises
+    ------
+    InputError
+        As :func:`fit_source_tracer`.
+
+    Example
+    -------
+    >>> rng = np.random.default_rng(1)
+    >>> embeddings = rng.normal(size=(40, 3)) + 20 * np.eye(3)[np.repeat([0, 1], 20)]
+    >>> classifier = fit_source_classifier(embeddings, ["a"] * 20 + ["b"] * 20)
+    >>> choose_systems(classifier, classifier.measure_similarities(embeddings[[1, 30]]))
+    ['a', 'b']
+    """
+    from sklearn.model_selection import GroupKFold
+
+    names, numbers, values = _check_reference(embeddings, systems, rejected)
+    groups = np.arange(len(values)) if clusters is None else number_clusters(clusters)
+    count = min(FOLDS, len(np.unique(groups)))
+    if count < 2:
+        raise InputError("all utterances are of one speaker; use several, or cluster by nothing")
+    best = np.empty(len(values))
+    for part, rest in GroupKFold(count, shuffle=True, random_state=seed).split(values, groups=groups):
+        if len(np.unique(numbers[part])) < 2:
+            raise InputError("a fold of the cross-validation lacks all but one system; use more speakers, or none")
+        fold = _fit_classifier(values[part], numbers[part], names)
+        best[rest] = fold.measure_similarities(values[rest]).max(1)
+    return replace(_fit_classifier(values, numbers, names), threshold=float(np.quantile(best, rejected)))
+
+
+def _fit_classifier(values: NDArray[np.float64], numbers: NDArray[np.intp], names: list[str]) -> SourceClassifier:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(values)
+    regression = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=200, tol=1e-4)
+    regression.fit(scaler.transform(values), numbers)
+    weight, bias = regression.coef_, regression.intercept_
+    if len(weight) == 1:  # of the second of two systems
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    weight = weight / scaler.scale_
+    bias = bias - weight @ scaler.mean_
+    return SourceClassifier(
+        weight.astype(np.float32), bias.astype(np.float32), [names[number] for number in regression.classes_], 0.0
+    )
+
+
+def _check_reference(
+    embeddings: NDArray[np.floating], systems: Sequence[str], rejected: float
+) -> tuple[list[str], NDArray[np.intp], NDArray[np.float64]]:
+    """Give the names of the systems, the index of each utterance's system, and its embedding."""
+    names, numbers = np.unique(np.asarray(systems, dtype=object).astype(str), return_inverse=True)
+    values = np.asarray(embeddings, dtype=np.float64)
+    if len(names) < 2 or len(values) < 2 * len(names):
+        raise InputError(
+            f"{len(values)} utterances of {len(names)} systems are too few to trace; use at least two systems, with "
+            "two utterances each on average"
+        )
+    if not np.isfinite(values).all():
+        raise InputError("some embeddings have values that are not finite; score these utterances again, in fp32")
+    if not 0 <= rejected < 1:
+        raise InputError(f"the fraction of rejected recordings is {rejected}; it must be from 0 to below 1")
+    return names.tolist(), numbers, values
 
 
 def compute_tracing_metrics(
@@ -170,9 +289,9 @@ def compute_tracing_metrics(
     true : sequence of str
         The system of each recording; systems outside the reference count as ``none of these``.
     named : sequence of str
-        As :meth:`SourceTracer.name_systems` returns them.
+        As :func:`choose_systems` returns them.
     similarities : array
-        As :meth:`SourceTracer.measure_similarities` returns them.
+        As ``measure_similarities`` of the tracer returns them.
     systems : sequence of str
         The systems of the reference.
 

@@ -19,7 +19,7 @@ from antideepfake.lobes.losses import FocalLoss, MarginSoftmax, OneClassSoftmax,
 from antideepfake.lobes.masks import length_mask, masked_mean, whole_lengths
 from antideepfake.lobes.mhfa import MHFA
 from antideepfake.lobes.nes2net import Nes2Net
-from antideepfake.lobes.second_branches import SpectralRoughness
+from antideepfake.lobes.second_branches import SpectralFineStructure
 from antideepfake.lobes.self_supervised import HuBERT, Wav2Vec2, Wav2Vec2BERT, WavLM
 from antideepfake.lobes.sls import SLS
 from antideepfake.lobes.whisper import Whisper
@@ -52,7 +52,7 @@ __all__ = [
     "PassThrough",
     "SELUClassifier",
     "SincFilterBank",
-    "SpectralRoughness",
+    "SpectralFineStructure",
     "StatisticsPooling",
     "UtteranceEncoder",
     "Wav2Vec2",

@@ -57,13 +57,12 @@ class UtteranceEncoder(torch.nn.Module):
         self.layer_aggregation = layer_aggregation
         self.fixed_length = fixed_length
         self.normalize = normalize
-        self.second_branch: Any = second_branch
+        self.second_branch = second_branch
 
     @property
     def min_samples(self) -> int:
-        """The least length of an utterance in samples; with a fixed length and one branch, 1."""
-        least = self.front_end.receptive_field if self.fixed_length is None else 1
-        return max(least, self.second_branch.receptive_field) if self.second_branch is not None else least
+        """The least length of an utterance in samples; with a fixed length, 1."""
+        return self.front_end.receptive_field if self.fixed_length is None else 1
 
     def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Encode a batch.

@@ -51,7 +51,7 @@ COMPONENTS = {
 }
 OPTIONAL = ("layer_aggregation", "fixed_length", "second_branch")
 # Components whose filters are computed from their settings and are not part of the weights.
-ON_CPU = (lobes.LogFilterBank, lobes.SincFilterBank, lobes.SpectralRoughness)
+ON_CPU = (lobes.LogFilterBank, lobes.SincFilterBank, lobes.SpectralFineStructure)
 TYPES = (int, float, bool, str, list[int])  # types of settings that a config.json may contain
 
 # The hyperparams.yaml of every model folder has the components first, then this text.

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from antideepfake.errors import InputError
-from antideepfake.evaluation.tracing import NONE, compute_tracing_metrics, fit_source_tracer
+from antideepfake.evaluation.tracing import (
+    NONE,
+    choose_systems,
+    compute_tracing_metrics,
+    fit_source_classifier,
+    fit_source_tracer,
+)
 
 SIZE = 8
 
@@ -27,9 +33,31 @@ def test_new_recordings_of_known_systems_are_named_and_others_are_not(clouds):
     new = clouds[:, 20:]
     similarities = tracer.measure_similarities(new.reshape(-1, SIZE))
     assert similarities.shape == (80, 3) and np.abs(similarities).max() <= 1 + 1e-6
-    named = np.array(tracer.name_systems(similarities)).reshape(4, 20)
+    named = np.array(choose_systems(tracer, similarities)).reshape(4, 20)
     assert [np.mean(row == name) for row, name in zip(named, ("a", "b", "c", NONE), strict=True)] >= [0.8] * 4
     assert np.mean(named[3] == NONE) > 0.9
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_trained_classifier_names_systems(clouds, count):
+    known = clouds[:count, :20].reshape(-1, SIZE)
+    classifier = fit_source_classifier(known, np.repeat(["a", "b", "c"][:count], 20).tolist())
+    similarities = classifier.measure_similarities(clouds[:count, 20:].reshape(-1, SIZE))
+    np.testing.assert_allclose(similarities.sum(1), 1, atol=1e-5)
+    named = np.array(choose_systems(classifier, similarities)).reshape(count, 20)
+    assert [np.mean(row == name) for row, name in zip(named, "abc"[:count], strict=True)] >= [0.8] * count
+
+
+def test_the_threshold_of_a_classifier_holds_for_speakers_that_it_does_not_know(clouds):
+    twins = np.repeat(clouds[:3, :10], 2, axis=1).reshape(-1, SIZE)
+    systems = np.repeat(["a", "b", "c"], 20).tolist()
+    speakers = np.repeat(np.arange(30), 2).astype(str)
+    apart = fit_source_classifier(twins, systems, 0.2, clusters=speakers)
+    assert apart.threshold < fit_source_classifier(twins, systems, 0.2).threshold
+    with pytest.raises(InputError, match="all utterances are of one speaker"):
+        fit_source_classifier(twins, systems, clusters=["one"] * 60)
+    with pytest.raises(InputError, match="a fold of the cross-validation lacks all but one system"):
+        fit_source_classifier(twins, systems, clusters=np.repeat(["x", "y", "z"], 20).tolist()[:40] + ["y"] * 20)
 
 
 def test_the_scale_of_the_embeddings_does_not_matter(clouds):
@@ -42,7 +70,7 @@ def test_the_scale_of_the_embeddings_does_not_matter(clouds):
 def test_constant_dimensions_and_many_dimensions_are_handled(clouds, rng):
     wide = np.concatenate([clouds, np.ones((4, 40, 1)), 1e-3 * rng.normal(size=(4, 40, 300))], axis=2)
     tracer = fit_source_tracer(wide[:3, :20].reshape(60, -1), np.repeat(["a", "b", "c"], 20).tolist())
-    named = tracer.name_systems(tracer.measure_similarities(wide[0, 20:]))
+    named = choose_systems(tracer, tracer.measure_similarities(wide[0, 20:]))
     assert np.mean(np.array(named) == "a") > 0.5
 
 

@@ -16,7 +16,7 @@ from antideepfake.lobes import (
     LayerStatistics,
     LayerWeightedMeanPooling,
     Nes2Net,
-    SpectralRoughness,
+    SpectralFineStructure,
     StatisticsPooling,
 )
 from antideepfake.lobes.whisper import LONGEST
@@ -42,8 +42,8 @@ def test_whisper_with_statistics_of_some_layers(make_detector, recordings, tmp_p
 
 @pytest.mark.slow
 def test_whisper_beside_a_second_branch(make_detector, recordings, tmp_path):
-    detector = make_detector("Whisper", LayerStatistics([0, 2], 16), True, torch.nn.Linear(64 + 16, 2))
-    detector.mods["embedding_model"].second_branch = SpectralRoughness(8).eval()
+    detector = make_detector("Whisper", LayerStatistics([0, 2], 16), True, torch.nn.Linear(64 + 128, 2))
+    detector.mods["embedding_model"].second_branch = SpectralFineStructure().eval()
     check(detector, tmp_path / "a.onnx", recordings)
 
 

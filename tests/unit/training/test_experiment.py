@@ -297,8 +297,8 @@ domain_weight: 0.5
 FROZEN = """
 front_end: !new:antideepfake.lobes.LogFilterBank
 back_end: !new:antideepfake.lobes.MeanPooling
-second_branch: !new:antideepfake.lobes.SpectralRoughness
-classifier: !new:torch.nn.Linear {in_features: 144, out_features: 2}
+second_branch: !new:antideepfake.lobes.SpectralFineStructure
+classifier: !new:torch.nn.Linear {in_features: 208, out_features: 2}
 inverse_regularization: 0.1
 """
 LOGISTIC = """

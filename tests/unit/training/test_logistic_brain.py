@@ -8,7 +8,7 @@ from speechbrain.dataio.batch import PaddedBatch
 
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
-from antideepfake.lobes import LogFilterBank, MeanPooling, SpectralRoughness, StatisticsPooling, UtteranceEncoder
+from antideepfake.lobes import LogFilterBank, MeanPooling, SpectralFineStructure, StatisticsPooling, UtteranceEncoder
 from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.logistic_brain import CollectedEmbeddings, LogisticRegressionBrain
 
@@ -20,8 +20,8 @@ def make(tmp_path):
     """Build the Brain."""
 
     def build(encoder=None, classifier=None, strength=0.1, max_steps=99):
-        encoder = encoder or UtteranceEncoder(LogFilterBank(20), MeanPooling(), second_branch=SpectralRoughness(8))
-        modules = {"embedding_model": encoder, "classifier": classifier or torch.nn.Linear(36, 2)}
+        encoder = encoder or UtteranceEncoder(LogFilterBank(20), MeanPooling(), second_branch=SpectralFineStructure())
+        modules = {"embedding_model": encoder, "classifier": classifier or torch.nn.Linear(148, 2)}
         hparams = {
             "modules": modules, "loss": torch.nn.CrossEntropyLoss(), "lr": 0.1, "lr_schedule": lambda optimizer: None,
             "layer_decay": 1.0, "max_steps": max_steps, "number_of_epochs": 9, "valid_interval": 2, "patience": None,
@@ -71,8 +71,8 @@ def test_the_classifier_is_that_of_logistic_regression(make, items):
         embeddings = brain.modules["embedding_model"].eval()(waveforms, torch.ones(COUNT))
         logits = brain.modules["classifier"](embeddings).double().numpy()
     branch = embeddings[:, 20:]
-    torch.testing.assert_close(branch.mean(0), torch.zeros(16), atol=1e-3, rtol=0)
-    torch.testing.assert_close(branch.std(0, correction=0), torch.ones(16), atol=1e-2, rtol=0)
+    torch.testing.assert_close(branch.mean(0), torch.zeros(128), atol=1e-3, rtol=0)
+    torch.testing.assert_close(branch.std(0, correction=0), torch.ones(128), atol=1e-2, rtol=0)
     values = embeddings.double().numpy()
     standard = (values - values.mean(0)) / values.std(0)
     expected = LogisticRegression(C=0.1, class_weight="balanced", tol=1e-8).fit(standard, targets)
@@ -102,7 +102,7 @@ def test_what_it_cannot_train_is_refused(make):
     with pytest.raises(InputError, match=r"the encoder has back_end\.layer_sum"):
         make(UtteranceEncoder(LogFilterBank(20), StatisticsPooling(3)))
     with pytest.raises(InputError, match=r"the classifier is .*; use torch\.nn\.Linear"):
-        make(classifier=torch.nn.Linear(36, 2, bias=False))
+        make(classifier=torch.nn.Linear(148, 2, bias=False))
     with pytest.raises(InputError, match="inverse_regularization is 0; it must be above 0"):
         make(strength=0)
 
