@@ -10,6 +10,7 @@ from antideepfake.training.adaptation import (
 )
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
+from antideepfake.training.distillation_brain import DistillationBrain
 from antideepfake.training.domain_brain import DomainAdversarialBrain
 from antideepfake.training.experiment import (
     Outcome,
@@ -29,6 +30,7 @@ from antideepfake.training.settings import ExperimentSettings, load_experiment
 __all__ = [
     "AtomicCheckpointer",
     "DetectorBrain",
+    "DistillationBrain",
     "DomainAdversarialBrain",
     "ExperimentSettings",
     "HyperParameters",
