@@ -393,7 +393,7 @@ def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     with _name_file(path):
         state = find_file(path).stat()
         if stat.S_ISDIR(state.st_mode):
-            os.scandir(path).close()  # raises a clearer error if the folder is not readable
+            os.scandir(find_file(path)).close()  # raises a clearer error if the folder is not readable
             raise DamagedError("a folder, not an audio file")
         if not stat.S_ISREG(state.st_mode):
             raise DamagedError("not a regular file")

@@ -2,10 +2,10 @@
 
 A folder of shards contains::
 
-    shards.json     what was packed, and into how many shards
-    000000.tar      000000000.flac, 000000000.json, 000000001.flac, ...: the form that WebDataset reads
-    000000.csv      the index of this shard: its members, and the utterances that could not be read
-    corpus.csv      the protocol, whose paths name the entries of the shards; written last
+    shards.json         what was packed, and into how many shards
+    000000.tar          000000000.flac, 000000000.json, 000000001.flac, ...: the form that WebDataset reads
+    000000.index.csv    the members of this shard, and the utterances that could not be read
+    corpus.csv          the protocol, whose paths name the entries of the shards; written last
 
 An entry is a copy of the bytes of a file. Which utterances a shard contains follows from the protocol alone, so that
 any number of runs on any number of computers can write shards at the same time and leave the same bytes.
@@ -207,7 +207,7 @@ def read_index(shard: str | os.PathLike) -> pd.DataFrame:
     InputError
         When the index is missing or damaged.
     """
-    path = Path(shard).with_suffix(".csv")
+    path = _index_path(Path(shard))
     table = read_lines(path)
     if tuple(table) != INDEX_COLUMNS:
         raise InputError(f"{path}:1: not the index of a shard, which has the columns {', '.join(INDEX_COLUMNS)}")
@@ -274,23 +274,25 @@ def _claim_folder(output: Path, plan: dict[str, Any], overwrite: bool) -> None:
     output.mkdir(parents=True, exist_ok=True)
     if overwrite and (output / PLAN).exists():
         earlier = _read_plan(output)
-        shards = [path.with_suffix(suffix) for path in output.glob("[0-9]*.tar") for suffix in (".tar", ".csv")]
         protocol = output / earlier["protocol"]
-        for path in (protocol, segments_path(protocol), Path(f"{protocol}.report.json"), *shards, output / PLAN):
+        shards = [_shard_path(output, number) for number in range(earlier["shards"])]
+        parts = [*shards, *map(_index_path, shards), output / PLAN]
+        for path in (protocol, segments_path(protocol), Path(f"{protocol}.report.json"), *parts):
             path.unlink(missing_ok=True)
-    if (output / PLAN).exists():
-        if _read_plan(output) != plan:
-            raise InputError(
-                f"{output}: already exists, with shards of another protocol, --split or --shard_mb; choose another "
-                "--output or pass --overwrite"
-            )
-    elif any(not path.name.startswith(".") for path in output.iterdir()):
+    # Another run may begin at the same time. It writes the plan before anything else.
+    names = {path.name for path in output.iterdir() if not path.name.startswith(".")}
+    if names and PLAN not in names:
         raise InputError(
-            f"{output}: already exists without shards; choose another --output (--overwrite replaces shards)"
+            f"{output}: already exists without shards; --overwrite replaces shards only, choose another --output"
         )
-    else:
+    if not names:
         with atomic_open(output / PLAN) as file:
             json.dump(plan, file, indent=1)
+    if _read_plan(output) != plan:
+        raise InputError(
+            f"{output}: already exists, with shards of another protocol, --split or --shard_mb; choose another "
+            "--output or pass --overwrite"
+        )
 
 
 def _read_plan(output: Path) -> dict[str, Any]:
@@ -301,6 +303,10 @@ def _read_plan(output: Path) -> dict[str, Any]:
 
 def _shard_path(output: Path, number: int) -> Path:
     return output / f"{number:06d}.tar"
+
+
+def _index_path(shard: Path) -> Path:
+    return shard.with_suffix(".index.csv")
 
 
 def _map_shards(function: Callable[[Task], Result], tasks: list[Task], num_workers: int) -> Iterator[Result]:
@@ -327,7 +333,7 @@ def _write_shard(shard: _Shard) -> int:
             with open(temporary, "wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
                 for number, row in enumerate(shard.rows.to_dict("records"), shard.first):
                     index += _add_utterance(tar, file, f"{number:09d}", row, shard.data_folder)
-            with atomic_open(shard.path.with_suffix(".csv"), newline="") as table:
+            with atomic_open(_index_path(shard.path), newline="") as table:
                 pd.DataFrame(index, columns=list(INDEX_COLUMNS)).to_csv(table, index=False, lineterminator="\n")
     return len(shard.rows)
 
