@@ -296,9 +296,10 @@ def _claim_folder(output: Path, plan: dict[str, Any], overwrite: bool) -> None:
 
 
 def _read_plan(output: Path) -> dict[str, Any]:
-    if not (output / PLAN).exists():
-        raise InputError(f"{output}: no folder of shards, since it has no {PLAN}; pass the --output of an earlier run")
-    return read_json(output / PLAN)
+    plan = read_json(output / PLAN) if (output / PLAN).exists() else {}
+    if not {"protocol", "shards"} <= plan.keys():
+        raise InputError(f"{output}: no folder of shards, which has a {PLAN}; pass the --output of an earlier run")
+    return plan
 
 
 def _shard_path(output: Path, number: int) -> Path:

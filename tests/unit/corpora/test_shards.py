@@ -194,7 +194,7 @@ def test_other_shards_and_other_files_are_kept(pack, source, tmp_path):
     before = digests(folder)
     with pytest.raises(InputError, match="with shards of another protocol, --split or --shard_mb"):
         pack(split="test")
-    with pytest.raises(InputError, match="already exists and has no shards"):
+    with pytest.raises(InputError, match="already exists without shards"):
         pack("Corpus", overwrite=True)
     assert digests(folder) == before
     write_protocol(read_protocol(source).iloc[:5], source)
@@ -255,7 +255,7 @@ def test_any_flipped_bit_of_a_member_is_found(scratch, write_audio, position, bi
 
 
 def test_verifying_what_is_not_packed_is_an_error(pack, tmp_path):
-    with pytest.raises(InputError, match=r"no folder of shards, since it has no shards\.json"):
+    with pytest.raises(InputError, match=r"no folder of shards, which has a shards\.json"):
         verify_shards("Corpus.csv", tmp_path)
     pack()
     with pytest.raises(InputError, match=r"has the shards of Corpus\.csv, not of Other\.csv"):

@@ -1,0 +1,71 @@
+#!/usr/bin/env python
+"""Measure how fast the data loader of training reads from files and from tar shards.
+
+The program writes clips of noise with the rhythm of speech to a temporary folder, as 16 kHz FLAC, packs them with
+'antideepfake shard' and reads one epoch of each, in rounds that alternate. The system is told to forget the contents of
+the files before every epoch. Set the environment variable TMPDIR to a folder of the file system to measure; on a shared
+one, run the program on several nodes at the same time.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from benchmark_training import make_loader, time_loader, write_clips
+from tqdm import tqdm
+
+from antideepfake.cli.program import run_program
+from antideepfake.corpora.build import build_protocol
+from antideepfake.corpora.shards import write_shards
+from antideepfake.protocol.table import read_protocol
+
+
+def forget(folder: Path) -> None:
+    """Remove the contents of the files below a folder from the cache of the system."""
+    for path in folder.rglob("*.*"):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())  # what is not written yet cannot be removed
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def main() -> int:
+    """Parse the command line, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python tools/benchmark_loading.py --clips 1000 --num_workers 0 2",
+    )
+    parser.add_argument("--clips", type=int, default=4000, help="number of clips (default: 4000)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a clip in seconds (default: 4)")
+    parser.add_argument("--batch_seconds", type=float, default=100.0, help="audio per batch in seconds (default: 100)")
+    parser.add_argument("--shard_mb", type=int, default=50, help="size of a shard in megabytes (default: 50)")
+    parser.add_argument("--num_workers", type=int, nargs="+", default=[0, 1, 2], help="loader workers (default: 0 1 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; the median is printed (default: 3)")
+    parser.add_argument("--quiet", action="store_true", help="hide progress bars")
+    args = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, clips, shards = Path(scratch), Path(scratch, "clips.csv"), Path(scratch, "shards")
+        table = write_clips(folder, args.clips, args.seconds)
+        rows = table.assign(Path=table["Path"].str.removeprefix("$ROOT/")).to_dict("records")
+        build_protocol(rows, folder, clips, quiet=True)
+        write_shards(clips, folder, shards, shard_mb=args.shard_mb, quiet=True)
+        protocols = {"files": read_protocol(clips), "shards": read_protocol(shards / clips.name)}
+        print(f"{args.clips} clips of {args.seconds:g} s; seconds of audio per second, utterances per second")
+        print(f"{'workers':>8}" + "".join(f"{name:>10}{'utt/s':>8}" for name in protocols))
+        for workers in args.num_workers:
+            speeds: dict[str, list[float]] = {name: [] for name in protocols}
+            for _ in tqdm(range(args.rounds), desc=f"{workers} workers", unit="round", disable=args.quiet):
+                for name, protocol in protocols.items():
+                    forget(folder)
+                    loader = make_loader(protocol, folder, None, args.batch_seconds, workers)
+                    speeds[name].append(time_loader(loader, args.clips * args.seconds))
+            medians = [median(values) for values in speeds.values()]
+            print(f"{workers:>8}" + "".join(f"{speed:>10.0f}{speed / args.seconds:>8.0f}" for speed in medians))
+    return 0
+
+
+if __name__ == "__main__":
+    run_program(main)
