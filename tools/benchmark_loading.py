@@ -63,7 +63,8 @@ def main() -> int:
                     loader = make_loader(protocol, folder, None, args.batch_seconds, workers)
                     speeds[name].append(time_loader(loader, args.clips * args.seconds))
             medians = [median(values) for values in speeds.values()]
-            print(f"{workers:>8}" + "".join(f"{speed:>10.0f}{speed / args.seconds:>8.0f}" for speed in medians))
+            row = "".join(f"{speed:>10.0f}{speed / args.seconds:>8.0f}" for speed in medians)
+            print(f"{workers:>8}{row}", flush=True)
     return 0
 
 

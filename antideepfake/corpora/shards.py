@@ -147,7 +147,7 @@ def write_shards(
     if not todo and target.exists():
         return read_report(target)
     # Where a file system has no locks, runs at the same time would otherwise write the same shards one after the other.
-    random.shuffle(todo)
+    random.Random().shuffle(todo)
     done = len(table) - sum(len(shard.rows) for shard in todo)
     with tqdm(total=len(table), initial=done, desc="packing", unit="file", disable=quiet) as progress:
         for count in _map_shards(_write_shard, todo, num_workers):
@@ -423,7 +423,8 @@ def _verify_shard(path: Path) -> tuple[int, list[str]]:
         for name, facts in expected.items()
         if found.get(name) != facts
     ]
-    return len(expected), faults + [f"{path}: {name} is not in the index; {AGAIN}" for name in found.keys() - expected]
+    faults += [f"{path}: {name} is not in the index; {AGAIN}" for name in found if name not in expected]
+    return len(expected), faults
 
 
 def _describe(tar: tarfile.TarFile, member: tarfile.TarInfo) -> list[str]:

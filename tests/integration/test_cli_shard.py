@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from antideepfake.audio.waveform import read_audio
 from antideepfake.corpora.build import build_protocol
 from antideepfake.protocol.table import read_protocol
 from antideepfake.scoring.score_file import read_scores
@@ -87,13 +88,15 @@ def test_all_commands_read_shards(command, model_folder, packed, tmp_path):
 def test_webdataset_reads_the_shards(packed):
     webdataset = pytest.importorskip("webdataset")
     shards = [str(path) for path in sorted(packed.parent.glob("*.tar"))]
-    samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode())
-    table, whole = read_protocol(packed), read_protocol(packed.parents[1] / "Own.csv").set_index("ID")["Path"]
+    decode = webdataset.handle_extension("flac wav", lambda content: soundfile.read(io.BytesIO(content)))
+    samples = list(webdataset.WebDataset(shards, shardshuffle=False).decode(decode).rename(audio="flac;wav"))
+    table = read_protocol(packed)
     assert [sample["json"]["ID"] for sample in samples] == table["ID"].tolist()
     assert [sample["json"]["Label"] for sample in samples] == table["Label"].tolist()
-    for sample in samples:
-        file = Path(whole[sample["json"]["ID"]].replace("$ROOT", str(packed.parents[1])))
-        assert sample[file.suffix[1:]] == file.read_bytes()
+    for sample, path in zip(samples, table["Path"], strict=True):
+        expected, rate = read_audio(path.replace("$ROOT", str(packed.parents[1])))
+        np.testing.assert_array_equal(sample["audio"][0], expected[:, 0].numpy())
+        assert sample["audio"][1] == rate
 
 
 def test_killed_and_continued(command, source, tmp_path):

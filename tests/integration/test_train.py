@@ -19,6 +19,7 @@ import pytest
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
 
+from antideepfake.corpora.shards import write_shards
 from antideepfake.protocol.table import read_protocol
 from antideepfake.scoring.score_file import read_scores
 
@@ -137,11 +138,10 @@ def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path
         torch.testing.assert_close((logits[0, 1] - logits[0, 0]).item(), score, atol=1e-5, rtol=1e-5)
 
 
-def test_a_killed_run_on_shards_is_that_on_files_to_the_last_bit(trained, train, command, tmp_path):
+def test_a_killed_run_on_shards_is_that_on_files_to_the_last_bit(trained, train, tmp_path):
     folder, _ = trained
     data, results = folder / "data", tmp_path / "results"
-    packed = ("--data_folder", data, "--output", tmp_path / "shards", "--quiet")
-    assert command("shard", data / "OwnData.csv", *packed)[0] == 0
+    write_shards(data / "OwnData.csv", data, tmp_path / "shards", quiet=True)
     protocol = ["--protocol", str(tmp_path / "shards" / "OwnData.csv")]
     given = _arguments(data, results) + protocol + shlex.split("--ckpt_interval_minutes 0 --ckpt_interval_steps 1")
     child = multiprocessing.get_context("fork").Process(target=train, args=given)
