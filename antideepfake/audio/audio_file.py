@@ -1,6 +1,7 @@
 """Open audio files and decode them in blocks."""
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from antideepfake.audio.segments import DamagedError, Segment, SegmentReader, sk
 from antideepfake.errors import InputError
 
 SHORTEST_FRAME = 8  # minimum size of a FLAC frame in bytes
+BUFFER = 1 << 16  # bytes read at once where Python reads for libsndfile, which asks for a few kilobytes at a time
 RESERVOIR = 10  # MP3 frames to decode before the requested ones, because a frame may use bits of earlier frames
 # formats in which FFmpeg goes on where libsndfile fails; the other decoder of MP3 trims it differently
 RESUMED = {"wav", "flac", "ogg"}
@@ -221,7 +223,7 @@ class AudioFile:
 
     def _open_segments(self, segments: list[Segment]) -> soundfile.SoundFile:
         with mute_decoder():
-            return soundfile.SoundFile(SegmentReader(self.file, segments))
+            return soundfile.SoundFile(io.BufferedReader(SegmentReader(self.file, segments), BUFFER))
 
     def _read(self, start: int, frames: int | None) -> Iterator[np.ndarray]:
         """Yield the samples from ``start`` to the end of the file, or a little more than ``frames``, in blocks."""
