@@ -2,9 +2,10 @@
 """Measure how fast the data loader of training reads from files and from tar shards.
 
 The program writes clips of noise with the rhythm of speech to a temporary folder, as 16 kHz FLAC, packs them with
-'antideepfake shard' and reads one epoch of each, in rounds that alternate. The system is told to forget the contents of
-the files before every epoch. Set the environment variable TMPDIR to a folder of the file system to measure; on a shared
-one, run the program on several nodes at the same time.
+'antideepfake shard' and reads two epochs of each, in rounds that alternate. Before the first epoch, the system is told
+to forget the contents of the files, so that they come from the disk; in the second, they come from the cache. Set the
+environment variable TMPDIR to a folder of the file system to measure; on a shared one, run the program on several nodes
+at the same time.
 """
 
 import argparse
@@ -53,18 +54,18 @@ def main() -> int:
         build_protocol(rows, folder, clips, quiet=True)
         write_shards(clips, folder, shards, shard_mb=args.shard_mb, quiet=True)
         protocols = {"files": read_protocol(clips), "shards": read_protocol(shards / clips.name)}
-        print(f"{args.clips} clips of {args.seconds:g} s; seconds of audio per second, utterances per second")
-        print(f"{'workers':>8}" + "".join(f"{name:>10}{'utt/s':>8}" for name in protocols))
+        columns = [(name, source) for name in protocols for source in ("disk", "cache")]
+        print(f"{args.clips} clips of {args.seconds:g} s; seconds of audio per second")
+        print(f"{'workers':>8}" + "".join(f"{name}, {source}".rjust(16) for name, source in columns))
         for workers in args.num_workers:
-            speeds: dict[str, list[float]] = {name: [] for name in protocols}
+            speeds: dict[tuple[str, str], list[float]] = {column: [] for column in columns}
             for _ in tqdm(range(args.rounds), desc=f"{workers} workers", unit="round", disable=args.quiet):
-                for name, protocol in protocols.items():
-                    forget(folder)
-                    loader = make_loader(protocol, folder, None, args.batch_seconds, workers)
-                    speeds[name].append(time_loader(loader, args.clips * args.seconds))
-            medians = [median(values) for values in speeds.values()]
-            row = "".join(f"{speed:>10.0f}{speed / args.seconds:>8.0f}" for speed in medians)
-            print(f"{workers:>8}{row}", flush=True)
+                for name, source in columns:
+                    if source == "disk":
+                        forget(folder)
+                    loader = make_loader(protocols[name], folder, None, args.batch_seconds, workers)
+                    speeds[name, source].append(time_loader(loader, args.clips * args.seconds))
+            print(f"{workers:>8}" + "".join(f"{median(values):>16.0f}" for values in speeds.values()), flush=True)
     return 0
 
 

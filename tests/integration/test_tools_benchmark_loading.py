@@ -15,6 +15,7 @@ def test_a_line_for_each_number_of_workers(tmp_path):
     done = subprocess.run([*program, *options], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert rows[1] == ["workers", "files", "utt/s", "shards", "utt/s"] and [row[0] for row in rows[2:]] == ["0", "1"]
+    assert rows[1] == ["workers", "files,", "disk", "files,", "cache", "shards,", "disk", "shards,", "cache"]
+    assert [row[0] for row in rows[2:]] == ["0", "1"]
     assert all(float(value) > 0 for row in rows[2:] for value in row[1:])
     assert not list(tmp_path.iterdir())
