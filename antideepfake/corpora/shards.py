@@ -132,9 +132,10 @@ def write_shards(
     >>> read_protocol(root / "shards" / "p.csv")["Path"].tolist()
     ['$ROOT/shards/000000.tar#512+3244']
     """
+    output, data_folder = Path(output).absolute(), Path(data_folder).absolute()
+    _refuse_other_files(output)
     table = read_split(protocol, split)
     bounds = plan_shards(table, shard_mb)
-    output, data_folder = Path(output).absolute(), Path(data_folder).absolute()
     source = {"protocol": Path(protocol).name, "sha256": sha256([protocol]), "split": split}
     sizes = {"utterances": len(table), "shards": len(bounds) - 1, "shard_mb": shard_mb}
     _claim_folder(output, source | sizes, overwrite)
@@ -269,6 +270,18 @@ def verify_shards(
     return Verification(len(paths), sum(members), [fault for found in faults for fault in found])
 
 
+def _refuse_other_files(output: Path) -> None:
+    """Raise an error if the output is a file, or a folder with anything else than shards."""
+    if output.is_file():
+        raise InputError(f"{output}: already exists and is a file; choose another --output")
+    # The plan is written before everything else, also by another run that begins at the same time.
+    names = {path.name for path in output.glob("[!.]*")}
+    if names and PLAN not in names:
+        raise InputError(
+            f"{output}: already exists without shards; --overwrite replaces shards only, choose another --output"
+        )
+
+
 def _claim_folder(output: Path, plan: dict[str, Any], overwrite: bool) -> None:
     """Record what the shards of a folder are, or check that the folder has shards of the same plan."""
     output.mkdir(parents=True, exist_ok=True)
@@ -279,13 +292,7 @@ def _claim_folder(output: Path, plan: dict[str, Any], overwrite: bool) -> None:
         parts = [*shards, *map(_index_path, shards), output / PLAN]
         for path in (protocol, segments_path(protocol), Path(f"{protocol}.report.json"), *parts):
             path.unlink(missing_ok=True)
-    # Another run may begin at the same time. It writes the plan before anything else.
-    names = {path.name for path in output.iterdir() if not path.name.startswith(".")}
-    if names and PLAN not in names:
-        raise InputError(
-            f"{output}: already exists without shards; --overwrite replaces shards only, choose another --output"
-        )
-    if not names:
+    if not (output / PLAN).exists():
         with atomic_open(output / PLAN) as file:
             json.dump(plan, file, indent=1)
     if _read_plan(output) != plan:
