@@ -1,19 +1,20 @@
 """Open audio files and decode them in blocks."""
 
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
 from antideepfake.audio.boxes import read_timing
 from antideepfake.audio.containers import SHARED, FileFormat, check_size, find_links, has_several_streams, identify
+from antideepfake.audio.content import find_file, open_content, parse_entry
 from antideepfake.audio.ffmpeg import BLOCK, CHANGES, FFmpegDecoder
 from antideepfake.audio.frames import READERS as FRAMED
 from antideepfake.audio.frames import find_frames
@@ -24,6 +25,7 @@ from antideepfake.audio.segments import DamagedError, Segment, SegmentReader, sk
 from antideepfake.errors import InputError
 
 SHORTEST_FRAME = 8  # minimum size of a FLAC frame in bytes
+BUFFER = 1 << 16  # bytes read at once where Python reads for libsndfile, which asks for a few kilobytes at a time
 RESERVOIR = 10  # MP3 frames to decode before the requested ones, because a frame may use bits of earlier frames
 # formats in which FFmpeg goes on where libsndfile fails; the other decoder of MP3 trims it differently
 RESUMED = {"wav", "flac", "ogg"}
@@ -58,7 +60,7 @@ class AudioFile:
     Arguments
     ---------
     path : Path
-        The file.
+        The file, or the entry of a tar shard.
     stream : int
         Index among the audio streams of the file.
 
@@ -89,9 +91,9 @@ class AudioFile:
         self.audio_streams, self.has_video = 1, False
         self.streams: list[soundfile.SoundFile] = []  # in order of time; empty if FFmpeg decodes the file
         self.ffmpeg: FFmpegDecoder | None = None
-        self.file: BinaryIO = open(path, "rb")  # noqa: SIM115
+        self.file, size = open_content(path)
         try:
-            self._open(stream)
+            self._open(stream, size)
         except BaseException:
             self.close()
             raise
@@ -112,8 +114,8 @@ class AudioFile:
             stream.close()
         self.file.close()
 
-    def _open(self, stream: int) -> None:
-        start, size = skip_id3(self.file), os.fstat(self.file.fileno()).st_size
+    def _open(self, stream: int, size: int) -> None:
+        start = skip_id3(self.file)
         self.file.seek(start)
         head = self.file.read(1024)
         self.segments: list[Segment] = [(start, size)]
@@ -204,6 +206,8 @@ class AudioFile:
             return
         if self.kind and self.segments != [(start, size)]:  # after bytes that are not audio
             self.streams = [self._open_segments(self.segments)]
+        elif parse_entry(self.path):
+            self.streams = [self._open_segments([(0, size)])]
         else:
             with mute_decoder():
                 self.streams = [soundfile.SoundFile(self.path)]
@@ -219,7 +223,7 @@ class AudioFile:
 
     def _open_segments(self, segments: list[Segment]) -> soundfile.SoundFile:
         with mute_decoder():
-            return soundfile.SoundFile(SegmentReader(self.file, segments))
+            return soundfile.SoundFile(io.BufferedReader(SegmentReader(self.file, segments), BUFFER))
 
     def _read(self, start: int, frames: int | None) -> Iterator[np.ndarray]:
         """Yield the samples from ``start`` to the end of the file, or a little more than ``frames``, in blocks."""
@@ -358,6 +362,7 @@ def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     ---------
     path : str or Path
         A file in any format that libsndfile or FFmpeg reads: wav, flac, mp3, ogg, m4a, amr, webm, videos and others.
+        Or an entry of a tar shard, see :mod:`antideepfake.audio.content`, which is read like a file.
     stream : int
         Index among the audio streams of the file.
 
@@ -388,9 +393,9 @@ def open_audio(path: str | os.PathLike, stream: int = 0) -> AudioFile:
     except UnicodeEncodeError:  # neither a protocol nor a score file could contain it
         raise InputError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8; rename it") from None
     with _name_file(path):
-        state = path.stat()
+        state = find_file(path).stat()
         if stat.S_ISDIR(state.st_mode):
-            os.scandir(path).close()  # raises a clearer error if the folder is not readable
+            os.scandir(find_file(path)).close()  # raises a clearer error if the folder is not readable
             raise DamagedError("a folder, not an audio file")
         if not stat.S_ISREG(state.st_mode):
             raise DamagedError("not a regular file")

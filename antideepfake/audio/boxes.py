@@ -4,11 +4,11 @@ These files consist of nested elements that declare their sizes. A file that end
 structure also says which streams are encrypted, and how long the recording is.
 """
 
-import mmap
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from antideepfake.audio.content import Content, map_content
 from antideepfake.audio.segments import DamagedError
 
 ENCRYPTED = "encrypted; it cannot be decoded without its key, so save it without encryption"
@@ -69,7 +69,7 @@ def read_timing(file: BinaryIO, demuxer: str, size: int, start: int, stream: int
     Arguments
     ---------
     file : file
-        A file open for reading bytes, with a file descriptor.
+        A file open for reading bytes.
     demuxer : str
         FFmpeg's name of the format. Formats other than mov, matroska, asf and flv have an unknown timing.
     size : int
@@ -92,7 +92,7 @@ def read_timing(file: BinaryIO, demuxer: str, size: int, start: int, stream: int
     readers = {"mov": _read_mov, "matroska": _read_matroska, "asf": _read_asf, "flv": _read_flv}
     if demuxer not in readers:
         return UNKNOWN
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with map_content(file) as data:
         try:
             return readers[demuxer](data, start, size, stream)
         except (struct.error, IndexError):  # an element is too short for what it should contain
@@ -104,7 +104,7 @@ def _check_end(end: int, size: int) -> None:
         raise DamagedError(f"truncated; {end - size} bytes are missing at its end")
 
 
-def _walk_boxes(data: mmap.mmap, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _walk_boxes(data: Content, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, start and end of the content of each box of an MP4 file (ISO/IEC 14496-12, section 4.2)."""
     while position + 8 <= end:
         length, name = struct.unpack_from(">I4s", data, position)
@@ -119,7 +119,7 @@ def _walk_boxes(data: mmap.mmap, position: int, end: int) -> Iterator[tuple[byte
         position = after
 
 
-def _read_mov(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
+def _read_mov(data: Content, position: int, size: int, stream: int) -> DeclaredTiming:
     """Check a file of the MP4 and QuickTime family; read the timing of a stream from its tables."""
     moov, names = None, set()
     for name, start, end in _walk_boxes(data, position, size):
@@ -154,7 +154,7 @@ def _read_mov(data: mmap.mmap, position: int, size: int, stream: int) -> Declare
     return _read_track(data, boxes, scale)
 
 
-def _find_boxes(data: mmap.mmap, start: int, end: int) -> dict[bytes, tuple[int, int]]:
+def _find_boxes(data: Content, start: int, end: int) -> dict[bytes, tuple[int, int]]:
     """Return start and end of the content of the boxes in a box, and in those of ``NESTED_BOXES``, by name."""
     direct = [(name, inner, min(after, end)) for name, inner, after in _walk_boxes(data, start, end)]
     found = {name: (inner, after) for name, inner, after in reversed(direct)}  # of several, the first
@@ -164,7 +164,7 @@ def _find_boxes(data: mmap.mmap, start: int, end: int) -> dict[bytes, tuple[int,
     return found
 
 
-def _check_index(data: mmap.mmap, start: int, end: int, size: int) -> None:
+def _check_index(data: Content, start: int, end: int, size: int) -> None:
     """Refuse an index with impossible numbers: FFmpeg would allocate memory for them, or never end."""
     for name, inner, after in _walk_boxes(data, start, end):
         if name in (b"trak", *NESTED_BOXES):
@@ -179,16 +179,16 @@ def _check_index(data: mmap.mmap, start: int, end: int, size: int) -> None:
                 raise DamagedError(f"damaged; its index has a track with the number {number}")
 
 
-def _read_name(data: mmap.mmap, position: int) -> bytes:
+def _read_name(data: Content, position: int) -> bytes:
     return data[position : position + 4]
 
 
-def _read_scale(data: mmap.mmap, start: int) -> int:
+def _read_scale(data: Content, start: int) -> int:
     """Return the ticks per second from the content of the box 'mvhd' or 'mdhd'."""
     return struct.unpack_from(">I", data, start + (20 if data[start] else 12))[0]
 
 
-def _read_track(data: mmap.mmap, boxes: dict[bytes, tuple[int, int]], scale: int) -> DeclaredTiming:
+def _read_track(data: Content, boxes: dict[bytes, tuple[int, int]], scale: int) -> DeclaredTiming:
     """Read the timing of a track. Its edit list says what to drop, such as the delay of the encoder."""
     rate = _read_scale(data, boxes[b"mdhd"][0])
     start, end = boxes[b"stts"]
@@ -214,7 +214,7 @@ def _read_track(data: mmap.mmap, boxes: dict[bytes, tuple[int, int]], scale: int
     return DeclaredTiming(whole, rate, step)
 
 
-def _read_number(data: mmap.mmap, position: int, keeps_marker: bool) -> tuple[int, int]:
+def _read_number(data: Content, position: int, keeps_marker: bool) -> tuple[int, int]:
     """Return a number of variable width (RFC 8794, section 4) and the position after it; -1: an unknown size."""
     width = 9 - data[position].bit_length()
     if width > 8 or position + width > len(data):
@@ -226,14 +226,14 @@ def _read_number(data: mmap.mmap, position: int, keeps_marker: bool) -> tuple[in
     return (-1 if value == (1 << 7 * width) - 1 else value), position + width
 
 
-def _read_element(data: mmap.mmap, position: int) -> tuple[int, int, int]:
+def _read_element(data: Content, position: int) -> tuple[int, int, int]:
     """Return identifier, start and end of an element's content in Matroska; the end is -1 if it is not declared."""
     name, position = _read_number(data, position, keeps_marker=True)
     size, position = _read_number(data, position, keeps_marker=False)
     return name, position, position + size if size >= 0 else -1
 
 
-def _find_elements(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _find_elements(data: Content, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield identifier, start and end of the content of the elements in an element."""
     while start < end:
         name, content, after = _read_element(data, start)
@@ -243,7 +243,7 @@ def _find_elements(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int,
         start = after
 
 
-def _read_matroska(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
+def _read_matroska(data: Content, position: int, size: int, stream: int) -> DeclaredTiming:
     """Check a Matroska or WebM file (RFC 9559); read the length if the file has no other stream."""
     limit, timing = size, UNKNOWN
     ticks, length, kinds = 1_000_000, 0.0, []  # ns per unit of the length; its default
@@ -279,7 +279,7 @@ def _read_matroska(data: mmap.mmap, position: int, size: int, stream: int) -> De
     return timing
 
 
-def _check_cluster(data: mmap.mmap, position: int, end: int) -> None:
+def _check_cluster(data: Content, position: int, end: int) -> None:
     """Check that the elements of a cluster fill it: after a wrong size, FFmpeg skips to the next cluster in silence."""
     while position < end:
         name, _, position = _read_element(data, position)
@@ -287,7 +287,7 @@ def _check_cluster(data: mmap.mmap, position: int, end: int) -> None:
             raise DamagedError("damaged; a cluster of its packets contains something else")
 
 
-def _read_kind(data: mmap.mmap, start: int, end: int) -> tuple[int, bool]:
+def _read_kind(data: Content, start: int, end: int) -> tuple[int, bool]:
     """Return the kind of a track, and whether it is encrypted."""
     kind, is_encrypted = 0, False
     for name, first, last in _find_elements(data, start, end):
@@ -299,7 +299,7 @@ def _read_kind(data: mmap.mmap, start: int, end: int) -> tuple[int, bool]:
     return kind, is_encrypted
 
 
-def _read_asf(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
+def _read_asf(data: Content, position: int, size: int, stream: int) -> DeclaredTiming:
     """Check a Windows Media file (Advanced Systems Format, revision 01.20.06); read the length as for Matroska."""
     (length,) = struct.unpack_from("<Q", data, position + 16)
     end = position + length
@@ -323,7 +323,7 @@ def _read_asf(data: mmap.mmap, position: int, size: int, stream: int) -> Declare
     return DeclaredTiming(milliseconds, 1000) if streams == 1 and not is_broadcast and milliseconds > 0 else UNKNOWN
 
 
-def _read_flv(data: mmap.mmap, position: int, size: int, stream: int) -> DeclaredTiming:
+def _read_flv(data: Content, position: int, size: int, stream: int) -> DeclaredTiming:
     """Check a Flash video file (Adobe Flash Video File Format Specification 10.1, annex E)."""
     position += struct.unpack_from(">I", data, position + 5)[0] + 4
     head, last = data[position : position + 1024], 0  # the last time in milliseconds

@@ -1,6 +1,5 @@
 """Identify a file by its first bytes and check that it is complete, without decoding it."""
 
-import mmap
 import re
 import struct
 import zlib
@@ -8,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import BinaryIO, NamedTuple
 
+from antideepfake.audio.content import map_content
 from antideepfake.audio.segments import DamagedError, Segment
 
 # A sync pattern of raw streams is short and can occur by chance; audio.frames confirms it by the frames that follow.
@@ -302,7 +302,7 @@ def find_links(file: BinaryIO, size: int) -> list[tuple[int, int]]:
     unfinished: set[bytes] = set()  # serial numbers of streams that have begun but not ended
     begun = False  # whether the previous page began a stream
     position = end = 0
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with map_content(file) as data:
         while (position := data.find(b"OggS", position)) >= 0 and position + 27 <= size:
             flags, serial, segments = data[position + 5], data[position + 14 : position + 18], data[position + 26]
             begins = bool(flags & 2)
@@ -331,14 +331,14 @@ def has_several_streams(file: BinaryIO) -> bool:
     Arguments
     ---------
     file : file
-        A file open for reading bytes, with a file descriptor.
+        A file open for reading bytes.
 
     Returns
     -------
     bool
         True if libsndfile, which reads one stream, must not decode the file.
     """
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with map_content(file) as data:
         first = data.find(b"OggS")
         segments = data[first + 26]
         second = first + 27 + segments + sum(data[first + 27 : first + 27 + segments])

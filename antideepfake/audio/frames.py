@@ -4,10 +4,10 @@ Each frame begins with a header that has the size of the frame. No header declar
 that ends within a frame is truncated; a file that was cut between two frames looks like a shorter recording.
 """
 
-import mmap
 from collections.abc import Callable
 from typing import BinaryIO
 
+from antideepfake.audio.content import Content, map_content
 from antideepfake.audio.mpeg import skip_tags
 from antideepfake.audio.segments import DamagedError, Segment
 
@@ -80,7 +80,7 @@ def find_frames(file: BinaryIO, demuxer: str, start: int) -> list[Segment] | Non
     Arguments
     ---------
     file : file
-        A file open for reading bytes, with a file descriptor.
+        A file open for reading bytes.
     demuxer : str
         FFmpeg's name of the format: a key of ``READERS``.
     start : int
@@ -97,7 +97,7 @@ def find_frames(file: BinaryIO, demuxer: str, start: int) -> list[Segment] | Non
     DamagedError
         When the file ends within a frame, or many bytes belong to no frame and no tag.
     """
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with map_content(file) as data:
         read, position, foreign, longest = READERS[demuxer], start, 0, 0
         head = data[start : start + 9]
         if demuxer == "dts" and head[:1] != b"\x7f":  # 14 of 16 bits used, or bytes swapped
@@ -132,7 +132,7 @@ def find_frames(file: BinaryIO, demuxer: str, start: int) -> list[Segment] | Non
         return segments
 
 
-def _find_frame(data: mmap.mmap, position: int, read: SizeReader) -> int | None:
+def _find_frame(data: Content, position: int, read: SizeReader) -> int | None:
     """Return where several consecutive frames begin, or one that ends at the end of the file."""
     for start in range(position, min(position + REACH, len(data))):
         if not read(data[start : start + 8]):

@@ -6,11 +6,11 @@ number from the size of the file and the bit rate of the first frame. The estima
 several files were joined. Therefore this module counts the frames.
 """
 
-import mmap
 import re
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
+from antideepfake.audio.content import Content, map_content
 from antideepfake.audio.segments import DamagedError, Segment, skip_id3
 
 FEW = 4  # declared frames that may be missing, 26 ms each: encoders count their padding differently
@@ -76,13 +76,13 @@ def _parse(second: int, third: int, fourth: int) -> FrameHeader | None:
     return FrameHeader(version, layer, hertz, size, samples, fourth >> 6 == 3)
 
 
-def _header(data: mmap.mmap, position: int) -> FrameHeader | None:
+def _header(data: Content, position: int) -> FrameHeader | None:
     if position + 4 > len(data) or data[position] != 0xFF:
         return None
     return _parse(data[position + 1], data[position + 2], data[position + 3] & 0xC0)
 
 
-def _is_frame(data: mmap.mmap, position: int) -> bool:
+def _is_frame(data: Content, position: int) -> bool:
     """Check whether consecutive frames of the same kind begin here, or whether one ends at the end of the file."""
     first = _header(data, position)
     for _ in range(CONFIRM):
@@ -95,7 +95,7 @@ def _is_frame(data: mmap.mmap, position: int) -> bool:
     return True
 
 
-def _find_frame(data: mmap.mmap, position: int) -> int:
+def _find_frame(data: Content, position: int) -> int:
     """Return the position of the next frame; the length of the file if no frame follows."""
     while (position := data.find(b"\xff", position)) >= 0:
         if _is_frame(data, position):
@@ -106,7 +106,7 @@ def _find_frame(data: mmap.mmap, position: int) -> int:
 
 def find_mpeg(file: BinaryIO, start: int) -> int | None:
     """Return where the first MPEG frame begins, at most 64 KB after ``start``; None if there is none."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with map_content(file) as data:
         position = _find_frame(data, start)
         return position if position < min(start + (1 << 16), len(data)) else None
 
@@ -116,7 +116,7 @@ def _side_info(header: FrameHeader) -> int:
     return (17 if header.mono else 32) if header.version == 1 else (9 if header.mono else 17)
 
 
-def _read_declared(data: mmap.mmap, position: int, header: FrameHeader) -> int | None:
+def _read_declared(data: Content, position: int, header: FrameHeader) -> int | None:
     """Return the number of frames that a Xing, Info or VBRI frame declares (0 if unknown); None for other frames."""
     start = position + 4 + _side_info(header)
     if data[start : start + 4] in (b"Xing", b"Info"):
@@ -143,7 +143,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
     Arguments
     ---------
     file : file
-        A file open for reading bytes, with a file descriptor.
+        A file open for reading bytes.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
     >>> 16000 <= frames.total * frames.samples < 16000 + 4 * 576
     True
     """
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with map_content(file) as data:
         start = position = _find_frame(data, skip_id3(file))
         first = _header(data, position)
         if not first:
@@ -206,7 +206,7 @@ def count_frames(file: BinaryIO) -> MpegFrames | None:
     return MpegFrames(count, first.samples, [*_make_xing(first, count), *spans])
 
 
-def skip_tags(file: BinaryIO, data: mmap.mmap, position: int) -> int:
+def skip_tags(file: BinaryIO, data: Content, position: int) -> int:
     """Return the position after any zeros and ID3v1, ID3v2 and APE tags."""
     while True:
         start = position

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 from numpy.typing import NDArray
 from scipy import signal
 from tqdm import tqdm
 
+from antideepfake.audio.audio_file import open_audio
 from antideepfake.audio.speech import find_speech_frames
 from antideepfake.metrics.rates import roc_auc, sort_trials
 from antideepfake.protocol.table import SPLITS, resolve_path
@@ -207,5 +207,5 @@ def _measure_files(paths: list[Path], num_workers: int) -> Iterator[dict[str, fl
 
 
 def _measure_file(path: Path) -> dict[str, float]:
-    samples, sample_rate = soundfile.read(path)
-    return measure_properties(samples, sample_rate)
+    with open_audio(path) as file:
+        return measure_properties(np.concatenate(list(file.blocks())), file.samplerate)

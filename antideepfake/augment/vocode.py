@@ -12,6 +12,7 @@ import soundfile
 import torch
 from tqdm import tqdm
 
+from antideepfake.audio.content import parse_entry
 from antideepfake.audio.waveform import read_audio
 from antideepfake.augment.vocoders import Vocoder, load_vocoder, resynthesize
 from antideepfake.corpora.build import BuildReport, build_protocol
@@ -153,7 +154,9 @@ def _path_below_corpus(path: str) -> PurePosixPath:
     if ".." in parts:
         raise InputError(f"{path}: the path contains '..', which may leave the data folder; write it without '..'")
     below = parts[2:] if parts[0] == "$ROOT" and len(parts) > 2 else parts[-1:]
-    return PurePosixPath(*below).with_suffix(".wav")
+    target = PurePosixPath(*below)
+    # entries of a shard differ in what follows its suffix
+    return target.with_name(f"{target.name}.wav") if parse_entry(path) else target.with_suffix(".wav")
 
 
 def _map_jobs(jobs: list[Job], num_workers: int) -> Iterator[str]:

@@ -33,6 +33,7 @@ VERBS = (
     "merge",
     "vocode",
     "splice",
+    "shard",
     "check leakage",
     "check shortcuts",
 )

@@ -168,10 +168,23 @@ def build_protocol(
             table = pd.DataFrame(segments, columns=list(SEGMENT_COLUMNS))
             write_segments(table, segments_path(output), read_protocol(temporary))
         report.unlisted = [relative_path(path, data_folder) for path in identifiers.find_unlisted()]
-        # the name of a file that was left out need not be UTF-8
-        with atomic_open(f"{output}.report.json", errors="backslashreplace") as report_file:
-            json.dump(asdict(report), report_file, indent=1, ensure_ascii=False)
+        write_report(report, output)
     return report
+
+
+def write_report(report: BuildReport, output: str | os.PathLike) -> None:
+    """Write the report of a protocol beside it, for :func:`read_report`.
+
+    Arguments
+    ---------
+    report : BuildReport
+        What was written and left out.
+    output : str or Path
+        The protocol.
+    """
+    # the name of a file that was left out need not be UTF-8
+    with atomic_open(f"{os.fspath(output)}.report.json", errors="backslashreplace") as file:
+        json.dump(asdict(report), file, indent=1, ensure_ascii=False)
 
 
 def read_report(output: str | os.PathLike) -> BuildReport:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from antideepfake.audio.audio_file import open_audio
+from antideepfake.audio.content import find_file
 from antideepfake.corpora.walk import find_audio
 from antideepfake.errors import InputError
 from antideepfake.protocol.table import read_split, resolve_path
@@ -131,7 +132,7 @@ def _count_channels(path: str, stream: int) -> int:
 
 def _is_missing(path: Path) -> bool:
     try:
-        os.lstat(path)
+        os.lstat(find_file(path))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:  # such as a name that is too long; the file is skipped later with the reason

@@ -14,6 +14,7 @@ from minicorpus_prepare import prepare_minicorpus
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.distributed import if_main_process, run_on_main
 
+from antideepfake.audio.waveform import read_audio
 from antideepfake.cli.program import run_program
 from antideepfake.model_folder.decision import decide
 from antideepfake.protocol.table import read_protocol, resolve_path, split_protocol
@@ -28,7 +29,7 @@ from antideepfake.training.hparams import HyperParameters
 
 
 def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
-    """Load the model folder like any SpeechBrain model, and classify one bona fide and one spoofed file.
+    """Load the model folder like any SpeechBrain model, and classify one bona fide and one spoofed utterance.
 
     SpeechBrain's label is that of the larger logit; the decision here uses the threshold of the model folder.
     """
@@ -38,7 +39,9 @@ def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
     for label in ("real", "fake"):
         utterance = test_set[test_set["Label"] == label].iloc[0]
         path = resolve_path(utterance["Path"], hparams["data_folder"])
-        fake, real = classifier.classify_file(str(path))[0][0].tolist()
+        # as classify_file does, which does not read from tar shards
+        waveform = classifier.audio_normalizer(*read_audio(path))
+        fake, real = classifier.classify_batch(waveform[None])[0][0].tolist()
         decision = decide(real - fake, classifier.hparams.metadata.threshold)
         print(f"{path.name}: {decision} (score {real - fake:.2f}); the truth is {label}")
 

@@ -2,19 +2,24 @@
 
 import json
 import logging
+import multiprocessing
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from speechbrain.inference.classifiers import EncoderClassifier
 
+from antideepfake.corpora.shards import write_shards
 from antideepfake.protocol.table import read_protocol
 from antideepfake.scoring.score_file import read_scores
 
@@ -131,6 +136,30 @@ def test_speechbrain_and_the_scorer_agree_on_the_trained_model(trained, tmp_path
     for path, score in expected.items():
         logits, *_ = classifier.classify_file(str(path).replace("$ROOT", str(folder / "data")))
         torch.testing.assert_close((logits[0, 1] - logits[0, 0]).item(), score, atol=1e-5, rtol=1e-5)
+
+
+def test_a_killed_run_on_shards_is_that_on_files_to_the_last_bit(trained, train, tmp_path):
+    folder, _ = trained
+    data, results = folder / "data", tmp_path / "results"
+    write_shards(data / "OwnData.csv", data, tmp_path / "shards", quiet=True)
+    protocol = ["--protocol", str(tmp_path / "shards" / "OwnData.csv")]
+    given = _arguments(data, results) + protocol + shlex.split("--ckpt_interval_minutes 0 --ckpt_interval_steps 1")
+    child = multiprocessing.get_context("fork").Process(target=train, args=given)
+    child.start()
+    end = time.monotonic() + 60
+    while child.is_alive() and not list(results.glob("checkpoints/CKPT*")) and time.monotonic() < end:
+        time.sleep(0.01)
+    child.kill()
+    child.join()
+    assert not (results / "finished.json").exists()
+    status, _, err = train(*given)
+    assert status == 0 and "resuming from step" in (results / "log.txt").read_text(), err
+    for name in ("model/model.safetensors", "train_log.csv"):
+        assert (results / name).read_bytes() == (folder / "results" / name).read_bytes()
+    on_files, on_shards = (
+        read_scores(path / "scores.csv").drop(columns="Path") for path in (folder / "results", results)
+    )
+    pd.testing.assert_frame_equal(on_files, on_shards)
 
 
 def test_bad_files_in_the_data_end_in_a_sentence_or_are_left_out(tmp_path, make_corpus, write_audio, train):

@@ -60,6 +60,7 @@ def test_evaluation_and_model_folders_start_without_torch():
         "metrics",
         "protocol",
         "corpora.build",
+        "corpora.shards",
         "corpora.union",
         "audit",
         "model_folder",

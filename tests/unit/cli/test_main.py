@@ -175,6 +175,7 @@ def test_an_existing_output_is_kept(command, tmp_path, monkeypatch):
         ["vocode", "p.csv", "--vocoder", "world", "--output_folder", "v", "--output", "o/f"],
         ["localize", "t.json", "p.csv", "--output", "o"],
         ["splice", "p.csv", "--output_folder", "v", "--output", "o/f"],
+        ["shard", "p.csv", "--output", "o"],
     ):
         status, out, err = command(*arguments)
         assert status == 2 and out == "" and "already exists" in err and "--overwrite" in err, arguments
