@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.sparse import csr_array
-from scipy.stats import beta, norm, t
 
 from antideepfake.metrics.rates import Array, Trials, sort_trials
 
@@ -203,9 +200,11 @@ def count_clusters(clusters: NDArray, is_real: NDArray[np.bool_]) -> int:
 
 def _widen(clusters: NDArray, is_real: NDArray[np.bool_], confidence_level: float) -> float:
     """Return the factor by which to widen the interval: Student's t and unbiased variance for few clusters."""
+    from scipy.special import ndtri, stdtrit
+
     count = max(count_clusters(clusters, is_real), 2)
     upper = (1 + confidence_level) / 2
-    return float(t.ppf(upper, count - 1) / norm.ppf(upper) * np.sqrt(count / (count - 1)))
+    return float(stdtrit(count - 1, upper) / ndtri(upper) * np.sqrt(count / (count - 1)))
 
 
 def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float = 0.95) -> tuple[Array, Array]:
@@ -228,10 +227,12 @@ def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float =
     >>> [round(float(bound), 4) for bound in clopper_pearson(0, 50)]
     [0.0, 0.0711]
     """
+    from scipy.special import betaincinv  # slow to import, and scoring does without
+
     hits, count = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(count, np.float64))
     tail = (1 - confidence_level) / 2
-    low = np.where(hits <= 0, 0.0, beta.ppf(tail, hits, count - hits + 1))
-    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, count - hits))
+    low = np.where(hits <= 0, 0.0, betaincinv(hits, count - hits + 1, tail))
+    high = np.where(hits >= count, 1.0, betaincinv(hits + 1, count - hits, 1 - tail))
     empty = count <= 0
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
@@ -271,7 +272,10 @@ def area_interval(area: float, real: int, fake: int, confidence_level: float = 0
     >>> [round(bound, 3) for bound in area_interval(1.0, 50, 50)]
     [0.96, 1.0]
     """
-    squared, others = norm.ppf((1 + confidence_level) / 2) ** 2, (real + fake) / 2 - 1
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    squared, others = ndtri((1 + confidence_level) / 2) ** 2, (real + fake) / 2 - 1
 
     def gap(guess: float) -> float:
         spread = 1 + others * (1 - guess) / (2 - guess) + others * guess / (1 + guess)
@@ -326,6 +330,8 @@ def _resample(
     item_weights: Array | None = None,
 ) -> Iterator[list[Trials]]:
     """Yield batches of resamples; the trials of all systems have the same utterances."""
+    from scipy.sparse import csr_array  # slow to import, and scoring does without
+
     if clusters is None:
         # Utterances of one class that share a bin in every system are interchangeable: sample only their number.
         key = is_real.astype(np.int64)

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
-from scipy.special import expit, xlogy
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.rates import (
@@ -128,6 +126,9 @@ def min_cllr(trials: Trials) -> Array:
 
 
 def _min_cllr(real: Array, fake: Array) -> float:
+    from scipy.optimize import isotonic_regression  # slow to import, and scoring does without
+    from scipy.special import xlogy
+
     present = real + fake > 0
     # Both classes have a weight of one half, whatever their sizes.
     real, fake = real[present] / real.sum(), fake[present] / fake.sum()
@@ -156,6 +157,8 @@ def min_cllr_bias(trials: Trials) -> float:
     >>> round(min_cllr_bias(sort_trials(rng.normal(2, 1, 200), rng.normal(0, 1, 200))), 3)
     0.043
     """
+    from scipy.optimize import isotonic_regression
+
     starts = distinct_starts(trials.scores)
     real, fake = (np.add.reduceat(counts, starts) for counts in (trials.real, trials.fake))
     # The weights of the classes do not change which scores share a level.
@@ -285,6 +288,8 @@ def reliability(real: ArrayLike, fake: ArrayLike, n_bins: int = 10) -> Reliabili
     >>> observed.tolist(), weight.tolist()  # an overconfident detector, wrong in one of four cases
     ([0.25, 0.75], [0.5, 0.5])
     """
+    from scipy.special import expit
+
     inner_edges = np.linspace(0, 1, n_bins + 1)[1:-1]
     counts, sums = [], []
     for ratios in (real, fake):
