@@ -152,9 +152,11 @@ def find_corpora(identifiers: Sequence[str], corpora: Mapping[str, Corpus]) -> p
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         stems = pc.list_element(pc.split_pattern(array.take(unknown), "-", max_splits=1), 0)
-        indices, found = pd.factorize(stems.to_pandas())
-        names += [name for name in found if name not in corpora]
-        codes[unknown] = np.array([names.index(name) for name in found])[indices]
+        stems = stems.combine_chunks().dictionary_encode()
+        numbers = {name: code for code, name in enumerate(names)}
+        places = [numbers.setdefault(name, len(numbers)) for name in stems.dictionary.to_pylist()]
+        codes[unknown] = np.array(places)[stems.indices.to_numpy()]
+        names = list(numbers)
     return pd.Categorical.from_codes(codes, names).remove_unused_categories()
 
 
