@@ -153,10 +153,12 @@ def find_corpora(identifiers: Sequence[str], corpora: Mapping[str, Corpus]) -> p
     if len(unknown):
         stems = pc.list_element(pc.split_pattern(array.take(unknown), "-", max_splits=1), 0)
         stems = stems.combine_chunks().dictionary_encode()
-        numbers = {name: code for code, name in enumerate(names)}
-        places = [numbers.setdefault(name, len(numbers)) for name in stems.dictionary.to_pylist()]
-        codes[unknown] = np.array(places)[stems.indices.to_numpy()]
-        names = list(numbers)
+        found = stems.dictionary
+        places = pc.index_in(found, pa.array(names, found.type))
+        is_new = pc.is_null(places).to_numpy(zero_copy_only=False)
+        places = pc.fill_null(places, 0).to_numpy() + np.where(is_new, len(names) - 1 + np.cumsum(is_new), 0)
+        codes[unknown] = places[stems.indices.to_numpy()]
+        names += found.filter(pa.array(is_new)).to_pylist()
     return pd.Categorical.from_codes(codes, names).remove_unused_categories()
 
 

@@ -441,7 +441,7 @@ def _split_by(scores: pd.DataFrame, column: str) -> Iterator[tuple[str, NDArray[
 
 
 def _values(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
-    names, values = np.unique(column.fillna("-").astype(str).to_numpy(dtype=object), return_inverse=True)
+    values, names = pd.factorize(column.fillna("-").astype(str), sort=True)
     return values, [str(name) for name in names]
 
 

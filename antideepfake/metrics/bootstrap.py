@@ -10,18 +10,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from antideepfake.metrics.costs import DCF_WEIGHTS
 from antideepfake.metrics.rates import Array, Trials, sort_trials
 
 Measure = Callable[[Trials], Mapping[str, Array]]
 """Computes metrics of shape [n_resamples] from trials with counts of shape [n_resamples, scores]."""
 
 UNKNOWN = ("-", "", "nan")  # column values that stand for an unknown cluster
-BINS = 2048
-"""With more utterances than this, scores are grouped into this many bins before resampling.
+BINS = 256
+"""With more utterances than twice this, scores are grouped into bins before resampling.
 
-The cost of a resample then does not depend on the number of utterances. Error rates are resolved to 0.05 % or better.
-A comparison of two systems resamples pairs of bins, so each system gets a quarter of the bins.
+The cost of a resample then does not depend on the number of utterances. There are this many bins of equal size, and as
+many smaller ones where a resample may have its best thresholds. A comparison of two systems resamples pairs of bins, so
+each system gets a quarter of the bins.
 """
+DEVIATIONS = 5.0  # the best threshold of a resample is sought within this many standard deviations
 NUMBERS = 4_000_000  # counts of resampled utterances in memory at once: some tens of MB
 
 
@@ -288,11 +291,18 @@ def area_interval(area: float, real: int, fake: int, confidence_level: float = 0
 
 
 def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequence[float], bins: int) -> _Binned:
-    """Group utterances, in the order of the metrics, into bins of nearly equal size that end at the thresholds."""
+    """Group utterances, in the order of the metrics, into bins of nearly equal size that end at the thresholds.
+
+    As many bins again, of nearly equal size, are where the best thresholds of the resamples are.
+    """
     count = len(scores)
     order = np.lexsort((~is_real, scores))
     ascending = scores[order]
-    cuts = [np.arange(1, min(bins, count)) * count // min(bins, count)]
+    if count <= 2 * bins:
+        cuts = [np.arange(count)]
+    else:
+        best = _find_best(is_real[order])
+        cuts = [places[np.arange(bins) * len(places) // bins] for places in (np.arange(count), best)]
     cuts += [np.searchsorted(ascending, thresholds)] if len(thresholds) else []
     starts = np.unique(np.concatenate([[0], *cuts]))
     starts = starts[starts < count]
@@ -302,6 +312,33 @@ def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequen
     means = np.add.reduceat(ascending, starts) / sizes
     # Rounding must not move a mean across a threshold.
     return _Binned(bin_of, np.clip(means, ascending[starts], ascending[starts + sizes - 1]))
+
+
+def _find_best(is_real: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Find the places where a resample may have the threshold of its equal error rate or of its minimum cost.
+
+    Arguments
+    ---------
+    is_real : array of bool
+        Whether each utterance is bona fide, in the order of their scores, shape [utterances].
+
+    Returns
+    -------
+    array of int
+        Indices of utterances, ascending.
+    """
+    real, fake = is_real.sum(), (~is_real).sum()
+    rejection, acceptance = np.cumsum(is_real) / real, 1 - np.cumsum(~is_real) / fake
+    deviation = np.sqrt(rejection * (1 - rejection) / real + acceptance * (1 - acceptance) / fake)
+    is_best = np.abs(rejection - acceptance) <= DEVIATIONS * deviation
+    weights = DCF_WEIGHTS
+    cost = weights[0] * rejection + weights[1] * acceptance
+    lowest = cost.argmin()
+    # of the difference to the lowest cost: only utterances between the two thresholds differ
+    variance = weights[0] ** 2 * np.abs(rejection - rejection[lowest]) / real
+    variance += weights[1] ** 2 * np.abs(acceptance - acceptance[lowest]) / fake
+    is_best |= cost - cost[lowest] <= DEVIATIONS * np.sqrt(variance)
+    return np.flatnonzero(is_best)
 
 
 def _error_of_bins(

@@ -15,7 +15,7 @@ from antideepfake.metrics.rates import (
     Rates,
     Trials,
     check_scores,
-    distinct_starts,
+    count_by_score,
     error_rates,
     nearest_point,
     sort_trials,
@@ -119,8 +119,7 @@ def min_cllr(trials: Trials) -> Array:
     >>> float(min_cllr(sort_trials(real=[5.0, 6.0], fake=[1.0, 2.0])))
     0.0
     """
-    starts = distinct_starts(trials.scores)
-    real, fake = (np.add.reduceat(counts, starts, axis=-1) for counts in (trials.real, trials.fake))
+    real, fake = count_by_score(trials)
     costs = np.array([_min_cllr(*pair) for pair in zip(np.atleast_2d(real), np.atleast_2d(fake), strict=True)])
     return costs.reshape(real.shape[:-1])
 
@@ -159,8 +158,7 @@ def min_cllr_bias(trials: Trials) -> float:
     """
     from scipy.optimize import isotonic_regression
 
-    starts = distinct_starts(trials.scores)
-    real, fake = (np.add.reduceat(counts, starts) for counts in (trials.real, trials.fake))
+    real, fake = count_by_score(trials)
     # The weights of the classes do not change which scores share a level.
     levels = len(isotonic_regression(real / (real + fake), weights=real + fake).blocks) - 1
     per_class = 2 / (1 / trials.real.sum() + 1 / trials.fake.sum())

@@ -8,8 +8,11 @@ import codecs
 import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
@@ -149,7 +152,39 @@ def read_lines(path: str | os.PathLike) -> "pd.DataFrame":
     """
     import pandas as pd  # slow to import, and one recording is scored without
 
-    return pd.concat(_iterate_lines(path, 10**12))
+    table = _read_plain_lines(path)
+    return pd.concat(_iterate_lines(path, 10**12)) if table is None else table
+
+
+def _read_plain_lines(path: str | os.PathLike) -> "pd.DataFrame | None":
+    """Read a CSV file as :func:`read_lines` does, several times as fast; None for a file with any peculiarity."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import csv as pa_csv
+
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            header = next(csv.reader(file), [])
+        with open(path, "rb") as file:
+            quotes = sum(chunk.count(b'"') for chunk in iter(partial(file.read, 1 << 20), b""))
+        if quotes % 2 or len(set(header)) < max(len(header), 2) or "" in header or header[0].startswith("\ufeff"):
+            return None
+        table = pa_csv.read_csv(
+            path,
+            parse_options=pa_csv.ParseOptions(ignore_empty_lines=False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
+            ),
+        )
+    except (OSError, ValueError, csv.Error):  # pyarrow's error is a ValueError
+        return None
+    if table.column_names != header or not len(table):
+        return None
+    text = pd.StringDtype(na_value=np.nan)  # as pandas reads it
+    lines = table.to_pandas(types_mapper={pa.large_string(): text}.get)
+    if any(lines[column].str.contains('"', regex=False).any() for column in lines):
+        return None  # with a quote inside a value, or one that is not closed, pandas and Arrow differ
+    return _check_lines(lines, path)
 
 
 def _iterate_lines(path: str | os.PathLike, rows: int) -> "Iterator[pd.DataFrame]":
