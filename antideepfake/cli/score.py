@@ -18,11 +18,10 @@ An interrupted run may continue with another number of processes.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from glob import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from antideepfake.cli import options
@@ -38,6 +37,7 @@ from antideepfake.cli.score_pipe import score_pipe
 from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
+    from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.inference.scores import FileScore
 
 DEFAULT = "scores.csv"
@@ -92,10 +92,9 @@ def run(args: argparse.Namespace) -> int:
         return score_pipe(args)
     if args.raw:
         raise InputError("--raw is for standard input; pass - as the only input")
-    if args.output is not None or not is_recording(args.inputs):
-        return score(args, DEFAULT if args.output is None else args.output)
-    with TemporaryDirectory() as folder:
-        return score(args, os.path.join(folder, DEFAULT), is_kept=False)
+    if args.output is None and is_recording(args.inputs):
+        return score_recording(args)
+    return score(args, DEFAULT if args.output is None else args.output)
 
 
 def is_recording(inputs: Sequence[str]) -> bool:
@@ -106,14 +105,50 @@ def is_recording(inputs: Sequence[str]) -> bool:
     return alone and not is_protocol(inputs[0]) and not os.path.isdir(inputs[0])
 
 
-def score(args: argparse.Namespace, output: str, is_kept: bool = True) -> int:
+def score_recording(args: argparse.Namespace) -> int:
+    """Score a single recording and print, without the tables and the score file of many."""
+    check_paths(args, None)
+    check_existing(args, None)
+    check_timelines(args, is_single=True)
+
+    from antideepfake.audio.recording import Recording
+    from antideepfake.scoring.inputs import count_channels, list_files
+
+    [name] = list_files(args.inputs[0])
+    path, stream = os.path.abspath(name), args.stream - 1
+    items = {name: Recording(path, {"left": 0, "right": 1}.get(args.channels), stream)}
+    if args.channels == "each" and (count := count_channels(path, stream)) > 1:
+        items = {f"{name}#{channel + 1}": Recording(path, channel, stream) for channel in range(count)}
+    detector = options.load_model(args)
+    windowing = options.choose_windowing(args, detector.metadata)
+    found = detector.score_files(items.values(), args.batch_seconds, windowing=windowing, timeline=True)
+    results = dict(zip(items, found, strict=True))
+    scored = {name: result for name, result in results.items() if not result.error}
+    if args.embeddings:
+        from antideepfake.files import lock_output
+        from antideepfake.scoring.embeddings import EmbeddingWriter
+
+        with lock_output(args.embeddings):
+            with EmbeddingWriter(args.embeddings, "recording") as writer:
+                for index, (name, result) in enumerate(scored.items()):
+                    writer.write(index, name, result.embedding)
+            writer.merge(len(scored))
+            writer.remove()
+    scores = ((name, result.score, result.decision == "unsure") for name, result in scored.items())
+    print_results(args, detector, scores, scored, is_single=True)
+    for result in results.values():
+        if result.error:
+            print(f"skipped {result.error}", file=sys.stderr)
+    return 1 if len(scored) < len(results) else 0
+
+
+def score(args: argparse.Namespace, output: str) -> int:
     """Score the inputs, write the score file ``output`` and print."""
     is_single = is_recording(args.inputs)
     check_paths(args, output)
     check_existing(args, output)
     check_timelines(args, is_single)
 
-    from antideepfake.audio.recording import Recording
     from antideepfake.distributed import join_processes
     from antideepfake.files import lock_output
     from antideepfake.scoring.inputs import choose_channels, find_inputs, is_protocol
@@ -150,42 +185,59 @@ def score(args: argparse.Namespace, output: str, is_kept: bool = True) -> int:
         )
     if rank > 0:
         return 0
-    if is_single and args.format == "table":
-        print_verdicts(results, detector, Recording(args.inputs[0], stream=args.stream - 1))
-    else:
-        print_scores(iterate_scores(output), metadata.threshold, args.format)
-    if args.timeline and args.format == "table":
-        print_segments(results)
-    write_files(args, results)
-    messages = sys.stderr if args.format != "table" else sys.stdout
-    if is_kept:
-        print(f"score file: {output}", file=messages)
-    for path in args.timeline_output:
-        print(f"timeline: {path}", file=messages)
+    print_results(args, detector, iterate_scores(output), results, is_single, output)
     for result in skipped[:LINES]:
         print(f"skipped {result.error}", file=sys.stderr)
-    if skipped and is_kept:
+    if skipped:
         print(f"{len(skipped)} files skipped; the list is {output}.skipped.csv", file=sys.stderr)
     return 1 if skipped else 0
 
 
-def check_paths(args: argparse.Namespace, output: str) -> None:
+def print_results(
+    args: argparse.Namespace,
+    detector: "RecordingScorer",
+    scores: Iterable[tuple[str, float, bool]],
+    results: "Mapping[str, FileScore]",
+    is_single: bool,
+    output: str | None = None,
+) -> None:
+    """Print the scores, write the files of timelines, and name the files that were written."""
+    from antideepfake.audio.recording import Recording
+
+    if is_single and args.format == "table":
+        print_verdicts(results, detector, Recording(args.inputs[0], stream=args.stream - 1))
+    else:
+        print_scores(scores, detector.metadata.threshold, args.format)
+    if args.timeline and args.format == "table":
+        print_segments(results)
+    write_files(args, results)
+    messages = sys.stderr if args.format != "table" else sys.stdout
+    if output:
+        print(f"score file: {output}", file=messages)
+    for path in args.timeline_output:
+        print(f"timeline: {path}", file=messages)
+
+
+def check_paths(args: argparse.Namespace, output: str | None) -> None:
     """Refuse paths that would fail, or harm another file, after hours of work."""
     if args.detector and args.embeddings:
         raise InputError("--embeddings is for models of this package; a detector of other software has none")
-    if not output or output.endswith(os.sep) or os.path.isdir(output):
+    if output is not None and (not output or output.endswith(os.sep) or os.path.isdir(output)):
         raise InputError(f"--output is '{output}'; it must name a file, not a folder")
     protected = {os.path.realpath(path) for path in (args.model, *args.inputs)}
     timelines = [("timeline_output", path) for path in args.timeline_output]
     for name, path in (("output", output), ("embeddings", args.embeddings), *timelines):
-        if path and os.path.realpath(path) in protected:
+        if not path:
+            continue
+        if os.path.realpath(path) in protected:
             raise InputError(f"--{name} is {path}, which another argument names too; choose another file")
-        protected.add(os.path.realpath(path or output))
+        protected.add(os.path.realpath(path))
 
 
-def check_existing(args: argparse.Namespace, output: str) -> None:
+def check_existing(args: argparse.Namespace, output: str | None) -> None:
     """Refuse to replace what an earlier run finished; what an interrupted run left is continued."""
-    options.refuse_existing(output, args.overwrite)
+    if output is not None:
+        options.refuse_existing(output, args.overwrite)
     if args.embeddings:
         path = Path(args.embeddings)
         if not list(path.parent.glob(f"{escape(path.name)}.*.part")):  # removed once the score file is complete

@@ -152,9 +152,13 @@ def find_corpora(identifiers: Sequence[str], corpora: Mapping[str, Corpus]) -> p
     unknown = np.flatnonzero(codes < 0)
     if len(unknown):
         stems = pc.list_element(pc.split_pattern(array.take(unknown), "-", max_splits=1), 0)
-        indices, found = pd.factorize(stems.to_pandas())
-        names += [name for name in found if name not in corpora]
-        codes[unknown] = np.array([names.index(name) for name in found])[indices]
+        stems = stems.combine_chunks().dictionary_encode()
+        found = stems.dictionary
+        places = pc.index_in(found, pa.array(names, found.type))
+        is_new = pc.is_null(places).to_numpy(zero_copy_only=False)
+        places = pc.fill_null(places, 0).to_numpy() + np.where(is_new, len(names) - 1 + np.cumsum(is_new), 0)
+        codes[unknown] = places[stems.indices.to_numpy()]
+        names += found.filter(pa.array(is_new)).to_pylist()
     return pd.Categorical.from_codes(codes, names).remove_unused_categories()
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import entropy
+from scipy.special import entr
 from tqdm import tqdm
 
 from antideepfake.audit.leakage import Overlap
@@ -369,7 +369,7 @@ class Evaluator:
             "eer": eer,
             "eer_interpolated": eer,
             # the entropy of the class after a decision with that error rate, in bits
-            "min_cllr": (np.inf, float(entropy([highest, 1 - highest], base=2))),
+            "min_cllr": (np.inf, float(entr([highest, 1 - highest]).sum() / np.log(2))),
         }
 
     def _bounds_of_costs(self, trials: Trials) -> dict[str, tuple[float, float]]:
@@ -441,7 +441,7 @@ def _split_by(scores: pd.DataFrame, column: str) -> Iterator[tuple[str, NDArray[
 
 
 def _values(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
-    names, values = np.unique(column.fillna("-").astype(str).to_numpy(dtype=object), return_inverse=True)
+    values, names = pd.factorize(column.fillna("-").astype(str), sort=True)
     return values, [str(name) for name in names]
 
 

@@ -11,30 +11,24 @@ from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from antideepfake import __version__
 from antideepfake.audit.leakage import explain_overlap
 from antideepfake.evaluation import tables
 from antideepfake.evaluation.evaluator import SEEN_ATTACK, Evaluation, Group, System
-from antideepfake.evaluation.plots import (
-    Scores,
-    figure_to_svg,
-    plot_det,
-    plot_groups,
-    plot_histograms,
-    plot_reliability,
-    plot_scores,
-    save_plot,
-)
 from antideepfake.files import atomic_open, atomic_path
 from antideepfake.metrics.rates import Trials, sort_trials
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from antideepfake.evaluation.plots import Scores
 
 RELIABILITY = "Calibration"  # heading of the reliability diagram
 
@@ -51,6 +45,8 @@ def write_report(folder: str | os.PathLike, systems: Sequence[System], title: st
     title : str
         Description of the test set.
     """
+    from antideepfake.evaluation.plots import figure_to_svg, plot_scores, save_plot  # matplotlib is slow to import
+
     folder = Path(folder)
     evaluations = [system.evaluation for system in systems]
     with atomic_open(folder / "metrics.json") as file:
@@ -108,8 +104,10 @@ def _tables(evaluations: Sequence[Evaluation]) -> list[tuple[str, pd.DataFrame]]
     return [(caption, table) for caption, table in captioned if len(table)]
 
 
-def _plots(systems: Sequence[System]) -> list[tuple[str, Figure]]:
+def _plots(systems: Sequence[System]) -> "list[tuple[str, Figure]]":
     """Return pairs of a heading and a plot, for the systems with both classes."""
+    from antideepfake.evaluation.plots import plot_det, plot_groups, plot_histograms, plot_reliability
+
     complete = [system for system in systems if system.evaluation.overall.is_complete]
     if not complete:
         return []
@@ -122,7 +120,7 @@ def _plots(systems: Sequence[System]) -> list[tuple[str, Figure]]:
     return plots
 
 
-def _histograms_and_curves(systems: Sequence[System]) -> tuple[dict[str, Scores], dict[str, Trials]]:
+def _histograms_and_curves(systems: Sequence[System]) -> "tuple[dict[str, Scores], dict[str, Trials]]":
     """Return the data of the histograms and DET curves, by system or, for a single system, by type of attack."""
     histograms: dict[str, Scores] = {}
     curves = {}

@@ -149,8 +149,8 @@ def describe_test_set(system: System, corpora: Mapping[str, Corpus]) -> str:
     >>> describe_test_set(System(scores, Evaluator().evaluate(scores, "small")), corpora={})
     'LJSpeech, mine: 1 real and 1 fake utterances'
     """
-    names = [str(name) for name in find_corpora(system.scores["ID"], corpora).categories]
-    title = ", ".join(names) if len(names) <= 3 else f"{len(names)} corpora"
+    names = find_corpora(system.scores["ID"], corpora).categories
+    title = ", ".join(map(str, names)) if len(names) <= 3 else f"{len(names)} corpora"
     overall = system.evaluation.overall
     return f"{title}: {overall.real:,} real and {overall.fake:,} fake utterances"
 

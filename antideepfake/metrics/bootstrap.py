@@ -9,22 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.sparse import csr_array
-from scipy.stats import beta, norm, t
 
+from antideepfake.metrics.costs import DCF_WEIGHTS
 from antideepfake.metrics.rates import Array, Trials, sort_trials
 
 Measure = Callable[[Trials], Mapping[str, Array]]
 """Computes metrics of shape [n_resamples] from trials with counts of shape [n_resamples, scores]."""
 
 UNKNOWN = ("-", "", "nan")  # column values that stand for an unknown cluster
-BINS = 2048
-"""With more utterances than this, scores are grouped into this many bins before resampling.
+BINS = 256
+"""With more utterances than twice this, scores are grouped into bins before resampling.
 
-The cost of a resample then does not depend on the number of utterances. Error rates are resolved to 0.05 % or better.
-A comparison of two systems resamples pairs of bins, so each system gets a quarter of the bins.
+The cost of a resample then does not depend on the number of utterances. There are this many bins of equal size, and as
+many smaller ones where a resample may have its best thresholds. A comparison of two systems resamples pairs of bins, so
+each system gets a quarter of the bins.
 """
+DEVIATIONS = 5.0  # the best threshold of a resample is sought within this many standard deviations
 NUMBERS = 4_000_000  # counts of resampled utterances in memory at once: some tens of MB
 
 
@@ -203,9 +203,11 @@ def count_clusters(clusters: NDArray, is_real: NDArray[np.bool_]) -> int:
 
 def _widen(clusters: NDArray, is_real: NDArray[np.bool_], confidence_level: float) -> float:
     """Return the factor by which to widen the interval: Student's t and unbiased variance for few clusters."""
+    from scipy.special import ndtri, stdtrit
+
     count = max(count_clusters(clusters, is_real), 2)
     upper = (1 + confidence_level) / 2
-    return float(t.ppf(upper, count - 1) / norm.ppf(upper) * np.sqrt(count / (count - 1)))
+    return float(stdtrit(count - 1, upper) / ndtri(upper) * np.sqrt(count / (count - 1)))
 
 
 def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float = 0.95) -> tuple[Array, Array]:
@@ -228,10 +230,12 @@ def clopper_pearson(hits: ArrayLike, count: ArrayLike, confidence_level: float =
     >>> [round(float(bound), 4) for bound in clopper_pearson(0, 50)]
     [0.0, 0.0711]
     """
+    from scipy.special import betaincinv  # slow to import, and scoring does without
+
     hits, count = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(count, np.float64))
     tail = (1 - confidence_level) / 2
-    low = np.where(hits <= 0, 0.0, beta.ppf(tail, hits, count - hits + 1))
-    high = np.where(hits >= count, 1.0, beta.ppf(1 - tail, hits + 1, count - hits))
+    low = np.where(hits <= 0, 0.0, betaincinv(hits, count - hits + 1, tail))
+    high = np.where(hits >= count, 1.0, betaincinv(hits + 1, count - hits, 1 - tail))
     empty = count <= 0
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
@@ -271,7 +275,10 @@ def area_interval(area: float, real: int, fake: int, confidence_level: float = 0
     >>> [round(bound, 3) for bound in area_interval(1.0, 50, 50)]
     [0.96, 1.0]
     """
-    squared, others = norm.ppf((1 + confidence_level) / 2) ** 2, (real + fake) / 2 - 1
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    squared, others = ndtri((1 + confidence_level) / 2) ** 2, (real + fake) / 2 - 1
 
     def gap(guess: float) -> float:
         spread = 1 + others * (1 - guess) / (2 - guess) + others * guess / (1 + guess)
@@ -284,11 +291,18 @@ def area_interval(area: float, real: int, fake: int, confidence_level: float = 0
 
 
 def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequence[float], bins: int) -> _Binned:
-    """Group utterances, in the order of the metrics, into bins of nearly equal size that end at the thresholds."""
+    """Group utterances, in the order of the metrics, into bins of nearly equal size that end at the thresholds.
+
+    As many bins again, of nearly equal size, are where the best thresholds of the resamples are.
+    """
     count = len(scores)
     order = np.lexsort((~is_real, scores))
     ascending = scores[order]
-    cuts = [np.arange(1, min(bins, count)) * count // min(bins, count)]
+    if count <= 2 * bins:
+        cuts = [np.arange(count)]
+    else:
+        best = _find_best(is_real[order])
+        cuts = [places[np.arange(bins) * len(places) // bins] for places in (np.arange(count), best)]
     cuts += [np.searchsorted(ascending, thresholds)] if len(thresholds) else []
     starts = np.unique(np.concatenate([[0], *cuts]))
     starts = starts[starts < count]
@@ -298,6 +312,33 @@ def _put_into_bins(scores: Array, is_real: NDArray[np.bool_], thresholds: Sequen
     means = np.add.reduceat(ascending, starts) / sizes
     # Rounding must not move a mean across a threshold.
     return _Binned(bin_of, np.clip(means, ascending[starts], ascending[starts + sizes - 1]))
+
+
+def _find_best(is_real: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Find the places where a resample may have the threshold of its equal error rate or of its minimum cost.
+
+    Arguments
+    ---------
+    is_real : array of bool
+        Whether each utterance is bona fide, in the order of their scores, shape [utterances].
+
+    Returns
+    -------
+    array of int
+        Indices of utterances, ascending.
+    """
+    real, fake = is_real.sum(), (~is_real).sum()
+    rejection, acceptance = np.cumsum(is_real) / real, 1 - np.cumsum(~is_real) / fake
+    deviation = np.sqrt(rejection * (1 - rejection) / real + acceptance * (1 - acceptance) / fake)
+    is_best = np.abs(rejection - acceptance) <= DEVIATIONS * deviation
+    weights = DCF_WEIGHTS
+    cost = weights[0] * rejection + weights[1] * acceptance
+    lowest = cost.argmin()
+    # of the difference to the lowest cost: only utterances between the two thresholds differ
+    variance = weights[0] ** 2 * np.abs(rejection - rejection[lowest]) / real
+    variance += weights[1] ** 2 * np.abs(acceptance - acceptance[lowest]) / fake
+    is_best |= cost - cost[lowest] <= DEVIATIONS * np.sqrt(variance)
+    return np.flatnonzero(is_best)
 
 
 def _error_of_bins(
@@ -326,6 +367,8 @@ def _resample(
     item_weights: Array | None = None,
 ) -> Iterator[list[Trials]]:
     """Yield batches of resamples; the trials of all systems have the same utterances."""
+    from scipy.sparse import csr_array  # slow to import, and scoring does without
+
     if clusters is None:
         # Utterances of one class that share a bin in every system are interchangeable: sample only their number.
         key = is_real.astype(np.int64)

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
-from scipy.special import expit, xlogy
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.rates import (
@@ -17,7 +15,7 @@ from antideepfake.metrics.rates import (
     Rates,
     Trials,
     check_scores,
-    distinct_starts,
+    count_by_score,
     error_rates,
     nearest_point,
     sort_trials,
@@ -121,13 +119,15 @@ def min_cllr(trials: Trials) -> Array:
     >>> float(min_cllr(sort_trials(real=[5.0, 6.0], fake=[1.0, 2.0])))
     0.0
     """
-    starts = distinct_starts(trials.scores)
-    real, fake = (np.add.reduceat(counts, starts, axis=-1) for counts in (trials.real, trials.fake))
+    real, fake = count_by_score(trials)
     costs = np.array([_min_cllr(*pair) for pair in zip(np.atleast_2d(real), np.atleast_2d(fake), strict=True)])
     return costs.reshape(real.shape[:-1])
 
 
 def _min_cllr(real: Array, fake: Array) -> float:
+    from scipy.optimize import isotonic_regression  # slow to import, and scoring does without
+    from scipy.special import xlogy
+
     present = real + fake > 0
     # Both classes have a weight of one half, whatever their sizes.
     real, fake = real[present] / real.sum(), fake[present] / fake.sum()
@@ -156,8 +156,9 @@ def min_cllr_bias(trials: Trials) -> float:
     >>> round(min_cllr_bias(sort_trials(rng.normal(2, 1, 200), rng.normal(0, 1, 200))), 3)
     0.043
     """
-    starts = distinct_starts(trials.scores)
-    real, fake = (np.add.reduceat(counts, starts) for counts in (trials.real, trials.fake))
+    from scipy.optimize import isotonic_regression
+
+    real, fake = count_by_score(trials)
     # The weights of the classes do not change which scores share a level.
     levels = len(isotonic_regression(real / (real + fake), weights=real + fake).blocks) - 1
     per_class = 2 / (1 / trials.real.sum() + 1 / trials.fake.sum())
@@ -285,6 +286,8 @@ def reliability(real: ArrayLike, fake: ArrayLike, n_bins: int = 10) -> Reliabili
     >>> observed.tolist(), weight.tolist()  # an overconfident detector, wrong in one of four cases
     ([0.25, 0.75], [0.5, 0.5])
     """
+    from scipy.special import expit
+
     inner_edges = np.linspace(0, 1, n_bins + 1)[1:-1]
     counts, sums = [], []
     for ratios in (real, fake):

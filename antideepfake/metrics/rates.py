@@ -113,6 +113,21 @@ def distinct_starts(scores: Array) -> NDArray[np.intp]:
     return np.flatnonzero(np.diff(scores, prepend=-np.inf))
 
 
+def count_by_score(trials: Trials) -> tuple[Array, Array]:
+    """Return the number of bona fide and of spoofed utterances with each distinct score, shape [..., distinct scores].
+
+    Example
+    -------
+    >>> real, fake = count_by_score(sort_trials(real=[1.0, 2.0], fake=[0.0, 1.0]))
+    >>> real.tolist(), fake.tolist()
+    ([0.0, 1.0, 1.0], [1.0, 1.0, 0.0])
+    """
+    starts = distinct_starts(trials.scores)
+    if len(starts) == len(trials.scores):  # as in the bootstrap: a sum over all resamples would take long
+        return trials.real, trials.fake
+    return np.add.reduceat(trials.real, starts, axis=-1), np.add.reduceat(trials.fake, starts, axis=-1)
+
+
 def equal_error_rate(rates: Rates) -> tuple[Array, Array]:
     """Compute the equal error rate as the ASVspoof 5 evaluation package defines it.
 
@@ -198,8 +213,7 @@ def roc_auc(trials: Trials) -> Array:
     >>> float(roc_auc(sort_trials(real=[1.0, 2.0], fake=[0.0, 1.0])))
     0.875
     """
-    starts = distinct_starts(trials.scores)
-    real, fake = (np.add.reduceat(counts, starts, axis=-1) for counts in (trials.real, trials.fake))
+    real, fake = count_by_score(trials)
     below = np.cumsum(fake, axis=-1) - fake / 2
     return (real * below).sum(-1) / (real.sum(-1) * fake.sum(-1))
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression, minimize
-from scipy.special import expit
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.rates import distinct_starts, equal_error_rate, error_rates, sort_trials
@@ -132,6 +130,9 @@ def fit_logistic(real: ArrayLike, fake: ArrayLike) -> Logistic:
     >>> [round(value, 1) for value in (*calibrate.weights, calibrate.offset)]
     [2.0, -4.0]
     """
+    from scipy.optimize import minimize  # slow to import, and scoring does without
+    from scipy.special import expit
+
     real, fake = (np.asarray(scores, dtype=np.float64) for scores in (real, fake))
     sort_trials(real, fake)  # raises an error for an absent class or a score that is not finite
     real, fake = (scores.reshape(len(scores), -1) for scores in (real, fake))
@@ -176,6 +177,8 @@ def fit_isotonic(real: ArrayLike, fake: ArrayLike) -> Isotonic:
     >>> [round(ratio, 2) for ratio in fit_isotonic(real=[2.0, 3.0, 4.0], fake=[0.0, 1.0, 2.5]).ratios]
     [-1.1, -1.1, 0.0, 0.0, 1.1, 1.1]
     """
+    from scipy.optimize import isotonic_regression  # slow to import, and scoring does without
+
     trials = sort_trials(real, fake)
     real, fake = (np.concatenate([[1.0], counts, [1.0]]) for counts in (trials.real, trials.fake))
     scores = np.concatenate([trials.scores[:1], trials.scores, trials.scores[-1:]])

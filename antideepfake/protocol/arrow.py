@@ -11,18 +11,19 @@ import sys
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-
-import pandas as pd
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from antideepfake.errors import InputError
-from antideepfake.protocol.arrow_check import MARK
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 SUFFIX = ".arrow"
 CHECK = Path(__file__).with_name("arrow_check.py")
 
 
-def write_arrow(chunks: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
+def write_arrow(chunks: "Iterable[pd.DataFrame]", path: str | os.PathLike) -> None:
     """Write the chunks of a checked protocol to an Arrow file.
 
     Arguments
@@ -32,6 +33,10 @@ def write_arrow(chunks: Iterable[pd.DataFrame], path: str | os.PathLike) -> None
     path : str or Path
         File to write.
     """
+    import pyarrow as pa  # slow to import, and one recording is scored without
+
+    from antideepfake.protocol.arrow_check import MARK
+
     chunks = iter(chunks)
     first = next(chunks)
     numbers = {"f": pa.float64(), "i": pa.int64()}
@@ -43,7 +48,7 @@ def write_arrow(chunks: Iterable[pd.DataFrame], path: str | os.PathLike) -> None
             writer.write_table(pa.Table.from_arrays(columns, schema=schema).combine_chunks())
 
 
-def read_arrow(path: str | os.PathLike, labels: Iterable[str] = (), numbers: Iterable[str] = ()) -> pd.DataFrame:
+def read_arrow(path: str | os.PathLike, labels: Iterable[str] = (), numbers: Iterable[str] = ()) -> "pd.DataFrame":
     """Open a protocol that :func:`write_arrow` wrote. Rows are read from the file when they are accessed.
 
     Arguments
@@ -67,6 +72,7 @@ def read_arrow(path: str | os.PathLike, labels: Iterable[str] = (), numbers: Ite
 
     Example
     -------
+    >>> import pandas as pd
     >>> path = getfixture("tmp_path") / "protocol.arrow"
     >>> rows = pd.DataFrame({"ID": ["a", "b"], "Duration": [1.5, 2.0]})
     >>> write_arrow([rows[:1], rows[1:]], path)
@@ -86,12 +92,16 @@ def read_arrow(path: str | os.PathLike, labels: Iterable[str] = (), numbers: Ite
     return as_frame(map_arrow(path))
 
 
-def map_arrow(path: str | os.PathLike) -> pa.Table:
+def map_arrow(path: str | os.PathLike) -> "pa.Table":
     """Open a file that this process has just written, without checking it."""
+    import pyarrow as pa
+
     with pa.memory_map(os.fspath(path)) as source, pa.ipc.open_file(source) as file:
         return file.read_all()
 
 
-def as_frame(table: pa.Table) -> pd.DataFrame:
+def as_frame(table: "pa.Table") -> "pd.DataFrame":
     """Convert an Arrow table to a pandas table without copying its columns."""
+    import pandas as pd
+
     return table.to_pandas(types_mapper=pd.ArrowDtype)

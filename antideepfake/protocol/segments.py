@@ -9,14 +9,17 @@ do not overlap.
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.protocol.table import LABELS, read_lines
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEGMENT_COLUMNS = ("ID", "Start", "End", "Label")
 TOLERANCE = 1e-3  # seconds by which a segment may exceed the duration; both may be rounded to milliseconds
@@ -36,7 +39,7 @@ def segments_path(protocol: str | os.PathLike) -> Path:
     return Path(protocol).with_suffix(".segments.csv")
 
 
-def read_segments(path: str | os.PathLike, protocol: pd.DataFrame) -> dict[str, Spans]:
+def read_segments(path: str | os.PathLike, protocol: "pd.DataFrame") -> dict[str, Spans]:
     """Read and check segments, and return where every utterance of the protocol is fake.
 
     Arguments
@@ -59,6 +62,7 @@ def read_segments(path: str | os.PathLike, protocol: pd.DataFrame) -> dict[str, 
 
     Example
     -------
+    >>> import pandas as pd
     >>> path = getfixture("tmp_path") / "p.segments.csv"
     >>> protocol = pd.DataFrame({"ID": ["a", "b"], "Label": ["fake", "real"], "Duration": [3.0, 2.0]})
     >>> _ = path.write_text("ID,Start,End,Label\\na,0,1,real\\na,1,1.5,fake\\na,1.5,2,fake\\n")
@@ -93,7 +97,7 @@ def merge_spans(spans: Spans) -> Spans:
     return np.stack([spans[is_first, 0], ends[np.append(is_first[1:], True)]], 1)
 
 
-def write_segments(table: pd.DataFrame, path: str | os.PathLike, protocol: pd.DataFrame) -> None:
+def write_segments(table: "pd.DataFrame", path: str | os.PathLike, protocol: "pd.DataFrame") -> None:
     """Check segments and write them. The file is written completely or not at all.
 
     Arguments
@@ -115,7 +119,7 @@ def write_segments(table: pd.DataFrame, path: str | os.PathLike, protocol: pd.Da
         table[list(SEGMENT_COLUMNS)].round(6).to_csv(temporary, index=False, lineterminator="\n")
 
 
-def check_segments(table: pd.DataFrame, name: str | os.PathLike, protocol: pd.DataFrame) -> None:
+def check_segments(table: "pd.DataFrame", name: str | os.PathLike, protocol: "pd.DataFrame") -> None:
     """Check the segments of a protocol.
 
     Arguments
@@ -136,12 +140,15 @@ def check_segments(table: pd.DataFrame, name: str | os.PathLike, protocol: pd.Da
 
     Example
     -------
+    >>> import pandas as pd
     >>> protocol = pd.DataFrame({"ID": ["a"], "Label": ["fake"], "Duration": [3.0]})
     >>> table = pd.DataFrame([["a", 2.0, 4.0, "fake"]], columns=SEGMENT_COLUMNS, index=[2])
     >>> check_segments(table, "p.segments.csv", protocol)
     Traceback (most recent call last):
     antideepfake.errors.InputError: p.segments.csv:2: the End 4.0 is after the end of 'a', 3.0 s; correct the segment
     """
+    import pandas as pd  # slow to import, and one recording is scored without
+
     missing = [column for column in SEGMENT_COLUMNS if column not in table]
     if missing:
         raise InputError(f"{name}:1: no column {', '.join(missing)}; segments have the columns ID, Start, End, Label")
@@ -150,7 +157,7 @@ def check_segments(table: pd.DataFrame, name: str | os.PathLike, protocol: pd.Da
     facts = {column: protocol[column].to_numpy()[indices.fillna(0).astype(int)] for column in ("Label", "Duration")}
     checked = table.assign(Utterance=facts["Label"], Duration=facts["Duration"])
 
-    def fail(faulty: pd.Series, fault: str) -> None:
+    def fail(faulty: "pd.Series", fault: str) -> None:
         if faulty.any():
             line = faulty.idxmax()
             raise InputError(f"{name}:{line}: " + fault.format(**checked.loc[line].to_dict()))

@@ -8,13 +8,18 @@ import codecs
 import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path
 from antideepfake.protocol.arrow import SUFFIX, read_arrow, write_arrow
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "ID",
@@ -37,7 +42,7 @@ WEIGHT = "Weight"  # optional column: how often training samples an utterance, r
 CHUNK_ROWS = 500_000  # rows of a large protocol that are in memory at a time
 
 
-def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
+def read_protocol(path: str | os.PathLike) -> "pd.DataFrame":
     """Read and check a protocol.
 
     Arguments
@@ -61,6 +66,7 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
 
     Example
     -------
+    >>> import pandas as pd
     >>> path = getfixture("tmp_path") / "protocol.csv"
     >>> row = ["a", "real", 1.5, 16000, "$ROOT/a.wav", "-", "-", "test", 1, "PCM_S", 16, "EN"]
     >>> write_protocol(pd.DataFrame([row], columns=COLUMNS), path)
@@ -74,13 +80,13 @@ def read_protocol(path: str | os.PathLike) -> pd.DataFrame:
     return _as_numbers(table.reset_index(drop=True))
 
 
-def _read_arrow(path: str | os.PathLike) -> pd.DataFrame:
+def _read_arrow(path: str | os.PathLike) -> "pd.DataFrame":
     table = read_arrow(path, LABELS, [*NUMBERS, WEIGHT])
     _check_columns(table, path)
     return table
 
 
-def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
+def iterate_protocol(path: str | os.PathLike) -> "Iterator[pd.DataFrame]":
     """Read and check a protocol of any length in chunks.
 
     Arguments
@@ -109,17 +115,17 @@ def iterate_protocol(path: str | os.PathLike) -> Iterator[pd.DataFrame]:
             yield _as_numbers(lines.reset_index(drop=True))
 
 
-def _as_numbers(table: pd.DataFrame) -> pd.DataFrame:
+def _as_numbers(table: "pd.DataFrame") -> "pd.DataFrame":
     """Convert the numeric columns of a checked table from text to numbers."""
     # Convert through float: it is exact to the last digit, and accepts 16000.0 for an integer.
     return table.assign(**{name: table[name].map(float).astype(kind) for name, kind in _numbers(table).items()})
 
 
-def _numbers(table: pd.DataFrame) -> dict[str, str]:
+def _numbers(table: "pd.DataFrame") -> dict[str, str]:
     return NUMBERS | ({WEIGHT: "float64"} if WEIGHT in table else {})
 
 
-def read_lines(path: str | os.PathLike) -> pd.DataFrame:
+def read_lines(path: str | os.PathLike) -> "pd.DataFrame":
     """Read a CSV file as text.
 
     Arguments
@@ -144,11 +150,47 @@ def read_lines(path: str | os.PathLike) -> pd.DataFrame:
     >>> read_lines(path).index.tolist()
     [2, 4]
     """
-    return pd.concat(_iterate_lines(path, 10**12))
+    import pandas as pd  # slow to import, and one recording is scored without
+
+    table = _read_plain_lines(path)
+    return pd.concat(_iterate_lines(path, 10**12)) if table is None else table
 
 
-def _iterate_lines(path: str | os.PathLike, rows: int) -> Iterator[pd.DataFrame]:
+def _read_plain_lines(path: str | os.PathLike) -> "pd.DataFrame | None":
+    """Read a CSV file as :func:`read_lines` does, several times as fast; None for a file with any peculiarity."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import csv as pa_csv
+
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            header = next(csv.reader(file), [])
+        with open(path, "rb") as file:
+            quotes = sum(chunk.count(b'"') for chunk in iter(partial(file.read, 1 << 20), b""))
+        if quotes % 2 or len(set(header)) < max(len(header), 2) or "" in header or header[0].startswith("\ufeff"):
+            return None
+        table = pa_csv.read_csv(
+            path,
+            parse_options=pa_csv.ParseOptions(ignore_empty_lines=False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
+            ),
+        )
+    except (OSError, ValueError, csv.Error):  # pyarrow's error is a ValueError
+        return None
+    if table.column_names != header or not len(table):
+        return None
+    text = pd.StringDtype(na_value=np.nan)  # as pandas reads it
+    lines = table.to_pandas(types_mapper={pa.large_string(): text}.get)
+    if any(lines[column].str.contains('"', regex=False).any() for column in lines):
+        return None  # with a quote inside a value, or one that is not closed, pandas and Arrow differ
+    return _check_lines(lines, path)
+
+
+def _iterate_lines(path: str | os.PathLike, rows: int) -> "Iterator[pd.DataFrame]":
     """Read a CSV file as :func:`read_lines` does, but in chunks; the first chunk may be empty."""
+    import pandas as pd
+
     try:
         with pd.read_csv(
             path,
@@ -170,8 +212,10 @@ def _iterate_lines(path: str | os.PathLike, rows: int) -> Iterator[pd.DataFrame]
         ) from None
 
 
-def _check_lines(table: pd.DataFrame, path: str | os.PathLike) -> pd.DataFrame:
+def _check_lines(table: "pd.DataFrame", path: str | os.PathLike) -> "pd.DataFrame":
     """Number the lines as an editor does, remove blank lines, and reject invalid rows."""
+    import pandas as pd
+
     if not isinstance(table.index, pd.RangeIndex):  # pandas makes an index if all rows are longer than the header
         raise InputError(f"{path}: not a CSV file whose rows have as many values as its header; they have one too many")
     table.index += 2
@@ -221,7 +265,7 @@ def text_encoding(path: str | os.PathLike) -> str:
     return "utf-8"
 
 
-def check_protocol(table: pd.DataFrame, name: str | os.PathLike, first_line: int = 2) -> None:
+def check_protocol(table: "pd.DataFrame", name: str | os.PathLike, first_line: int = 2) -> None:
     """Check columns, identifiers, labels and numbers of a protocol.
 
     Arguments
@@ -240,6 +284,7 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike, first_line: int
 
     Example
     -------
+    >>> import pandas as pd
     >>> row = ["a", "genuine", 1.5, 16000, "$ROOT/a.wav", "-", "-", "test", 1, "PCM_S", 16, "EN"]
     >>> check_protocol(pd.DataFrame([row], columns=COLUMNS), "p.csv")
     Traceback (most recent call last):
@@ -251,11 +296,13 @@ def check_protocol(table: pd.DataFrame, name: str | os.PathLike, first_line: int
     _check(table.set_axis(range(first_line, first_line + len(table))), name)
 
 
-def _check(table: pd.DataFrame, name: str | os.PathLike, unique: bool = True) -> None:
+def _check(table: "pd.DataFrame", name: str | os.PathLike, unique: bool = True) -> None:
     """Check a protocol indexed by line number; with ``unique``, also check for duplicate IDs."""
+    import pandas as pd
+
     _check_columns(table, name)
 
-    def fail(faulty: pd.Series, fault: str) -> None:
+    def fail(faulty: "pd.Series", fault: str) -> None:
         if faulty.any():
             line = faulty.idxmax()
             raise InputError(f"{name}:{line}: " + fault.format(**table.loc[line].to_dict()))
@@ -272,7 +319,7 @@ def _check(table: pd.DataFrame, name: str | os.PathLike, unique: bool = True) ->
         fail(wrong | (values > 1e12), f"{column} is '{{{column}}}'; it must be {expected}")
 
 
-def _check_columns(table: pd.DataFrame, name: str | os.PathLike) -> None:
+def _check_columns(table: "pd.DataFrame", name: str | os.PathLike) -> None:
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
         raise InputError(f"{name}:1: no column {', '.join(missing)}; a protocol has the columns {', '.join(COLUMNS)}")
@@ -280,7 +327,7 @@ def _check_columns(table: pd.DataFrame, name: str | os.PathLike) -> None:
         raise InputError(f"{name}: contains no utterances; add rows below the header")
 
 
-def read_split(path: str | os.PathLike, split: str = "") -> pd.DataFrame:
+def read_split(path: str | os.PathLike, split: str = "") -> "pd.DataFrame":
     """Read one split of a protocol, or all splits.
 
     Arguments
@@ -303,7 +350,7 @@ def read_split(path: str | os.PathLike, split: str = "") -> pd.DataFrame:
     return protocol[protocol["Proportion"] == split]
 
 
-def split_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def split_protocol(table: "pd.DataFrame", name: str | os.PathLike) -> "tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]":
     """Split a protocol by its column Proportion.
 
     Arguments
@@ -325,6 +372,7 @@ def split_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.Dat
 
     Example
     -------
+    >>> import pandas as pd
     >>> rows = [(split, label) for split in SPLITS for label in LABELS]
     >>> train, valid, test = split_protocol(pd.DataFrame(rows, columns=["Proportion", "Label"]), "p.csv")
     >>> len(train), set(test["Proportion"])
@@ -341,7 +389,7 @@ def split_protocol(table: pd.DataFrame, name: str | os.PathLike) -> tuple[pd.Dat
     return train, valid, test
 
 
-def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
+def write_protocol(table: "pd.DataFrame", path: str | os.PathLike) -> None:
     """Check a protocol and write it. The file is written completely or not at all.
 
     Arguments
@@ -360,7 +408,7 @@ def write_protocol(table: pd.DataFrame, path: str | os.PathLike) -> None:
     write_chunks([_as_numbers(table) if Path(path).suffix == SUFFIX else table], path)
 
 
-def write_chunks(chunks: Iterable[pd.DataFrame], path: str | os.PathLike) -> None:
+def write_chunks(chunks: "Iterable[pd.DataFrame]", path: str | os.PathLike) -> None:
     """Write the chunks of a checked protocol. The file is written completely or not at all.
 
     Arguments
@@ -433,7 +481,7 @@ def relative_path(path: str | os.PathLike, data_folder: str | os.PathLike) -> st
     return path.replace(os.sep, "/")
 
 
-def format_counts(table: pd.DataFrame) -> str:
+def format_counts(table: "pd.DataFrame") -> str:
     """Format the number of utterances and hours by split and label as a table for a terminal.
 
     Arguments
@@ -448,6 +496,7 @@ def format_counts(table: pd.DataFrame) -> str:
 
     Example
     -------
+    >>> import pandas as pd
     >>> rows = [("train", "real", 3600.0), ("train", "fake", 1800.0)]
     >>> table = pd.DataFrame(rows, columns=["Proportion", "Label", "Duration"])
     >>> print(format_counts(table))
@@ -458,7 +507,7 @@ def format_counts(table: pd.DataFrame) -> str:
 
 
 def count_utterances(
-    table: pd.DataFrame, counts: dict[str, dict[str, list[float]]] | None = None
+    table: "pd.DataFrame", counts: dict[str, dict[str, list[float]]] | None = None
 ) -> dict[str, dict[str, list[float]]]:
     """Count utterances and seconds by split and label.
 
@@ -476,6 +525,7 @@ def count_utterances(
 
     Example
     -------
+    >>> import pandas as pd
     >>> rows = [("train", "real", 2.5), ("train", "real", 1.5)]
     >>> count_utterances(pd.DataFrame(rows, columns=["Proportion", "Label", "Duration"]))
     {'train': {'real': [2, 4.0]}}

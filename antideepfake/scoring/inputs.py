@@ -3,14 +3,16 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from antideepfake.audio.audio_file import open_audio
 from antideepfake.audio.content import find_file
 from antideepfake.corpora.walk import find_audio
 from antideepfake.errors import InputError
 from antideepfake.protocol.table import read_split, resolve_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PROTOCOLS = (".csv", ".arrow")  # suffixes
 
@@ -26,7 +28,7 @@ def is_protocol(path: str | os.PathLike) -> bool:
     return Path(path).suffix.lower() in PROTOCOLS
 
 
-def find_inputs(inputs: Sequence[str], split: str = "") -> pd.DataFrame:
+def find_inputs(inputs: Sequence[str], split: str = "") -> "pd.DataFrame":
     """Combine files, folders (searched recursively) and protocols into one table.
 
     Arguments
@@ -53,33 +55,54 @@ def find_inputs(inputs: Sequence[str], split: str = "") -> pd.DataFrame:
     >>> find_inputs([str(audio)])["Path"].tolist() == [str(audio)]
     True
     """
+    import pandas as pd  # slow to import, and one recording is scored without
+
     if len(inputs) == 1 and is_protocol(inputs[0]):
         return read_split(inputs[0], split)  # already checked; a copy of ten million rows would be slow
     tables = []
     for name in inputs:
-        if not name:
-            raise InputError("an input is an empty string; pass a file, a folder or a protocol")
-        path = Path(name)
-        if is_protocol(path):
-            tables.append(read_split(path, split).astype(str))
+        if is_protocol(name):
+            tables.append(read_split(name, split).astype(str))
             continue
-        if _is_missing(path):
-            raise InputError(f"{path}: no such file or folder; check the path")
-        names = [file.as_posix() for file in (find_audio(path) if os.path.isdir(path) else [path])]
+        names = list_files(name)
         rows = {"ID": names, "Label": "", "Path": [os.path.abspath(name) for name in names]}
         tables.append(pd.DataFrame(rows, dtype=object))  # the string type of pandas rejects names that are not UTF-8
     table = pd.concat(tables, ignore_index=True).fillna("-")
     if table["ID"].duplicated().any():
         repeated = table.loc[table["ID"].duplicated(), "ID"].iloc[0]
         raise InputError(f"'{repeated}' is given twice; pass each file once")
-    if (broken := table["ID"].str.contains("[\r\n]")).any():
-        raise InputError(f"{table.loc[broken, 'ID'].iloc[0]!r}: the name contains a line break; rename the file")
     return table
 
 
+def list_files(name: str) -> list[str]:
+    """List a file, or the audio files of a folder, searched recursively.
+
+    Raises
+    ------
+    InputError
+        If the file or folder does not exist, or a name contains a line break.
+
+    Example
+    -------
+    >>> audio = getfixture("tmp_path") / "a.wav"
+    >>> audio.touch()
+    >>> list_files(str(audio)) == [str(audio)]
+    True
+    """
+    if not name:
+        raise InputError("an input is an empty string; pass a file, a folder or a protocol")
+    path = Path(name)
+    if _is_missing(path):
+        raise InputError(f"{path}: no such file or folder; check the path")
+    names = [file.as_posix() for file in (find_audio(path) if os.path.isdir(path) else [path])]
+    if broken := next((name for name in names if "\r" in name or "\n" in name), ""):
+        raise InputError(f"{broken!r}: the name contains a line break; rename the file")
+    return names
+
+
 def choose_channels(
-    table: pd.DataFrame, channels: str, data_folder: str | os.PathLike, stream: int = 0
-) -> tuple[pd.DataFrame, list[int | None] | None]:
+    table: "pd.DataFrame", channels: str, data_folder: str | os.PathLike, stream: int = 0
+) -> "tuple[pd.DataFrame, list[int | None] | None]":
     """Choose which channel of each recording to score.
 
     Arguments
@@ -103,6 +126,7 @@ def choose_channels(
 
     Example
     -------
+    >>> import pandas as pd
     >>> table = pd.DataFrame({"ID": ["call"], "Label": [""], "Path": ["call.wav"]})
     >>> choose_channels(table, "right", ".")[1]
     [1]
@@ -111,7 +135,7 @@ def choose_channels(
         return table, None
     if channels != "each":
         return table, [0 if channels == "left" else 1] * len(table)
-    counts = [_count_channels(str(resolve_path(path, data_folder)), stream) for path in table["Path"]]
+    counts = [count_channels(str(resolve_path(path, data_folder)), stream) for path in table["Path"]]
     rows = [row for row, count in enumerate(counts) for _ in range(count)]
     chosen = [channel for count in counts for channel in range(count)]
     table = table.iloc[rows].reset_index(drop=True)
@@ -122,11 +146,12 @@ def choose_channels(
     return table.assign(ID=names), list(chosen)
 
 
-def _count_channels(path: str, stream: int) -> int:
+def count_channels(path: str, stream: int = 0) -> int:
+    """Count the channels of a file; 1 if it cannot be read, which is reported when it is scored."""
     try:
         with open_audio(path, stream) as file:
             return file.channels
-    except InputError:  # reported when the file is scored
+    except InputError:
         return 1
 
 

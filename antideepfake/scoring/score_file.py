@@ -15,18 +15,18 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import pyarrow
-import pyarrow.csv
 from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.costs import AsvScores
 from antideepfake.protocol.table import LABELS, read_lines
 from antideepfake.scoring.shards import Shards
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OOD = "OOD"  # column: whether a recording is out of distribution, if the model folder has an OOD detector
 WINDOWS = "Windows"  # column: number of windows that the score was combined from; 1 for an utterance
@@ -200,7 +200,7 @@ class ScoreWriter:
         return skipped
 
 
-def read_scores(path: str | os.PathLike) -> pd.DataFrame:
+def read_scores(path: str | os.PathLike) -> "pd.DataFrame":
     """Read a score file.
 
     Arguments
@@ -245,7 +245,7 @@ def read_scores(path: str | os.PathLike) -> pd.DataFrame:
     return table.assign(Score=logits[:, 1] - logits[:, 0], Label=labels).reset_index(drop=True)
 
 
-def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[str]) -> "pd.DataFrame":
     """Read columns of the given utterances from a score file.
 
     Arguments
@@ -286,8 +286,10 @@ def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[
     return table.loc[list(ids), list(columns)].reset_index(drop=True)
 
 
-def _parse_pairs(pairs: pd.Series, path: str | os.PathLike) -> NDArray[np.float64]:
+def _parse_pairs(pairs: "pd.Series", path: str | os.PathLike) -> NDArray[np.float64]:
     """Parse pairs of logits, all at once, or one by one if that fails, to find the malformed line."""
+    import pyarrow.csv  # slow to import, and writing scores does without
+
     lines = ",".join(pairs.tolist()).replace("],[", "\n")
     options = {
         "read_options": pyarrow.csv.ReadOptions(column_names=["fake", "real"]),
@@ -336,6 +338,8 @@ def read_asv_scores(path: str | os.PathLike) -> AsvScores:
     >>> read_asv_scores(path).target.tolist()
     [2.5]
     """
+    import pandas as pd
+
     table = read_lines(path)
     missing = [column for column in ("Key", "Score") if column not in table]
     if missing:

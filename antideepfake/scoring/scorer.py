@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -21,11 +20,12 @@ from antideepfake.distributed import wait_for_all
 from antideepfake.files import sha256
 from antideepfake.model_folder.windowing import Windowing
 from antideepfake.protocol.table import LABELS, resolve_path
-from antideepfake.scoring.embeddings import EmbeddingWriter
 from antideepfake.scoring.provenance import ScoreProvenance
 from antideepfake.scoring.score_file import OOD, SPEECH, WINDOWS, ScoreWriter, SkippedFile
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.inference.scores import FileScore
 
@@ -35,7 +35,7 @@ CHUNK = 20_000
 
 def score_protocol(
     detector: "RecordingScorer",
-    protocol: pd.DataFrame,
+    protocol: "pd.DataFrame",
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
     batch_seconds: float = 16.0,
@@ -99,7 +99,11 @@ def score_protocol(
     run = _describe_run(detector, protocol, repr((windowing, channels, stream)))
     # A run with embeddings must not resume one without them.
     writer = ScoreWriter(output, metadata, run if embeddings is None else run + b"embeddings", rank)
-    embedding_writer = EmbeddingWriter(embeddings, run.hex()[:8], rank) if embeddings else None
+    embedding_writer = None
+    if embeddings:
+        from antideepfake.scoring.embeddings import EmbeddingWriter  # pyarrow is slow to import
+
+        embedding_writer = EmbeddingWriter(embeddings, run.hex()[:8], rank)
     if watch:
         writer.forget()
     remaining = np.flatnonzero(~writer.done(len(protocol)))
@@ -159,8 +163,10 @@ def score_protocol(
     return skipped
 
 
-def _progress_costs(protocol: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
+def _progress_costs(protocol: "pd.DataFrame") -> tuple[NDArray[np.float64], str]:
     """Return the progress of each utterance and its unit: seconds of audio if all durations are known, else files."""
+    import pandas as pd  # slow to import, and one recording is scored without
+
     if "Duration" in protocol:
         seconds = pd.to_numeric(protocol["Duration"], errors="coerce").to_numpy(np.float64)
         if np.isfinite(seconds).all() and (seconds > 0).all():
@@ -168,7 +174,7 @@ def _progress_costs(protocol: pd.DataFrame) -> tuple[NDArray[np.float64], str]:
     return np.ones(len(protocol)), " files"
 
 
-def _describe_run(detector: "RecordingScorer", protocol: pd.DataFrame, settings: str) -> bytes:
+def _describe_run(detector: "RecordingScorer", protocol: "pd.DataFrame", settings: str) -> bytes:
     """Return a digest of the weights, the settings and all values of the protocol."""
     digest = hashlib.blake2b((detector.weights_digest() + settings).encode())
     for start in range(0, len(protocol), CHUNK):

@@ -133,6 +133,12 @@ def test_an_onnx_file_scores_like_its_model_folder_without_torch(convert, comman
     )
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    # a single recording starts without the libraries for tables, too
+    heavy = {"torch", "pandas", "pyarrow", "scipy", "sklearn", "matplotlib", "transformers", "speechbrain"}
+    code = [*code.splitlines()[:3], f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"]
+    command_line = [sys.executable, "-c", "\n".join(code), "score", str(model), str(corpus / "real/speaker0/0.wav")]
+    alone = subprocess.run(command_line, capture_output=True, text=True)
+    assert alone.returncode == 0 and "verdict" in alone.stdout, alone.stderr
     options = ("--output", tmp_path / "torch.csv", "--embeddings", tmp_path / "torch.parquet", "--device", "cpu")
     status, out, _ = command("score", model_folder, corpus, *options)
     assert status == 0 and out.replace("torch.csv", "onnx.csv") == done.stdout

@@ -1,6 +1,8 @@
 """From score files to figures, through the programs that people type."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -360,3 +362,18 @@ def test_a_split_left_out_of_training_is_a_note(run, write, protocol):
     assert "SAME CORPUS: mine" in run("evaluate", path, "--quiet")[2]  # of which split is unknown
     table.assign(ID="mine-" + table["ID"], Proportion="valid").to_csv("mine.csv", index=False)
     assert "SAME CORPUS: mine" in run("evaluate", path, "--protocol", "mine.csv", "--quiet")[2]
+
+
+def test_a_table_needs_none_of_the_slow_libraries(write, tmp_path):
+    """Guards against a command that takes seconds before it reads anything."""
+    write("a.csv")
+    heavy = {"torch", "matplotlib", "scipy.stats", "scipy.signal", "sklearn", "transformers", "speechbrain"}
+    code = (
+        "import sys; from antideepfake.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as left: assert not left.code\n"
+        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "evaluate", str(tmp_path / "a.csv"), "--by", "Attack"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "EER" in done.stdout, done.stderr

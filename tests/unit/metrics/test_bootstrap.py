@@ -16,7 +16,8 @@ from antideepfake.metrics.bootstrap import (
     exact_fraction,
     number_clusters,
 )
-from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.metrics.costs import DCF_WEIGHTS
+from antideepfake.metrics.rates import Trials, equal_error_rate, error_rates, nearest_point, sort_trials
 from antideepfake.metrics.summary import compute_metrics
 
 
@@ -166,7 +167,34 @@ def test_bins_have_nearly_equal_sizes_and_end_at_thresholds():
 
 def test_bins_keep_bona_fide_first_among_equal_scores():
     binned = bootstrap._put_into_bins(np.zeros(4), np.array([False, True, False, True]), [], 2)
-    assert binned.bins.tolist() == [1, 0, 1, 0]
+    assert binned.bins.tolist() == [2, 0, 3, 1]
+
+
+def test_bins_are_small_where_resamples_have_their_best_thresholds():
+    rng = np.random.default_rng(1)
+    scores, is_real = make_scores(rng, 30_000)
+    binned = bootstrap._put_into_bins(scores, is_real, [], 100)
+    sizes = np.bincount(binned.bins)
+    best = bootstrap._find_best(is_real[np.argsort(scores)])
+    near = np.unique(binned.bins[np.argsort(scores)][best])
+    assert 190 <= len(sizes) <= 201 and len(near) >= 100
+    assert sizes.max() <= 300 and np.median(sizes[near]) <= len(best) // 100 + 1
+
+
+@pytest.mark.parametrize(("distance", "share"), [(2.0, 0.5), (3.5, 0.1)])
+def test_every_resample_has_its_best_thresholds_where_they_are_sought(distance, share):
+    rng = np.random.default_rng(1)
+    is_real = rng.random(5000) < share
+    scores = rng.normal(0, 1, 5000) + distance * is_real
+    scores, is_real = np.sort(scores), is_real[np.argsort(scores)]
+    best = set(bootstrap._find_best(is_real).tolist())
+    for _ in range(50):
+        real = rng.multinomial(is_real.sum(), is_real / is_real.sum())
+        fake = rng.multinomial((~is_real).sum(), ~is_real / (~is_real).sum())
+        rates = error_rates(Trials(scores, real.astype(float), fake.astype(float)))
+        assert int(nearest_point(rates)[0]) in best
+        cost = DCF_WEIGHTS[0] * rates.false_rejection + DCF_WEIGHTS[1] * rates.false_acceptance
+        assert int(cost.argmin()) in best
 
 
 def test_every_unknown_value_is_a_cluster_of_its_own():

@@ -4,7 +4,7 @@ import csv
 
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
@@ -274,3 +274,35 @@ def test_a_split_is_read_and_an_unknown_one_is_named(tmp_path):
     assert read_split(tmp_path / "p.csv")["ID"].tolist() == ["a", "b"]
     with pytest.raises(InputError, match="no utterance has the split 'z'"):
         read_split(tmp_path / "p.csv", "z")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    header=st.sampled_from(["a,b\n", "ID,x,y\n", '"a",b\r\n', "a\n"]),
+    rows=st.lists(st.lists(st.text("a é\\';0", max_size=3), min_size=1, max_size=3), max_size=4),
+    body=st.text(st.sampled_from('a ,"\n\r\té0'), max_size=20),
+    is_odd=st.booleans(),
+)
+@example("a,b\n", [], ',"', True)  # pandas refuses a quote that is not closed
+def test_plain_files_read_at_once_give_what_the_careful_way_gives(tmp_path, header, rows, body, is_odd):
+    path = tmp_path / "a.csv"
+    text = body if is_odd else "".join(",".join(f'"{value}"' for value in row) + "\n" for row in rows)
+    path.write_text(header + text, encoding="utf-8", newline="")
+
+    def read(reader):
+        try:
+            return reader()
+        except InputError as error:
+            return str(error)
+
+    found = read(lambda: table_module._read_plain_lines(path))
+    if found is not None:
+        expected = read(lambda: pd.concat(table_module._iterate_lines(path, 10**12)))
+        assert found == expected if isinstance(expected, str) else found.equals(expected)
+
+
+def test_a_plain_file_is_read_at_once(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('ID,Score\na,"[1, 2]"\nb,"[3, 4]"\n')
+    found = table_module._read_plain_lines(path)
+    assert found is not None and found.index.tolist() == [2, 3] and found["Score"].tolist() == ["[1, 2]", "[3, 4]"]
