@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -299,6 +300,41 @@ def test_plain_files_read_at_once_give_what_the_careful_way_gives(tmp_path, head
     if found is not None:
         expected = read(lambda: pd.concat(table_module._iterate_lines(path, 10**12)))
         assert found == expected if isinstance(expected, str) else found.equals(expected)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.lists(st.text("a é\\';0\r", max_size=3), min_size=1, max_size=3), max_size=8),
+    end=st.sampled_from(["\n", "\r\n", "\n\n"]),
+    block=st.integers(20, 60),
+)
+def test_chunks_read_at_once_give_what_the_careful_way_gives(tmp_path, monkeypatch, rows, end, block):
+    monkeypatch.setattr(table_module, "BLOCK_BYTES", block)
+    monkeypatch.setattr(table_module, "CHUNK_ROWS", 2)
+    path = tmp_path / "a.csv"
+    path.write_text("ID,x\n" + "".join(",".join(row) + end for row in rows), encoding="utf-8", newline="")
+
+    def read(reader):
+        try:
+            return pd.concat(reader(path))
+        except InputError as error:
+            return str(error)
+
+    found = read(table_module._iterate_lines_fast)
+    expected = read(lambda path: table_module._iterate_lines(path, 10**12))
+    assert found == expected if isinstance(expected, str) else found.equals(expected)
+
+
+@given(st.lists(st.sampled_from(["1", "1.5", " 2", "1e3", "-0.1", "x", "", "nan", "inf", "0.1", "7205759403792793.5"])))
+def test_numbers_are_parsed_as_by_python(texts):
+    def parse(text):
+        try:
+            return float(text)
+        except ValueError:
+            return np.nan
+
+    found = table_module._parse_numbers(pd.Series(texts, dtype=str))
+    np.testing.assert_array_equal(found, [parse(text) for text in texts])
 
 
 def test_a_plain_file_is_read_at_once(tmp_path):
