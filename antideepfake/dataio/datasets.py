@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -138,8 +139,9 @@ def make_dataset(
     -------
     UtteranceDataset
         A dataset of items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real), and with
-        ``frame_targets`` (int64, [frames]) if there are ``frame_seconds``. If a crop is silent, another one is sampled, up to ``CROPS`` times. An item whose file is not usable raises an
-        ``InputError``; use :class:`SkippingDataset` to skip such items.
+        ``frame_targets`` (int64, [frames]) if there are ``frame_seconds``. If a crop is silent, another one is sampled,
+        up to ``CROPS`` times. An item whose file is not usable raises an ``InputError``; use :class:`SkippingDataset`
+        to skip such items.
 
     Example
     -------
@@ -156,9 +158,7 @@ def make_dataset(
     segments = segments or {}
     throughout = {"fake": np.array([[0.0, np.inf]]), "real": np.empty((0, 2))}
 
-    def read(
-        utterance: str, epoch: int, index: int, path: str, duration: float, label: str
-    ) -> Iterator[torch.Tensor | int]:
+    def read(utterance: str, epoch: int, index: int, path: str, duration: float, label: str) -> dict[str, Any]:
         generator = np.random.default_rng(derive_seed(seed, epoch, utterance))
         file = resolve_path(path, data_folder)
         fake = throughout["real"]
@@ -185,16 +185,19 @@ def make_dataset(
                     raise
         else:
             raise SilentError(f"{file}: silent in {CROPS} random crops")
-        yield waveform
-        yield 0 if len(fake) else 1
+        clip = {"waveform": waveform, "target": 0 if len(fake) else 1}
         if frame_seconds:
-            yield torch.from_numpy(label_frames(fake, len(waveform) / SAMPLE_RATE, frame_seconds))
+            labels = label_frames(fake, len(waveform) / SAMPLE_RATE, frame_seconds)
+            clip["frame_targets"] = torch.from_numpy(labels)
+        return clip
 
     # indexing a pandas array takes a microsecond, indexing a Series takes ten
     data = {name: protocol[column].array for name, column in columns.items()}
     outputs = ["waveform", "target", *(["frame_targets"] if frame_seconds else [])]
     dataset = UtteranceDataset(data, ["id", *outputs])
-    dataset.add_dynamic_item(read, takes=["id", "epoch", "index", "path", "duration", "label"], provides=outputs)
+    dataset.add_dynamic_item(read, takes=["id", "epoch", "index", "path", "duration", "label"], provides="clip")
+    for name in outputs:
+        dataset.add_dynamic_item(itemgetter(name), takes="clip", provides=name)
     return dataset
 
 

@@ -20,6 +20,7 @@ from antideepfake.training.experiment import (
     fit_detector,
     is_finished,
 )
+from antideepfake.training.frame_brain import FrameLevelBrain
 from antideepfake.training.hparams import HyperParameters, build_front_end, load_hparams
 from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
 from antideepfake.training.policy_brain import PolicyBrain
@@ -30,6 +31,7 @@ __all__ = [
     "DetectorBrain",
     "DomainAdversarialBrain",
     "ExperimentSettings",
+    "FrameLevelBrain",
     "HyperParameters",
     "Outcome",
     "PolicyBrain",
