@@ -154,7 +154,6 @@ def make_dataset(
     ('a', torch.Size([8000]), 1)
     """
     columns = {"id": "ID", "path": "Path", "duration": "Duration", "label": "Label"}
-
     segments = segments or {}
     throughout = {"fake": np.array([[0.0, np.inf]]), "real": np.empty((0, 2))}
 

@@ -89,6 +89,8 @@ def read_listed_segments(path: str | os.PathLike, protocol: pd.DataFrame) -> dic
     {'a': [[1.0, 1.5]]}
     """
     table = read_lines(path)
+    if "ID" in table:
+        protocol = protocol[protocol["ID"].isin(table["ID"].unique())]  # so that no table of all IDs is in memory
     check_segments(table, path, protocol)
     spans = {}
     durations = dict(zip(protocol["ID"], protocol["Duration"], strict=True))
