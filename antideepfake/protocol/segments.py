@@ -211,8 +211,9 @@ def check_segments(table: pd.DataFrame, name: str | os.PathLike, protocol: pd.Da
         raise InputError(f"{name}:1: no column {', '.join(missing)}; segments have the columns ID, Start, End, Label")
     order = {name: index for index, name in enumerate(protocol["ID"])}
     indices = table["ID"].map(order).astype(np.float64)
-    facts = {column: protocol[column].to_numpy()[indices.fillna(0).astype(int)] for column in ("Label", "Duration")}
-    checked = table.assign(Utterance=facts["Label"], Duration=facts["Duration"])
+    facts = {column: dict(zip(protocol["ID"], protocol[column], strict=True)) for column in ("Label", "Duration")}
+    durations = table["ID"].map(facts["Duration"]).astype(np.float64)
+    checked = table.assign(Utterance=table["ID"].map(facts["Label"]), Duration=durations)
 
     def fail(faulty: pd.Series, fault: str) -> None:
         if faulty.any():
