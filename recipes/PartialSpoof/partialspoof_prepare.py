@@ -22,15 +22,16 @@ import pickle
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from antideepfake.cli.preparation import run_preparation
 from antideepfake.cli.program import run_program
 from antideepfake.corpora.lists import read_list, translate
 from antideepfake.corpora.prepare import prepare_corpus
 from antideepfake.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PUBLISHED = {
     "train": {"real": 2580, "fake": 22800},
@@ -47,14 +48,18 @@ class LabelUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return one of the three objects that an array consists of, whatever numpy calls its modules."""
+        import numpy as np  # here, as --help does not need it
+
         array = {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}
         if module.partition(".")[0] != "numpy" or name not in array:
             raise InputError(f"contains a {module}.{name}, which could run code; download the file again")
         return array[name]
 
 
-def read_labels(path: Path) -> dict[str, np.ndarray]:
+def read_labels(path: Path) -> dict[str, "np.ndarray"]:
     """Read the label of every frame, 0 or 1 as text, of the utterances of a split."""
+    import numpy as np
+
     try:
         with open(path, "rb") as file:
             labels = read_object(file)
@@ -71,18 +76,22 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
 
 def read_object(file: BinaryIO) -> Any:
     """Read the object of an .npy file."""
+    import numpy as np
+
     np.lib.format.read_magic(file)
     np.lib.format.read_array_header_1_0(file)
     loaded = LabelUnpickler(file).load()
     return loaded.item() if isinstance(loaded, np.ndarray) else loaded
 
 
-def find_segments(labels: np.ndarray) -> list[tuple[float, float, str]]:
+def find_segments(labels: "np.ndarray") -> list[tuple[float, float, str]]:
     """Find the fake segments, whose ends may lie beyond the end of the utterance.
 
     The number of labels and the duration may differ by a frame. A segment that ends with the last label lasts to the
     end of the utterance, which is where preparation cuts it off.
     """
+    import numpy as np
+
     bounds = np.flatnonzero(np.diff(np.concatenate([[False], labels == FAKE, [False]]).astype(int))).tolist()
     return [
         (round(start * FRAME, 6), float("inf") if end == len(labels) else round(end * FRAME, 6), "fake")
@@ -90,7 +99,7 @@ def find_segments(labels: np.ndarray) -> list[tuple[float, float, str]]:
     ]
 
 
-def describe(split: str, labels: dict[str, np.ndarray], speaker: str, key: str, attack: str, label: str) -> Mapping:
+def describe(split: str, labels: dict[str, "np.ndarray"], speaker: str, key: str, attack: str, label: str) -> Mapping:
     """Describe a line of a list: the speaker, the utterance, -, CON for a concatenated one, and the label."""
     if key not in labels:
         raise InputError(f"there are no labels of segments of {key}")
