@@ -1,6 +1,7 @@
 """Splice spans of spoofed speech into bona fide speech: for training, and for test sets of partially spoofed speech."""
 
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise, takewhile
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import soundfile
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -268,28 +270,136 @@ def choose_partners(table: pd.DataFrame, name: str | os.PathLike, seed: int) -> 
     >>> choose_partners(table, "p.csv", seed=1)
     {0: 2}
     """
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for row in table[table["Label"] == "fake"].itertuples():
-        for key in _partner_keys(row):
-            groups.setdefault(key, []).append(row.Index)
+    candidates = Partners(table, "fake")
     partners = {}
     for row in table[table["Label"] == "real"].itertuples():
-        candidates = next((groups[key] for key in _partner_keys(row) if key in groups), None)
-        if candidates is None:
+        found = candidates.find(row.Proportion, row.Language, row.Speaker)
+        if not len(found):
             raise InputError(
                 f"{name}: the split '{row.Proportion}' has real utterances and no fake one; choose a --split with both"
             )
-        partners[row.Index] = candidates[derive_seed(seed, "partner", row.ID) % len(candidates)]
+        partners[row.Index] = found[derive_seed(seed, "partner", row.ID) % len(found)]
     if not partners:
         raise InputError(f"{name}: contains no real utterances to splice; add some or choose another protocol")
     return partners
 
 
-def _partner_keys(row: Any) -> list[tuple[str, ...]]:
-    """Return what partners have in common, the best first; an unknown speaker or language is no one's."""
-    speaker = [(row.Proportion, row.Language, row.Speaker)] if row.Speaker != "-" else []
-    language = [(row.Proportion, row.Language)] if row.Language != "-" else []
-    return [*speaker, *language, (row.Proportion,)]
+class Partners:
+    """The utterances of one label that can be spliced with an utterance of the other.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        A protocol, indexed from 0.
+    label : str
+        Label of the partners.
+    """
+
+    def __init__(self, table: pd.DataFrame, label: str) -> None:
+        self._groups: dict[tuple[str, ...], array] = {}
+        for row in table[table["Label"] == label].itertuples():
+            for key in self._keys(row.Proportion, row.Language, row.Speaker):
+                self._groups.setdefault(key, array("q")).append(row.Index)
+
+    def find(self, proportion: str, language: str, speaker: str) -> Sequence[int]:
+        """Find the indices of partners: of the same split, and of the same speaker and language if there is one.
+
+        Else they are of the same language, else of any; empty if the split has none.
+        """
+        keys = self._keys(proportion, language, speaker)
+        return next((self._groups[key] for key in keys if key in self._groups), array("q"))
+
+    @staticmethod
+    def _keys(proportion: str, language: str, speaker: str) -> list[tuple[str, ...]]:
+        """Return what partners have in common, the best first; an unknown speaker or language is no one's."""
+        of_speaker = [(proportion, language, speaker)] if speaker != "-" else []
+        of_language = [(proportion, language)] if language != "-" else []
+        return [*of_speaker, *of_language, (proportion,)]
+
+
+class TrainingSplices:
+    """Splice some of the spoofed utterances of a training set into bona fide ones of the set, during training.
+
+    The bona fide utterance is one of the same speaker and language if there is one, else of the same language, else
+    any. Of a longer one, a random part of the length of the spoofed utterance is taken. As spoofed utterances, not bona
+    fide ones, become spliced, the balance of the classes stays.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        The training set; the columns ID, Label, Path, Speaker, Language and Duration are used.
+    data_folder : str or Path
+        Folder that ``$ROOT`` stands for.
+    fraction : float
+        Fraction of the spoofed utterances to splice, in (0, 1].
+    splicer : Splicer, optional
+        By default with its default settings.
+
+    Raises
+    ------
+    InputError
+        When the fraction is out of range.
+
+    Example
+    -------
+    >>> root = getfixture("tmp_path")
+    >>> rng = np.random.default_rng(1)
+    >>> for name in ("real", "fake"):
+    ...     soundfile.write(root / f"{name}.wav", 0.1 * rng.standard_normal(32000), 16000)
+    >>> rows = [(name, name, f"$ROOT/{name}.wav", "-", "EN", 2.0) for name in ("real", "fake")]
+    >>> table = pd.DataFrame(rows, columns=["ID", "Label", "Path", "Speaker", "Language", "Duration"])
+    >>> waveform = torch.from_numpy(soundfile.read(root / "fake.wav", dtype="float32")[0])
+    >>> spliced, spans = TrainingSplices(table, root, fraction=1.0)(waveform, 1, rng)
+    >>> spliced.shape, 0 < float(np.diff(spans).sum()) < 2
+    (torch.Size([32000]), True)
+    """
+
+    def __init__(
+        self, table: pd.DataFrame, data_folder: str | os.PathLike, fraction: float, splicer: Splicer | None = None
+    ) -> None:
+        if not 0 < fraction <= 1:
+            raise InputError(f"splice is {fraction}; it must be a fraction of the utterances above 0 and up to 1")
+        self.data_folder, self.fraction, self.splicer = data_folder, fraction, splicer or Splicer()
+        names = ("Path", "Speaker", "Language", "Duration")
+        self._columns = {name: table[name].array for name in names}  # an array is faster than a Series
+        self._partners = Partners(table.assign(Proportion="-").reset_index(drop=True), "real")
+
+    def __call__(
+        self, waveform: torch.Tensor, index: int, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        """Splice an utterance, or leave it as it is.
+
+        Arguments
+        ---------
+        waveform : torch.Tensor
+            A wholly spoofed utterance, or a part of one: mono, 16 kHz, not normalized; shape [time].
+        index : int
+            Its row in the training set.
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        waveform : torch.Tensor
+            Shape [time]; shorter than the given one if the bona fide utterance is. The given one if it is not to be
+            spliced, or if either is too short or the bona fide one cannot be read.
+        spans : array
+            Start and end of each fake span in seconds; shape [spans, 2].
+        """
+        seconds = len(waveform) / SAMPLE_RATE
+        whole = waveform, np.array([[0.0, seconds]])
+        if rng.random() >= self.fraction:
+            return whole
+        partners = self._partners.find("-", self._columns["Language"][index], self._columns["Speaker"][index])
+        partner = partners[int(rng.integers(len(partners)))]
+        start = rng.uniform(0.0, max(self._columns["Duration"][partner] - seconds, 0.0))
+        file = resolve_path(self._columns["Path"][partner], self.data_folder)
+        try:
+            real = read_waveform(file, start, seconds, normalized=False).numpy()
+            samples, spans = self.splicer(real, waveform.numpy(), rng)
+        except InputError:  # an unusable file is reported when it is a training utterance itself
+            return whole
+        return torch.from_numpy(samples), spans
 
 
 def _plan(

@@ -3,8 +3,9 @@
 The union has train, valid and test, as that of the AntiDeepfake paper. Every utterance of a corpus that the paper tests
 on, and of --test_protocols, goes to test, whatever its Proportion. Of every other corpus, utterances with the
 Proportion valid go to valid and all others, including those of its test split, to train, as published. Of utterances
-with the same ID the first is kept. train is shuffled; the result does not depend on the order of the command line. The
-file merge.report.json in --output counts and lists what was left out.
+with the same ID the first is kept. train is shuffled; the result does not depend on the order of the command line.
+Segments beside the protocols, <protocol>.segments.csv, are merged, too. The file merge.report.json in --output counts
+and lists what was left out.
 """
 
 import argparse

@@ -20,12 +20,24 @@ from antideepfake.corpora.registry import Corpus, find_corpora
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, lock_output
 from antideepfake.protocol.arrow import SUFFIX, as_frame, map_arrow, write_arrow
-from antideepfake.protocol.table import CHUNK_ROWS, COLUMNS, LABELS, SPLITS, WEIGHT, iterate_protocol, write_chunks
+from antideepfake.protocol.segments import check_segments, segments_path, write_segments
+from antideepfake.protocol.table import (
+    CHUNK_ROWS,
+    COLUMNS,
+    LABELS,
+    SPLITS,
+    WEIGHT,
+    iterate_protocol,
+    read_lines,
+    read_protocol,
+    write_chunks,
+)
 
 SEED = 42  # seed of the published shuffle
 GROUPS = ("corpus", "attack", "language", "label")  # columns to balance by
 REPORT = "merge.report.json"
-NAMES = [f"{name}{suffix}" for name in SPLITS for suffix in (".csv", SUFFIX)]
+SEGMENTS = ".segments.csv"
+NAMES = [f"{name}{suffix}" for name in SPLITS for suffix in (".csv", SUFFIX, SEGMENTS)]
 STAGE = ".merge.part"  # folder of a merge that runs or was killed
 LISTED = 10_000  # repeated IDs in the report; all are counted
 
@@ -76,16 +88,18 @@ def merge_protocols(
     All rows of corpora for testing (their ``use``) and of the protocols in ``test`` go to test, whatever their
     Proportion. Of all other corpora, rows with the Proportion ``valid`` go to valid and the others to train. Of rows
     with the same ID the first is kept, and a row of ``test`` before all others. The result does not depend on the order
-    of the protocols. Columns after the twelve of a protocol are dropped.
+    of the protocols. Columns after the twelve of a protocol are dropped. Segments beside a protocol
+    (:mod:`antideepfake.protocol.segments`) are merged, too; among ``protocols`` they are ignored, so that ``*.csv`` may
+    name them.
 
     Arguments
     ---------
     protocols : sequence of str or Path
         Protocols of corpora, ``.csv`` or ``.arrow``.
     output_folder : str or Path
-        Gets a file for each split that has rows, and ``merge.report.json``. During the merge, a folder in it takes
-        twice the space of the protocols; at the end the files are moved out of it, the report last. Without the
-        report, the merge is unfinished.
+        Gets a file for each split that has rows, one for its segments, and ``merge.report.json``. During the merge, a
+        folder in it takes twice the space of the protocols; at the end the files are moved out of it, the report last.
+        Without the report, the merge is unfinished.
     corpora : dict
         As :func:`antideepfake.corpora.registry.read_corpora` returns.
     order : sequence of str
@@ -193,6 +207,7 @@ def _merge_into(
         names = rows["corpus"].cat.categories
         rows["corpus"] = rows["corpus"].cat.set_categories([*order, *sorted(set(names) - set(order))])
 
+        segments = _read_segments(files)
         split = rows.pop("valid").to_numpy(np.int8)  # SPLITS[0] is train, SPLITS[1] valid
         for_test = [name for name in names if name in corpora and corpora[name].use == "test"]
         split[rows["corpus"].isin(for_test) | (rows["file"] < len(tested))] = SPLITS.index("test")
@@ -213,7 +228,9 @@ def _merge_into(
                         groups = rows.iloc[indices].groupby(list(balance), observed=True).ngroup().to_numpy()
                         weights = weigh_groups(groups, balance_power, balance_cap)
                 if len(indices):
-                    write_chunks(_add_weights(_gather(table, indices), weights, progress), output / f"{name}{suffix}")
+                    path = output / f"{name}{suffix}"
+                    write_chunks(_add_weights(_gather(table, indices), weights, progress), path)
+                    _write_segments(segments, rows["file"].to_numpy()[indices], table, indices, segments_path(path))
     finally:
         spool.unlink(missing_ok=True)
     with atomic_open(output / REPORT) as file:
@@ -222,7 +239,42 @@ def _merge_into(
 
 
 def _sort(paths: Sequence[str | os.PathLike]) -> list[Path]:
-    return sorted(set(map(Path, paths)), key=lambda path: (path.name, path))
+    """Sort protocols by name; leave out segments, which belong to a protocol."""
+    protocols = {path for path in map(Path, paths) if not path.name.endswith(SEGMENTS)}
+    return sorted(protocols, key=lambda path: (path.name, path))
+
+
+def _read_segments(files: list[Path]) -> dict[int, pd.DataFrame]:
+    """Read and check the segments beside the protocols; return those of each file by its number."""
+    segments = {}
+    for number, path in enumerate(files):
+        if (beside := segments_path(path)).exists():
+            segments[number] = read_lines(beside)
+            check_segments(segments[number], beside, read_protocol(path))
+    return segments
+
+
+def _write_segments(
+    segments: Mapping[int, pd.DataFrame], numbers: np.ndarray, table: pa.Table, indices: np.ndarray, path: Path
+) -> None:
+    """Write the segments of a split in the order of its rows, unless there are none.
+
+    ``indices`` are the rows of the split in ``table``, and ``numbers`` the file of each.
+    """
+    has_segments = np.isin(numbers, list(segments))
+    if not has_segments.any():
+        return
+    columns = table.select(["ID", "Label", "Duration"])
+    rows = pd.concat(_gather(columns, indices[has_segments]), ignore_index=True)
+    chosen = []
+    for number, listed in segments.items():
+        own = rows["ID"][numbers[has_segments] == number]
+        order = listed["ID"].map(pd.Series(own.index, own.astype(str)))
+        chosen.append(listed.assign(order=order)[order.notna()])
+    merged = pd.concat(chosen).sort_values("order", kind="stable")
+    if len(merged):
+        merged[["Start", "End"]] = merged[["Start", "End"]].astype(float)
+        write_segments(merged, path, rows)
 
 
 def _collect_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path, quiet: bool) -> pd.DataFrame:

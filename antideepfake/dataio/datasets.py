@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,20 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.data_pipeline import DataPipeline
 from torch.utils.data import Dataset
 
-from antideepfake.audio.waveform import SilentError, read_waveform
+from antideepfake.audio.waveform import SAMPLE_RATE, SilentError, read_waveform
 from antideepfake.errors import InputError
-from antideepfake.protocol.table import LABELS, resolve_path
+from antideepfake.protocol.segments import TOLERANCE, Spans, crop_spans, label_frames
+from antideepfake.protocol.table import resolve_path
 from antideepfake.seeds import derive_seed
 
 Augmentation = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 """A callable from a waveform (float32, [time], 16 kHz) and a random generator to a waveform of any length.
 
 It takes all random numbers from the generator and does not modify the input waveform.
+"""
+Splice = Callable[[torch.Tensor, int, np.random.Generator], tuple[torch.Tensor, Spans]]
+"""A callable from the waveform of a spoofed utterance, its index in the protocol and a random generator to a waveform
+and its fake spans in seconds: the same waveform, or a partially spoofed one.
 """
 CROPS = 20  # crops to try before an utterance counts as silent; synthesizers may write seconds of digital silence
 SUBSTITUTES = 100  # consecutive unreadable utterances after which the data folder is assumed to be wrong
@@ -78,13 +84,13 @@ class UtteranceDataset(DynamicItemDataset):
     def __init__(self, data: Mapping[str, Sequence[Any]], output_keys: list[str]) -> None:
         self.data = data
         self.data_ids = data["id"]
-        self.pipeline = DataPipeline(["epoch", *data])
+        self.pipeline = DataPipeline(["epoch", "index", *data])
         self.set_output_keys(output_keys)
 
     def __getitem__(self, index: int | tuple[int, int]) -> dict[str, Any]:
         epoch, utterance = index if isinstance(index, tuple) else (0, index)
         values = {name: column[utterance] for name, column in self.data.items()}
-        return self.pipeline.compute_outputs({"epoch": epoch, **values})
+        return self.pipeline.compute_outputs({"epoch": epoch, "index": utterance, **values})
 
 
 def make_dataset(
@@ -95,6 +101,9 @@ def make_dataset(
     augmentation: Augmentation | None = None,
     seed: int = 0,
     normalized: bool = True,
+    segments: Mapping[str, Spans] | None = None,
+    splice: Splice | None = None,
+    frame_seconds: float | None = None,
 ) -> UtteranceDataset:
     """Make a dataset from a protocol.
 
@@ -115,13 +124,24 @@ def make_dataset(
         utterance.
     normalized : bool
         As for :func:`antideepfake.audio.waveform.read_waveform`.
+    segments : mapping, optional
+        Fake spans of partially spoofed utterances, see :func:`antideepfake.protocol.read_listed_segments`. A crop of
+        such an utterance is real if it contains no part of a fake span. By default, and without an entry, an utterance
+        has its label throughout.
+    splice : callable, optional
+        Makes partially spoofed utterances of wholly spoofed ones, such as
+        :class:`antideepfake.augment.splice.TrainingSplices`. It is applied before the augmentation.
+    frame_seconds : float, optional
+        Also give the label of each frame of this length. An augmentation that changes the length of a waveform is
+        assumed to have changed its speed.
 
     Returns
     -------
     UtteranceDataset
-        A dataset of items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real). If a crop is
-        silent, another one is sampled, up to ``CROPS`` times. An item whose file is not usable raises an
-        ``InputError``; use :class:`SkippingDataset` to skip such items.
+        A dataset of items with ``id``, ``waveform`` (float32, [time]) and ``target`` (0 = fake, 1 = real), and with
+        ``frame_targets`` (int64, [frames]) if there are ``frame_seconds``. If a crop is silent, another one is sampled,
+        up to ``CROPS`` times. An item whose file is not usable raises an ``InputError``; use :class:`SkippingDataset`
+        to skip such items.
 
     Example
     -------
@@ -134,29 +154,61 @@ def make_dataset(
     ('a', torch.Size([8000]), 1)
     """
     columns = {"id": "ID", "path": "Path", "duration": "Duration", "label": "Label"}
+    segments = segments or {}
+    throughout = {"fake": np.array([[0.0, np.inf]]), "real": np.empty((0, 2))}
 
-    def waveform(utterance: str, epoch: int, path: str, duration: float) -> torch.Tensor:
+    def read(utterance: str, epoch: int, index: int, path: str, duration: float, label: str) -> dict[str, Any]:
         generator = np.random.default_rng(derive_seed(seed, epoch, utterance))
-
-        def augment(waveform: torch.Tensor) -> torch.Tensor:
-            return waveform if augmentation is None else augmentation(waveform, generator)
-
         file = resolve_path(path, data_folder)
+        fake = throughout["real"]
+
+        def change(waveform: torch.Tensor) -> torch.Tensor:
+            nonlocal fake
+            length = len(waveform) / SAMPLE_RATE
+            fake = crop_spans(segments.get(utterance, throughout[label]), start, start + length)
+            if splice is not None and is_throughout(fake, length):
+                waveform, fake = splice(waveform, index, generator)
+            if augmentation is None:
+                return waveform
+            changed = augmentation(waveform, generator)
+            fake = fake * (len(changed) / len(waveform))
+            return changed
+
         for _ in range(CROPS):
             start, seconds = crop(duration, generator) if crop else (0.0, None)
             try:
-                return read_waveform(file, start, seconds, min_samples, augment, normalized)
+                waveform = read_waveform(file, start, seconds, min_samples, change, normalized)
+                break
             except SilentError:
                 if seconds is None:  # the whole file
                     raise
-        raise SilentError(f"{file}: silent in {CROPS} random crops")
+        else:
+            raise SilentError(f"{file}: silent in {CROPS} random crops")
+        clip = {"waveform": waveform, "target": 0 if len(fake) else 1}
+        if frame_seconds:
+            labels = label_frames(fake, len(waveform) / SAMPLE_RATE, frame_seconds)
+            clip["frame_targets"] = torch.from_numpy(labels)
+        return clip
 
     # indexing a pandas array takes a microsecond, indexing a Series takes ten
     data = {name: protocol[column].array for name, column in columns.items()}
-    dataset = UtteranceDataset(data, ["id", "waveform", "target"])
-    dataset.add_dynamic_item(waveform, takes=["id", "epoch", "path", "duration"], provides="waveform")
-    dataset.add_dynamic_item(LABELS.index, takes="label", provides="target")
+    outputs = ["waveform", "target", *(["frame_targets"] if frame_seconds else [])]
+    dataset = UtteranceDataset(data, ["id", *outputs])
+    dataset.add_dynamic_item(read, takes=["id", "epoch", "index", "path", "duration", "label"], provides="clip")
+    for name in outputs:
+        dataset.add_dynamic_item(itemgetter(name), takes="clip", provides=name)
     return dataset
+
+
+def is_throughout(fake: Spans, seconds: float) -> bool:
+    """Tell whether all of an utterance is fake, but for the rounding of times.
+
+    Example
+    -------
+    >>> is_throughout(np.array([[0.0, 1.9999]]), 2.0), is_throughout(np.array([[0.0, 1.0]]), 2.0)
+    (True, False)
+    """
+    return len(fake) == 1 and bool(fake[0, 0] <= TOLERANCE and fake[0, 1] >= seconds - TOLERANCE)
 
 
 class SkippingDataset(Dataset):

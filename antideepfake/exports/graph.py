@@ -15,6 +15,7 @@ from antideepfake.inference.detector import Detector
 from antideepfake.lobes.aasist import AASIST, SSLAASIST
 from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
+from antideepfake.lobes.masks import whole_lengths
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, Wav2Vec2BERT
 from antideepfake.lobes.whisper import HOP, LEVEL, WINDOW, Whisper
 
@@ -98,8 +99,9 @@ class DetectorGraph(torch.nn.Module):
         outputs = self.classifier(embeddings), embeddings
         if not self.scores_frames:
             return outputs
-        logits = self.classifier(self.back_end.frame_embeddings(frames))
-        return *outputs, logits[..., 1] - logits[..., 0], counts
+        segments, relative_lengths = self.back_end.frame_embeddings(frames, relative_lengths)
+        logits = self.classifier(segments)
+        return *outputs, logits[..., 1] - logits[..., 0], whole_lengths(relative_lengths, segments.shape[1])
 
 
 def normalize_batch(samples: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.utils.logger import get_logger
 from torch.nn.utils.rnn import pad_sequence
 
-from antideepfake.audio.samples import SAMPLE_RATE, Samples, normalize
+from antideepfake.audio.samples import Samples, normalize
 from antideepfake.audio.waveform import WaveformNormalizer
 from antideepfake.checkpoints.loading import fetch_folder
 from antideepfake.errors import InputError
@@ -117,8 +117,9 @@ class Detector(RecordingScorer, EncoderClassifier):
         logits = classifier(embeddings).float().tolist()
         frame_scores = [np.empty(0)] * len(batch)
         if needs_frames and self.frame_seconds:
-            values = classifier(encoder.back_end.frame_embeddings(frames)).double()
-            counts = whole_lengths(frame_lengths, values.shape[1]).tolist()
+            segments, lengths = encoder.back_end.frame_embeddings(frames, frame_lengths)
+            values = classifier(segments).double()
+            counts = whole_lengths(lengths, values.shape[1]).tolist()
             scores = (values[..., 1] - values[..., 0]).cpu().numpy()
             frame_scores = [row[:count] for row, count in zip(scores, counts, strict=True)]
         vectors = embeddings.float().cpu().numpy()
@@ -136,18 +137,13 @@ class Detector(RecordingScorer, EncoderClassifier):
 
     @property
     def frame_seconds(self) -> float | None:
-        """Time between the frames whose scores average to that of an utterance; None if there are no such frames.
+        """Time between frames whose weighted mean score is that of an utterance; None if there are no such frames.
 
-        The score is the mean over frames with mean pooling and a linear classifier, unless the length is fixed: then
+        Frames have scores with a linear classifier and a back end that pools frames, unless the length is fixed: then
         frames are those of the first seconds, perhaps repeated. A second branch has no frames.
         """
         encoder: Any = self.mods["embedding_model"]
-        if encoder.fixed_length is not None or encoder.second_branch is not None:
-            return None
-        has_frames = hasattr(encoder.back_end, "frame_embeddings") and hasattr(encoder.front_end, "hop")
-        if not (has_frames and isinstance(self.mods["classifier"], torch.nn.Linear)):
-            return None
-        return encoder.front_end.hop / SAMPLE_RATE
+        return encoder.frame_seconds if isinstance(self.mods["classifier"], torch.nn.Linear) else None
 
 
 def load_detector(

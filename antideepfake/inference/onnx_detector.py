@@ -67,7 +67,7 @@ class OnnxDetector(RecordingScorer):
 
     @property
     def frame_seconds(self) -> float | None:
-        """Time between the frames whose scores average to that of an utterance; None if there are no such frames."""
+        """Time between frames whose weighted mean score is that of an utterance; None if there are no such frames."""
         return self._frame_seconds
 
     def weights_digest(self) -> str:

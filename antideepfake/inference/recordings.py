@@ -96,7 +96,7 @@ class RecordingScorer(ABC):
     @property
     @abstractmethod
     def frame_seconds(self) -> float | None:
-        """Time between the frames whose scores average to that of an utterance; None if there are no such frames."""
+        """Time between frames whose weighted mean score is that of an utterance; None if there are no such frames."""
 
     @abstractmethod
     def weights_digest(self) -> str:

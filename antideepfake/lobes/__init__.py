@@ -13,6 +13,7 @@ from antideepfake.lobes.classifiers import BatchNormClassifier, CosineClassifier
 from antideepfake.lobes.detector import PassThrough, UtteranceEncoder, assemble_detector, compute_logits
 from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.fixed_length import FixedLength
+from antideepfake.lobes.frame_level import FrameLevel
 from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
 from antideepfake.lobes.layer_aggregation import SEA, AttM, LayerSum
 from antideepfake.lobes.losses import FocalLoss, MarginSoftmax, OneClassSoftmax, P2SGrad
@@ -38,6 +39,7 @@ __all__ = [
     "CosineClassifier",
     "FixedLength",
     "FocalLoss",
+    "FrameLevel",
     "HuBERT",
     "LayerStatistics",
     "LayerSum",

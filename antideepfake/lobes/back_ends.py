@@ -113,7 +113,31 @@ def compute_statistics(frames: torch.Tensor, weights: torch.Tensor) -> torch.Ten
     return torch.cat([mean, (variance + 1e-6).sqrt()], 1)  # the root of 0 has no gradient
 
 
-class MeanPooling(torch.nn.Module):
+class FramePooling(torch.nn.Module):
+    """A back end that gives an embedding for each frame, and pools them to one for the utterance.
+
+    With a linear classifier, frames have scores, of which the timeline of a recording is made.
+    """
+
+    frames_per_segment = 1
+    """Frames of the front end for each frame of the back end."""
+
+    def forward(self, frames: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Turn the output of a front end into embeddings ([batch, size], float32)."""
+        return self.pool(*self.frame_embeddings(frames, relative_lengths))
+
+    def frame_embeddings(
+        self, frames: torch.Tensor, relative_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the embedding of each frame, [batch, frames, size], and the relative lengths."""
+        raise NotImplementedError
+
+    def pool(self, embeddings: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+        """Average the embeddings of frames to those of utterances, [batch, size]."""
+        return masked_mean(embeddings, relative_lengths).squeeze(1)
+
+
+class MeanPooling(FramePooling):
     """The mean over time, as in the published detectors.
 
     Example
@@ -122,16 +146,14 @@ class MeanPooling(torch.nn.Module):
     tensor([[2., 0.]])
     """
 
-    def forward(self, frames: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
-        """Turn ``frames`` ([batch, frames, size]) into embeddings ([batch, size], float32)."""
-        return masked_mean(frames, relative_lengths).squeeze(1)
-
-    def frame_embeddings(self, frames: torch.Tensor) -> torch.Tensor:
-        """Give the embedding of each frame, [batch, frames, size]: their mean is the embedding of the utterance."""
-        return frames.float()
+    def frame_embeddings(
+        self, frames: torch.Tensor, relative_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the frames, [batch, frames, size], and their relative lengths."""
+        return at_least_float32(frames), relative_lengths
 
 
-class LayerWeightedMeanPooling(torch.nn.Module):
+class LayerWeightedMeanPooling(FramePooling):
     """A learned weighting of an encoder's layers, then the mean over time.
 
     The weights are a softmax over one number per layer, equal at the start (Yang et al., SUPERB, 2021).
@@ -152,13 +174,12 @@ class LayerWeightedMeanPooling(torch.nn.Module):
         super().__init__()
         self.layer_weights = torch.nn.Parameter(torch.zeros(n_layers))
 
-    def forward(self, states: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
-        """Turn all hidden ``states`` ([batch, layers, frames, size]) into embeddings ([batch, size])."""
-        return masked_mean(self.frame_embeddings(states), relative_lengths).squeeze(1)
-
-    def frame_embeddings(self, states: torch.Tensor) -> torch.Tensor:
-        """Give the embedding of each frame, [batch, frames, size]: their mean is the embedding of the utterance."""
-        return torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), at_least_float32(states))
+    def frame_embeddings(
+        self, states: torch.Tensor, relative_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight all hidden ``states`` ([batch, layers, frames, size]) to frames, [batch, frames, size]."""
+        frames = torch.einsum("l,bltd->btd", self.layer_weights.softmax(0), at_least_float32(states))
+        return frames, relative_lengths
 
 
 class StatisticsPooling(torch.nn.Module):

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from antideepfake.audio.samples import SAMPLE_RATE
+from antideepfake.lobes.back_ends import FramePooling
 from antideepfake.lobes.fixed_length import FixedLength
 from antideepfake.lobes.masks import length_mask
 
@@ -53,7 +55,7 @@ class UtteranceEncoder(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.front_end: Any = front_end
-        self.back_end = back_end
+        self.back_end: Any = back_end
         self.layer_aggregation = layer_aggregation
         self.fixed_length = fixed_length
         self.normalize = normalize
@@ -64,7 +66,18 @@ class UtteranceEncoder(torch.nn.Module):
         """The least length of an utterance in samples; with a fixed length, 1."""
         return self.front_end.receptive_field if self.fixed_length is None else 1
 
-    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
+    @property
+    def frame_seconds(self) -> float | None:
+        """Time between the frames of the back end.
+
+        None if it gives none, if the frames are those of a fixed length, or beside a second branch, which has none.
+        """
+        has_frames = isinstance(self.back_end, FramePooling) and hasattr(self.front_end, "hop")
+        if not has_frames or self.fixed_length is not None or self.second_branch is not None:
+            return None
+        return self.front_end.hop * self.back_end.frames_per_segment / SAMPLE_RATE
+
+    def forward(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor, with_frames: bool = False) -> Any:
         """Encode a batch.
 
         Arguments
@@ -73,13 +86,21 @@ class UtteranceEncoder(torch.nn.Module):
             Waveforms at 16 kHz, normalized if ``normalize`` says so, padded at the end; shape [batch, time].
         relative_lengths : torch.Tensor
             Relative to the longest; shape [batch].
+        with_frames : bool
+            Also return the frames of a :class:`antideepfake.lobes.back_ends.FramePooling`. Training with several
+            processes needs one call for both.
 
         Returns
         -------
         torch.Tensor
-            Shape [batch, embedding_size].
+            Shape [batch, embedding_size]; with frames, a tuple of it, the embeddings of frames, [batch, frames,
+            embedding_size], and their relative lengths, [batch].
         """
-        return self.embed(*self.encode(waveforms, relative_lengths), waveforms, relative_lengths)
+        encoded = self.encode(waveforms, relative_lengths)
+        if not with_frames:
+            return self.embed(*encoded, waveforms, relative_lengths)
+        frames = self.back_end.frame_embeddings(*encoded)
+        return self.back_end.pool(*frames), *frames
 
     def encode(self, waveforms: torch.Tensor, relative_lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn waveforms into the input of the back end: frames and their relative lengths."""

@@ -43,7 +43,7 @@ logger = get_logger(__name__)
 # Components of a detector -> Python modules of this package and of torch with the classes allowed for them.
 COMPONENTS = {
     "front_end": ("front_ends", "self_supervised", "whisper"),
-    "back_end": ("back_ends", "aasist", "ecapa", "mhfa", "nes2net", "sls"),
+    "back_end": ("back_ends", "aasist", "ecapa", "frame_level", "mhfa", "nes2net", "sls"),
     "classifier": ("classifiers", "linear"),
     "layer_aggregation": ("layer_aggregation",),
     "fixed_length": ("fixed_length",),

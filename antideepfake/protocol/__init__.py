@@ -1,7 +1,7 @@
 """Protocols, the tables of utterances: schema, reading, writing, splits, and segments of partially spoofed speech."""
 
 from antideepfake.deprecated import moved_names
-from antideepfake.protocol.segments import read_segments, segments_path, write_segments
+from antideepfake.protocol.segments import read_listed_segments, read_segments, segments_path, write_segments
 from antideepfake.protocol.split import assign_splits
 from antideepfake.protocol.table import (
     COLUMNS,
@@ -34,6 +34,7 @@ __all__ = [
     "format_totals",
     "iterate_protocol",
     "read_lines",
+    "read_listed_segments",
     "read_protocol",
     "read_segments",
     "read_split",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SEGMENT_COLUMNS = ("ID", "Start", "End", "Label")
 TOLERANCE = 1e-3  # seconds by which a segment may exceed the duration; both may be rounded to milliseconds
+SHORTEST = 1e-6  # seconds, or part of a frame: what is shorter results from the rounding of times
 
 Spans = NDArray[np.float64]
 """Start and end of each fake span of an utterance in seconds, in order of time; shape [spans, 2]."""
@@ -69,16 +70,79 @@ def read_segments(path: str | os.PathLike, protocol: "pd.DataFrame") -> dict[str
     >>> {name: spans.tolist() for name, spans in read_segments(path, protocol).items()}
     {'a': [[1.0, 2.0]], 'b': []}
     """
-    table = read_lines(path)
-    check_segments(table, path, protocol)
     labeled = zip(protocol["ID"], protocol["Label"], protocol["Duration"], strict=True)
-    spans = {name: [(0.0, float(seconds))] if label == "fake" else [] for name, label, seconds in labeled}
+    whole = {
+        name: np.array([(0.0, seconds)] if label == "fake" else [], np.float64).reshape(-1, 2)
+        for name, label, seconds in labeled
+    }
+    return whole | read_listed_segments(path, protocol)
+
+
+def read_listed_segments(path: str | os.PathLike, protocol: pd.DataFrame) -> dict[str, Spans]:
+    """Read and check segments, and return where the utterances with a fake segment are fake.
+
+    As :func:`read_segments`, but without the utterances that have one label throughout: of a protocol with millions of
+    utterances, they may be most.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "p.segments.csv"
+    >>> protocol = pd.DataFrame({"ID": ["a", "b"], "Label": ["fake", "real"], "Duration": [3.0, 2.0]})
+    >>> _ = path.write_text("ID,Start,End,Label\\na,1,1.5,fake\\n")
+    >>> {name: spans.tolist() for name, spans in read_listed_segments(path, protocol).items()}
+    {'a': [[1.0, 1.5]]}
+    """
+    table = read_lines(path)
+    if "ID" in table:
+        protocol = protocol[protocol["ID"].isin(table["ID"].unique())]  # so that no table of all IDs is in memory
+    check_segments(table, path, protocol)
+    spans = {}
     durations = dict(zip(protocol["ID"], protocol["Duration"], strict=True))
     fake = table[table["Label"] == "fake"]
     for name, group in fake.groupby("ID", sort=False):
         ends = group["End"].map(float).clip(upper=durations[name])
-        spans[str(name)] = list(zip(group["Start"].map(float), ends, strict=True))
-    return {name: merge_spans(np.array(pairs, np.float64).reshape(-1, 2)) for name, pairs in spans.items()}
+        spans[str(name)] = merge_spans(np.stack([group["Start"].map(float), ends], 1))
+    return spans
+
+
+def crop_spans(spans: Spans, start: float, end: float) -> Spans:
+    """Crop spans to a part of the utterance, whose start becomes 0.
+
+    Example
+    -------
+    >>> crop_spans(np.array([[0.0, 1.0], [2.0, 4.0]]), 1.0, 2.5).tolist()
+    [[1.0, 1.5]]
+    """
+    cropped = spans.clip(start, end) - start
+    return cropped[cropped[:, 1] - cropped[:, 0] > SHORTEST]
+
+
+def label_frames(spans: Spans, seconds: float, frame_seconds: float) -> NDArray[np.int64]:
+    """Label the frames of an utterance. As in evaluation, a frame is fake if any part of it is.
+
+    Arguments
+    ---------
+    spans : array
+        Fake spans in seconds, shape [spans, 2].
+    seconds : float
+        Length of the utterance.
+    frame_seconds : float
+        Length of a frame; the last one may be shorter.
+
+    Returns
+    -------
+    array
+        0 for fake and 1 for real; shape [frames].
+
+    Example
+    -------
+    >>> label_frames(np.array([[0.2, 0.4]]), seconds=1.1, frame_seconds=0.25).tolist()
+    [0, 0, 1, 1, 1]
+    """
+    labels = np.ones(max(int(np.ceil(seconds / frame_seconds - SHORTEST)), 1), np.int64)
+    for start, end in spans:
+        labels[int(start / frame_seconds + SHORTEST) : int(np.ceil(end / frame_seconds - SHORTEST))] = 0
+    return labels
 
 
 def merge_spans(spans: Spans) -> Spans:
@@ -154,8 +218,9 @@ def check_segments(table: "pd.DataFrame", name: str | os.PathLike, protocol: "pd
         raise InputError(f"{name}:1: no column {', '.join(missing)}; segments have the columns ID, Start, End, Label")
     order = {name: index for index, name in enumerate(protocol["ID"])}
     indices = table["ID"].map(order).astype(np.float64)
-    facts = {column: protocol[column].to_numpy()[indices.fillna(0).astype(int)] for column in ("Label", "Duration")}
-    checked = table.assign(Utterance=facts["Label"], Duration=facts["Duration"])
+    facts = {column: dict(zip(protocol["ID"], protocol[column], strict=True)) for column in ("Label", "Duration")}
+    durations = table["ID"].map(facts["Duration"]).astype(np.float64)
+    checked = table.assign(Utterance=table["ID"].map(facts["Label"]), Duration=durations)
 
     def fail(faulty: "pd.Series", fault: str) -> None:
         if faulty.any():

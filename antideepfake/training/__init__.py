@@ -21,6 +21,7 @@ from antideepfake.training.experiment import (
     fit_detector,
     is_finished,
 )
+from antideepfake.training.frame_brain import FrameLevelBrain
 from antideepfake.training.hparams import HyperParameters, build_front_end, load_hparams
 from antideepfake.training.logistic_brain import LogisticRegressionBrain
 from antideepfake.training.policy import policy_loss, sample_labels, sampled_policy_loss
@@ -33,6 +34,7 @@ __all__ = [
     "DistillationBrain",
     "DomainAdversarialBrain",
     "ExperimentSettings",
+    "FrameLevelBrain",
     "HyperParameters",
     "LogisticRegressionBrain",
     "Outcome",

@@ -86,6 +86,8 @@ class DetectorBrain(Brain):
         "patience",
         "seed",
     )
+    learns_frames = False
+    """Whether batches must have ``frame_targets``."""
     KEPT = (
         "step",
         "avg_train_loss",

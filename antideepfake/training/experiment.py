@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 
 from antideepfake import __version__
 from antideepfake.audit.leakage import format_overlap
+from antideepfake.augment.splice import TrainingSplices
 from antideepfake.corpora.registry import read_corpora
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.dataio.datasets import SkippingDataset, UtteranceDataset, make_dataset
@@ -44,7 +45,8 @@ from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.license import combine_licenses, find_license
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.windowing import WHOLE, Windowing
-from antideepfake.protocol.table import LABELS, WEIGHT
+from antideepfake.protocol.segments import Spans, read_listed_segments, segments_path
+from antideepfake.protocol.table import LABELS, WEIGHT, read_protocol
 from antideepfake.resources import find_resource
 from antideepfake.scoring.scorer import score_protocol
 from antideepfake.training.adaptation import merge_lora
@@ -152,7 +154,8 @@ def is_finished(hparams: HyperParameters) -> bool:
 
 def _record_run(hparams: HyperParameters) -> None:
     """Record what a run depends on besides its YAML: ``run.json`` in the output folder."""
-    protocols = {path: sha256([path]) for path in _protocols(hparams)}
+    files = [Path(path) for protocol in _protocols(hparams) for path in (protocol, segments_path(protocol))]
+    protocols = {str(path): sha256([path]) for path in files if path.exists()}
     describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         git = subprocess.run(describe, capture_output=True, text=True).stdout.strip()
@@ -233,12 +236,24 @@ def _load_data(
     hparams: HyperParameters, train_set: pd.DataFrame, valid_set: pd.DataFrame
 ) -> tuple[UtteranceDataset, PlannedBatches, UtteranceDataset, PlannedBatches]:
     """Give the utterances and the batches of training, then those of validation."""
-    seed, crop = hparams["seed"], hparams["crop"]
+    seed, crop, encoder = hparams["seed"], hparams["crop"], hparams["modules"]["embedding_model"]
     rank, size = rank_and_size()
-    data_folder, min_samples = hparams["data_folder"], hparams["modules"]["embedding_model"].min_samples
+    data_folder, min_samples, normalized = hparams["data_folder"], encoder.min_samples, encoder.normalize
+    frame_seconds = _frame_seconds(hparams)
+    segments = _read_segments(hparams) if frame_seconds or hparams["splice"] else None
     as_training: dict[str, Any] = {"crop": crop, "augmentation": hparams["augmentation"], "seed": seed}
-    normalized = hparams["modules"]["embedding_model"].normalize
-    train_data = make_dataset(train_set, data_folder, min_samples, normalized=normalized, **as_training)
+
+    splice = None if hparams["splice"] is None else TrainingSplices(train_set, data_folder, hparams["splice"])
+    train_data = make_dataset(
+        train_set,
+        data_folder,
+        min_samples,
+        normalized=normalized,
+        segments=segments,
+        splice=splice,
+        frame_seconds=frame_seconds,
+        **as_training,
+    )
     lengths = np.minimum(train_set["Duration"].to_numpy(), crop.max_seconds if crop else np.inf)
     weights = train_set[WEIGHT].to_numpy() if WEIGHT in train_set else None
     train_plan = BatchPlan(lengths, hparams["batch_seconds"], hparams["num_buckets"], seed, weights)
@@ -246,6 +261,28 @@ def _load_data(
     valid_data = make_dataset(valid_set, data_folder, min_samples, normalized=normalized, **unchanged)
     valid_plan = BatchPlan(valid_set["Duration"].to_numpy(), hparams["valid_batch_seconds"], 50, seed)
     return train_data, PlannedBatches(train_plan, rank, size), valid_data, PlannedBatches(valid_plan, rank, size)
+
+
+def _frame_seconds(hparams: HyperParameters) -> float | None:
+    """Give the length of the frames whose labels the Brain needs; None if it needs none."""
+    brain = hparams["brain_class"]
+    if not getattr(getattr(brain, "func", brain), "learns_frames", False):
+        return None
+    if seconds := hparams["modules"]["embedding_model"].frame_seconds:
+        return seconds
+    raise InputError(
+        f"{hparams.where('back_end')} gives no frames, which the brain_class learns from; use "
+        "hparams/back_ends/frame_level.yaml, without a fixed_length"
+    )
+
+
+def _read_segments(hparams: HyperParameters) -> dict[str, Spans]:
+    """Read where the utterances of the protocols are fake, from the segments beside those that have them."""
+    segments: dict[str, Spans] = {}
+    for protocol in _protocols(hparams):
+        if (path := segments_path(protocol)).exists():
+            segments |= read_listed_segments(path, read_protocol(protocol))
+    return segments
 
 
 def _build_brain(

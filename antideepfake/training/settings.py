@@ -79,6 +79,9 @@ class ExperimentSettings:
         Of the training utterances.
     augmentation : callable or None
         Of the training utterances: waveform and ``numpy.random.Generator`` to waveform.
+    splice : float or None
+        Fraction of the spoofed training utterances to splice into bona fide ones
+        (:class:`antideepfake.augment.splice.TrainingSplices`).
     skip_limit : int
         Abort after this many unusable training and validation files.
     mask_padding : bool
@@ -122,6 +125,7 @@ class ExperimentSettings:
     crop: RandomCrop | None
     augmentation: Callable[..., Any] | None
     patience: int | None = None
+    splice: float | None = None
     layer_decay: float = 1.0
     skip_limit: int = 100
     mask_padding: bool = True

@@ -22,7 +22,7 @@ def run(command, monkeypatch):
 
 def test_every_recipe_with_a_program_is_a_corpus():
     found = {path.parent.name for path in RECIPES.glob("*/*_prepare.py")}
-    assert set(list_corpora()) == found and len(found) >= 38
+    assert set(list_corpora()) == found and len(found) >= 40
 
 
 @pytest.mark.parametrize("corpus", sorted(list_corpora()))

@@ -33,6 +33,7 @@ CASES = [
         "!new:antideepfake.lobes.CosineClassifier {{in_features: {size}}}",
         ATTM,
     ),
+    ("frame_level", "n_features: 16\nn_layers: 3", 128, True, LINEAR, ""),
     ("layer_statistics", "layers: [1, 2]\nn_features: 16", 64, True, LINEAR, ""),
     ("layer_weighted_mean", "n_layers: 3", 16, True, LINEAR, ""),
     (

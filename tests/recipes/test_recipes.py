@@ -67,7 +67,7 @@ def data(tmp_path_factory, make_corpus, tiny_front_end):
     build_protocol(rows, folder, folder / "ASVspoof2019-LA.csv", quiet=True)
     table = read_protocol(folder / "ASVspoof2019-LA.csv")
     (folder / "ASVspoof2019-LA.csv.report.json").unlink()  # as if the protocols came from elsewhere
-    for name in ("ASVspoof5.csv", "Deepfake-Eval-2024_4s.csv", "MiniCorpus.csv"):
+    for name in ("ASVspoof5.csv", "Deepfake-Eval-2024_4s.csv", "MiniCorpus.csv", "PartialSpoof.csv"):
         write_protocol(table, folder / name)
     for split in ("train", "valid"):
         write_protocol(table[table["Proportion"] == split], folder / f"{split}.csv")

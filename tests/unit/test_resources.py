@@ -10,7 +10,7 @@ from antideepfake.resources import find_in_package, find_resource
 
 def test_the_checkout_has_all_resources():
     assert find_resource("hparams/union.yaml").is_file()
-    assert len(read_corpora(find_resource("recipes"))) >= 38
+    assert len(read_corpora(find_resource("recipes"))) >= 40
 
 
 def test_files_inside_the_package_come_first(tmp_path, monkeypatch):

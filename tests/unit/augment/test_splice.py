@@ -4,11 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.augment import splice
-from antideepfake.augment.splice import Splicer, choose_partners, splice_journal, splice_protocol
+from antideepfake.augment.splice import (
+    Splicer,
+    TrainingSplices,
+    choose_partners,
+    splice_journal,
+    splice_protocol,
+)
 from antideepfake.errors import InputError
 from antideepfake.protocol.segments import read_segments, segments_path
 from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
@@ -221,3 +228,62 @@ def test_an_interrupted_run_is_continued(run, tmp_path, monkeypatch):
 def test_the_source_protocol_is_never_replaced(run, source):
     with pytest.raises(InputError, match="would replace the source protocol"):
         run("p.csv")
+
+
+@pytest.fixture
+def training_set(tmp_path):
+    """Bona fide and spoofed utterances of two speakers, and a spoofed one of a third."""
+    rows = []
+    for number, (label, speaker) in enumerate([("real", "ann"), ("real", "bob"), ("fake", "bob"), ("fake", "cem")]):
+        seconds = 4.0 if label == "real" else 2.0
+        samples = words(np.random.default_rng(number), seconds)
+        soundfile.write(tmp_path / f"{number}.wav", samples, RATE)
+        rows.append((str(number), label, f"$ROOT/{number}.wav", speaker, "EN", seconds))
+    return pd.DataFrame(rows, columns=["ID", "Label", "Path", "Speaker", "Language", "Duration"]), tmp_path
+
+
+def _read(folder, number):
+    return torch.from_numpy(soundfile.read(folder / f"{number}.wav", dtype="float32")[0])
+
+
+def test_training_splices_keep_the_speaker_and_the_length(training_set):
+    table, folder = training_set
+    fake, real = _read(folder, 2), _read(folder, 1)
+    for seed in range(5):
+        spliced, spans = TrainingSplices(table, folder, 1.0)(fake, 2, np.random.default_rng(seed))
+        again, _ = TrainingSplices(table, folder, 1.0)(fake, 2, np.random.default_rng(seed))
+        assert torch.equal(spliced, again) and spliced.shape == fake.shape
+        kept = torch.ones(len(spliced), dtype=torch.bool)
+        for start, end in np.round(spans * RATE).astype(int):
+            kept[start:end] = False
+        windows = real.unfold(0, len(spliced), 1)
+        assert (windows[:, kept] == spliced[kept]).all(1).any()  # of a part of the bona fide utterance of bob
+
+
+def test_without_a_bona_fide_utterance_of_the_speaker_any_of_the_language_is_taken(training_set):
+    table, folder = training_set
+    _, spans = TrainingSplices(table, folder, 1.0)(_read(folder, 3), 3, np.random.default_rng(1))
+    assert 0 < np.diff(spans).sum() < 2
+
+
+def test_a_fraction_is_spliced(training_set):
+    table, folder = training_set
+    splices, rng = TrainingSplices(table, folder, 0.3), np.random.default_rng(1)
+    whole = [np.diff(splices(_read(folder, 2), 2, rng)[1]).sum() == 2 for _ in range(200)]
+    assert 0.6 < np.mean(whole) < 0.8
+
+
+def test_what_cannot_be_spliced_stays_whole(training_set):
+    table, folder = training_set
+    splices, rng = TrainingSplices(table, folder, 1.0), np.random.default_rng(1)
+    short = _read(folder, 2)[:3000]
+    waveform, spans = splices(short, 2, rng)
+    assert torch.equal(waveform, short) and spans.tolist() == [[0.0, 3000 / RATE]]
+    (folder / "1.wav").unlink()
+    assert torch.equal(splices(_read(folder, 2), 2, rng)[0], _read(folder, 2))
+
+
+@pytest.mark.parametrize("fraction", [0, 1.5])
+def test_a_fraction_out_of_range_is_refused(training_set, fraction):
+    with pytest.raises(InputError, match=f"splice is {fraction}; it must be a fraction"):
+        TrainingSplices(*training_set, fraction)

@@ -22,6 +22,7 @@ from antideepfake.corpora.union import (
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
 from antideepfake.files import lock_output
+from antideepfake.protocol.segments import read_segments, segments_path
 from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
 
 CORPORA = {
@@ -250,3 +251,25 @@ def test_a_failed_merge_leaves_the_old_union(tmp_path, protocols):
 def test_two_merges_into_one_folder_are_refused(tmp_path, protocols):
     with lock_output(tmp_path / "union"), pytest.raises(InputError, match="another run is writing it"):
         merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
+
+
+def test_segments_are_merged_in_the_order_of_the_rows(tmp_path):
+    """Guards against partially spoofed utterances that a union calls fake throughout."""
+    union = tmp_path / "union"
+    protocols = [
+        write(
+            tmp_path / "a.csv", [(f"A-{number}", "valid" if number == 3 else "train", "fake") for number in range(9)]
+        ),
+        write(tmp_path / "b.csv", [("B-1", "train", "fake"), ("A-1", "train", "fake")]),
+        write(tmp_path / "c.csv", [("mine-1", "train", "fake")]),
+    ]
+    segments_path(protocols[0]).write_text("ID,Start,End,Label\n" + "".join(f"A-{n},{n},20,fake\n" for n in range(9)))
+    segments_path(protocols[1]).write_text("ID,Start,End,Label\nB-1,1,2,fake\nB-1,4,5.5,real\nA-1,7,8,fake\n")
+    merge_protocols([*protocols, segments_path(protocols[0])], union, CORPORA, ORDER, quiet=True)
+    train = read_segments(segments_path(union / "train.csv"), read_protocol(union / "train.csv"))
+    expected = {f"A-{n}": [[float(n), 20.0]] for n in range(9) if n != 3}
+    expected |= {"B-1": [[1.0, 2.0]], "mine-1": [[0.0, 3600.0]]}
+    assert {name: spans.tolist() for name, spans in train.items()} == expected
+    assert segments_path(union / "valid.csv").read_text() == "ID,Start,End,Label\nA-3,3.0,20.0,fake\n"
+    merge_protocols(protocols[2:], union, CORPORA, ORDER, quiet=True)
+    assert sorted(path.name for path in union.iterdir()) == ["merge.report.json", "train.csv"]

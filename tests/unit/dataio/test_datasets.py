@@ -159,6 +159,58 @@ def test_a_file_that_is_silent_in_every_crop_is_reported(tmp_path, write_audio):
 
 
 @pytest.fixture
+def partial(tmp_path, write_audio):
+    """A fake utterance of 5 s, of which the second second is fake, and a wholly fake one."""
+    for name in "ab":
+        write_audio(tmp_path / f"{name}.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 80000))
+    table = _table([(name, "fake", f"$ROOT/{name}.wav", 5.0) for name in "ab"])
+
+    def make(**options):
+        return make_dataset(table, tmp_path, segments={"a": np.array([[1.0, 2.0]])}, frame_seconds=0.5, **options)
+
+    return make
+
+
+def test_labels_of_frames_follow_the_segments(partial):
+    first, second = (partial()[index] for index in range(2))
+    assert first["frame_targets"].tolist() == [1, 1, 0, 0, 1, 1, 1, 1, 1, 1] and first["target"] == 0
+    assert second["frame_targets"].tolist() == [0] * 10 and second["target"] == 0
+
+
+def test_labels_are_cropped_with_the_waveform(partial):
+    """Guards against a crop labeled fake without any fake speech."""
+    dataset = partial(crop=RandomCrop(1.0, 2.0), seed=3)
+    plain = partial()[0]["waveform"]
+    targets = set()
+    for epoch in range(20):
+        item = dataset[epoch, 0]
+        size = len(item["waveform"])
+        windows = plain.unfold(0, size, 1)
+        start = int((windows - windows.mean(1, keepdim=True)).matmul(item["waveform"]).argmax())
+        fake = np.zeros(80000, bool)
+        fake[16000:32000] = True
+        expected = [0 if fake[start + first : start + size][:8000].any() else 1 for first in range(0, size, 8000)]
+        assert item["frame_targets"].tolist() == expected and item["target"] == min(expected)
+        targets.add(item["target"])
+    assert targets == {0, 1}
+
+
+def test_an_augmentation_that_changes_the_speed_moves_the_labels(partial):
+    item = partial(augmentation=lambda waveform, generator: waveform.repeat_interleave(2))[0]
+    assert item["frame_targets"].tolist() == [1] * 4 + [0] * 4 + [1] * 12
+
+
+def test_wholly_fake_utterances_are_spliced(partial):
+    def splice(waveform, index, generator):
+        assert index == 1
+        return waveform[:40000], np.array([[0.0, 0.5], [2.0, 2.5]])
+
+    first, second = (partial(splice=splice)[index] for index in range(2))
+    assert len(first["waveform"]) == 80000 and first["frame_targets"].tolist()[2:5] == [0, 0, 1]
+    assert len(second["waveform"]) == 40000 and second["frame_targets"].tolist() == [0, 1, 1, 1, 0]
+
+
+@pytest.fixture
 def with_bad_files(tmp_path, write_audio):
     """Five utterances, of which 1, 2 and 4 cannot be used."""
     write_audio(tmp_path / "0.wav")

@@ -8,6 +8,7 @@ from antideepfake.inference.detector import Detector
 from antideepfake.lobes import (
     AttentiveStatisticsPooling,
     ConvolutionalEncoder,
+    FrameLevel,
     HuBERT,
     LayerStatistics,
     LogFilterBank,
@@ -55,6 +56,8 @@ def build(name, back_end=None, all_layers=False, classifier=None, **metadata):
         back_end, size = back_end or MeanPooling(), 16
     if isinstance(back_end, StatisticsPooling | AttentiveStatisticsPooling):
         size = 32
+    if isinstance(back_end, FrameLevel):
+        size = 128
     if isinstance(back_end, LayerStatistics):
         size = 32 * len(back_end.layers)
     modules = assemble_detector(UtteranceEncoder(front_end, back_end), classifier or torch.nn.Linear(size, 2)).eval()

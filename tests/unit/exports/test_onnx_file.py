@@ -13,6 +13,7 @@ from antideepfake.inference.onnx_detector import load_onnx_detector
 from antideepfake.lobes import (
     SEA,
     FixedLength,
+    FrameLevel,
     LayerStatistics,
     LayerWeightedMeanPooling,
     Nes2Net,
@@ -69,6 +70,16 @@ def test_nes2net_with_an_aggregation_of_layers_and_a_fixed_length(make_detector,
     encoder = detector.mods["embedding_model"]
     encoder.layer_aggregation, encoder.fixed_length = SEA(3), FixedLength(9000)
     check(detector, tmp_path / "a.onnx", recordings)
+
+
+@pytest.mark.slow
+def test_whisper_with_scores_of_segments(make_detector, recordings, tmp_path):
+    detector = make_detector("Whisper", FrameLevel(16, 3), all_layers=True)
+    check(detector, tmp_path / "a.onnx", recordings)
+    models = detector, load_onnx_detector(tmp_path / "a.onnx")
+    outputs = (model.score_batch(recordings, needs_frames=True) for model in models)
+    for one, other in zip(*outputs, strict=True):
+        np.testing.assert_allclose(other.frames, one.frames, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

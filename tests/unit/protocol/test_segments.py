@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.protocol.segments import SEGMENT_COLUMNS, merge_spans, read_segments, segments_path, write_segments
+from antideepfake.metrics.localization import cut_segments
+from antideepfake.protocol.segments import (
+    SEGMENT_COLUMNS,
+    crop_spans,
+    label_frames,
+    merge_spans,
+    read_listed_segments,
+    read_segments,
+    segments_path,
+    write_segments,
+)
 
 PROTOCOL = pd.DataFrame(
     {"ID": ["a", "b", "c"], "Label": ["fake", "real", "fake"], "Duration": [3.0, 2.0, 1.5]}, index=[7, 3, 5]
@@ -97,3 +107,40 @@ def test_merged_spans_cover_the_same_time(pairs):
 
     assert cover(merged) == cover(spans)
     assert (merged[1:, 0] > merged[:-1, 1]).all()
+
+
+SPANS = st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 2)), max_size=4).map(
+    lambda pairs: merge_spans(np.array([(start, start + length) for start, length in pairs]).reshape(-1, 2))
+)
+
+
+@given(SPANS, st.floats(0, 3), st.floats(0.1, 3))
+def test_cropped_spans_are_the_fake_part_of_the_crop(spans, start, length):
+    times = np.linspace(0, length, 101)[1:-1]
+    cropped = crop_spans(spans, start, start + length)
+    assert (cropped >= 0).all() and (cropped <= length + 1e-9).all()
+
+    def is_fake(spans, times):
+        return ((spans[:, :1] < times) & (times < spans[:, 1:])).any(0)
+
+    near = np.abs((spans - start).reshape(-1, 1) - times).min(0, initial=1) < 1e-5  # an end, but for rounding
+    assert (is_fake(cropped, times) == is_fake(spans, times + start))[~near].all()
+
+
+@given(SPANS, st.sampled_from([0.02, 0.16, 0.64]))
+def test_labels_of_frames_are_those_of_evaluation(spans, resolution):
+    spans = crop_spans(spans, 0.0, 6.0)
+    expected = cut_segments(spans, [0.0, 6.0], [0.0], resolution).is_real
+    found = label_frames(spans, 6.0, resolution)
+    ends = spans.ravel() / resolution
+    if (np.abs(ends - ends.round()) > 1e-4).all():  # a span that ends at the edge of a frame, but for rounding
+        assert found.tolist() == expected.tolist()
+
+
+def test_listed_segments_are_those_of_the_partially_spoofed(tmp_path):
+    protocol = pd.DataFrame({"ID": ["a", "b", "c"], "Label": ["fake", "real", "fake"], "Duration": [3.0, 2.0, 1.0]})
+    path = tmp_path / "p.segments.csv"
+    path.write_text("ID,Start,End,Label\na,0,1,fake\nb,0,2,real\n")
+    listed, all_spans = read_listed_segments(path, protocol), read_segments(path, protocol)
+    assert list(listed) == ["a"] and list(all_spans) == ["a", "b", "c"]
+    assert listed["a"].tolist() == all_spans["a"].tolist() and all_spans["c"].tolist() == [[0.0, 1.0]]

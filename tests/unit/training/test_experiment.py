@@ -24,10 +24,12 @@ from antideepfake.errors import InputError
 from antideepfake.files import sha256
 from antideepfake.inference.detector import load_detector
 from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.protocol.segments import segments_path, write_segments
 from antideepfake.protocol.table import read_protocol, write_protocol
 from antideepfake.scoring.score_file import read_scores
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.experiment import evaluate_model, export_model, finish_experiment, fit_detector, is_finished
+from antideepfake.training.frame_brain import FrameLevelBrain
 from antideepfake.training.settings import load_experiment
 
 TRAINING_YAML = """
@@ -131,15 +133,15 @@ def _weights(brain):
     return {name: value.clone() for name, value in brain.modules.state_dict().items()}
 
 
-def _interrupt_at_step_5(patch):
-    compute = DetectorBrain.compute_forward
+def _interrupt_at_step_5(patch, brain=DetectorBrain):
+    compute = brain.compute_forward
 
     def interrupted(self, batch, stage):
         if self.optimizer_step == 5:
             raise KeyboardInterrupt
         return compute(self, batch, stage)
 
-    patch.setattr(DetectorBrain, "compute_forward", interrupted)
+    patch.setattr(brain, "compute_forward", interrupted)
 
 
 def _same(one, other):
@@ -309,6 +311,14 @@ max_steps: 99
 """
 
 
+FRAMES = """
+back_end: !new:antideepfake.lobes.FrameLevel {n_features: 40, frames_per_segment: 5}
+classifier: !new:torch.nn.Linear {in_features: 128, out_features: 2}
+frame_weight: 1.0
+splice: 0.7
+"""
+
+
 @pytest.mark.parametrize("choice", ["ema_decay: 0.8", "average_validations: 2", "sam_rho: 0.05", "domains"])
 def test_a_killed_run_with_a_training_choice_is_the_same_to_the_last_bit(
     start, tmp_path, monkeypatch, detector_yaml, choice
@@ -343,6 +353,65 @@ def test_a_killed_run_with_a_training_choice_is_the_same_to_the_last_bit(
     if whole.average:
         assert all(torch.equal(value, resumed.average.average[name]) for name, value in whole.average.average.items())
     assert not _same(_weights(whole), _weights(train("plain", "")))
+
+
+@pytest.fixture
+def frames(start, detector_yaml, corpus):
+    """Read the YAML of a detector with labels of frames; beside the protocol are segments of some utterances."""
+    parts = _parts(detector_yaml)
+    yaml = parts[: parts.index("back_end:")] + FRAMES
+    table = read_protocol(corpus / "p.csv")
+    fake = table[(table["Label"] == "fake") & (table["Proportion"] == "train")].iloc[::2]
+    segments = pd.DataFrame({"ID": fake["ID"], "Start": 0.1, "End": 0.2, "Label": "fake"})
+    write_segments(segments, segments_path(corpus / "p.csv"), table)
+    given = "ckpt_interval_steps: 2\ncrop: null\nbrain_class: !name:antideepfake.training.FrameLevelBrain\n"
+    yield lambda overrides="", output="run": start(given + overrides, output, yaml)
+    segments_path(corpus / "p.csv").unlink()
+
+
+def test_a_killed_run_with_splices_is_the_same_with_any_number_of_workers(frames, tmp_path, monkeypatch):
+    def train(output, overrides=""):
+        return fit_detector(frames(overrides, output)[0], RUN, *frames()[1:3])
+
+    whole = train("whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        _interrupt_at_step_5(patch, FrameLevelBrain)
+        train("parts")
+    resumed = train("parts", "num_workers: 2")
+    assert (tmp_path / "parts" / "train_log.csv").read_text() == (tmp_path / "whole" / "train_log.csv").read_text()
+    assert _same(_weights(whole), _weights(resumed))
+    assert not _same(_weights(whole), _weights(train("without", "splice: null")))
+
+
+def test_the_labels_of_frames_are_those_of_the_segments(frames, corpus, monkeypatch):
+    batches = []
+    compute = FrameLevelBrain.compute_objectives
+
+    def noted(self, predictions, batch, stage):
+        if stage == Stage.TRAIN:
+            batches.append(batch)
+        return compute(self, predictions, batch, stage)
+
+    monkeypatch.setattr(FrameLevelBrain, "compute_objectives", noted)
+    hparams, train_set, valid_set, _ = frames("splice: null")
+    fit_detector(hparams, RUN, train_set, valid_set)
+    listed = set(pd.read_csv(segments_path(corpus / "p.csv"))["ID"])
+    for batch in batches:
+        rows = zip(batch.id, batch.target, *batch.frame_targets, strict=True)
+        for name, target, labels, length in rows:
+            labels = labels[: round(float(length) * len(labels))].tolist()
+            expected = [0 if name.startswith("fake") else 1] * len(labels)
+            if name in listed:
+                expected = [1, 1, 0, 0, *[1] * (len(labels) - 4)]  # 50 ms each
+            assert labels == expected and target == min(expected)
+    run = json.loads(Path(hparams["output_folder"], "run.json").read_text())
+    assert str(segments_path(corpus / "p.csv")) in run["protocols_sha256"]
+
+
+def test_a_back_end_without_frames_is_refused(start):
+    overrides = "brain_class: !name:antideepfake.training.FrameLevelBrain"
+    with pytest.raises(InputError, match=r"train.yaml:\d+: back_end gives no frames, which the brain_class"):
+        fit_detector(start(overrides)[0], RUN, *start()[1:3])
 
 
 def test_choices_that_exclude_each_other_are_refused(start):
