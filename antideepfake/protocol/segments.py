@@ -78,7 +78,7 @@ def read_segments(path: str | os.PathLike, protocol: "pd.DataFrame") -> dict[str
     return whole | read_listed_segments(path, protocol)
 
 
-def read_listed_segments(path: str | os.PathLike, protocol: pd.DataFrame) -> dict[str, Spans]:
+def read_listed_segments(path: str | os.PathLike, protocol: "pd.DataFrame") -> dict[str, Spans]:
     """Read and check segments, and return where the utterances with a fake segment are fake.
 
     As :func:`read_segments`, but without the utterances that have one label throughout: of a protocol with millions of
@@ -87,6 +87,7 @@ def read_listed_segments(path: str | os.PathLike, protocol: pd.DataFrame) -> dic
     Example
     -------
     >>> path = getfixture("tmp_path") / "p.segments.csv"
+    >>> import pandas as pd
     >>> protocol = pd.DataFrame({"ID": ["a", "b"], "Label": ["fake", "real"], "Duration": [3.0, 2.0]})
     >>> _ = path.write_text("ID,Start,End,Label\\na,1,1.5,fake\\n")
     >>> {name: spans.tolist() for name, spans in read_listed_segments(path, protocol).items()}
