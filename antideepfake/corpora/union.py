@@ -7,8 +7,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from tqdm import tqdm
 from antideepfake.corpora.registry import Corpus, find_corpora
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, lock_output
-from antideepfake.protocol.arrow import SUFFIX, as_frame, map_arrow, write_arrow
+from antideepfake.protocol.arrow import SUFFIX, as_frame, write_arrow
 from antideepfake.protocol.segments import check_segments, segments_path, write_segments
 from antideepfake.protocol.table import (
     CHUNK_ROWS,
@@ -98,8 +100,8 @@ def merge_protocols(
         Protocols of corpora, ``.csv`` or ``.arrow``.
     output_folder : str or Path
         Gets a file for each split that has rows, one for its segments, and ``merge.report.json``. During the merge, a
-        folder in it takes twice the space of the protocols; at the end the files are moved out of it, the report last.
-        Without the report, the merge is unfinished.
+        folder in it takes three times the space of the protocols; at the end the files are moved out of it, the report
+        last. Without the report, the merge is unfinished.
     corpora : dict
         As :func:`antideepfake.corpora.registry.read_corpora` returns.
     order : sequence of str
@@ -203,7 +205,6 @@ def _merge_into(
     spool = output / "rows.arrow"
     try:
         rows = _collect_rows(files, corpora, spool, quiet)
-        table = map_arrow(spool)
         names = rows["corpus"].cat.categories
         rows["corpus"] = rows["corpus"].cat.set_categories([*order, *sorted(set(names) - set(order))])
 
@@ -211,8 +212,8 @@ def _merge_into(
         split = rows.pop("valid").to_numpy(np.int8)  # SPLITS[0] is train, SPLITS[1] valid
         for_test = [name for name in names if name in corpora and corpora[name].use == "test"]
         split[rows["corpus"].isin(for_test) | (rows["file"] < len(tested))] = SPLITS.index("test")
-        split[_find_repeated(rows, table, files, report)] = len(SPLITS)  # in no split
-        _count(rows.assign(split=split)[split < len(SPLITS)], report)
+        split[_find_repeated(rows, spool, files, report)] = len(SPLITS)  # in no split
+        _count(rows, split, report)
         report.missing = [name for name in order if name not in report.counts]
         trained = [name for name, counts in report.counts.items() if set(counts) != {"test"}]
         report.unlisted = [name for name in trained if name not in order]
@@ -229,8 +230,8 @@ def _merge_into(
                         weights = weigh_groups(groups, balance_power, balance_cap)
                 if len(indices):
                     path = output / f"{name}{suffix}"
-                    write_chunks(_add_weights(_gather(table, indices), weights, progress), path)
-                    _write_segments(segments, rows["file"].to_numpy()[indices], table, indices, segments_path(path))
+                    write_chunks(_add_weights(_reorder(spool, indices), weights, progress), path)
+                    _write_segments(segments, rows["file"].to_numpy()[indices], spool, indices, segments_path(path))
     finally:
         spool.unlink(missing_ok=True)
     with atomic_open(output / REPORT) as file:
@@ -255,17 +256,16 @@ def _read_segments(files: list[Path]) -> dict[int, pd.DataFrame]:
 
 
 def _write_segments(
-    segments: Mapping[int, pd.DataFrame], numbers: np.ndarray, table: pa.Table, indices: np.ndarray, path: Path
+    segments: Mapping[int, pd.DataFrame], numbers: np.ndarray, spool: Path, indices: np.ndarray, path: Path
 ) -> None:
     """Write the segments of a split in the order of its rows, unless there are none.
 
-    ``indices`` are the rows of the split in ``table``, and ``numbers`` the file of each.
+    ``indices`` are the rows of the split in ``spool``, and ``numbers`` the file of each.
     """
     has_segments = np.isin(numbers, list(segments))
     if not has_segments.any():
         return
-    columns = table.select(["ID", "Label", "Duration"])
-    rows = pd.concat(_gather(columns, indices[has_segments]), ignore_index=True)
+    rows = pd.concat(_reorder(spool, indices[has_segments], ["ID", "Label", "Duration"]), ignore_index=True)
     chosen = []
     for number, listed in segments.items():
         own = rows["ID"][numbers[has_segments] == number]
@@ -279,20 +279,17 @@ def _write_segments(
 
 def _collect_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path, quiet: bool) -> pd.DataFrame:
     """Copy all rows to one Arrow file; return the columns that decide where each row goes."""
-    facts: list[pd.DataFrame] = []
+    facts: dict[str, list[np.ndarray]] = {name: [] for name in ("hash", "seconds", "file", "label", "valid")}
     categories: dict[str, list[pd.Categorical]] = {"corpus": [], "attack": [], "language": []}
 
     def read_chunks() -> Iterator[pd.DataFrame]:
         for number, path in enumerate(files):
             for chunk in iterate_protocol(path):
-                columns = {
-                    "hash": pd.util.hash_array(chunk["ID"].to_numpy(object)),
-                    "seconds": chunk["Duration"].to_numpy(np.float64),
-                    "file": np.full(len(chunk), number, np.int16),
-                    "label": pd.Categorical(chunk["Label"].to_numpy(object), LABELS),
-                    "valid": (chunk["Proportion"] == "valid").to_numpy(bool),
-                }
-                facts.append(pd.DataFrame(columns))
+                facts["hash"].append(pd.util.hash_array(chunk["ID"].to_numpy(object)))
+                facts["seconds"].append(chunk["Duration"].to_numpy(np.float64))
+                facts["file"].append(np.full(len(chunk), number, np.int16))
+                facts["label"].append((chunk["Label"] == LABELS[1]).to_numpy(np.int8))
+                facts["valid"].append((chunk["Proportion"] == "valid").to_numpy(bool))
                 categories["corpus"].append(find_corpora(chunk["ID"], corpora))
                 categories["attack"].append(pd.Categorical(chunk["Attack"].to_numpy(object)))
                 categories["language"].append(pd.Categorical(chunk["Language"].to_numpy(object)))
@@ -301,14 +298,19 @@ def _collect_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path,
 
     with tqdm(desc="reading", unit="row", disable=quiet) as progress:
         write_arrow(read_chunks(), spool)
-    joined = {name: union_categoricals(chunks) for name, chunks in categories.items()}
-    return pd.concat(facts, ignore_index=True).assign(**joined)
+    columns: dict[str, Any] = {name: np.concatenate(facts.pop(name)) for name in list(facts)}  # one column at a time
+    columns["label"] = pd.Categorical.from_codes(columns["label"], LABELS)
+    columns |= {name: union_categoricals(categories.pop(name)) for name in list(categories)}
+    return pd.DataFrame(columns, copy=False)
 
 
-def _find_repeated(rows: pd.DataFrame, table: pa.Table, files: list[Path], report: MergeReport) -> np.ndarray:
+def _find_repeated(rows: pd.DataFrame, spool: Path, files: list[Path], report: MergeReport) -> np.ndarray:
     """Find the indices of rows that repeat the ID of an earlier row, and report them."""
-    suspects = np.flatnonzero(rows.pop("hash").duplicated(keep=False))
-    identifiers = [name for chunk in _gather(table.select(["ID"]), suspects) for name in chunk["ID"]]
+    hashes = rows.pop("hash").to_numpy()
+    ordered = np.sort(hashes)
+    repeated_hashes = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    suspects = np.flatnonzero(_contains(repeated_hashes, hashes))
+    identifiers = [name for chunk in _reorder(spool, suspects, ["ID"]) for name in chunk["ID"]]
     owners: dict[str, int] = {}
     repeated = []
     for name, index in zip(identifiers, suspects.tolist(), strict=True):
@@ -323,13 +325,22 @@ def _find_repeated(rows: pd.DataFrame, table: pa.Table, files: list[Path], repor
     return np.array(repeated, np.int64)
 
 
-def _count(rows: pd.DataFrame, report: MergeReport) -> None:
-    """Count utterances, seconds and languages, corpus by corpus."""
-    sums = rows.groupby(["corpus", "split", "label"], observed=True)["seconds"].agg(["size", "sum"])
-    for (name, split, label), size, seconds in sums.itertuples(name=None):
-        counts = report.counts.setdefault(name, {}).setdefault(SPLITS[split], {})
+def _contains(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mark the values that are in an ordered array; in less memory than ``numpy.isin``."""
+    if not len(ordered):
+        return np.zeros(len(values), bool)
+    return ordered[np.searchsorted(ordered, values).clip(max=len(ordered) - 1)] == values
+
+
+def _count(rows: pd.DataFrame, split: np.ndarray, report: MergeReport) -> None:
+    """Count utterances, seconds and languages, corpus by corpus; those in no split do not count."""
+    sums = rows.groupby(["corpus", split, "label"], observed=True)["seconds"].agg(["size", "sum"])
+    for (name, number, label), size, seconds in sums.itertuples(name=None):
+        if number == len(SPLITS):
+            continue
+        counts = report.counts.setdefault(name, {}).setdefault(SPLITS[number], {})
         counts[label] = [int(size), round(float(seconds), 2)]
-    spoken = rows[["corpus", "language"]].drop_duplicates()
+    spoken = rows.loc[split < len(SPLITS), ["corpus", "language"]].drop_duplicates()
     for name in report.counts:
         report.languages[name] = sorted(set(spoken.loc[spoken["corpus"] == name, "language"]) - {"-"})
 
@@ -393,25 +404,38 @@ def _add_weights(chunks: Iterator[pd.DataFrame], weights: np.ndarray | None, pro
         progress.update(len(chunk))
 
 
-def _gather(table: pa.Table, indices: np.ndarray) -> Iterator[pd.DataFrame]:
-    """Yield rows of a table in any order, one chunk at a time.
+def _reorder(spool: Path, indices: np.ndarray, columns: Sequence[str] = COLUMNS) -> Iterator[pd.DataFrame]:
+    """Yield rows of an Arrow file in any order, one chunk at a time.
 
-    Arrow's own ``take`` first joins the whole table in memory.
+    The file is read once from beginning to end. Its rows pass through a file for each chunk, so that memory holds one
+    chunk, however the rows are shuffled.
     """
-    batches = table.to_batches()
-    bounds = np.cumsum([0, *(batch.num_rows for batch in batches)])
-    for start in range(0, len(indices), CHUNK_ROWS):
-        wanted = indices[start : start + CHUNK_ROWS]
-        order = np.argsort(wanted)
-        cuts = np.searchsorted(wanted[order], bounds)
-        pieces = [
-            batch.take(pa.array(wanted[order[first:last]] - bound))
-            for batch, first, last, bound in zip(batches, cuts[:-1], cuts[1:], bounds[:-1], strict=True)
-            if first < last
-        ]
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        yield as_frame(pa.Table.from_batches(pieces).combine_chunks().take(pa.array(back)))
+    count = -(-len(indices) // CHUNK_ROWS)
+    paths = [spool.with_name(f"{number}.rows") for number in range(count)]
+    with pa.OSFile(os.fspath(spool)) as source, pa.ipc.open_file(source) as reader, ExitStack() as stack:
+        schema = pa.schema([reader.schema.field(name) for name in columns])
+        writers = [stack.enter_context(pa.ipc.new_stream(os.fspath(path), schema)) for path in paths]
+        chunk_of = np.full(sum(reader.get_batch(index).num_rows for index in range(reader.num_record_batches)), -1)
+        chunk_of[indices] = np.arange(len(indices)) // CHUNK_ROWS
+        first = 0
+        for index in range(reader.num_record_batches):
+            batch = reader.get_batch(index).select(columns)
+            own = chunk_of[first : first + batch.num_rows]
+            first += batch.num_rows
+            order = np.argsort(own, kind="stable")
+            cuts = np.searchsorted(own[order], np.arange(count + 1))
+            rows = batch.take(pa.array(order[cuts[0] :]))
+            for writer, start, end in zip(writers, cuts[:-1] - cuts[0], cuts[1:] - cuts[0], strict=True):
+                if start < end:
+                    writer.write_batch(rows.slice(start, end - start))
+    for number, path in enumerate(paths):
+        with pa.OSFile(os.fspath(path)) as source, pa.ipc.open_stream(source) as stream:
+            rows = stream.read_all()
+        path.unlink()
+        wanted = indices[number * CHUNK_ROWS : (number + 1) * CHUNK_ROWS]
+        place = np.empty(len(wanted), np.int64)
+        place[np.argsort(wanted, kind="stable")] = np.arange(len(wanted))  # the file has them in their first order
+        yield as_frame(rows.combine_chunks().take(pa.array(place)))
 
 
 def format_merge(report: MergeReport, corpora: Mapping[str, Corpus]) -> str:

@@ -39,8 +39,8 @@ LABELS = ("fake", "real")  # the index of a label is its class index: 0 = fake, 
 SPLITS = ("train", "valid", "test")
 NUMBERS = {"Duration": "float64", "SampleRate": "int64", "AudioChannel": "int64", "AudioBitSample": "int64"}
 WEIGHT = "Weight"  # optional column: how often training samples an utterance, relative to the others
-CHUNK_ROWS = 500_000  # rows of a large protocol that are in memory at a time
-BLOCK_BYTES = 1 << 26  # of a CSV file; as many bytes as that many rows have, about
+CHUNK_ROWS = 200_000  # rows of a large protocol that are in memory at a time
+BLOCK_BYTES = 1 << 24  # of a CSV file that are parsed at once
 
 
 def read_protocol(path: str | os.PathLike) -> "pd.DataFrame":
