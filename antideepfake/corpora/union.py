@@ -226,7 +226,7 @@ def _merge_into(
                 if name == "train":
                     indices = indices[np.random.RandomState(seed).permutation(len(indices))]
                     if balance and len(indices):
-                        groups = rows.iloc[indices].groupby(list(balance), observed=True).ngroup().to_numpy()
+                        groups = _number_groups([rows[column].cat.codes.to_numpy()[indices] for column in balance])
                         weights = weigh_groups(groups, balance_power, balance_cap)
                 if len(indices):
                     path = output / f"{name}{suffix}"
@@ -343,6 +343,15 @@ def _count(rows: pd.DataFrame, split: np.ndarray, report: MergeReport) -> None:
     spoken = rows.loc[split < len(SPLITS), ["corpus", "language"]].drop_duplicates()
     for name in report.counts:
         report.languages[name] = sorted(set(spoken.loc[spoken["corpus"] == name, "language"]) - {"-"})
+
+
+def _number_groups(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Number the combinations of codes that occur, from 0; columns of whole numbers from 0."""
+    combined = np.zeros(len(columns[0]), np.int64)
+    for codes in columns:
+        combined = combined * (int(codes.max()) + 1) + codes
+    occurs = np.bincount(combined) > 0
+    return (np.cumsum(occurs) - 1)[combined]
 
 
 def weigh_groups(groups: np.ndarray, power: float = 0.0, cap: float | None = None) -> np.ndarray:
