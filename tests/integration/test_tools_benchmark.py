@@ -1,0 +1,99 @@
+"""tools/benchmark.py: a table, a JSON file and a plot; both ways of a measurement give the same result."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "tools" / "benchmark.py"
+
+
+def run(folder, *arguments):
+    """Run the program in a separate process, with its scratch folder in ``folder``."""
+    (folder / "scratch").mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, PROGRAM, *map(str, arguments), "--output", folder / "results", "--quiet"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "scratch")},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    """Make the modules of the measurements importable."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+
+
+def test_table_json_and_plot_of_growing_work(tmp_path):
+    done = run(tmp_path, "merging", "preparation", "--scale", 0.001, 0.002, "--rounds", 1)
+    assert done.returncode == 0, done.stderr
+    heading, *rows, machine = done.stdout.splitlines()
+    assert heading.startswith("what") and "medians of 1 rounds" in machine
+    assert len(rows) == 6 and rows[0].startswith("merging: merge, CSV")
+    written = json.loads((tmp_path / "results/benchmark.json").read_text())
+    assert [row["work"] for row in written["results"]] == [1000, 1000, 2000, 2000, 100, 100]
+    for row in written["results"]:
+        assert row["ratio"] == row["own"]["wall"] / row["plain"]["wall"] and row["own"]["memory"] > 1e6
+    assert (tmp_path / "results/benchmark.png").stat().st_size > 10_000
+    assert not list((tmp_path / "scratch").iterdir())
+    again = run(tmp_path, "merging")
+    assert again.returncode == 2 and "--overwrite" in again.stderr
+
+
+@pytest.mark.slow
+def test_a_detector_is_measured(tmp_path, tiny_front_end):
+    options = ("--quick", "--front_end", tiny_front_end)
+    done = run(tmp_path, "starting", "scoring", "training", "loading", "page", "arithmetic", *options)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / "results/benchmark.json").read_text())
+    changes = {row["name"]: row["difference"] for row in written["results"] if row["subject"] == "scoring"}
+    assert changes["clips, float32"] < 1e-3 and changes["clips, ONNX"] < 1e-3
+    assert {row["subject"] for row in written["results"]} == {"starting", "scoring", "training", "loading", "page"}
+    assert all(row["operations"] > 0 and row["speed"] > 0 for row in written["arithmetic"])
+
+
+def test_mistakes_are_reported(tmp_path):
+    done = run(tmp_path, "speed")
+    assert done.returncode == 2 and "subject 'speed' is unknown" in done.stderr
+    done = run(tmp_path, "scoring", "--front_end", "small")
+    assert done.returncode == 2 and "small.yaml: no such file" in done.stderr
+
+
+def test_plain_evaluation_gives_the_same_error_rate(tmp_path, benchmarks, capsys):
+    from benchmarks.evaluation import evaluate_plain, write_scores
+
+    path = tmp_path / "scores.csv"
+    write_scores(str(path), "2000", "1")
+    evaluate_plain(str(path))
+    scores: dict[str, list[float]] = {"0": [], "1": []}
+    for row in csv.DictReader(path.open()):
+        fake, real = json.loads(row["Score"])
+        scores[row["Label"]].append(real - fake)
+    expected, _ = equal_error_rate(error_rates(sort_trials(scores["1"], scores["0"])))
+    assert float(capsys.readouterr().out.split()[-1]) == pytest.approx(float(expected), abs=2e-3)
+
+
+def test_a_failed_command_is_reported(tmp_path, benchmarks):
+    from benchmarks.measure import antideepfake
+    from benchmarks.measure import run as run_command
+
+    with pytest.raises(Exception, match="no-such-verb"):
+        run_command(antideepfake("no-such-verb"), tmp_path)
+
+
+def test_the_clock_starts_only_while_measured(tmp_path, benchmarks, monkeypatch):
+    from benchmarks.measure import CLOCK, start_clock
+
+    monkeypatch.delenv(CLOCK, raising=False)
+    start_clock()
+    monkeypatch.setenv(CLOCK, str(tmp_path / "clock"))
+    start_clock()
+    assert len([float(value) for value in (tmp_path / "clock").read_text().split()]) == 2
