@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from antideepfake.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,7 +50,8 @@ def map_in_order(
     Raises
     ------
     InputError
-        When Dask is not installed, or the scheduler does not answer or has no workers.
+        When Dask is not installed, the scheduler does not answer, has no workers or stops, or an item kills several
+        workers.
 
     Example
     -------
@@ -67,7 +71,7 @@ def _map_on_cluster(
     function: Callable[[Item], Result], items: Iterable[Item], scheduler: str, chunk_size: int
 ) -> Iterator[Result]:
     try:
-        from dask import distributed
+        import distributed
     except ImportError:
         raise InputError('--scheduler needs Dask: pip install "speechbrain-antideepfake[dask]"') from None
     try:
@@ -79,22 +83,37 @@ def _map_on_cluster(
     with client:
         try:
             client.wait_for_workers(1, timeout=SECONDS)
+            yield from _submit_in_order(client, function, items, chunk_size)
         except distributed.TimeoutError:
             raise InputError(
                 f"--scheduler {scheduler}: the scheduler has no workers; start some with 'dask worker {scheduler}'"
             ) from None
-        remaining = iter(items)
-        running: deque = deque()
-        # Not all at once, since ten million items would fill the memory of the scheduler.
-        while True:
-            while len(running) < CHUNKS * sum(client.nthreads().values()) or not running:
-                chunk = list(islice(remaining, chunk_size))
-                if not chunk:
-                    break
-                running.append(client.submit(_call, function, chunk, pure=False))
-            if not running:
-                return
-            yield from running.popleft().result()
+        except distributed.KilledWorker:
+            raise InputError(
+                f"--scheduler {scheduler}: several workers died of the same files; see the log of a worker, which may "
+                "lack memory"
+            ) from None
+        except (distributed.CancelledError, distributed.comm.CommClosedError):
+            raise InputError(
+                f"--scheduler {scheduler}: the scheduler stopped; start it and run the same command again"
+            ) from None
+
+
+def _submit_in_order(
+    client: "Client", function: Callable[[Item], Result], items: Iterable[Item], chunk_size: int
+) -> Iterator[Result]:
+    remaining = iter(items)
+    running: deque = deque()
+    # Not all at once, since ten million items would fill the memory of the scheduler.
+    while True:
+        while len(running) < max(CHUNKS * sum(client.nthreads().values()), 1):
+            chunk = list(islice(remaining, chunk_size))
+            if not chunk:
+                break
+            running.append(client.submit(_call, function, chunk, pure=False))
+        if not running:
+            return
+        yield from running.popleft().result()
 
 
 def _call(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:

@@ -101,6 +101,8 @@ class DetectorBrain(Brain):
     )
     """Attributes that a checkpoint stores."""
 
+    grad_accumulation_factor: int  # of the parent, like the next one
+    step: int
     batch_seed: int
     """Seed of the random numbers of the current training batch."""
     eer: float

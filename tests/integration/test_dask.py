@@ -2,12 +2,17 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
+from antideepfake.errors import InputError
 from antideepfake.files import sha256
+from antideepfake.parallel import map_in_order
 from antideepfake.protocol.table import COLUMNS
 
 distributed = pytest.importorskip("distributed")
@@ -83,3 +88,32 @@ def test_a_killed_worker_changes_nothing(verb, options, first, data, cluster, co
         for name in ("alone", "cluster")
     ]
     assert texts[1].replace("/cluster/", "/alone/") == texts[0]
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_stops_is_reported():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    start = [sys.executable, "-m"]
+    scheduler = subprocess.Popen(
+        [*start, "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard"], stderr=subprocess.DEVNULL
+    )
+    worker = subprocess.Popen(
+        [*start, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
+        stderr=subprocess.DEVNULL,
+    )
+
+    def wait(item):
+        time.sleep(100 * item)
+
+    try:
+        results = map_in_order(wait, range(2), scheduler=address)
+        assert next(results) is None
+        scheduler.kill()
+        with pytest.raises(InputError, match="the scheduler stopped; start it and run the same command again"):
+            next(results)
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()

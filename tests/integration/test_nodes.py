@@ -91,7 +91,7 @@ def _lose_node(agent):
 
 
 def _wait_until(condition, process):
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert condition(), process.communicate()
@@ -115,11 +115,11 @@ def test_training_that_lost_a_node_goes_on_when_it_is_submitted_again(start, tra
     _wait_until(lambda: list(results.glob("checkpoints/CKPT*")), process)
     srun = _children(process.pid)[0]
     _lose_node(_children(srun)[1])
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=600)
     assert process.returncode != 0 and not (results / "finished.json").exists()
     assert "error: another process of this run stopped" in err
 
-    out, err = start(*command, cwd=RECIPE).communicate(timeout=300)
+    out, err = start(*command, cwd=RECIPE).communicate(timeout=600)
     assert "resuming from step" in err and out.count("model folder: ") == 1, err
     _compare(one, results)
 
@@ -139,7 +139,7 @@ def test_elastic_training_goes_on_without_a_lost_node(start, train, environment,
     _wait_until(lambda: list(results.glob("checkpoints/CKPT*")), first)
     _lose_node(second.pid)
     second.communicate()
-    out, err = first.communicate(timeout=300)
+    out, err = first.communicate(timeout=600)
     assert first.returncode == 0 and out.count("model folder: ") == 1, err
     assert "error: another process of this run stopped" in err
     assert "resuming with 1 instead of 2 processes: grad_accumulation_factor is now 2" in err
@@ -164,14 +164,14 @@ def test_scoring_that_lost_a_node_goes_on_when_it_is_submitted_again(start, mode
     _wait_until(lambda: sum(part.count(b"\n") for part in read_parts()) > 50, process)
     srun = _children(process.pid)[0]
     _lose_node(_children(srun)[1])
-    _, err = process.communicate(timeout=300)
+    _, err = process.communicate(timeout=600)
     assert process.returncode != 0 and not output.exists()
     assert "error: another process of this run stopped" in err
     kept = [line.partition(b",")[2] for part in read_parts() for line in part.split(b"\n")[:-1]]
     assert len(kept) > 50
 
     process = start(*command)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0 and out.endswith(f"score file: {output}\n"), err
     assert read_scores(output)["ID"].tolist() == [f"id{n}" for n in range(1500)]
     assert set(kept) <= set(output.read_bytes().split(b"\n"))

@@ -16,9 +16,10 @@ distributed = pytest.importorskip("distributed")
 
 @pytest.fixture(scope="module")
 def scheduler():
-    """The address of a cluster of two processes on this machine."""
+    """The address of a cluster of two processes on this machine, where two workers may die of the same item."""
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
     with distributed.LocalCluster(**options) as cluster:
+        cluster.scheduler.allowed_failures = 1
         yield cluster.scheduler_address
 
 
@@ -43,6 +44,14 @@ def test_a_killed_worker_loses_nothing(scheduler, tmp_path):
 
     assert list(map_in_order(square, range(50), scheduler=scheduler, chunk_size=2)) == [item**2 for item in range(50)]
     assert marker.exists()
+
+
+def test_items_that_kill_every_worker_are_reported(scheduler):
+    def die(item):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(InputError, match="several workers died of the same files; see the log of a worker"):
+        list(map_in_order(die, [1], scheduler=scheduler))
 
 
 def test_items_are_taken_as_they_are_needed(scheduler):
@@ -80,6 +89,6 @@ def test_a_cluster_without_workers_is_reported(monkeypatch):
 
 
 def test_without_dask_the_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "dask", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install \"speechbrain-antideepfake\[dask\]\""):
         list(map_in_order(abs, [1], scheduler="tcp://127.0.0.1:1"))
