@@ -86,6 +86,29 @@ def gather(values: list[Any]) -> list[Any]:
     return [value for one in lists for value in one]
 
 
+@contextmanager
+def report_lost_process() -> Iterator[None]:
+    """Raise an error for users where the code inside communicates with a process that has stopped.
+
+    Raises
+    ------
+    InputError
+        When another process of this run has stopped, for instance with its node.
+    """
+    from torch import distributed
+
+    try:
+        yield
+    except RuntimeError as error:
+        # gloo raises RuntimeError itself, and its file names are part of the message; NCCL has classes of its own
+        if not isinstance(error, distributed.DistError) and "gloo" not in str(error):
+            raise
+        raise InputError(
+            "another process of this run stopped; see its error message for the reason, and run the same command again "
+            "to continue"
+        ) from None
+
+
 def wait_for_all(size: int) -> None:
     """Wait until all processes, ``size`` in number, reach this call.
 
@@ -98,7 +121,5 @@ def wait_for_all(size: int) -> None:
         return
     from torch import distributed
 
-    try:
+    with report_lost_process():
         distributed.barrier()
-    except RuntimeError:  # gloo raises it when a process has stopped
-        raise InputError("another process of this run stopped; see its error message for the reason") from None

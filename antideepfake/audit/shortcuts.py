@@ -5,9 +5,6 @@ wider band than bona fide ones, it may learn only this: it then has few errors o
 """
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from tqdm import tqdm
 from antideepfake.audio.audio_file import open_audio
 from antideepfake.audio.speech import find_speech_frames
 from antideepfake.metrics.rates import roc_auc, sort_trials
+from antideepfake.parallel import map_in_order
 from antideepfake.protocol.table import SPLITS, resolve_path
 
 LIMIT = 0.65
@@ -111,7 +109,11 @@ def measure_bandwidth(samples: NDArray[np.floating], sample_rate: int) -> float:
 
 
 def measure_shortcuts(
-    protocol: pd.DataFrame, data_folder: str | os.PathLike, quiet: bool = False, num_workers: int = 0
+    protocol: pd.DataFrame,
+    data_folder: str | os.PathLike,
+    quiet: bool = False,
+    num_workers: int = 0,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Measure how well each property alone separates the classes of a corpus.
 
@@ -125,14 +127,16 @@ def measure_shortcuts(
         Show no progress bar.
     num_workers : int
         Processes that read the files; 0 for this one alone.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers read the files (:func:`antideepfake.parallel.map_in_order`).
 
     Returns
     -------
     pandas.DataFrame
         AUC of each property (rows), over the whole corpus (column ``all``) and in each split that has both classes.
     """
-    paths = [resolve_path(path, data_folder) for path in protocol["Path"]]
-    measured = _measure_files(paths, num_workers)
+    paths = [resolve_path(path, data_folder).absolute() for path in protocol["Path"]]
+    measured = map_in_order(_measure_file, paths, num_workers, scheduler, chunk_size=16)
     progress = tqdm(measured, desc="measuring utterances", total=len(paths), unit="file", disable=quiet)
     properties = pd.DataFrame(list(progress))
     is_real = (protocol["Label"] == "real").to_numpy()
@@ -197,15 +201,6 @@ def format_shortcuts(areas: pd.DataFrame) -> str:
         line = f"{name!s:<19}" + "".join(f"{area:>10.2f}" for area in row)
         lines.append(line + ("  shortcut" if name in shortcuts else ""))
     return "\n".join(lines)
-
-
-def _measure_files(paths: list[Path], num_workers: int) -> Iterator[dict[str, float]]:
-    """Measure files, in order."""
-    if num_workers == 0:
-        yield from map(_measure_file, paths)
-        return
-    with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
-        yield from pool.map(_measure_file, paths, chunksize=16)
 
 
 def _measure_file(path: Path) -> dict[str, float]:

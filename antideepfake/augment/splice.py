@@ -2,10 +2,8 @@
 
 import os
 from array import array
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from itertools import pairwise, takewhile
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +20,7 @@ from antideepfake.corpora.build import BuildReport, build_protocol
 from antideepfake.corpora.journal import Journal
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path, lock_output
+from antideepfake.parallel import map_in_order
 from antideepfake.protocol.table import read_split, resolve_path
 from antideepfake.seeds import derive_seed
 
@@ -173,6 +172,7 @@ def splice_protocol(
     num_workers: int = 0,
     seed: int = 1234,
     quiet: bool = False,
+    scheduler: str | None = None,
 ) -> BuildReport:
     """Make partially spoofed utterances from those of a protocol, and write their protocol and its segments.
 
@@ -200,6 +200,8 @@ def splice_protocol(
         Seed of partners and spans.
     quiet : bool
         Whether to hide the progress bar.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers write the files (:func:`antideepfake.parallel.map_in_order`).
 
     Returns
     -------
@@ -222,7 +224,8 @@ def splice_protocol(
         results = [entry for _, entry in takewhile(lambda pair: pair[1] and pair[1]["Seed"] == pair[0].seed, entries)]
         todo = jobs[len(results) :]
         bar: Any = {"total": len(jobs), "initial": len(results), "desc": "splicing", "unit": "file"}
-        for job, result in zip(todo, tqdm(_map_jobs(todo, num_workers), disable=quiet, **bar), strict=True):
+        written = map_in_order(_write_utterance, todo, num_workers, scheduler, chunk_size=4)
+        for job, result in zip(todo, tqdm(written, disable=quiet, **bar), strict=True):
             journal.write(str(job.target), result)
             journal.flush()
             results.append(result)
@@ -411,7 +414,7 @@ def _plan(
     seed: int,
 ) -> tuple[list[dict[str, Any]], list[Job]]:
     """List the rows of the new protocol and the job of each."""
-    sources = [resolve_path(path, data_folder) for path in table["Path"]]
+    sources = [resolve_path(path, data_folder).absolute() for path in table["Path"]]
     rows: list[dict[str, Any]] = []
     jobs: list[Job] = []
 
@@ -428,15 +431,6 @@ def _plan(
         if row.Index in partners:
             add(row, "spliced", table["Attack"][partners[row.Index]], partners[row.Index])
     return rows, jobs
-
-
-def _map_jobs(jobs: Sequence[Job], num_workers: int) -> Iterator[dict[str, Any]]:
-    """Run the jobs in order, in this process (0 workers) or in worker processes."""
-    if num_workers == 0:
-        yield from map(_write_utterance, jobs)
-        return
-    with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
-        yield from pool.map(_write_utterance, jobs, chunksize=4)
 
 
 def _write_utterance(job: Job) -> dict[str, Any]:

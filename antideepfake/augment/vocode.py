@@ -1,10 +1,8 @@
 """Re-synthesize the bona fide speech of a protocol with vocoders."""
 
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -18,6 +16,7 @@ from antideepfake.augment.vocoders import Vocoder, load_vocoder, resynthesize
 from antideepfake.corpora.build import BuildReport, build_protocol
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path, lock_output
+from antideepfake.parallel import map_in_order
 from antideepfake.protocol.table import read_protocol, resolve_path
 from antideepfake.seeds import derive_seed
 
@@ -36,6 +35,7 @@ def vocode_protocol(
     seed: int = 1234,
     overwrite: bool = False,
     quiet: bool = False,
+    scheduler: str | None = None,
 ) -> BuildReport:
     """Re-synthesize the bona fide utterances of a protocol, and write a protocol of the spoofed results.
 
@@ -64,6 +64,8 @@ def vocode_protocol(
         Whether to re-synthesize existing files.
     quiet : bool
         Whether to hide the progress bar.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers run the other vocoders (:func:`antideepfake.parallel.map_in_order`).
 
     Returns
     -------
@@ -87,7 +89,7 @@ def vocode_protocol(
     planned = {
         vocoder: _list_rows(table, name, folder, data_folder) for vocoder, name in _name_folders(vocoders).items()
     }
-    sources = [resolve_path(path, data_folder) for path in table["Path"]]
+    sources = [resolve_path(path, data_folder).absolute() for path in table["Path"]]
     utterances = []
     with lock_output(folder):
         for vocoder, rows in planned.items():
@@ -97,7 +99,8 @@ def vocode_protocol(
                 (vocoder, device, sources[index], Path(rows[index]["Path"]), derive_seed(seed, rows[index]["ID"]))
                 for index in todo
             ]
-            results = _map_jobs(jobs, 0 if vocoder.startswith(NEURAL) else num_workers)
+            workers = (0, None) if vocoder.startswith(NEURAL) else (num_workers, scheduler)
+            results = map_in_order(_vocode_file, jobs, *workers, chunk_size=4)
             bar = {"total": len(rows), "initial": len(rows) - len(todo), "desc": rows[0]["Attack"], "unit": "file"}
             for index, reason in zip(todo, tqdm(results, disable=quiet, **bar), strict=True):
                 if reason:
@@ -157,15 +160,6 @@ def _path_below_corpus(path: str) -> PurePosixPath:
     target = PurePosixPath(*below)
     # entries of a shard differ in what follows its suffix
     return target.with_name(f"{target.name}.wav") if parse_entry(path) else target.with_suffix(".wav")
-
-
-def _map_jobs(jobs: list[Job], num_workers: int) -> Iterator[str]:
-    """Run the jobs in order, in this process (0 workers) or in worker processes."""
-    if num_workers == 0:
-        yield from map(_vocode_file, jobs)
-        return
-    with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
-        yield from pool.map(_vocode_file, jobs, chunksize=4)
 
 
 def _vocode_file(job: Job) -> str:

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("protocol", help="protocol of the corpus")
     options.add_data_folder(parser)
     options.add_num_workers(parser)
+    options.add_scheduler(parser)
     options.add_format(parser)
     options.add_quiet(parser)
 
@@ -28,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from antideepfake.audit.shortcuts import find_shortcuts, format_shortcuts, measure_shortcuts
     from antideepfake.protocol.table import read_protocol
 
-    areas = measure_shortcuts(read_protocol(args.protocol), args.data_folder, args.quiet, args.num_workers)
+    protocol = read_protocol(args.protocol)
+    areas = measure_shortcuts(protocol, args.data_folder, args.quiet, args.num_workers, args.scheduler)
     shortcuts = find_shortcuts(areas)
     if args.format == "table":
         print(format_shortcuts(areas))

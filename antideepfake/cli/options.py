@@ -170,6 +170,15 @@ def add_num_workers(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_scheduler(parser: argparse.ArgumentParser) -> None:
+    """Add ``--scheduler``."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask scheduler, such as tcp://node1:8786, whose workers do the work instead of --num_workers",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``; :func:`choose_device` gives its value."""
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one available)")

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write nothing; compare the shards with the digests in their index",
     )
     options.add_num_workers(parser)
+    options.add_scheduler(parser)
     options.add_format(parser)
     options.add_quiet(parser)
 
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         args.num_workers,
         args.overwrite,
         args.quiet,
+        args.scheduler,
     )
     if report is None:
         print("other runs are still writing shards; the last one to end writes the protocol", file=sys.stderr)
@@ -70,7 +72,7 @@ def verify(args: argparse.Namespace) -> int:
 
     from antideepfake.corpora.shards import verify_shards
 
-    found = verify_shards(args.protocol, args.output, args.num_workers, args.quiet)
+    found = verify_shards(args.protocol, args.output, args.num_workers, args.quiet, args.scheduler)
     for fault in found.faults:
         print(fault, file=sys.stderr)
     counts = {"shards": found.shards, "members": found.members, "faults": len(found.faults)}

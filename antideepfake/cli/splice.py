@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_split(parser)
     options.add_seed(parser, "partners and spans")
     options.add_num_workers(parser)
+    options.add_scheduler(parser)
     options.add_format(parser)
     options.add_quiet(parser)
 
@@ -50,5 +51,6 @@ def run(args: argparse.Namespace) -> int:
         num_workers=args.num_workers,
         seed=args.seed,
         quiet=args.quiet,
+        scheduler=args.scheduler,
     )
     return print_report(report, args.output, form=args.format)

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_device(parser)
     options.add_trust_code(parser)
     options.add_num_workers(parser)
+    options.add_scheduler(parser)
     options.add_format(parser)
     options.add_quiet(parser)
 
@@ -55,5 +56,6 @@ def run(args: argparse.Namespace) -> int:
         args.seed,
         args.overwrite,
         args.quiet,
+        args.scheduler,
     )
     return print_report(report, args.output, form=args.format)

@@ -17,13 +17,11 @@ import json
 import os
 import random
 import tarfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,6 +32,7 @@ from antideepfake.audio.probe import probe
 from antideepfake.corpora.build import BuildReport, read_report, write_report
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path, lock_output, read_json, sha256
+from antideepfake.parallel import map_in_order
 from antideepfake.protocol.segments import segments_path, write_segments
 from antideepfake.protocol.table import (
     count_utterances,
@@ -60,9 +59,6 @@ LOSSY = 8000  # bytes per second of lossy codecs: 64 kbit/s
 AGAIN = "remove the shard and pack again"
 OVERHEAD = 2560  # bytes of an utterance beside its audio: two headers of 512, JSON, and padding to blocks of 512
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
 
 class _Shard(NamedTuple):
     """A shard to write: its utterances, the number of the first one in the protocol, and its file."""
@@ -82,6 +78,7 @@ def write_shards(
     num_workers: int = 0,
     overwrite: bool = False,
     quiet: bool = False,
+    scheduler: str | None = None,
 ) -> BuildReport | None:
     """Pack the audio of a protocol into tar shards, and write a protocol that reads from them.
 
@@ -108,6 +105,8 @@ def write_shards(
         Whether to remove earlier shards from the folder. Do not use it in several runs at the same time.
     quiet : bool
         Show no progress bar.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers write the shards (:func:`antideepfake.parallel.map_in_order`).
 
     Returns
     -------
@@ -151,7 +150,7 @@ def write_shards(
     random.Random().shuffle(todo)
     done = len(table) - sum(len(shard.rows) for shard in todo)
     with tqdm(total=len(table), initial=done, desc="packing", unit="file", disable=quiet) as progress:
-        for count in _map_shards(_write_shard, todo, num_workers):
+        for count in map_in_order(_write_shard, todo, num_workers, scheduler):
             progress.update(count)
     if not all(shard.path.exists() for shard in shards):
         return None
@@ -232,7 +231,11 @@ class Verification(NamedTuple):
 
 
 def verify_shards(
-    protocol: str | os.PathLike, output: str | os.PathLike, num_workers: int = 0, quiet: bool = False
+    protocol: str | os.PathLike,
+    output: str | os.PathLike,
+    num_workers: int = 0,
+    quiet: bool = False,
+    scheduler: str | None = None,
 ) -> Verification:
     """Read all shards of a folder and compare every member with its digest in the index.
 
@@ -246,6 +249,8 @@ def verify_shards(
         Number of worker processes; 0 uses only the main process.
     quiet : bool
         Show no progress bar.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers read the shards (:func:`antideepfake.parallel.map_in_order`).
 
     Returns
     -------
@@ -263,9 +268,9 @@ def verify_shards(
         raise InputError(f"{output}: has the shards of {plan['protocol']}, not of {Path(protocol).name}")
     if not (output / plan["protocol"]).exists():
         raise InputError(f"{output}: not all shards are written yet; run the command without --verify first")
-    paths = [_shard_path(output, number) for number in range(plan["shards"])]
+    paths = [_shard_path(output.absolute(), number) for number in range(plan["shards"])]
     bar: Any = {"total": len(paths), "desc": "verifying", "unit": "shard", "disable": quiet}
-    results = list(tqdm(_map_shards(_verify_shard, paths, num_workers), **bar))
+    results = list(tqdm(map_in_order(_verify_shard, paths, num_workers, scheduler), **bar))
     members, faults = zip(*results, strict=True)
     return Verification(len(paths), sum(members), [fault for found in faults for fault in found])
 
@@ -315,15 +320,6 @@ def _shard_path(output: Path, number: int) -> Path:
 
 def _index_path(shard: Path) -> Path:
     return shard.with_suffix(".index.csv")
-
-
-def _map_shards(function: Callable[[Task], Result], tasks: list[Task], num_workers: int) -> Iterator[Result]:
-    """Process the shards in order, in this process (0 workers) or in worker processes."""
-    if num_workers == 0:
-        yield from map(function, tasks)
-        return
-    with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
-        yield from pool.map(function, tasks)
 
 
 def _write_shard(shard: _Shard) -> int:

@@ -49,7 +49,9 @@ class DetectorBrain(Brain):
     run depends only on the number of batches that it has consumed: this number determines the next batches
     (:class:`antideepfake.dataio.BatchPlan`) and the random numbers of dropout, since the generator is seeded for every
     batch. So a run that was stopped continues exactly as if it had not been, and N processes compute the same as one
-    process that accumulates gradients over N batches.
+    process that accumulates gradients over N batches. A run that is resumed with another number of processes, for
+    instance without a node that was lost, changes ``grad_accumulation_factor`` so that a step has as many batches as
+    before, if that is possible; its steps are then the same except for rounding.
 
     The validation error is that of testing: the EER of the difference of the logits over whole, unaugmented files.
     If a loss or a gradient is not finite, the step is skipped. Utterances that cannot be used
@@ -101,6 +103,8 @@ class DetectorBrain(Brain):
     )
     """Attributes that a checkpoint stores."""
 
+    grad_accumulation_factor: int  # of the parent, like the next one
+    step: int
     batch_seed: int
     """Seed of the random numbers of the current training batch."""
     eer: float
@@ -123,9 +127,8 @@ class DetectorBrain(Brain):
     ) -> None:
         super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
         self.train_batches, self.valid_batches = train_batches, valid_batches
-        steps = ceil(self.hparams.number_of_epochs * len(train_batches.plan) / self.step_batches)
-        self.last_step = min(self.hparams.max_steps, steps)
-        """Number of optimizer steps after which training ends."""
+        self._given_accumulation = self.grad_accumulation_factor
+        self._recovered_step_size = self._step_size()
         if isinstance(self.hparams.loss, torch.nn.Module):
             self.hparams.loss.to(self.device)  # weights of classes
         self.mask_padding = getattr(self.hparams, "mask_padding", True)
@@ -168,6 +171,12 @@ class DetectorBrain(Brain):
         """Batches in an optimizer step, summed over processes."""
         return self.grad_accumulation_factor * rank_and_size()[1]
 
+    @property
+    def last_step(self) -> int:
+        """Number of optimizer steps after which training ends."""
+        batches = self.hparams.number_of_epochs * len(self.train_batches.plan)
+        return min(self.hparams.max_steps, ceil(batches / self.step_batches))
+
     def rounds(self) -> Iterator[int]:
         """Number the remaining rounds, starting with the interrupted one; ``fit`` takes them as epochs."""
         while self._validated_step() < self.last_step and not self._patience_is_over():
@@ -208,6 +217,7 @@ class DetectorBrain(Brain):
     def on_fit_start(self) -> None:
         """Load the last checkpoint, if there is one; open the logs."""
         super().on_fit_start()
+        self._keep_step_size(**self._recovered_step_size)
         if if_main_process():
             if self.optimizer_step:
                 logger.info(f"resuming from step {self.optimizer_step} of {self.last_step}")
@@ -489,12 +499,40 @@ class DetectorBrain(Brain):
 
     @mark_as_saver
     def _save(self, path: str | os.PathLike) -> None:
-        Path(path).write_text(json.dumps({name: getattr(self, name) for name in self.KEPT}))
+        kept = {name: getattr(self, name) for name in self.KEPT}
+        Path(path).write_text(json.dumps(kept | {"step_size": self._step_size()}))
 
     @mark_as_loader
     def _recover(self, path: str | os.PathLike, end_of_epoch: bool) -> None:
-        for name, value in json.loads(Path(path).read_text()).items():
+        kept = json.loads(Path(path).read_text())
+        self._recovered_step_size = kept.pop("step_size", self._step_size())  # missing from older checkpoints
+        for name, value in kept.items():
             setattr(self, name, value)
+
+    def _step_size(self) -> dict[str, int]:
+        factors = {"given": self._given_accumulation, "accumulated": self.grad_accumulation_factor}
+        return factors | {"processes": rank_and_size()[1]}
+
+    def _keep_step_size(self, given: int, accumulated: int, processes: int) -> None:
+        """Take as many batches in a step as the run that wrote the checkpoint, unless the user changed the factor."""
+        before, size = accumulated * processes, rank_and_size()[1]
+        if given == self._given_accumulation and before % size == 0:
+            self.grad_accumulation_factor = before // size
+        # a step of the parent is a batch of this process
+        self.step = self.step // accumulated * self.grad_accumulation_factor
+        if processes == size or not if_main_process():
+            return
+        change = f"resuming with {size} instead of {processes} processes"
+        if self.step_batches == before:
+            logger.warning(
+                f"{change}: grad_accumulation_factor is now {self.grad_accumulation_factor}, so that a step still has "
+                f"{before} batches; results differ by rounding only"
+            )
+        else:
+            logger.warning(
+                f"{change}: a step now has {self.step_batches} batches instead of {before}, so results differ; for the "
+                f"same steps, use a number of processes that divides {before}"
+            )
 
 
 def read_skipped(batch: PaddedBatch) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ from antideepfake.augment.splice import TrainingSplices
 from antideepfake.corpora.registry import read_corpora
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.dataio.datasets import SkippingDataset, UtteranceDataset, make_dataset
-from antideepfake.distributed import rank_and_size, wait_for_all
+from antideepfake.distributed import rank_and_size, report_lost_process, wait_for_all
 from antideepfake.errors import InputError
 from antideepfake.evaluation.evaluator import SEEN_ATTACK
 from antideepfake.evaluation.report import write_report
@@ -221,7 +221,7 @@ def fit_detector(
         )
     ]
     try:
-        with brain.stop_on_signal():
+        with brain.stop_on_signal(), report_lost_process():
             brain.fit(brain.rounds(), *loaders, progressbar=False)
     finally:
         brain.close_logs()

@@ -86,10 +86,14 @@ class LogisticRegressionBrain(DetectorBrain):
         if self.scaler.is_enabled():
             raise InputError("LogisticRegressionBrain has no gradients to scale; use --precision fp32 or bf16")
         self.inverse_regularization = inverse_regularization
-        self.last_step = min(self.last_step, ceil(len(self.train_batches.plan) / self.step_batches))
         self.collected = CollectedEmbeddings()
         self.checkpointer.add_recoverable("embeddings", self.collected)
         self._new: list[tuple[str, tuple[torch.Tensor, int]]] = []  # in this process, since the last step
+
+    @property
+    def last_step(self) -> int:
+        """Number of optimizer steps after which training ends: at most one pass."""
+        return min(super().last_step, ceil(len(self.train_batches.plan) / self.step_batches))
 
     def on_stage_start(self, stage: Stage, epoch: int | None = None) -> None:
         """Begin the rest of the pass, or the validation."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import distributed
 
-from antideepfake.distributed import average, gather, rank_and_size, wait_for_all
+from antideepfake.distributed import average, gather, rank_and_size, report_lost_process, wait_for_all
 from antideepfake.errors import InputError
 
 
@@ -40,8 +40,13 @@ def test_one_process_is_alone():
 
 def test_a_stopped_process_is_reported(monkeypatch):
     def barrier():
-        raise RuntimeError("Connection closed by peer")
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:561] Connection closed by peer")
 
     monkeypatch.setattr(distributed, "barrier", barrier)
     with pytest.raises(InputError, match="another process of this run stopped"):
         wait_for_all(2)
+
+
+def test_other_errors_are_not_explained():
+    with pytest.raises(RuntimeError, match="out of memory"), report_lost_process():
+        raise RuntimeError("out of memory")

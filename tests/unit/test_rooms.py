@@ -15,6 +15,7 @@ ORDER = [
     "files",
     "seeds",
     "distributed",
+    "parallel",
     "audio",
     "metrics",
     "protocol",

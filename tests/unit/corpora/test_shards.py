@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from antideepfake import parallel
 from antideepfake.audio.waveform import read_audio
 from antideepfake.corpora import shards
 from antideepfake.corpora.build import build_protocol, read_report
@@ -94,7 +95,7 @@ def test_the_bytes_do_not_depend_on_workers_or_the_form_of_the_protocol(pack, so
     pack("one")
     write_protocol(read_protocol(source), source.with_suffix(".arrow"))
     with ThreadPoolExecutor(2) as pool:  # a patched function does not reach spawned processes
-        monkeypatch.setattr(shards, "ProcessPoolExecutor", lambda *_: pool)
+        monkeypatch.setattr(parallel, "ProcessPoolExecutor", lambda *_: pool)
         pack("two", source.with_suffix(".arrow"), num_workers=2)
     one, two = (digests(tmp_path / "data" / name) for name in ("one", "two"))
     assert {name: one[name] for name in one if name[0] == "0"} == {name: two[name] for name in two if name[0] == "0"}

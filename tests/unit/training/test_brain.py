@@ -242,6 +242,49 @@ def test_a_run_resumes_with_another_number_of_batches_a_step(fit):
     assert sorted(heard) == sorted(map(str, range(32)))
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "expected", "said"),
+    [
+        ((1, 1, 4), 2, (2, 4, 4), "grad_accumulation_factor is now 2, so that a step still has 4 batches"),
+        ((1, 1, 4), 1, (4, 4, 8), "resuming with 1 instead of 4 processes"),
+        ((1, 1, 4), 3, (1, 3, 2), "a step now has 3 batches instead of 4, so results differ"),
+        ((1, 4, 1), 2, (2, 4, 4), "a step still has 4 batches"),  # a node came back
+        ((1, 2, 2), 2, (2, 4, 4), ""),  # another one was lost long ago
+        ((1, 1, 2), 2, (1, 2, 2), ""),
+        ((2, 2, 2), 2, (1, 2, 2), ""),  # the user changed the factor
+    ],
+)
+def test_a_step_keeps_its_batches_with_other_processes(fit, monkeypatch, caplog, before, now, expected, said):
+    brain = fit(steps=1)
+    monkeypatch.setattr("antideepfake.training.brain.rank_and_size", lambda: (0, now))
+    caplog.clear()
+    given, accumulated, processes = before
+    brain.step = 2 * accumulated  # two steps of the round are done
+    brain._keep_step_size(given, accumulated, processes)
+    assert (brain.grad_accumulation_factor, brain.step_batches, brain.step) == expected
+    assert said in caplog.text and bool(caplog.text) == bool(said)
+
+
+def test_a_run_resumed_within_a_round_takes_whole_steps(fit):
+    class Stopped(DetectorBrain):
+        def _save_intra_epoch_ckpt(self):
+            super()._save_intra_epoch_ckpt()
+            if self.optimizer_step == 3:
+                raise KeyboardInterrupt
+
+    class Counting(DetectorBrain):
+        def optimizers_step(self):
+            counts.append(len(self._losses))
+            super().optimizers_step()
+
+    counts: list = []
+    with pytest.raises(KeyboardInterrupt):
+        fit(Stopped, steps=8, run_opts={"ckpt_interval_steps": 1})
+    brain = fit(Counting, steps=8, run_opts={"grad_accumulation_factor": 2})
+    assert counts == [2] * 5
+    assert brain.optimizer_step == 8 and brain.taken == 3 + 2 * 5
+
+
 def test_too_many_skipped_steps_end_training(fit):
     with pytest.raises(InputError, match="3 steps had a loss or gradient that is not finite"):
         fit(loss=_LossOfStep(range(100)), steps=8, run_opts={"nonfinite_patience": 2})

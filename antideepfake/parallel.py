@@ -1,0 +1,120 @@
+"""One function over many items, in processes of this computer or on a Dask cluster."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, TypeVar
+
+from antideepfake.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+CHUNKS = 4  # for each thread of the cluster: the next ones are there before a result has traveled back
+SECONDS = 30  # to wait for the scheduler, and for its first worker
+
+
+def map_in_order(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    num_workers: int = 0,
+    scheduler: str | None = None,
+    chunk_size: int = 1,
+) -> Iterator[Result]:
+    """Call a function with each item, and give the results in the order of the items.
+
+    Arguments
+    ---------
+    function : callable
+        A function of a module, called in other processes. With ``scheduler``, it must leave the same files when it is
+        called again: what a lost worker was doing is done again by another one.
+    items : iterable
+        Arguments that can be pickled. With ``scheduler``, their paths must be absolute and valid on all workers.
+    num_workers : int
+        Number of worker processes; 0 uses only this process. Has no effect with ``scheduler``.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://node1:8786``.
+    chunk_size : int
+        Items that a worker gets at once: more, if a call takes milliseconds.
+
+    Yields
+    ------
+    Result
+        Of each item.
+
+    Raises
+    ------
+    InputError
+        When Dask is not installed, the scheduler does not answer, has no workers or stops, or an item kills several
+        workers.
+
+    Example
+    -------
+    >>> list(map_in_order(abs, [3, -1, 2]))
+    [3, 1, 2]
+    """
+    if scheduler is not None:
+        yield from _map_on_cluster(function, items, scheduler, chunk_size)
+    elif num_workers == 0:
+        yield from map(function, items)
+    else:
+        with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
+            yield from pool.map(function, items, chunksize=chunk_size)
+
+
+def _map_on_cluster(
+    function: Callable[[Item], Result], items: Iterable[Item], scheduler: str, chunk_size: int
+) -> Iterator[Result]:
+    try:
+        import distributed
+    except ImportError:
+        raise InputError('--scheduler needs Dask: pip install "speechbrain-antideepfake[dask]"') from None
+    try:
+        client = distributed.Client(scheduler, timeout=SECONDS, set_as_default=False)
+    except (OSError, ValueError):
+        raise InputError(
+            f"--scheduler {scheduler}: no Dask scheduler answers; start one with 'dask scheduler'"
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=SECONDS)
+            yield from _submit_in_order(client, function, items, chunk_size)
+        except distributed.TimeoutError:
+            raise InputError(
+                f"--scheduler {scheduler}: the scheduler has no workers; start some with 'dask worker {scheduler}'"
+            ) from None
+        except distributed.KilledWorker:
+            raise InputError(
+                f"--scheduler {scheduler}: several workers died of the same files; see the log of a worker, which may "
+                "lack memory"
+            ) from None
+        except (distributed.CancelledError, distributed.comm.CommClosedError):
+            raise InputError(
+                f"--scheduler {scheduler}: the scheduler stopped; start it and run the same command again"
+            ) from None
+
+
+def _submit_in_order(
+    client: "Client", function: Callable[[Item], Result], items: Iterable[Item], chunk_size: int
+) -> Iterator[Result]:
+    remaining = iter(items)
+    running: deque = deque()
+    # Not all at once, since ten million items would fill the memory of the scheduler.
+    while True:
+        while len(running) < max(CHUNKS * sum(client.nthreads().values()), 1):
+            chunk = list(islice(remaining, chunk_size))
+            if not chunk:
+                break
+            running.append(client.submit(_call, function, chunk, pure=False))
+        if not running:
+            return
+        yield from running.popleft().result()
+
+
+def _call(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    return [function(item) for item in items]

@@ -1,0 +1,119 @@
+"""Commands on a Dask cluster of two processes, one of which is killed: the same bytes as without."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from antideepfake.errors import InputError
+from antideepfake.files import sha256
+from antideepfake.parallel import map_in_order
+from antideepfake.protocol.table import COLUMNS
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, make_corpus):
+    """A data folder with a corpus of 48 utterances and its protocol."""
+    folder = make_corpus(tmp_path_factory.mktemp("dask") / "data", speakers=6, files=4)
+    rows = [
+        f"Own-{number},{path.parts[-3]},0.5,16000,$ROOT/{path.relative_to(folder)},-,-,test,1,PCM_S,16,EN"
+        for number, path in enumerate(sorted(folder.glob("*/*/*.*")))
+    ]
+    (folder / "Own.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two processes on this machine."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    with distributed.LocalCluster(2, **options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def _kill_a_worker(client, folder, pattern):
+    """Kill a worker once the first file is there."""
+
+    def wait_and_kill():
+        while not list(folder.glob(pattern)):
+            time.sleep(0.002)
+        os.kill(worker, signal.SIGKILL)
+
+    client.wait_for_workers(2)
+    worker = min(client.run(os.getpid).values())
+    thread = threading.Thread(target=wait_and_kill, daemon=True)
+    thread.start()
+    return thread
+
+
+def _digests(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".wav", ".tar", ".csv"))
+    return {str(path.relative_to(folder)): sha256([path]) for path in files}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "options", "first"),
+    [
+        ("vocode", ["--vocoder", "griffin_lim", "--output", "OUT.csv", "--output_folder", "OUT"], "**/*.wav"),
+        ("shard", ["--output", "OUT", "--shard_mb", "1"], "*.tar"),
+    ],
+)
+def test_a_killed_worker_changes_nothing(verb, options, first, data, cluster, command, monkeypatch):
+    def run(name, *more):
+        monkeypatch.chdir(data)  # of this process; that of the workers is another
+        given = [option.replace("OUT", f"{verb}/{name}/out") for option in options]
+        return command(verb, "Own.csv", "--data_folder", ".", *given, *more)
+
+    assert run("alone")[0] == 0
+    killer = _kill_a_worker(cluster, data / verb / "cluster" / "out", first)
+    status, _, err = run("cluster", "--scheduler", cluster.scheduler.address)
+    assert status == 0, err
+    killer.join(timeout=10)
+    assert not killer.is_alive()
+    alone, together = (_digests(data / verb / name / "out") for name in ("alone", "cluster"))
+    protocols = ("out.csv", "Own.csv")  # their paths name the folder
+    assert {k: v for k, v in together.items() if k not in protocols} == {
+        k: v for k, v in alone.items() if k not in protocols
+    }
+    texts = [
+        next(path for path in (data / verb / name).rglob("*.csv") if path.name in protocols).read_text()
+        for name in ("alone", "cluster")
+    ]
+    assert texts[1].replace("/cluster/", "/alone/") == texts[0]
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_stops_is_reported():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    start = [sys.executable, "-m"]
+    scheduler = subprocess.Popen(
+        [*start, "distributed.cli.dask_scheduler", "--host", address, "--no-dashboard"], stderr=subprocess.DEVNULL
+    )
+    worker = subprocess.Popen(
+        [*start, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
+        stderr=subprocess.DEVNULL,
+    )
+
+    def wait(item):
+        time.sleep(100 * item)
+
+    try:
+        results = map_in_order(wait, range(2), scheduler=address)
+        assert next(results) is None
+        scheduler.kill()
+        with pytest.raises(InputError, match="the scheduler stopped; start it and run the same command again"):
+            next(results)
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
