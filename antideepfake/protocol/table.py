@@ -7,7 +7,7 @@ are interchangeable. ``$ROOT`` in the column Path stands for the data folder.
 import codecs
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,7 +110,7 @@ def iterate_protocol(path: str | os.PathLike) -> "Iterator[pd.DataFrame]":
         yield from (table.iloc[start : start + CHUNK_ROWS] for start in range(0, len(table), CHUNK_ROWS))
         return
     number = 0
-    for number, lines in enumerate(_iterate_lines_fast(path), 1):
+    for number, lines in enumerate(_iterate_lines(path), 1):
         if number == 1 or len(lines):  # a later chunk may consist of blank lines
             _check(lines, path, unique=False)
             yield _as_numbers(lines.reset_index(drop=True))
@@ -168,80 +168,63 @@ def read_lines(path: str | os.PathLike) -> "pd.DataFrame":
     """
     import pandas as pd  # slow to import, and one recording is scored without
 
-    table = _read_plain_lines(path)
-    return pd.concat(_iterate_lines(path, 10**12)) if table is None else table
+    return pd.concat(_iterate_lines(path))
 
 
-def _read_plain_lines(path: str | os.PathLike) -> "pd.DataFrame | None":
-    """Read a CSV file as :func:`read_lines` does, several times as fast; None for a file with any peculiarity."""
+def _iterate_lines(path: str | os.PathLike) -> "Iterator[pd.DataFrame]":
+    """Read a CSV file as :func:`read_lines` does, but in chunks; the first chunk may be empty."""
+    rest = yield from _iterate_with_arrow(path)
+    if rest is not None:
+        for lines in _iterate_with_pandas(path):
+            yield lines[lines.index > rest]
+
+
+def _iterate_with_arrow(path: str | os.PathLike) -> "Generator[pd.DataFrame, None, int | None]":
+    """Read a CSV file several times as fast as pandas does, up to the first peculiarity.
+
+    Returns
+    -------
+    int or None
+        The number of the last line that was read; None if it was the last of the file.
+    """
     import pandas as pd
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
+    line = 1
     try:
         with open(path, encoding="utf-8", newline="") as file:
             header = next(csv.reader(file), [])
         with open(path, "rb") as file:
-            quotes = sum(chunk.count(b'"') for chunk in iter(partial(file.read, 1 << 20), b""))
+            quotes = sum(part.count(b'"') for part in iter(partial(file.read, 1 << 20), b""))
         if quotes % 2 or len(set(header)) < max(len(header), 2) or "" in header or header[0].startswith("\ufeff"):
-            return None
-        table = pa_csv.read_csv(
+            return line
+        reader = pa_csv.open_csv(
             path,
-            parse_options=pa_csv.ParseOptions(ignore_empty_lines=False),
-            convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False
-            ),
+            pa_csv.ReadOptions(block_size=BLOCK_BYTES),
+            pa_csv.ParseOptions(ignore_empty_lines=False),
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.large_string()), strings_can_be_null=False),
         )
-    except (OSError, ValueError, csv.Error):  # pyarrow's error is a ValueError
-        return None
-    if table.column_names != header or not len(table):
-        return None
-    text = pd.StringDtype(na_value=np.nan)  # as pandas reads it
-    lines = table.to_pandas(types_mapper={pa.large_string(): text}.get)
-    if any(lines[column].str.contains('"', regex=False).any() for column in lines):
-        return None  # with a quote inside a value, or one that is not closed, pandas and Arrow differ
-    return _check_lines(lines, path)
-
-
-def _iterate_lines_fast(path: str | os.PathLike) -> "Iterator[pd.DataFrame]":
-    """Read a CSV file as :func:`_iterate_lines` does, several times as fast where it has no peculiarity."""
-    import pandas as pd
-    import pyarrow as pa
-    from pyarrow import csv as pa_csv
-
-    line = 1  # read so far
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            header = next(csv.reader(file), [])
-        with open(path, "rb") as file:
-            has_quotes = any(b'"' in part for part in iter(partial(file.read, 1 << 20), b""))
-        if not (has_quotes or len(set(header)) < max(len(header), 2) or "" in header or header[0][0] == "\ufeff"):
-            kinds = dict.fromkeys(header, pa.large_string())
-            reader = pa_csv.open_csv(
-                path,
-                pa_csv.ReadOptions(block_size=BLOCK_BYTES),
-                pa_csv.ParseOptions(ignore_empty_lines=False),
-                pa_csv.ConvertOptions(column_types=kinds, strings_can_be_null=False),
-            )
-            text = pd.StringDtype(na_value=np.nan)  # as pandas reads it
-            for batch in reader:
-                lines = batch.to_pandas(types_mapper={pa.large_string(): text}.get)
-                lines.index += line - 1
-                line += len(lines)
-                checked = _check_lines(lines, path)
-                yield from (checked[start : start + CHUNK_ROWS] for start in range(0, max(len(checked), 1), CHUNK_ROWS))
-            if line > 1:
-                return
+        if reader.schema.names != header:
+            return line
+        text = pd.StringDtype(na_value=np.nan)  # as pandas reads it
+        for batch in reader:
+            lines = batch.to_pandas(types_mapper={pa.large_string(): text}.get)
+            if quotes and any(lines[column].str.contains('"', regex=False).any() for column in lines):
+                return line  # with a quote inside a value, or one that is not closed, pandas and Arrow differ
+            lines.index += line - 1
+            line += len(lines)
+            checked = _check_lines(lines, path)
+            yield from (checked[start : start + CHUNK_ROWS] for start in range(0, max(len(checked), 1), CHUNK_ROWS))
     except InputError:
         raise
     except (OSError, ValueError, csv.Error):  # pyarrow's error is a ValueError; pandas says what is wrong
-        pass
-    for lines in _iterate_lines(path, CHUNK_ROWS):
-        yield lines[lines.index > line]
+        return line
+    return None if line > 1 else line
 
 
-def _iterate_lines(path: str | os.PathLike, rows: int) -> "Iterator[pd.DataFrame]":
-    """Read a CSV file as :func:`read_lines` does, but in chunks; the first chunk may be empty."""
+def _iterate_with_pandas(path: str | os.PathLike) -> "Iterator[pd.DataFrame]":
+    """Read any CSV file as :func:`read_lines` does, but in chunks; the first chunk may be empty."""
     import pandas as pd
 
     try:
@@ -250,7 +233,7 @@ def _iterate_lines(path: str | os.PathLike, rows: int) -> "Iterator[pd.DataFrame
             dtype=str,
             keep_default_na=False,
             skip_blank_lines=False,
-            chunksize=rows,
+            chunksize=CHUNK_ROWS,
             encoding=text_encoding(path),
         ) as reader:
             for table in reader:
