@@ -85,7 +85,9 @@ class DetectorGraph(torch.nn.Module):
             waveforms = normalize_batch(samples, lengths)
         else:
             waveforms = torch.where(mark(lengths, samples), samples, 0.0)
-        second = self.second_branch and self.second_branch(waveforms, lengths / waveforms.shape[1])
+        second = None
+        if self.second_branch is not None:
+            second = self.second_branch(waveforms, lengths / waveforms.shape[1])
         if self.fixed_length is not None:
             waveforms, _ = self.fixed_length(waveforms, lengths / waveforms.shape[1])
             lengths = torch.full_like(lengths, waveforms.shape[1])

@@ -3,6 +3,8 @@
 A back end takes the output of a front end: frames [batch, frames, size] and their relative lengths [batch].
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 
 from antideepfake.errors import InputError
@@ -113,7 +115,7 @@ def compute_statistics(frames: torch.Tensor, weights: torch.Tensor) -> torch.Ten
     return torch.cat([mean, (variance + 1e-6).sqrt()], 1)  # the root of 0 has no gradient
 
 
-class FramePooling(torch.nn.Module):
+class FramePooling(torch.nn.Module, ABC):
     """A back end that gives an embedding for each frame, and pools them to one for the utterance.
 
     With a linear classifier, frames have scores, of which the timeline of a recording is made.
@@ -126,11 +128,11 @@ class FramePooling(torch.nn.Module):
         """Turn the output of a front end into embeddings ([batch, size], float32)."""
         return self.pool(*self.frame_embeddings(frames, relative_lengths))
 
+    @abstractmethod
     def frame_embeddings(
         self, frames: torch.Tensor, relative_lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Give the embedding of each frame, [batch, frames, size], and the relative lengths."""
-        raise NotImplementedError
 
     def pool(self, embeddings: torch.Tensor, relative_lengths: torch.Tensor) -> torch.Tensor:
         """Average the embeddings of frames to those of utterances, [batch, size]."""

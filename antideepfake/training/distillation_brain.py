@@ -75,18 +75,20 @@ class DistillationBrain(DetectorBrain):
             raise InputError(f"temperature is {temperature}; it must be above 0")
         if bool(layer_weight) != bool(matched_layers):
             raise InputError("layer_weight and matched_layers belong together; set both or none of them")
-        self.teacher: Any = load_detector(teacher).mods.requires_grad_(False)
+        self.teacher = load_detector(teacher)
+        self.teacher.mods.requires_grad_(False)
         student: Any = modules["embedding_model"]
-        if student.normalize != self.teacher["embedding_model"].normalize:
+        taught: Any = self.teacher.mods["embedding_model"]
+        if student.normalize != taught.normalize:
             raise InputError(f"{teacher}: takes waveforms with another normalization; set normalize as in its YAML")
         self._pairs = list((matched_layers or {}).items())
         self._student_values = _record(student, [own for own, _ in self._pairs], "the student")
-        self._teacher_values = _record(self.teacher["embedding_model"], [theirs for _, theirs in self._pairs], teacher)
+        self._teacher_values = _record(taught, [theirs for _, theirs in self._pairs], teacher)
         self.projections = Projections(self._find_sizes(student)) if matched_layers else None
         if self.projections:
             modules = {**modules, "projections": self.projections}
         super().__init__(modules, *args, **options)
-        self.teacher.to(self.device)
+        self.teacher.mods.to(self.device)
         self.temperature, self.weights = temperature, weights
         if self.projections:
             self.checkpointer.add_recoverable("projections", self.projections)
@@ -96,7 +98,7 @@ class DistillationBrain(DetectorBrain):
         """Give the sizes of the student's and the teacher's layers, by a pass of one second of noise."""
         noise, ones, was_training = torch.randn(1, 16000), torch.ones(1), student.training
         student.eval()(noise, ones)
-        self.teacher["embedding_model"](noise, ones)
+        self.teacher.mods["embedding_model"](noise, ones)
         student.train(was_training)
         sizes = []
         for pair, own, theirs in zip(self._pairs, self._student_values, self._teacher_values, strict=True):
@@ -122,7 +124,7 @@ class DistillationBrain(DetectorBrain):
             return logits
         projected = self.modules["projections"](self._student_values) if self.projections else []
         with torch.no_grad():
-            taught = compute_logits(self.teacher, *self.inputs(batch))
+            taught = compute_logits(self.teacher.mods, *self.inputs(batch))
         return logits, taught, projected
 
     def compute_objectives(self, predictions: Any, batch: PaddedBatch, stage: Stage) -> torch.Tensor:

@@ -106,9 +106,8 @@ class LogisticRegressionBrain(DetectorBrain):
         encoder = self.hparams.modules["embedding_model"].eval()
         with torch.no_grad(), self.training_ctx:
             embeddings = encoder(*self.inputs(batch)).float().cpu()
-        readable = getattr(batch, "readable", torch.ones(len(embeddings), dtype=torch.bool)).tolist()
-        rows = zip(batch.id, zip(embeddings, torch.as_tensor(batch.target).tolist(), strict=True), strict=True)
-        self._new += [row for row, is_readable in zip(rows, readable, strict=True) if is_readable]
+        rows = zip(embeddings, torch.as_tensor(batch.target).tolist(), strict=True)
+        self._new += zip(batch.id, rows, strict=True)
         loss = torch.zeros((), device=self.device)
         self.note_loss(loss, batch)
         if self.step % self.grad_accumulation_factor == 0:
@@ -144,9 +143,8 @@ class LogisticRegressionBrain(DetectorBrain):
         weight, bias = fit_logistic_regression(
             embeddings.double().numpy(), targets.numpy() == 1, self.inverse_regularization
         )
-        pair = torch.tensor([[-0.5], [0.5]], dtype=torch.float64)  # the score is the logit of real minus that of fake
         with torch.no_grad():
-            self.classifier.weight.copy_(pair * torch.from_numpy(weight))
-            self.classifier.bias.copy_(pair[:, 0] * bias)
+            self.classifier.weight.copy_(torch.from_numpy(weight))
+            self.classifier.bias.copy_(torch.from_numpy(bias))
             loss = self.hparams.loss(self.classifier(embeddings.to(self.device)), targets.to(self.device)).item()
         self.round_loss = [loss, 1]

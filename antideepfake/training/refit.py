@@ -118,18 +118,18 @@ def fit_classifier(
         scores = np.empty(len(values))
         for part, rest in splits:
             weight, bias = fit_logistic_regression(values[part], is_real[part], strength)
-            scores[rest] = values[rest] @ weight + bias
+            fake, real = weight @ values[rest].T + bias[:, None]
+            scores[rest] = real - fake
         candidates.append(scores)
     costs = [float(cllr(sort_trials(scores[is_real], scores[~is_real]))) for scores in candidates]
     best = int(np.argmin(costs))
     weight, bias = fit_logistic_regression(values, is_real, STRENGTHS[best])
-    pair = np.array([-0.5, 0.5])  # the score is the logit of real minus that of fake
-    return LinearFit(np.outer(pair, weight), pair * bias, float(STRENGTHS[best]), candidates[best])
+    return LinearFit(weight, bias, float(STRENGTHS[best]), candidates[best])
 
 
 def fit_logistic_regression(
     embeddings: NDArray[np.float64], is_real: NDArray[np.bool_], strength: float
-) -> tuple[NDArray[np.float64], float]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit a logistic regression with balanced classes to standardized embeddings.
 
     Arguments
@@ -143,15 +143,15 @@ def fit_logistic_regression(
 
     Returns
     -------
-    weight, bias : array, float
-        For embeddings that are not standardized, shape [dimensions]: the log-likelihood ratio of bona fide speech is
-        ``embeddings @ weight + bias``.
+    weight, bias : array
+        Of the logits of fake and real, shape [2, dimensions] and [2], for embeddings that are not standardized. The
+        logit of real minus that of fake is a log-likelihood ratio.
 
     Example
     -------
     >>> weight, bias = fit_logistic_regression(np.array([[1.0], [2.0], [3.0], [4.0]]), np.arange(4) > 1, 1.0)
-    >>> bool(weight[0] > 0 and abs(2.5 * weight[0] + bias) < 1e-6)
-    True
+    >>> bool(weight[1] > 0 > weight[0]), np.abs(weight @ [2.5] + bias).max() < 1e-6
+    (True, np.True_)
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -162,8 +162,9 @@ def fit_logistic_regression(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # with hardly any regularization it takes long
         regression.fit(scaler.transform(embeddings), is_real)
-    weight = regression.coef_[0] / scaler.scale_
-    return weight, float(regression.intercept_[0] - weight @ scaler.mean_)
+    pair = np.array([-0.5, 0.5])  # of the logits of fake and real, whose difference is that of the regression
+    weight = np.outer(pair, regression.coef_[0] / scaler.scale_)
+    return weight, pair * regression.intercept_[0] - weight @ scaler.mean_
 
 
 def require_linear(detector: Detector) -> torch.nn.Linear:

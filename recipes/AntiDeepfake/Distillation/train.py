@@ -9,8 +9,8 @@ Run the same command to resume training.
 import sys
 
 from antideepfake.cli.program import run_program
-from antideepfake.inference.detector import load_detector
 from antideepfake.protocol.table import read_protocol, split_protocol
+from antideepfake.training.distillation_brain import DistillationBrain
 from antideepfake.training.experiment import (
     begin_experiment,
     export_model,
@@ -27,8 +27,9 @@ def main() -> int:
         return 0
     train_set, valid_set, test_set = split_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
     brain = fit_detector(hparams, run_opts, train_set, valid_set)
+    assert isinstance(brain, DistillationBrain)
     # what the teacher was trained on is no test for the student either
-    taught = load_detector(hparams["teacher"]).metadata.training_corpora
+    taught = brain.teacher.metadata.training_corpora
     hparams["start_corpora"] = [*hparams["start_corpora"], *(name for name in taught if name not in hparams["corpora"])]
     export_model(brain, hparams, train_set, valid_set)
     outcome = finish_experiment(brain, hparams, test_set, "Distilled detector")

@@ -5,29 +5,17 @@ import torch
 from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 
-from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
-from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.distillation_brain import DistillationBrain, _difference
 
 
 @pytest.fixture
-def make(tmp_path, make_modules, model_folder):
+def make(make_brain, make_modules, model_folder):
     """Build the Brain: teacher and student have the same architecture and other weights."""
 
-    def build(seed=2, **options):
-        modules = make_modules(seed)
-        hparams = {
-            "modules": modules, "loss": torch.nn.CrossEntropyLoss(), "lr": 0.1, "lr_schedule": lambda optimizer: None,
-            "layer_decay": 1.0, "max_steps": 4, "number_of_epochs": 9, "valid_interval": 2, "patience": None,
-            "output_folder": str(tmp_path), "seed": 1,
-        }  # fmt: skip
-        batches = PlannedBatches(BatchPlan([1.0] * 4, 2.0, 1, 1))
-        return DistillationBrain(
-            modules, lambda groups: torch.optim.Adam(groups, 0.01), hparams, {"noprogressbar": True},
-            AtomicCheckpointer(tmp_path / "checkpoints", dict(modules)), batches, batches,
-            teacher=str(model_folder), **options,
-        )  # fmt: skip
+    def build(**options):
+        options |= {"teacher": str(model_folder), "optimizer": torch.optim.Adam, "lr": 0.01}
+        return make_brain(DistillationBrain, make_modules(2), **options)
 
     return build
 
@@ -72,7 +60,7 @@ def test_without_their_weight_labels_have_no_influence(make, batch):
 def test_the_student_comes_to_agree_with_the_teacher(make, batch):
     brain = make(label_weight=0.0, logit_weight=1.0, matched_layers={"back_end": "back_end"}, layer_weight=0.1)
     brain.init_optimizers()
-    before = {name: value.clone() for name, value in brain.teacher.state_dict().items()}
+    before = {name: value.clone() for name, value in brain.teacher.mods.state_dict().items()}
     losses = []
     for _ in range(30):
         loss = _loss(brain, batch)
@@ -81,7 +69,7 @@ def test_the_student_comes_to_agree_with_the_teacher(make, batch):
         brain.optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
-    assert all(torch.equal(value, before[name]) for name, value in brain.teacher.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in brain.teacher.mods.state_dict().items())
     assert all(weight.grad is not None for weight in brain.projections.parameters())
 
 

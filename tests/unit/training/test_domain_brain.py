@@ -5,30 +5,19 @@ import torch
 from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 
-from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
-from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.domain_brain import DomainAdversarialBrain
 
 
 @pytest.fixture
-def make(tmp_path, make_modules):
+def make(make_brain, make_modules):
     """Build the Brain."""
 
     def build(corpora=("A", "FLEURS-R"), weight=0.5):
         modules = make_modules()
-        hparams = {
-            "modules": modules, "loss": torch.nn.CrossEntropyLoss(), "lr": 0.1, "lr_schedule": lambda optimizer: None,
-            "layer_decay": 1.0, "max_steps": 4, "number_of_epochs": 9, "valid_interval": 2, "patience": None,
-            "output_folder": str(tmp_path), "seed": 1,
-        }  # fmt: skip
-        batches = PlannedBatches(BatchPlan([1.0] * 4, 2.0, 1, 1))
-        size = modules["classifier"].in_features
-        return DomainAdversarialBrain(
-            modules, lambda groups: torch.optim.SGD(groups, 0.1), hparams, {"noprogressbar": True},
-            AtomicCheckpointer(tmp_path / "checkpoints", dict(modules)), batches, batches,
-            corpora=corpora, domain_classifier=torch.nn.Linear(size, 2), domain_weight=weight,
-        )  # fmt: skip
+        domains = torch.nn.Linear(modules["classifier"].in_features, 2)
+        options = {"corpora": corpora, "domain_classifier": domains, "domain_weight": weight}
+        return make_brain(DomainAdversarialBrain, modules, **options)
 
     return build
 

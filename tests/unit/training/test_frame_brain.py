@@ -5,30 +5,19 @@ import torch
 from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
 
-from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
 from antideepfake.lobes import FrameLevel, LogFilterBank, UtteranceEncoder
-from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.frame_brain import FrameLevelBrain
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(make_brain):
     """Build the Brain."""
 
     def build(weight=0.5):
         encoder = UtteranceEncoder(LogFilterBank(20), FrameLevel(20, frames_per_segment=16, dropout=0.0))
         modules = {"embedding_model": encoder, "classifier": torch.nn.Linear(128, 2)}
-        hparams = {
-            "modules": modules, "loss": torch.nn.CrossEntropyLoss(), "lr": 0.1, "lr_schedule": lambda optimizer: None,
-            "layer_decay": 1.0, "max_steps": 4, "number_of_epochs": 9, "valid_interval": 2, "patience": None,
-            "output_folder": str(tmp_path), "seed": 1,
-        }  # fmt: skip
-        batches = PlannedBatches(BatchPlan([1.0] * 4, 2.0, 1, 1))
-        return FrameLevelBrain(
-            modules, lambda groups: torch.optim.SGD(groups, 0.1), hparams, {"noprogressbar": True},
-            AtomicCheckpointer(tmp_path / "checkpoints", dict(modules)), batches, batches, frame_weight=weight,
-        )  # fmt: skip
+        return make_brain(FrameLevelBrain, modules, frame_weight=weight)
 
     return build
 

@@ -6,32 +6,22 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from speechbrain.dataio.batch import PaddedBatch
 
-from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
 from antideepfake.lobes import LogFilterBank, MeanPooling, SpectralFineStructure, StatisticsPooling, UtteranceEncoder
-from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.logistic_brain import CollectedEmbeddings, LogisticRegressionBrain
 
 COUNT = 24
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(make_brain):
     """Build the Brain."""
 
-    def build(encoder=None, classifier=None, strength=0.1, max_steps=99):
+    def build(encoder=None, classifier=None, strength=0.1):
         encoder = encoder or UtteranceEncoder(LogFilterBank(20), MeanPooling(), second_branch=SpectralFineStructure())
         modules = {"embedding_model": encoder, "classifier": classifier or torch.nn.Linear(148, 2)}
-        hparams = {
-            "modules": modules, "loss": torch.nn.CrossEntropyLoss(), "lr": 0.1, "lr_schedule": lambda optimizer: None,
-            "layer_decay": 1.0, "max_steps": max_steps, "number_of_epochs": 9, "valid_interval": 2, "patience": None,
-            "output_folder": str(tmp_path), "seed": 1,
-        }  # fmt: skip
-        batches = [PlannedBatches(BatchPlan([0.5] * COUNT, 2.0, 1, 1)) for _ in range(2)]
-        return LogisticRegressionBrain(
-            modules, lambda groups: torch.optim.SGD(groups, 0.1), hparams, {"noprogressbar": True},
-            AtomicCheckpointer(tmp_path / "checkpoints", dict(modules)), *batches, inverse_regularization=strength,
-        )  # fmt: skip
+        options = {"utterances": COUNT, "max_steps": 99, "inverse_regularization": strength}
+        return make_brain(LogisticRegressionBrain, modules, **options)
 
     return build
 
