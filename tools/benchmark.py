@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import Any
 
 from benchmarks.arithmetic import Speed, measure_arithmetic
 from benchmarks.inputs import Inputs
@@ -62,6 +63,16 @@ def format_speeds(speeds: Sequence[Speed]) -> str:
             f"{item.speed / item.peak:>8.0%}"
         )
     return "\n".join(lines)
+
+
+def write_results(path: Path, machine: dict[str, Any], results: Sequence[Result], speeds: Sequence[Speed]) -> None:
+    """Write all numbers as JSON."""
+    rows = [
+        item._asdict() | {"plain": item.plain._asdict(), "own": item.own._asdict(), "ratio": item.ratio}
+        for item in results
+    ]
+    with atomic_open(path) as file:
+        json.dump(machine | {"results": rows, "arithmetic": [item._asdict() for item in speeds]}, file, indent=1)
 
 
 def plot_growth(results: Sequence[Result], path: Path) -> None:
@@ -126,7 +137,15 @@ def main() -> int:
 
     subjects = args.subjects or names
     scales, rounds = ([QUICK], 1) if args.quick else (args.scale, args.rounds)
-    start = datetime.now(timezone.utc).isoformat(timespec="minutes")
+    machine = {
+        "processor": read_processor(),
+        "cores": os.cpu_count(),
+        "torch": metadata.version("torch"),
+        "start": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+        "load": os.getloadavg()[0],
+        "rounds": rounds,
+        "front_end": args.front_end,
+    }
     results: list[Result] = []
     speeds: list[Speed] = []
     print(HEADING, flush=True)
@@ -140,29 +159,16 @@ def main() -> int:
                     for result in measure(subject, measurements, inputs.folder, cores, rounds, args.quiet):
                         results.append(result)
                         print(format_result(result), flush=True)
+                    machine["load"] = max(run.load for item in results for run in (item.plain, item.own))
+                    write_results(written, machine, results, speeds)  # now, since the next subject takes minutes
         if "arithmetic" in subjects:
             speeds = measure_arithmetic(Inputs(Path(scratch), front_end.resolve(), scales[-1], 1), rounds)
-    machine = {
-        "processor": read_processor(),
-        "cores": os.cpu_count(),
-        "torch": metadata.version("torch"),
-        "start": start,
-        "load": max((run.load for item in results for run in (item.plain, item.own)), default=os.getloadavg()[0]),
-        "rounds": rounds,
-        "front_end": args.front_end,
-    }
-    if speeds:
-        print(format_speeds(speeds))
-    print(f"{machine['processor']}, {machine['cores']} cores, load up to {machine['load']:.1f}; {start}; ", end="")
-    print(f"torch {machine['torch']}; medians of {rounds} rounds")
+            print(format_speeds(speeds))
+            write_results(written, machine, results, speeds)
+    print(f"{machine['processor']}, {machine['cores']} cores, load up to {machine['load']:.1f}; ", end="")
+    print(f"{machine['start']}; torch {machine['torch']}; medians of {rounds} rounds")
     if results:
         plot_growth(results, Path(args.output, "benchmark.png"))
-    rows = [
-        item._asdict() | {"plain": item.plain._asdict(), "own": item.own._asdict(), "ratio": item.ratio}
-        for item in results
-    ]
-    with atomic_open(written) as file:
-        json.dump(machine | {"results": rows, "arithmetic": [item._asdict() for item in speeds]}, file, indent=1)
     return 0
 
 
