@@ -1,5 +1,6 @@
 """Training and scoring on two nodes: the SLURM scripts and elastic torchrun, with two agents on this machine."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -46,9 +47,11 @@ def environment(tmp_path):
     folder.mkdir()
     programs = {
         "scontrol": "echo 127.0.0.1\necho 127.0.0.2",
-        "srun": 'for node in 1 2; do "$@" & children="$children $!"; done\n'
+        "srun": 'for node in 0 1; do SLURM_NODEID=$node "$@" & children="$children $!"; done\n'
         "for child in $children; do wait $child || status=$?; done\nexit ${status:-0}",
-        "torchrun": f'exec {shlex.quote(sys.executable)} -m torch.distributed.run "$@"',
+        # On this machine both nodes have the address of the first, and its host name may not resolve.
+        "torchrun": f"exec {shlex.quote(sys.executable)} -m torch.distributed.run --local_addr=127.0.0.1 "
+        '--rdzv_conf=is_host=$((1 - SLURM_NODEID)) "$@"',
     }
     for name, text in programs.items():
         (folder / name).write_text(f"#!/bin/bash\n{text}\n")
@@ -61,9 +64,18 @@ def environment(tmp_path):
 
 @pytest.fixture
 def start(environment):
-    """Start a command in the allocation."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
-    return lambda *command, **options: subprocess.Popen(list(map(str, command)), **pipes, **options)
+    """Start a command in the allocation, which ends with the test."""
+    processes = []
+
+    def start_one(*command, **options):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        processes.append(subprocess.Popen(list(map(str, command)), env=environment, **pipes, **options))
+        return processes[-1]
+
+    yield start_one
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # torchrun ends its processes
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +129,7 @@ def test_training_that_lost_a_node_goes_on_when_it_is_submitted_again(start, tra
     _lose_node(_children(srun)[1])
     _, err = process.communicate(timeout=600)
     assert process.returncode != 0 and not (results / "finished.json").exists()
-    assert "error: another process of this run stopped" in err
+    assert "error: another process of this run stopped" in err, err
 
     out, err = start(*command, cwd=RECIPE).communicate(timeout=600)
     assert "resuming from step" in err and out.count("model folder: ") == 1, err
@@ -131,17 +143,15 @@ def test_elastic_training_goes_on_without_a_lost_node(start, train, environment,
     port = 20_000 + int(environment["SLURM_JOB_ID"])
     rendezvous = "--nnodes=1:2 --max_restarts=3 --nproc_per_node=1 --rdzv_id=1 --rdzv_backend=c10d"
     rendezvous += f" --rdzv_endpoint=127.0.0.1:{port}"
-    rendezvous += " --rdzv_conf=last_call_timeout=10,keep_alive_interval=1,keep_alive_max_attempt=2"
-    command = ["torchrun", *rendezvous.split(), "train.py", *arguments, results, "--ckpt_interval_steps", "1"]
-    first = start(*command, cwd=RECIPE)  # has the store of the rendezvous
-    time.sleep(2)
-    second = start(*command, cwd=RECIPE)
+    rendezvous += " --rdzv_conf=keep_alive_interval=1,keep_alive_max_attempt=2,is_host="
+    command = ["train.py", *arguments, results, "--ckpt_interval_steps", "1"]
+    first, second = (start("torchrun", *f"{rendezvous}{host}".split(), *command, cwd=RECIPE) for host in (1, 0))
     _wait_until(lambda: list(results.glob("checkpoints/CKPT*")), first)
     _lose_node(second.pid)
     second.communicate()
     out, err = first.communicate(timeout=600)
     assert first.returncode == 0 and out.count("model folder: ") == 1, err
-    assert "error: another process of this run stopped" in err
+    assert "error: another process of this run stopped" in err, err
     assert "resuming with 1 instead of 2 processes: grad_accumulation_factor is now 2" in err
     _compare(one, results)
 
@@ -166,7 +176,7 @@ def test_scoring_that_lost_a_node_goes_on_when_it_is_submitted_again(start, mode
     _lose_node(_children(srun)[1])
     _, err = process.communicate(timeout=600)
     assert process.returncode != 0 and not output.exists()
-    assert "error: another process of this run stopped" in err
+    assert "error: another process of this run stopped" in err, err
     kept = [line.partition(b",")[2] for part in read_parts() for line in part.split(b"\n")[:-1]]
     assert len(kept) > 50
 
