@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from speechbrain import Brain, Stage
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, register_checkpoint_hooks
@@ -114,6 +115,8 @@ class DetectorBrain(Brain):
     """Errors at the threshold on the validation set, as in :class:`antideepfake.model_folder.ModelMetadata`."""
     validation_scores: dict[str, list[float]]
     """Histogram of the scores of the validation set, as there."""
+    threshold_source: str
+    """How the threshold was chosen, for people."""
 
     def __init__(
         self,
@@ -437,8 +440,8 @@ class DetectorBrain(Brain):
         targets = np.array([target for *_, target in scores])
         difference = logits[:, 1] - logits[:, 0]
         real, fake = difference[targets == 1], difference[targets == 0]
-        trials = sort_trials(real, fake)
-        error, threshold = map(float, equal_error_rate(error_rates(trials)))
+        measured = measure_errors(real, fake)
+        error = measured["EER"]
         loss = self.hparams.loss(
             torch.tensor(logits, dtype=torch.float32, device=self.device), torch.tensor(targets, device=self.device)
         ).item()
@@ -454,12 +457,7 @@ class DetectorBrain(Brain):
         }
         self.history.append(row)
         self.round_loss = [0.0, 0.0]
-        rates = decision_rates(trials, threshold)
-        errors = {"eer": error, "fnr": float(rates["fnr"]), "fpr": float(rates["fpr"])}
-        errors |= {"real": len(real), "fake": len(fake)}
-        meta = {"EER": error, "threshold": threshold, "threshold_errors": errors, "loss": loss}
-        meta |= {"validation_scores": describe_scores(real, fake), "step": self.optimizer_step}
-        self.checkpointer.save_and_keep_only(meta)
+        self.checkpointer.save_and_keep_only({**measured, "loss": loss, "step": self.optimizer_step})
         if if_main_process():
             self._write_log()
             logger.info(
@@ -489,9 +487,14 @@ class DetectorBrain(Brain):
         self.checkpointer.load_checkpoint(best)
         if self.average:
             self.average.swap()
-        self.eer, self.threshold = best.meta["EER"], best.meta["threshold"]
-        self.threshold_errors = best.meta.get("threshold_errors", {})
-        self.validation_scores = best.meta.get("validation_scores", {})
+        self.set_threshold(best.meta, "on the validation set")
+
+    def set_threshold(self, measured: Mapping[str, Any], place: str) -> None:
+        """Set ``eer``, ``threshold`` and what belongs to them to what :func:`measure_errors` gave at a place."""
+        self.eer, self.threshold = measured["EER"], measured["threshold"]
+        self.threshold_errors = measured.get("threshold_errors", {})
+        self.validation_scores = measured.get("validation_scores", {})
+        self.threshold_source = f"equal error rate {place} ({100 * self.eer:.2f} %)"
 
     def _write_log(self) -> None:
         with atomic_path(Path(self.hparams.output_folder, "train_log.csv")) as temporary:
@@ -533,6 +536,24 @@ class DetectorBrain(Brain):
                 f"{change}: a step now has {self.step_batches} batches instead of {before}, so results differ; for the "
                 f"same steps, use a number of processes that divides {before}"
             )
+
+
+def measure_errors(real: NDArray[np.float64], fake: NDArray[np.float64]) -> dict[str, Any]:
+    """Measure the equal error rate of scores, its threshold and what else a model folder says about them.
+
+    Example
+    -------
+    >>> measured = measure_errors(np.array([1.0, 2.0]), np.array([-1.0, 0.0]))
+    >>> measured["EER"], measured["threshold_errors"]["fnr"]
+    (0.0, 0.0)
+    """
+    trials = sort_trials(real, fake)
+    error, threshold = map(float, equal_error_rate(error_rates(trials)))
+    rates = decision_rates(trials, threshold)
+    errors = {"eer": error, "fnr": float(rates["fnr"]), "fpr": float(rates["fpr"])}
+    errors |= {"real": len(real), "fake": len(fake)}
+    scores = describe_scores(real, fake)
+    return {"EER": error, "threshold": threshold, "threshold_errors": errors, "validation_scores": scores}
 
 
 def read_skipped(batch: PaddedBatch) -> list[tuple[str, str]]:

@@ -54,6 +54,7 @@ from antideepfake.training.adapter import has_lora, write_adapter
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.hparams import HyperParameters
+from antideepfake.training.logistic_brain import LogisticRegressionBrain
 from antideepfake.training.settings import bind_keys, load_experiment
 
 logger = get_logger(__name__)
@@ -188,7 +189,7 @@ def fit_detector(
     Returns
     -------
     DetectorBrain
-        With the weights that were best on the validation set.
+        With the weights that were best on the validation set; a :class:`LogisticRegressionBrain` is refit to both sets.
 
     Raises
     ------
@@ -229,6 +230,11 @@ def fit_detector(
         count = len(brain.skipped_utterances)
         logger.warning(f"skipped utterances: {count}; see {hparams['output_folder']}/skipped.csv")
     brain.load_best()
+    if isinstance(brain, LogisticRegressionBrain):
+        both = pd.concat([train_set, valid_set])
+        brain.refit(dict(zip(both["ID"], both["Speaker"], strict=True)))
+    else:
+        brain.threshold_source += _describe_validation(train_set, valid_set)
     return brain
 
 
@@ -363,8 +369,7 @@ def export_model(
     hparams : HyperParameters
         As :func:`begin_experiment` returns them.
     train_set, valid_set : pandas.DataFrame
-        Protocols. The folder records the spoofing systems of the first, and whether the second, on which the threshold
-        is chosen, has other speakers and spoofing systems.
+        Protocols. The folder records the spoofing systems of the first.
     """
     if if_main_process():
         attacks = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
@@ -375,8 +380,7 @@ def export_model(
             made_by.append(f"started from {start}")
         metadata = ModelMetadata(
             threshold=brain.threshold,
-            threshold_source=f"equal error rate on the validation set ({100 * brain.eer:.2f} %)"
-            + _describe_validation(train_set, valid_set),
+            threshold_source=brain.threshold_source,
             threshold_errors=brain.threshold_errors,
             validation_scores=brain.validation_scores,
             training_corpora=[*hparams["start_corpora"], *hparams["corpora"]],

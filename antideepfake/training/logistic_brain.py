@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from itertools import compress
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from speechbrain import Stage
 from speechbrain.dataio.batch import PaddedBatch
@@ -14,8 +17,8 @@ from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, registe
 from antideepfake.distributed import gather
 from antideepfake.errors import InputError
 from antideepfake.lobes.batch_norm import Standardization
-from antideepfake.training.brain import DetectorBrain
-from antideepfake.training.refit import fit_logistic_regression
+from antideepfake.training.brain import DetectorBrain, measure_errors
+from antideepfake.training.refit import fit_classifier, fit_logistic_regression
 
 
 @register_checkpoint_hooks
@@ -46,6 +49,8 @@ class LogisticRegressionBrain(DetectorBrain):
     and better than gradient descent. The keys of the YAML for gradient descent, such as ``lr``, have no effect; the
     pass ends early at ``max_steps``. A back end or second branch whose ``norm`` is a
     :class:`antideepfake.lobes.batch_norm.Standardization` standardizes its embeddings afterwards.
+
+    The validation error is that of a classifier of the training set. :meth:`refit` then fits it to both sets.
 
     Arguments
     ---------
@@ -87,7 +92,9 @@ class LogisticRegressionBrain(DetectorBrain):
             raise InputError("LogisticRegressionBrain has no gradients to scale; use --precision fp32 or bf16")
         self.inverse_regularization = inverse_regularization
         self.collected = CollectedEmbeddings()
+        self.validated = CollectedEmbeddings()
         self.checkpointer.add_recoverable("embeddings", self.collected)
+        self.checkpointer.add_recoverable("validation_embeddings", self.validated)
         self._new: list[tuple[str, tuple[torch.Tensor, int]]] = []  # in this process, since the last step
 
     @property
@@ -101,13 +108,22 @@ class LogisticRegressionBrain(DetectorBrain):
         if stage == Stage.TRAIN:
             self.train_batches.range = (self.taken, self.last_step * self.step_batches)
 
+    def _embed(self, batch: PaddedBatch) -> torch.Tensor:
+        """Give the embeddings of a batch, and keep those of utterances that could be read."""
+        embeddings = self.hparams.modules["embedding_model"].eval()(*self.inputs(batch))
+        rows = zip(embeddings.float().cpu(), torch.as_tensor(batch.target).tolist(), strict=True)
+        readable = getattr(batch, "readable", torch.ones(len(batch.id), dtype=torch.bool)).tolist()
+        self._new += compress(zip(batch.id, rows, strict=True), readable)
+        return embeddings
+
+    def compute_forward(self, batch: PaddedBatch, stage: Stage) -> torch.Tensor:
+        """Turn a batch of the validation set into logits [batch, 2]."""
+        return self.classifier(self._embed(batch))
+
     def fit_batch(self, batch: PaddedBatch) -> torch.Tensor:
         """Keep the embeddings of a batch."""
-        encoder = self.hparams.modules["embedding_model"].eval()
         with torch.no_grad(), self.training_ctx:
-            embeddings = encoder(*self.inputs(batch)).float().cpu()
-        rows = zip(embeddings, torch.as_tensor(batch.target).tolist(), strict=True)
-        self._new += zip(batch.id, rows, strict=True)
+            self._embed(batch)
         loss = torch.zeros((), device=self.device)
         self.note_loss(loss, batch)
         if self.step % self.grad_accumulation_factor == 0:
@@ -124,14 +140,44 @@ class LogisticRegressionBrain(DetectorBrain):
         """After the pass, fit the classifier; after the validation, save a checkpoint and log."""
         if stage == Stage.TRAIN:
             self._fit_classifier()
+        else:
+            self.validated.rows = dict(gather(self._new))
+            self._new = []
         super().on_stage_end(stage, stage_loss, epoch)
 
+    def refit(self, speakers: Mapping[str, str]) -> None:
+        """Fit the classifier to the training and the validation set, and choose the threshold by cross-validation.
+
+        Arguments
+        ---------
+        speakers : mapping
+            Speaker of each utterance, by ID; none is in two folds. Unknown speakers, ``-``, all differ.
+
+        Raises
+        ------
+        InputError
+            When both sets together are too small for cross-validation.
+        """
+        rows = self.collected.rows | self.validated.rows
+        embeddings, is_real = _stack(rows)
+        clusters = [speakers[name] for name in sorted(rows)]
+        try:
+            fit = fit_classifier(
+                embeddings.double().numpy(), is_real, clusters, self.hparams.seed, [self.inverse_regularization]
+            )
+        except InputError as error:
+            raise InputError(f"the training and validation sets: {error}") from None
+        self._set_weights(fit.weight, fit.bias)
+        over = "speakers" if set(clusters) - {"-"} else "utterances, whose speakers are unknown,"
+        place = f"in cross-validation over {over} of the training and validation sets"
+        self.set_threshold(measure_errors(fit.scores[is_real], fit.scores[~is_real]), place)
+        self.threshold_source += ": expect more errors on other spoofing systems"
+
     def _fit_classifier(self) -> None:
-        rows = [row for _, row in sorted(self.collected.rows.items())]
-        embeddings, targets = torch.stack([row[0] for row in rows]), torch.tensor([row[1] for row in rows])
+        embeddings, is_real = _stack(self.collected.rows)
         if not embeddings.isfinite().all():
             raise InputError("some embeddings have values that are not finite; train with --precision fp32")
-        if len(targets.unique()) < 2:
+        if len(set(is_real.tolist())) < 2:
             raise InputError("the utterances read so far are all of one class; raise max_steps")
         encoder = self.hparams.modules["embedding_model"]
         second = encoder.second_branch
@@ -140,11 +186,23 @@ class LogisticRegressionBrain(DetectorBrain):
             norm = getattr(part, "norm", None)
             if isinstance(norm, Standardization):
                 columns.copy_(norm.fit(columns.to(norm.running_mean)))
-        weight, bias = fit_logistic_regression(
-            embeddings.double().numpy(), targets.numpy() == 1, self.inverse_regularization
-        )
+        self.collected.rows = {
+            name: (embedding, int(target))
+            for name, embedding, target in zip(sorted(self.collected.rows), embeddings, is_real, strict=True)
+        }  # standardized, as those of validation will be
+        self._set_weights(*fit_logistic_regression(embeddings.double().numpy(), is_real, self.inverse_regularization))
+        with torch.no_grad():
+            logits = self.classifier(embeddings.to(self.device))
+            loss = self.hparams.loss(logits, torch.from_numpy(is_real).to(logits.device, torch.long)).item()
+        self.round_loss = [loss, 1]
+
+    def _set_weights(self, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> None:
         with torch.no_grad():
             self.classifier.weight.copy_(torch.from_numpy(weight))
             self.classifier.bias.copy_(torch.from_numpy(bias))
-            loss = self.hparams.loss(self.classifier(embeddings.to(self.device)), targets.to(self.device)).item()
-        self.round_loss = [loss, 1]
+
+
+def _stack(rows: Mapping[str, tuple[torch.Tensor, int]]) -> tuple[torch.Tensor, NDArray[np.bool_]]:
+    """Give the embeddings ([utterances, size]) and which are bona fide, in the order of the IDs."""
+    ordered = [row for _, row in sorted(rows.items())]
+    return torch.stack([row[0] for row in ordered]), np.array([row[1] for row in ordered]) == 1

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from antideepfake.resources import find_resource
 from antideepfake.scoring.provenance import ScoreProvenance
 
 FOLDS = 5  # of the cross-validation
-STRENGTHS = np.logspace(-5, 2, 8)  # inverse regularization strengths C to choose from, on standardized embeddings
+STRENGTHS = (1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0)
 LEAST = 10  # utterances of each class
 
 
@@ -57,11 +58,15 @@ class LinearFit:
 
 
 def fit_classifier(
-    embeddings: NDArray[np.floating], is_real: NDArray[np.bool_], clusters: ArrayLike | None = None, seed: int = 1234
+    embeddings: NDArray[np.floating],
+    is_real: NDArray[np.bool_],
+    clusters: ArrayLike | None = None,
+    seed: int = 1234,
+    strengths: Sequence[float] = STRENGTHS,
 ) -> LinearFit:
-    """Fit a logistic regression with balanced classes to standardized embeddings.
+    """Fit a logistic regression with balanced classes to standardized embeddings, and cross-validate it in five folds.
 
-    The regularization is that of the least log-likelihood-ratio cost in five-fold cross-validation. Scores are then
+    The regularization is that of the least log-likelihood-ratio cost in the cross-validation. Scores are then
     log-likelihood ratios without further calibration.
 
     Arguments
@@ -75,6 +80,8 @@ def fit_classifier(
         its own. By default utterances are independent.
     seed : int
         Of the folds.
+    strengths : sequence of float
+        Inverse regularization strengths C to choose from, on standardized embeddings.
 
     Returns
     -------
@@ -114,7 +121,7 @@ def fit_classifier(
         raise InputError("no cross-validation has both classes in every fold; use more speakers or sources")
 
     candidates = []
-    for strength in STRENGTHS:
+    for strength in strengths:
         scores = np.empty(len(values))
         for part, rest in splits:
             weight, bias = fit_logistic_regression(values[part], is_real[part], strength)
@@ -123,8 +130,8 @@ def fit_classifier(
         candidates.append(scores)
     costs = [float(cllr(sort_trials(scores[is_real], scores[~is_real]))) for scores in candidates]
     best = int(np.argmin(costs))
-    weight, bias = fit_logistic_regression(values, is_real, STRENGTHS[best])
-    return LinearFit(weight, bias, float(STRENGTHS[best]), candidates[best])
+    weight, bias = fit_logistic_regression(values, is_real, strengths[best])
+    return LinearFit(weight, bias, strengths[best], candidates[best])
 
 
 def fit_logistic_regression(

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""What each spoofing system of train adds: the EER on test with and without it, from embeddings.
+"""What each spoofing system of training adds: the EER on test with and without it, from embeddings.
 
-KNOWN and TEST are embeddings of the splits train and test (.parquet, written by 'antideepfake score --embeddings'); the
-score file of the same run has the same name with .csv. For each system of train, a logistic regression like that of
-hparams/train.yaml is fitted to the embeddings of all other utterances of train. Where the encoder is frozen, this gives
-in seconds what training on the recordings gives in minutes.
+TEST and KNOWN are embeddings of the split test and of train and valid (.parquet, written by 'antideepfake score
+--embeddings'); the score file of the same run has the same name with .csv. For each system of the latter, a logistic
+regression like that of hparams/train.yaml is fitted to the embeddings of all other utterances there. Where the encoder
+is frozen, this gives in seconds what training on the recordings gives in minutes.
 """
 
 import argparse
@@ -25,17 +25,21 @@ from antideepfake.training.refit import fit_logistic_regression
 STRENGTH = 0.01  # inverse_regularization of hparams/train.yaml
 
 
-def read(path: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+def read(paths: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """Read embeddings and the spoofing system of each utterance; bona fide utterances have the system ``-``."""
-    ids, embeddings = read_embeddings(path)
-    table = read_columns(Path(path).with_suffix(".csv"), ids, ["Label", "Attack"])
-    return embeddings.astype(np.float64), table["Attack"].where(table["Label"] == "fake", "-").to_numpy(str)
+    embeddings, systems = [], []
+    for path in paths:
+        ids, values = read_embeddings(path)
+        table = read_columns(Path(path).with_suffix(".csv"), ids, ["Label", "Attack"])
+        embeddings.append(values.astype(np.float64))
+        systems.append(table["Attack"].where(table["Label"] == "fake", "-").to_numpy(str))
+    return np.concatenate(embeddings), np.concatenate(systems)
 
 
 def compare(
     known: tuple[NDArray[np.float64], NDArray[np.str_]], test: tuple[NDArray[np.float64], NDArray[np.str_]]
 ) -> pd.DataFrame:
-    """Compute the EER on each system, and on all that train lacks, with and without the system in train."""
+    """Compute the EER on each system, and on all that training lacks, with and without the system in training."""
     (embeddings, systems), (tested, names) = known, test
 
     def score(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -72,13 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = options.Parser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python without_each_system.py results/known.parquet results/test.parquet",
+        epilog="example:\n  python without_each_system.py results/test.parquet results/train.parquet results/valid.parquet",
     )
-    parser.add_argument("known", help="embeddings of train")
     parser.add_argument("test", help="embeddings of test")
+    parser.add_argument("known", nargs="+", help="embeddings of train and of valid")
     options.add_format(parser)
     args = parser.parse_args(argv)
-    options.print_table(compare(read(args.known), read(args.test)), args.format)
+    options.print_table(compare(read(args.known), read([args.test])), args.format)
     return 0
 
 

@@ -29,7 +29,7 @@ def calls(monkeypatch):
 def test_left_out_files_exit_with_status_1(command, calls):
     status, out, err = command(*GIVEN, "--split", "test", "--data_folder", "d", "--num_workers", "2", "--shard_mb", "5")
     assert status == 1 and "0.50 h" in out and "left out: 1 files" in err and "protocol: s/p.csv" in err
-    assert calls[0] == [("p.csv", "d", "s", "test", 5, 2, False, True)]
+    assert calls[0] == [("p.csv", "d", "s", "test", 5, 2, False, True, None)]
 
 
 def test_a_run_that_is_not_the_last_says_so(command, calls):

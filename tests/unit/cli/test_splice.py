@@ -25,7 +25,7 @@ def test_left_out_utterances_exit_with_status_1(command, calls):
     status, out, err = command(*GIVEN, "--split", "test", "--seed", "5", "--num_workers", "2")
     assert status == 1 and "0.50 h" in out and "left out: 1 files" in err
     assert calls[0][0] == ("p.csv", ".", "v", "v.csv")
-    assert calls[0][1] == {"split": "test", "seed": 5, "num_workers": 2, "quiet": True}
+    assert calls[0][1] == {"split": "test", "seed": 5, "num_workers": 2, "quiet": True, "scheduler": None}
 
 
 def test_an_existing_folder_is_kept_unless_a_run_was_interrupted(command, calls, tmp_path):

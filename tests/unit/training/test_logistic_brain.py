@@ -6,9 +6,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from speechbrain.dataio.batch import PaddedBatch
 
+from antideepfake.dataio.batches import BatchPlan
 from antideepfake.errors import InputError
 from antideepfake.lobes import LogFilterBank, MeanPooling, SpectralFineStructure, StatisticsPooling, UtteranceEncoder
+from antideepfake.training.brain import measure_errors
 from antideepfake.training.logistic_brain import CollectedEmbeddings, LogisticRegressionBrain
+from antideepfake.training.refit import fit_classifier
 
 COUNT = 24
 
@@ -69,6 +72,42 @@ def test_the_classifier_is_that_of_logistic_regression(make, items):
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], expected.decision_function(standard), atol=2e-2)
     assert brain.optimizer_step == brain.last_step == len(brain.train_batches.plan) and len(brain.history) == 1
     assert 0 < brain.history[0]["train_loss"] < 0.69 and brain.history[0]["valid_eer"] < 0.2
+
+
+def test_refit_takes_both_sets_and_cross_validates_the_threshold(make, items):
+    brain = make()
+    train, valid = items[:16], items[16:]
+
+    def load(batches, part):
+        return torch.utils.data.DataLoader(Items(part), batch_sampler=batches, collate_fn=PaddedBatch)
+
+    for batches, part in ((brain.train_batches, train), (brain.valid_batches, valid)):
+        batches.plan = BatchPlan([0.5] * len(part), 2.0, 1, 1)
+    loaders = (load(brain.train_batches, train), load(brain.valid_batches, valid))
+    brain.fit(brain.rounds(), *loaders, progressbar=False)
+    brain.load_best()
+    speakers = {item["id"]: f"s{number // 4}" for number, item in enumerate(items)}
+    brain.refit(speakers)
+
+    waveforms = torch.stack([item["waveform"] for item in items])
+    targets = np.array([item["target"] for item in items])
+    with torch.no_grad():
+        embeddings = brain.modules["embedding_model"].eval()(waveforms, torch.ones(COUNT))
+        logits = brain.modules["classifier"](embeddings).double().numpy()
+    order = np.argsort(list(speakers))  # of the folds
+    values = embeddings.double().numpy()[order]
+    fit = fit_classifier(values, targets[order] == 1, np.array(list(speakers.values()))[order], 1, [0.1])
+    np.testing.assert_allclose(logits[order], values @ fit.weight.T + fit.bias, atol=1e-3)
+    expected = measure_errors(fit.scores[targets[order] == 1], fit.scores[targets[order] == 0])
+    assert brain.threshold == pytest.approx(expected["threshold"], abs=1e-3)
+    assert brain.threshold_errors == expected["threshold_errors"] and brain.threshold_errors["real"] == 12
+    assert "cross-validation over speakers of" in brain.threshold_source
+
+
+def test_sets_that_cannot_be_cross_validated_are_an_error(make, items):
+    brain = _fit(make(), items)
+    with pytest.raises(InputError, match="the training and validation sets: "):
+        brain.refit({item["id"]: "a" for item in items})
 
 
 def test_the_front_end_stays_as_it_is(make, items):
