@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = options.Parser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python without_each_system.py results/test.parquet results/train.parquet results/valid.parquet",
+        epilog="example:\n  python without_each_system.py results/test.parquet results/{train,valid}.parquet",
     )
     parser.add_argument("test", help="embeddings of test")
     parser.add_argument("known", nargs="+", help="embeddings of train and of valid")
