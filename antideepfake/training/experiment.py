@@ -369,10 +369,11 @@ def export_model(
     hparams : HyperParameters
         As :func:`begin_experiment` returns them.
     train_set, valid_set : pandas.DataFrame
-        Protocols. The folder records the spoofing systems of the first.
+        Protocols. The folder records the spoofing systems that the weights were fitted to.
     """
     if if_main_process():
-        attacks = train_set.loc[train_set["Label"] == "fake", "Attack"].unique()
+        fitted = pd.concat([train_set, valid_set]) if isinstance(brain, LogisticRegressionBrain) else train_set
+        attacks = fitted.loc[fitted["Label"] == "fake", "Attack"].unique()
         made_by = [Path(hparams.file).name, f"antideepfake {__version__}", f"seed {hparams['seed']}"]
         licenses = {", ".join(hparams["corpora"]): hparams["license"] or ""}
         if start := hparams.get("start_from"):

@@ -442,6 +442,19 @@ def test_a_killed_logistic_regression_goes_on_with_its_embeddings(start, tmp_pat
     assert len(whole.collected.rows) == 24 and whole.collected.rows.keys() == resumed.collected.rows.keys()
 
 
+def test_logistic_regression_is_fitted_to_the_validation_set_too(start, tmp_path):
+    hparams, train_set, valid_set, _ = start(LOGISTIC, "results", FROZEN)
+    valid_set = valid_set.assign(Attack=valid_set["Attack"].replace("tone", "other"))
+    brain = fit_detector(hparams, RUN, train_set, valid_set)
+    assert brain.validated.rows.keys() == set(valid_set["ID"])
+    export_model(brain, hparams, train_set, valid_set)
+    metadata = json.loads((tmp_path / "results" / "model" / "metadata.json").read_text())
+    assert metadata["training_attacks"] == ["other", "tone"]
+    assert metadata["threshold_source"].startswith("equal error rate in cross-validation over ")
+    both = pd.concat([train_set, valid_set])
+    assert metadata["threshold_errors"]["real"] == (both["Label"] == "real").sum()
+
+
 @pytest.mark.parametrize("adapt", ["", "frozen_layers: 1", "lora_rank: 2"])
 def test_a_detector_on_whisper_is_trained_resumed_and_exported(start, corpus, tmp_path, monkeypatch, adapt):
     def read(output):
