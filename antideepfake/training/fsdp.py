@@ -54,18 +54,16 @@ def shard(modules: Mapping[str, torch.nn.Module], device: str) -> dict[str, torc
             id(weight): torch.nn.Parameter(weight.to("meta"), weight.requires_grad) for weight in module.parameters()
         }
         whole[name] = copy.deepcopy(module, empty)  # with these weights
-        for front_end in module.modules():
-            if isinstance(front_end, SelfSupervisedFrontEnd):
-                for layer in front_end.model.encoder.layers:
-                    fully_shard(layer, mesh=mesh)
-        module.register_forward_hook(_copy_output)
-        fully_shard(module, mesh=mesh)
+        front_ends = [part for part in module.modules() if isinstance(part, SelfSupervisedFrontEnd)]
+        for part in (*(layer for front_end in front_ends for layer in front_end.model.encoder.layers), module):
+            part.register_forward_hook(_copy_views)
+            fully_shard(part, mesh=mesh)
     return whole
 
 
-def _copy_output(module: torch.nn.Module, inputs: Any, output: Any) -> Any:
-    """Copy the output: it may be a view, and a view changed in place would lose the hook that collects the weights."""
-    return tree_map_only(torch.Tensor, torch.clone, output)
+def _copy_views(module: torch.nn.Module, inputs: Any, output: Any) -> Any:
+    """Copy outputs that are views: changed in place, they would lose the hook that collects the weights."""
+    return tree_map_only(torch.Tensor, lambda value: value.clone() if value._is_view() else value, output)
 
 
 @torch.no_grad()
