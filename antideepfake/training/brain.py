@@ -173,15 +173,15 @@ class DetectorBrain(Brain):
         return None if count is None else ValidationAverage(self.hparams.modules, count)
 
     def _check_sharding(self) -> bool:
-        """Tell whether to shard the modules; refuse what is not possible with it."""
+        """Check whether to shard the modules; refuse what is not possible with it."""
         if not getattr(self.hparams, "fsdp", False):
             return False
         if not self.can_shard:
-            raise InputError(f"fsdp is not possible with the brain_class {type(self).__name__}; set it to false")
+            raise InputError(f"fsdp cannot be combined with brain_class {type(self).__name__}; set fsdp to false")
         chosen = [name for name in ("ema_decay", "average_validations", "sam_rho") if getattr(self.hparams, name, None)]
         chosen += [name for name in ("jit", "compile") if getattr(self, name)]
         if chosen:
-            raise InputError(f"fsdp is not possible together with {', '.join(chosen)}; turn one of them off")
+            raise InputError(f"fsdp cannot be combined with {', '.join(chosen)}; set fsdp to false or turn these off")
         if self.scaler.is_enabled():
             raise InputError("fsdp needs gradients that are not scaled; use --precision fp32 or bf16")
         if any(map(_drops_layers, self.modules.values())):
@@ -223,15 +223,13 @@ class DetectorBrain(Brain):
             self._whole = shard(self.modules, self.device_type)
             for name, module in self.modules.items():
                 self.checkpointer.add_recoverable(name, module, load_sharded, save_sharded)
-        # Unlike the parent, keep batch normalization per process: torch cannot synchronize it on a CPU.
         elif self.distributed_launch:
+            # Unlike the parent, keep batch normalization per process: torch cannot synchronize it on a CPU.
             devices = None if self.device_type == "cpu" else [self.device]
             for name, module in self.modules.items():
                 if any(parameter.requires_grad for parameter in module.parameters()):
                     self.modules[name] = DistributedDataParallel(
-                        module,
-                        devices,
-                        find_unused_parameters=self.find_unused_parameters or _drops_layers(module),
+                        module, devices, find_unused_parameters=self.find_unused_parameters or _drops_layers(module)
                     )
 
     def init_optimizers(self) -> None:
@@ -584,7 +582,7 @@ class DetectorBrain(Brain):
 
 
 def _drops_layers(module: torch.nn.Module) -> bool:
-    """Tell whether layer drop skips layers of a module in training, different ones in every process."""
+    """Check whether layer drop skips layers of a module in training, different ones in every process."""
     return any(getattr(getattr(part, "config", None), "layerdrop", 0) for part in module.modules())
 
 

@@ -419,10 +419,10 @@ class _Unsharded(DetectorBrain):
 @pytest.mark.parametrize(
     ("kind", "given", "said"),
     [
-        (DetectorBrain, {"ema_decay": 0.9}, "fsdp is not possible together with ema_decay"),
-        (DetectorBrain, {"average_validations": 2}, "fsdp is not possible together with average_validations"),
-        (DetectorBrain, {"sam_rho": 0.1, "compile": True}, "fsdp is not possible together with sam_rho, compile"),
-        (_Unsharded, {}, "fsdp is not possible with the brain_class _Unsharded"),
+        (DetectorBrain, {"ema_decay": 0.9}, "fsdp cannot be combined with ema_decay"),
+        (DetectorBrain, {"average_validations": 2}, "fsdp cannot be combined with average_validations"),
+        (DetectorBrain, {"sam_rho": 0.1, "compile": True}, "fsdp cannot be combined with sam_rho, compile"),
+        (_Unsharded, {}, "fsdp cannot be combined with brain_class _Unsharded"),
     ],
 )
 def test_what_sharding_does_not_support_is_refused(fit, kind, given, said):
