@@ -21,6 +21,7 @@ from speechbrain.utils.checkpoints import mark_as_loader, mark_as_saver, registe
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.run_opts import RunOptions
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -37,6 +38,7 @@ from antideepfake.seeds import derive_seed
 from antideepfake.training.adaptation import parameter_groups
 from antideepfake.training.averaging import MovingAverage, ValidationAverage, WeightAverage
 from antideepfake.training.checkpointer import AtomicCheckpointer
+from antideepfake.training.fsdp import broadcast, load_sharded, load_whole, save_sharded, shard
 from antideepfake.training.sharpness import SharpnessAware
 
 logger = get_logger(__name__)
@@ -67,7 +69,7 @@ class DetectorBrain(Brain):
     hparams : mapping
         The keys of ``HPARAMS_NEEDED`` and ``output_folder``, as described in
         :class:`antideepfake.training.ExperimentSettings`; ``skip_limit``, ``mask_padding``, ``ema_decay``,
-        ``average_validations`` and ``sam_rho`` are optional.
+        ``average_validations``, ``sam_rho`` and ``fsdp`` are optional.
     run_opts : RunOptions or mapping
         SpeechBrain's. ``precision``, ``grad_accumulation_factor``, ``max_grad_norm``, ``nonfinite_patience`` and
         ``ckpt_interval_minutes`` are used; they may be keys of ``hparams`` instead.
@@ -91,6 +93,8 @@ class DetectorBrain(Brain):
     )
     learns_frames = False
     """Whether batches must have ``frame_targets``."""
+    can_shard = True
+    """Whether ``fsdp`` is possible."""
     KEPT = (
         "step",
         "avg_train_loss",
@@ -142,6 +146,8 @@ class DetectorBrain(Brain):
         self.sharpness_aware = None if rho is None else SharpnessAware(modules, rho)
         if self.sharpness_aware and self.scaler.is_enabled():
             raise InputError("sam_rho needs gradients that are not scaled; use --precision fp32 or bf16")
+        self.is_sharded = self._check_sharding()
+        self._whole: dict[str, torch.nn.Module] = {}  # what load_best fills if the modules are sharded
         self.taken = 0
         """Batches that all steps so far have consumed, summed over processes."""
         self.seconds = 0.0
@@ -168,6 +174,25 @@ class DetectorBrain(Brain):
         if decay is not None:
             return MovingAverage(self.hparams.modules, decay)
         return None if count is None else ValidationAverage(self.hparams.modules, count)
+
+    def _check_sharding(self) -> bool:
+        """Check whether to shard the modules; refuse what is not possible with it."""
+        if not getattr(self.hparams, "fsdp", False):
+            return False
+        if not self.can_shard:
+            raise InputError(f"fsdp cannot be combined with brain_class {type(self).__name__}; set fsdp to false")
+        chosen = [name for name in ("ema_decay", "average_validations", "sam_rho") if getattr(self.hparams, name, None)]
+        chosen += [name for name in ("jit", "compile") if getattr(self, name)]
+        if chosen:
+            raise InputError(f"fsdp cannot be combined with {', '.join(chosen)}; set fsdp to false or turn these off")
+        if self.scaler.is_enabled():
+            raise InputError("fsdp needs gradients that are not scaled; use --precision fp32 or bf16")
+        if any(map(_drops_layers, self.modules.values())):
+            raise InputError("fsdp needs the same layers in all processes; set layerdrop of the front end to 0")
+        if rank_and_size()[1] == 1:
+            logger.warning("fsdp has no effect on one process; start several with torchrun")
+            return False
+        return True
 
     @property
     def step_batches(self) -> int:
@@ -197,15 +222,17 @@ class DetectorBrain(Brain):
     # Starting ---------------------------------------------------------------------------------------------------------
 
     def _wrap_distributed(self) -> None:
-        # Unlike the parent, keep batch normalization per process: torch cannot synchronize it on a CPU.
-        if self.distributed_launch:
+        if self.is_sharded:
+            self._whole = shard(self.modules, self.device_type)
+            for name, module in self.modules.items():
+                self.checkpointer.add_recoverable(name, module, load_sharded, save_sharded)
+        elif self.distributed_launch:
+            # Unlike the parent, keep batch normalization per process: torch cannot synchronize it on a CPU.
             devices = None if self.device_type == "cpu" else [self.device]
             for name, module in self.modules.items():
                 if any(parameter.requires_grad for parameter in module.parameters()):
-                    # layer drop skips different layers in every process
-                    drops = any(getattr(getattr(part, "config", None), "layerdrop", 0) for part in module.modules())
                     self.modules[name] = DistributedDataParallel(
-                        module, devices, find_unused_parameters=self.find_unused_parameters or drops
+                        module, devices, find_unused_parameters=self.find_unused_parameters or _drops_layers(module)
                     )
 
     def init_optimizers(self) -> None:
@@ -215,7 +242,8 @@ class DetectorBrain(Brain):
             raise InputError("every parameter is frozen; train at least one, for instance with fewer frozen_layers")
         self.optimizer = self.opt_class(groups)
         self.optimizers_dict = {"opt_class": self.optimizer}
-        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+        hooks = (load_sharded, save_sharded) if self.is_sharded else ()
+        self.checkpointer.add_recoverable("optimizer", self.optimizer, *hooks)
 
     def on_fit_start(self) -> None:
         """Load the last checkpoint, if there is one; open the logs."""
@@ -243,6 +271,8 @@ class DetectorBrain(Brain):
             end = min(self._validated_step() + self.hparams.valid_interval, self.last_step)
             self.train_batches.range = (self.taken, self.taken + (end - self.optimizer_step) * self.step_batches)
         else:
+            if self.is_sharded:
+                broadcast(self.modules.buffers())  # statistics of batch normalization: checkpoints have the first one's
             if self.average:
                 self.average.before_validation()
                 self.average.swap()
@@ -329,6 +359,8 @@ class DetectorBrain(Brain):
         self.scaler.unscale_(self.optimizer)
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        if isinstance(norm, DTensor):
+            norm = norm.full_tensor()
         # with scaled gradients, overflow is how the scaler finds its scale: it skips such steps itself
         if math.isfinite(loss) and (self.scaler.is_enabled() or torch.isfinite(norm)):
             self.scaler.step(self.optimizer)
@@ -431,6 +463,8 @@ class DetectorBrain(Brain):
         if stage != Stage.VALID:
             return
         self._valid_bar.close()
+        if self.is_sharded:
+            self._join_last_batch()
         if self.average:
             self.average.swap()
         self._count_skipped_utterances()
@@ -469,6 +503,15 @@ class DetectorBrain(Brain):
             self._writer.add_scalar("validation/loss", loss, self.optimizer_step)
             self._writer.flush()
 
+    def _join_last_batch(self) -> None:
+        """Provide weights for the last validation batch of other processes, if this one has a batch less than they."""
+        own = len(self.valid_batches)
+        if own * rank_and_size()[1] >= len(self.valid_batches.plan) or (self.debug and own >= self.debug_batches):
+            return
+        size = max(SAMPLE_RATE, self.hparams.modules["embedding_model"].min_samples)
+        with torch.no_grad():
+            compute_logits(self.modules, torch.zeros(1, size, device=self.device), torch.ones(1, device=self.device))
+
     def close_logs(self) -> None:
         """Close the progress bars, so that the next message begins a line, and the log of TensorBoard."""
         for bar in (self._valid_bar, self._bar):
@@ -484,6 +527,9 @@ class DetectorBrain(Brain):
                 f"{self.checkpointer.checkpoints_dir}: contains no validated checkpoint; train for at least "
                 "valid_interval steps"
             )
+        for name, module in self._whole.items():  # for the export
+            self.modules[name] = self.hparams.modules[name] = module
+            self.checkpointer.add_recoverable(name, module, load_whole)
         self.checkpointer.load_checkpoint(best)
         if self.average:
             self.average.swap()
@@ -554,6 +600,11 @@ def measure_errors(real: NDArray[np.float64], fake: NDArray[np.float64]) -> dict
     errors |= {"real": len(real), "fake": len(fake)}
     scores = describe_scores(real, fake)
     return {"EER": error, "threshold": threshold, "threshold_errors": errors, "validation_scores": scores}
+
+
+def _drops_layers(module: torch.nn.Module) -> bool:
+    """Check whether layer drop skips layers of a module in training, different ones in every process."""
+    return any(getattr(getattr(part, "config", None), "layerdrop", 0) for part in module.modules())
 
 
 def read_skipped(batch: PaddedBatch) -> list[tuple[str, str]]:

@@ -53,6 +53,8 @@ class DistillationBrain(DetectorBrain):
         detectors take waveforms that are normalized differently.
     """
 
+    can_shard = False
+
     def __init__(
         self,
         modules: Mapping[str, torch.nn.Module],

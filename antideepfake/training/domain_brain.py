@@ -41,6 +41,8 @@ class DomainAdversarialBrain(DetectorBrain):
         When there are fewer than two corpora, or the weight is negative.
     """
 
+    can_shard = False
+
     def __init__(
         self,
         modules: Mapping[str, torch.nn.Module],

@@ -68,6 +68,8 @@ class LogisticRegressionBrain(DetectorBrain):
         When a part after the front end has parameters, or the classifier is not linear.
     """
 
+    can_shard = False
+
     def __init__(
         self,
         modules: Mapping[str, torch.nn.Module],

@@ -31,6 +31,8 @@ class PolicyBrain(DetectorBrain):
         As for :func:`antideepfake.training.policy_loss`.
     """
 
+    can_shard = False
+
     def __init__(
         self,
         *args: Any,

@@ -97,6 +97,9 @@ class ExperimentSettings:
     sam_rho : float or None
         Radius of sharpness-aware minimization (:class:`antideepfake.training.sharpness.SharpnessAware`), with which a
         step takes twice as long.
+    fsdp : bool
+        Shard weights, gradients and optimizer state over the processes of ``torchrun``
+        (:func:`antideepfake.training.fsdp.shard`).
     """
 
     data_folder: str
@@ -133,6 +136,7 @@ class ExperimentSettings:
     ema_decay: float | None = None
     average_validations: int | None = None
     sam_rho: float | None = None
+    fsdp: bool = False
     frozen_layers: int | None = None
     lora_rank: int | None = None
     gradient_checkpointing: bool = False

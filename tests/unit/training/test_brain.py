@@ -410,3 +410,49 @@ def test_sharpness_aware_steps_with_a_small_radius_are_plain_steps(fit):
     )
     assert torch.allclose(plain, small, atol=1e-4)
     assert not torch.allclose(plain, large, atol=1e-4)
+
+
+class _Unsharded(DetectorBrain):
+    can_shard = False
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        (DetectorBrain, {"ema_decay": 0.9}, "fsdp cannot be combined with ema_decay"),
+        (DetectorBrain, {"average_validations": 2}, "fsdp cannot be combined with average_validations"),
+        (DetectorBrain, {"sam_rho": 0.1, "compile": True}, "fsdp cannot be combined with sam_rho, compile"),
+        (_Unsharded, {}, "fsdp cannot be combined with brain_class _Unsharded"),
+    ],
+)
+def test_what_sharding_does_not_support_is_refused(fit, kind, given, said):
+    with pytest.raises(InputError, match=said):
+        fit(kind, fsdp=True, **given)
+
+
+def test_sharding_refuses_layer_drop_and_scaled_gradients(fit, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="set layerdrop of the front end to 0"):
+        patch.setattr("antideepfake.training.brain._drops_layers", lambda module: True)
+        fit(fsdp=True)
+    monkeypatch.setattr(torch.amp.GradScaler, "is_enabled", lambda self: True)
+    with pytest.raises(InputError, match="fsdp needs gradients that are not scaled"):
+        fit(fsdp=True)
+
+
+def test_one_process_is_not_sharded(fit, caplog):
+    brain = fit(fsdp=True, steps=4)
+    assert not brain.is_sharded and "fsdp has no effect on one process" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("batches", "rank", "debug", "joined"), [(3, 1, 0, 1), (3, 0, 0, 0), (4, 1, 0, 0), (5, 1, 2, 0)]
+)
+def test_a_process_with_fewer_validation_batches_joins_the_last_one(fit, monkeypatch, batches, rank, debug, joined):
+    brain = fit(steps=4)
+    brain.valid_batches = PlannedBatches(BatchPlan([1.0] * batches, 1.0, 1, 1), rank, 2)
+    brain.debug, brain.debug_batches = bool(debug), debug
+    passes = []
+    monkeypatch.setattr("antideepfake.training.brain.rank_and_size", lambda: (rank, 2))
+    monkeypatch.setattr("antideepfake.training.brain.compute_logits", lambda *inputs: passes.append(inputs))
+    brain._join_last_batch()
+    assert len(passes) == joined
