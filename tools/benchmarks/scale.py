@@ -1,6 +1,7 @@
 """As many files as ASVspoof 2021 DF has, protocols of ten million rows, and a checkpoint.
 
-The files are 0.1 s long and their detector is tiny, so that times are those of everything but audio and networks.
+The files are 0.1 s long, and the detectors of files and rows are tiny, so that times are those of everything but audio
+and networks.
 """
 
 import runpy
@@ -32,6 +33,7 @@ BATCH = 13  # utterances in 100 s
 # Bytes on the disk: a file and its entries in two tar files; a row as CSV and as Arrow; two checkpoints.
 FILE_BYTES, ROW_BYTES, CHECKPOINT_BYTES = 14_000, 350, 3e9
 RECIPES = Path(__file__).parents[2] / "recipes"
+FILTER_BANK = Path(__file__).parents[2] / "hparams" / "front_ends" / "log_filter_bank.yaml"
 TINY = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -50,7 +52,7 @@ def list_measurements(inputs: Inputs) -> list[Measurement]:
     files, rows = inputs.count(FILES, VALIDATION), inputs.count(ROWS, 10_000)
     check_space(inputs.folder, FILE_BYTES * files + ROW_BYTES * rows + CHECKPOINT_BYTES)
     folder = inputs.make("scale", write_front_end)
-    tiny = replace(inputs, folder=folder, front_end=folder / "tiny.yaml")
+    tiny = replace(inputs, folder=folder, front_end=FILTER_BANK)
     audio = tiny.make(f"audio_{files}", write_files, files)
     return [*list_files(tiny, audio, files), *list_rows(tiny, audio, files, rows), *list_checkpoints(inputs)]
 
@@ -209,7 +211,7 @@ def list_rows(inputs: Inputs, audio: Path, files: int, count: int) -> list[Measu
     valid = inputs.make("valid.csv", write_protocol, VALIDATION, VALIDATION, SECONDS)
     open_plain, first_plain = call(read_plain, text), call(load_first_plain, text, audio, inputs.cores)
     first = call(load_first, arrow, audio, inputs.cores, 0)
-    step = call(train, arrow, valid, audio, inputs.front_end, inputs.folder / "results")
+    step = call(train, arrow, valid, audio, inputs.folder / "tiny.yaml", inputs.folder / "results")
     return [
         Measurement("CSV, open", count, "rows", open_plain, call(read, text)),
         Measurement("Arrow, open", count, "rows", open_plain, call(read, arrow)),
