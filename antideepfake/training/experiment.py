@@ -347,7 +347,9 @@ def _describe_validation(train_set: pd.DataFrame, valid_set: pd.DataFrame) -> st
     """Qualify a threshold whose validation set has speakers or spoofing systems of the training set."""
     known = []
     for name, column, label in (("speakers", "Speaker", "real"), ("spoofing systems", "Attack", "fake")):
-        train, valid = (set(table.loc[table["Label"] == label, column]) - {"-"} for table in (train_set, valid_set))
+        train, valid = (
+            set(table.loc[table["Label"] == label, column].unique()) - {"-"} for table in (train_set, valid_set)
+        )
         if not valid or not train:
             known.append(f"possibly the same {name}")
         elif valid <= train:
@@ -416,7 +418,7 @@ def _describe_protocols(
     """Describe the protocols of training for the metadata of a model folder."""
     # the start model may have been trained on other utterances of its corpora
     corpora = [name for name in hparams["corpora"] if name not in hparams["start_corpora"]]
-    splits = sorted({*train_set["Proportion"], *valid_set["Proportion"]})
+    splits = sorted({*train_set["Proportion"].unique(), *valid_set["Proportion"].unique()})
     return [
         {
             "name": Path(path).name,

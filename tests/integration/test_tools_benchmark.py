@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from antideepfake.audio.probe import probe
+from antideepfake.errors import InputError
 from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
+from antideepfake.protocol.table import read_protocol, resolve_path
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tools" / "benchmark.py"
@@ -58,6 +61,41 @@ def test_a_detector_is_measured(tmp_path, tiny_front_end):
     assert changes["clips, float32"] < 1e-3 and changes["clips, ONNX"] < 1e-3
     assert {row["subject"] for row in written["results"]} == {"starting", "scoring", "training", "loading", "page"}
     assert all(row["operations"] > 0 and row["speed"] > 0 for row in written["arithmetic"])
+
+
+@pytest.mark.slow
+def test_scale_is_measured(tmp_path, tiny_front_end):
+    done = run(tmp_path, "scale", "--scale", 0.001, "--rounds", 1, "--front_end", tiny_front_end)
+    assert done.returncode == 0, done.stderr
+    assert "GB are free" in done.stderr
+    results = json.loads((tmp_path / "results/benchmark.json").read_text())["results"]
+    work = {row["name"]: row["work"] for row in results}
+    assert work["shard"] == work["preparation"] == 2000 and work["Arrow, first batch"] == 10_000
+    assert work["score, killed"] == work["score, resumed"] == 1000
+
+
+def test_scale_is_measured_only_on_request(tmp_path):
+    assert "all but scale" in " ".join(run(tmp_path, "--help").stdout.split())
+
+
+def test_files_and_rows_of_scale(tmp_path, benchmarks):
+    from benchmarks.scale import write_files, write_protocol
+
+    write_files(str(tmp_path / "audio"), "1002")
+    write_protocol(str(tmp_path / "rows.csv"), "2004", "1002")
+    rows = read_protocol(tmp_path / "rows.csv")
+    assert rows["Label"].value_counts().to_dict() == {"real": 2000, "fake": 4}
+    assert rows["Duration"].min() >= 2 and rows["Duration"].max() < 13
+    paths = [resolve_path(path, tmp_path / "audio") for path in rows["Path"]]
+    assert len({path.read_bytes() for path in paths}) == 1002
+    assert {probe(path)["Duration"] for path in paths[:2]} == {0.1}
+
+
+def test_lack_of_space_is_reported(tmp_path, benchmarks):
+    from benchmarks.scale import check_space
+
+    with pytest.raises(InputError, match=r"need about 1000000000\.0 GB.*TMPDIR"):
+        check_space(tmp_path, 1e18)
 
 
 def test_mistakes_are_reported(tmp_path):

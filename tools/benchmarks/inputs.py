@@ -4,12 +4,14 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from benchmarks.measure import antideepfake, call, run
 
 # The modules of a detector: the mean of the frames, and a linear classifier.
-DETECTOR = """front_end: !include:{front_end}
+DETECTOR = """front_end:
+{front_end}
 back_end: !new:antideepfake.lobes.MeanPooling
 embedding_model: !new:antideepfake.lobes.UtteranceEncoder
     front_end: !ref <front_end>
@@ -142,6 +144,6 @@ def write_model(folder: str, front_end: str, clips: str) -> None:
     with torch.no_grad():
         classifier.weight.copy_(torch.stack([-direction / 2, direction / 2]))
         classifier.bias.copy_(-classifier.weight @ embeddings.mean(0))
-    settings = DETECTOR.format(front_end=Path(front_end).resolve(), size=len(direction))
+    settings = DETECTOR.format(front_end=indent(Path(front_end).read_text(), "    "), size=len(direction))
     modules = {"embedding_model": encoder, "classifier": classifier}
     write_model_folder(folder, settings, modules, ModelMetadata())

@@ -5,9 +5,15 @@ the same time.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Measurement, antideepfake, call, run, start_clock
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from antideepfake.dataio.batches import PlannedBatches
 
 CLIPS = 1000
 SECONDS = 4
@@ -60,6 +66,18 @@ def forget(folder: str) -> None:
 
 def load(protocol: str, data_folder: str, num_workers: str, forgotten: str, augmentation: str = "") -> None:
     """Read an epoch with the data loader of training, after a folder was forgotten, if one is given."""
+    loader, _ = make_loader(protocol, data_folder, num_workers, 1, augmentation)
+    if forgotten:
+        forget(forgotten)
+    start_clock()
+    for _ in loader:
+        pass
+
+
+def make_loader(
+    protocol: str, data_folder: str, num_workers: str, num_buckets: int, augmentation: str = ""
+) -> "tuple[DataLoader, PlannedBatches]":
+    """Return the data loader of training and its batches; with RawBoost if any augmentation is named."""
     from speechbrain.dataio.batch import PaddedBatch
     from torch.utils.data import DataLoader
 
@@ -70,15 +88,11 @@ def load(protocol: str, data_folder: str, num_workers: str, forgotten: str, augm
 
     table = read_protocol(protocol)
     dataset = make_dataset(table, data_folder, augmentation=RawBoost(5) if augmentation else None, seed=1)
-    batches = PlannedBatches(BatchPlan(table["Duration"], BATCH_SECONDS, 1, seed=1))
+    batches = PlannedBatches(BatchPlan(table["Duration"].to_numpy(), BATCH_SECONDS, num_buckets, seed=1))
     loader: DataLoader = DataLoader(
         dataset, batch_sampler=batches, num_workers=int(num_workers), collate_fn=PaddedBatch
     )
-    if forgotten:
-        forget(forgotten)
-    start_clock()
-    for _ in loader:
-        pass
+    return loader, batches
 
 
 def load_plain(clips: str, num_workers: str, forgotten: str) -> None:
