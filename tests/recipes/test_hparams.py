@@ -32,6 +32,14 @@ def test_the_seed_reaches_the_first_weights(path, tmp_path, tiny_front_end):
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
+def test_no_yaml_of_a_recipe_writes_over_the_results_of_another():
+    folders = [
+        (path.parent, re.search(r"^output_folder: (.*)$", path.read_text(), re.M)[1])
+        for path in RECIPES.glob("**/hparams/*.yaml")
+    ]
+    assert len(set(folders)) == len(folders)
+
+
 @pytest.mark.parametrize("path", sorted(FRONT_ENDS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_front_end_names_its_pre_trained_weights_and_size(path, tmp_path):
     if path.stem.endswith("filter_bank"):  # nothing to train
