@@ -1,5 +1,6 @@
 """One function over many items, in processes of this computer or on a Dask cluster."""
 
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ Result = TypeVar("Result")
 
 CHUNKS = 4  # for each thread of the cluster: the next ones are there before a result has traveled back
 SECONDS = 30  # to wait for the scheduler, and for its first worker
+LONGEST = 103 - len("/pymp-12345678/listener-12345678")  # path of a socket on macOS, less what multiprocessing appends
 
 
 def map_in_order(
@@ -65,6 +67,24 @@ def map_in_order(
     else:
         with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
             yield from pool.map(function, items, chunksize=chunk_size)
+
+
+def check_temporary_folder() -> None:
+    """Check that a data loader can pass tensors between processes, which it does through sockets in a temporary folder.
+
+    If the path of a socket is too long for the system, the loader would wait for its workers forever.
+
+    Raises
+    ------
+    InputError
+        When the path of the temporary folder is too long.
+    """
+    folder = tempfile.gettempdir()
+    if len(folder.encode()) > LONGEST:
+        raise InputError(
+            f"{folder}: the path of the folder for temporary files is too long for worker processes; set TMPDIR to one "
+            f"of at most {LONGEST} characters, or use --num_workers 0"
+        )
 
 
 def _map_on_cluster(

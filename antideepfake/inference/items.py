@@ -10,6 +10,7 @@ from antideepfake.audio.ffmpeg import scale_integers
 from antideepfake.audio.recording import Recording
 from antideepfake.audio.samples import SAMPLE_RATE, Samples, split_samples, stream_file, stream_samples
 from antideepfake.errors import InputError
+from antideepfake.parallel import check_temporary_folder
 
 Item = str | os.PathLike | Recording | tuple[Any, int]
 
@@ -47,6 +48,7 @@ def read_items(
         return
     from torch.utils.data import DataLoader  # with processes alone: a detector in ONNX Runtime starts without torch
 
+    check_temporary_folder()
     items = list(items)
     dataset: Any = _Items(items, longest)
     # samples come back as tensors in memory that the processes share

@@ -45,6 +45,7 @@ from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.license import combine_licenses, find_license
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.windowing import WHOLE, Windowing
+from antideepfake.parallel import check_temporary_folder
 from antideepfake.protocol.segments import Spans, read_listed_segments, segments_path
 from antideepfake.protocol.table import LABELS, WEIGHT, read_protocol
 from antideepfake.resources import find_resource
@@ -202,6 +203,8 @@ def fit_detector(
                 f"the {name} set has {len(table)} utterances; it needs both real and fake ones (see the columns Label "
                 "and Proportion of the protocol)"
             )
+    if hparams["num_workers"]:
+        check_temporary_folder()
     if if_main_process():
         _record_run(hparams)
     _warn_of_sample_rates(train_set)

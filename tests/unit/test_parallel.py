@@ -1,15 +1,18 @@
 """One function over many items: in this process, in processes, on a Dask cluster that loses a worker."""
 
+import contextlib
 import os
 import signal
 import socket
 import sys
+import tempfile
 
 import pytest
 
 from antideepfake import parallel
 from antideepfake.errors import InputError
-from antideepfake.parallel import map_in_order
+from antideepfake.inference.items import read_items
+from antideepfake.parallel import LONGEST, check_temporary_folder, map_in_order
 
 distributed = pytest.importorskip("distributed")
 
@@ -31,6 +34,19 @@ def test_all_ways_give_the_same_results_in_order(scheduler, chunk_size):
     assert list(map_in_order(abs, items, num_workers=1, chunk_size=chunk_size)) == expected
     assert list(map_in_order(abs, iter(items), scheduler=scheduler, chunk_size=chunk_size)) == expected
     assert list(map_in_order(abs, [], scheduler=scheduler)) == []
+
+
+@pytest.mark.parametrize("length", [LONGEST, LONGEST + 1])
+def test_sockets_of_workers_need_a_short_path(length, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/" + (length - 1) * "x")
+    with pytest.raises(InputError, match="set TMPDIR to one") if length > LONGEST else contextlib.nullcontext():
+        check_temporary_folder()
+
+
+def test_commands_refuse_a_long_path_before_they_wait_for_workers(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/" + 99 * "x")
+    with pytest.raises(InputError, match="set TMPDIR to one"):
+        next(read_items(["a.wav"], 13.0, num_workers=1))
 
 
 def test_a_killed_worker_loses_nothing(scheduler, tmp_path):
