@@ -53,6 +53,12 @@ def seeded() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True)
+def no_list_of_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare each start of an experiment the list of installed packages, which takes a second."""
+    monkeypatch.setattr("speechbrain.utils.logger.get_environment_description", lambda: "")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Source of a test's signals."""

@@ -158,7 +158,7 @@ def main() -> int:
             for cores in args.cores:
                 for scale in scales:
                     inputs = Inputs(Path(scratch), front_end.resolve(), scale, cores)
-                    measurements = module.list_measurements(inputs)
+                    measurements = list(module.list_measurements(inputs))
                     for result in measure(subject, measurements, inputs.folder, cores, rounds, args.quiet):
                         results.append(result)
                         print(format_result(result), flush=True)

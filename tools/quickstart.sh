@@ -17,6 +17,7 @@ else
     status=0
     antideepfake prepare MiniCorpus --data_folder "$data" --output "$data/MiniCorpus.csv" --num_workers 2 || status=$?
     [ "$status" -le 1 ] || exit "$status" # 1: done, but an engine was skipped
+    rm -r "$data/MiniCorpus/cache"        # unpacked packages and decoded recordings
 fi
 echo "== step 3 of 3: training and testing a detector (about 10 minutes)"
 python train.py hparams/train.yaml --data_folder "$data"

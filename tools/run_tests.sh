@@ -11,6 +11,6 @@ ruff format --check .
 echo "== types"
 mypy
 echo "== tests"
-# one process for each core; the tests of a file share what they set up
-OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile "$@"
+# One process for each core. The tests of a file share what they set up. Folders with long tests come first.
+OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder "$@"
 echo "run_tests: all passed"

@@ -86,7 +86,7 @@ def prepare_minicorpus(
     root = (corpus / "cache/root").absolute()
     if importlib.util.find_spec("imageio_ffmpeg") is None:
         raise InputError("no imageio_ffmpeg, which encodes all clips; install this project with its extra demo")
-    _check_seed(corpus / "cache/seed.txt", seed, overwrite)
+    _check_seed(corpus / "seed.txt", seed, overwrite)
     sentences, seconds = decode_recordings(corpus, root, seed, num_workers, quiet)
     plan = plan_clips(sentences, seconds, seed)
 
@@ -309,7 +309,7 @@ def _check_seed(path: Path, seed: int, overwrite: bool) -> None:
     """Clips of two seeds in one folder would be a mixture of two corpora."""
     if path.exists() and path.read_text(encoding="utf-8") != str(seed) and not overwrite:
         raise InputError(
-            f"{path.parent.parent} contains the corpus of seed {path.read_text(encoding='utf-8')}, not {seed}; "
+            f"{path.parent} contains the corpus of seed {path.read_text(encoding='utf-8')}, not {seed}; "
             "pass --overwrite or another --data_folder"
         )
     with atomic_open(path) as file:

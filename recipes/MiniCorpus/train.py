@@ -28,6 +28,12 @@ from antideepfake.training.experiment import (
 from antideepfake.training.hparams import HyperParameters
 
 
+def prepare(data_folder: str, protocol: str) -> None:
+    """Make the corpus unless its protocol exists, which is written last."""
+    if not Path(protocol).exists():
+        prepare_minicorpus(data_folder, protocol)
+
+
 def classify_examples(hparams: HyperParameters, test_set: pd.DataFrame) -> None:
     """Load the model folder like any SpeechBrain model, and classify one bona fide and one spoofed utterance.
 
@@ -56,7 +62,7 @@ def main() -> int:
     hparams, run_opts = begin_experiment(sys.argv[1:])
     if is_finished(hparams):
         return 0
-    run_on_main(prepare_minicorpus, kwargs={"data_folder": hparams["data_folder"], "output": hparams["protocol"]})
+    run_on_main(prepare, args=[hparams["data_folder"], hparams["protocol"]])
     train_set, valid_set, test_set = split_protocol(read_protocol(hparams["protocol"]), hparams["protocol"])
     train_set, valid_set = (keep_attacks(table, hparams["attacks"]) for table in (train_set, valid_set))
 

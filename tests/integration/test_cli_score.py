@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,7 @@ def test_wrong_options_of_long_recordings_are_refused(run, model_folder, long_ca
     assert said in capsys.readouterr().err
 
 
-def test_standard_input_gives_the_windows_of_the_file(model_folder, long_call, tmp_path):
+def test_standard_input_gives_the_windows_of_the_file(run, model_folder, long_call, tmp_path, monkeypatch, capsys):
     command = [sys.executable, "-m", "antideepfake", "score", model_folder, "-", "--quiet"]
     with open(long_call, "rb") as file:
         done = subprocess.run([*command, "--format", "json"], stdin=file, capture_output=True, text=True, cwd=tmp_path)
@@ -179,11 +180,14 @@ def test_standard_input_gives_the_windows_of_the_file(model_folder, long_call, t
     assert np.mean([row["score"] for row in rows]) == pytest.approx(result.score, abs=1e-4)
     assert rows[-1]["end"] == 20.0
     raw = (np.random.default_rng(1).standard_normal(5 * 16000) * 3000).astype("<i2").tobytes()
-    done = subprocess.run([*command, "--raw", "16000"], input=raw, capture_output=True, cwd=tmp_path)
-    assert done.returncode == 0 and done.stdout.count(b"\n") == 3  # 0 to 4 s, 1 to 5 s, and the whole
-    assert done.stdout.splitlines()[-1] == b"unsure: no speech was found"
-    done = subprocess.run(command, input=b"not audio", capture_output=True, cwd=tmp_path)
-    assert done.returncode == 2 and b"standard input: cannot be read: not an audio" in done.stderr
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(raw)))
+    assert run(model_folder, "-", "--quiet", "--raw", "16000") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3  # 0 to 4 s, 1 to 5 s, and the whole
+    assert lines[-1] == "unsure: no speech was found"
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(b"not audio")))
+    assert run(model_folder, "-", "--quiet") == 2
+    assert "standard input: cannot be read: not an audio" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -364,13 +368,13 @@ def test_help_ends_with_an_example(run, capsys):
 
 @pytest.fixture
 def many(tmp_path, write_audio):
-    """A protocol of 1,500 utterances of 20 files, some of which cannot be read."""
+    """A protocol of 1,000 utterances of 20 files, some of which cannot be read."""
     for number in range(20):
         write_audio(
             tmp_path / f"{number}.wav", 0.1 * np.random.default_rng(number).standard_normal(3000 + 200 * number)
         )
     (tmp_path / "13.wav").write_bytes(b"")
-    rows = (f"id{n},real,0.3,16000,$ROOT/{n % 20}.wav,-,-,test,1,PCM_S,16,EN" for n in range(1500))
+    rows = (f"id{n},real,0.3,16000,$ROOT/{n % 20}.wav,-,-,test,1,PCM_S,16,EN" for n in range(1000))
     (tmp_path / "many.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
     return [tmp_path / "many.csv", "--data_folder", tmp_path, "--batch_seconds", "0.5"]
 
@@ -395,8 +399,7 @@ def _kill_all(process):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("resumed_by", [1, 2])
-def test_a_killed_run_of_two_processes_is_resumed(run, model_folder, many, resumed_by):
+def test_a_killed_run_of_two_processes_is_resumed_by_one(run, model_folder, many):
     assert run(model_folder, *many, "--output", "whole.csv", "--quiet") == 1
     process = _torchrun("-m", "antideepfake", "score", model_folder, *many)
     count, deadline = 0, time.monotonic() + 120
@@ -406,18 +409,11 @@ def test_a_killed_run_of_two_processes_is_resumed(run, model_folder, many, resum
     _kill_all(process)
     assert not Path("scores.csv").exists()
     kept = [line for path in _score_parts() for line in path.read_bytes().split(b"\n")[:-1]]
-    assert 50 <= len(kept) < 1425
+    assert 50 <= len(kept) < 950
 
-    if resumed_by == 1:
-        assert run(model_folder, *many, "--quiet") == 1
-    else:
-        process = _torchrun("-m", "antideepfake", "score", model_folder, *many)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 1  # torchrun's word for the status of rank 0
-        assert [line.split()[0] for line in out.splitlines()].count("decision") == 1
-        assert out.endswith("score file: scores.csv\n") and "75 files skipped" in err
+    assert run(model_folder, *many, "--quiet") == 1
     whole, resumed = read_scores("whole.csv"), read_scores("scores.csv")
-    assert resumed["ID"].tolist() == [f"id{n}" for n in range(1500) if n % 20 != 13]
+    assert resumed["ID"].tolist() == [f"id{n}" for n in range(1000) if n % 20 != 13]
     np.testing.assert_allclose(resumed["Score"], whole["Score"], atol=1e-5)
     assert Path("scores.csv.skipped.csv").read_bytes() == Path("whole.csv.skipped.csv").read_bytes()
     assert {line.partition(b",")[2] for line in kept} <= set(Path("scores.csv").read_bytes().split(b"\n"))
@@ -440,7 +436,7 @@ def test_a_process_that_fails_ends_all(run, model_folder, many, tmp_path):
     assert "error: 1.wav: Input/output error" in err
     assert not Path("scores.csv").exists()
     assert run(model_folder, *many, "--quiet") == 1
-    assert len(read_scores("scores.csv")) == 1425
+    assert len(read_scores("scores.csv")) == 950
 
 
 def test_precision_and_trust_reach_the_detector(model_folder, data, run, tmp_path, capsys):

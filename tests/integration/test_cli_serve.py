@@ -146,15 +146,6 @@ def test_plain_http_gets_the_score_of_the_detector(server, model, sounds):
     assert "not calibrated" in answer["verdict"] or "unsure" in answer["verdict"]
 
 
-def test_an_onnx_file_is_served(tmp_path, model, sounds):
-    write_onnx(tmp_path / "model.onnx", load_detector(model))
-    server = Server(tmp_path, tmp_path / "model.onnx", *LIMITS)
-    kind, (answer,) = call(server, sounds / "two.ogg")
-    (expected,) = load_detector(model).score_files([sounds / "two.ogg"])
-    assert kind == "complete" and answer["score"] == pytest.approx(expected.score, abs=1e-3)
-    assert server.stop() == 0
-
-
 def test_gradio_client_gets_the_same(server, sounds):
     client = Client(server.address, verbose=False)
     _, (expected,) = call(server, sounds / "short.flac")
@@ -265,20 +256,23 @@ def test_requests_beyond_those_that_may_wait_are_refused(closed, sounds):
             assert "event: complete" in client.get(f"call/score/{event}").text
 
 
-def test_a_taken_port_is_one_sentence(server, model):
+def test_a_taken_port_is_one_sentence(server, model, command):
     port = server.address.rpartition(":")[2]
-    command = [sys.executable, "-m", "antideepfake", "serve", str(model), "--port", port, "--device", "cpu"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.startswith(f"error: port {port} of 127.0.0.1 cannot be used")
+    status, _, err = command("serve", model, "--port", port, "--device", "cpu")
+    assert status == 2 and err.startswith(f"error: port {port} of 127.0.0.1 cannot be used")
 
 
-def test_uploads_are_deleted_when_the_server_stops(tmp_path, model, sounds):
-    server = Server(tmp_path, model)
-    assert call(server, sounds / "short.flac")[0] == "complete"
+def test_an_onnx_file_is_served_and_uploads_are_deleted_at_the_end(tmp_path, model, sounds):
+    write_onnx(tmp_path / "model.onnx", load_detector(model))
+    (tmp_path / "served").mkdir()
+    server = Server(tmp_path / "served", tmp_path / "model.onnx")
+    kind, (answer,) = call(server, sounds / "two.ogg")
+    (expected,) = load_detector(model).score_files([sounds / "two.ogg"])
+    assert kind == "complete" and answer["score"] == pytest.approx(expected.score, abs=1e-3)
     assert server.uploads()
     assert server.stop() == 0
     # no other file: ONNX Runtime leaves one here when it sends statistics
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["connections.txt", "log.txt"]
+    assert sorted(path.name for path in server.folder.iterdir()) == ["connections.txt", "log.txt"]
 
 
 @pytest.fixture(scope="module")

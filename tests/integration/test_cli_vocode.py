@@ -129,7 +129,7 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
     done = {path: path.stat().st_mtime_ns for path in target.rglob("[!.]*.wav")}
     assert done and all(soundfile.info(path).frames == 30 * len(samples) for path in done)
     assert not (tmp_path / "v.csv").exists()
-    assert subprocess.run(command, env=environment).returncode == 0
+    assert run(*arguments)[0] == 0
     assert len(read_protocol(tmp_path / "v.csv")) == 8
     assert all(path.stat().st_mtime_ns == then for path, then in done.items())
 

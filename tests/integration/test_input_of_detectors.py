@@ -85,6 +85,7 @@ def test_the_level_matters_only_without_normalization(folder, file, rng):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("folder", [False], indirect=True, ids=["not normalized"])
 def test_an_onnx_file_gives_the_same_logits(folder, file, tmp_path):
     from antideepfake.exports.onnx_file import write_onnx
     from antideepfake.inference.onnx_detector import load_onnx_detector

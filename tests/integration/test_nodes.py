@@ -161,7 +161,8 @@ def test_scoring_that_lost_a_node_goes_on_when_it_is_submitted_again(start, mode
     for number in range(20):
         samples = 0.1 * np.random.default_rng(number).standard_normal(3000 + 200 * number)
         write_audio(tmp_path / f"{number}.wav", samples)
-    rows = (f"id{n},real,0.3,16000,$ROOT/{n % 20}.wav,-,-,test,1,PCM_S,16,EN" for n in range(1500))
+    (tmp_path / "13.wav").write_bytes(b"")
+    rows = (f"id{n},real,0.3,16000,$ROOT/{n % 20}.wav,-,-,test,1,PCM_S,16,EN" for n in range(1000))
     (tmp_path / "many.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
     given = [model_folder, tmp_path / "many.csv", "--data_folder", tmp_path, "--batch_seconds", "0.5"]
     output = tmp_path / "scores.csv"
@@ -182,7 +183,8 @@ def test_scoring_that_lost_a_node_goes_on_when_it_is_submitted_again(start, mode
 
     process = start(*command)
     out, err = process.communicate(timeout=600)
-    assert process.returncode == 0 and out.endswith(f"score file: {output}\n"), err
-    assert read_scores(output)["ID"].tolist() == [f"id{n}" for n in range(1500)]
+    assert process.returncode == 1 and "50 files skipped" in err, err
+    assert out.endswith(f"score file: {output}\n") and out.count("decision ") == 1
+    assert read_scores(output)["ID"].tolist() == [f"id{n}" for n in range(1000) if n % 20 != 13]
     assert set(kept) <= set(output.read_bytes().split(b"\n"))
     assert not list(tmp_path.glob("*.part"))

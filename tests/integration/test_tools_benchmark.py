@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,12 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tools" / "benchmark.py"
 
 
-def run(folder, *arguments, scratch=None):
-    """Run the program in a separate process, with its scratch folder in ``folder`` or elsewhere."""
-    scratch = scratch or folder / "scratch"
-    scratch.mkdir(exist_ok=True)
+def run(folder, *arguments):
+    """Run the program in a separate process."""
+    (folder / "scratch").mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, PROGRAM, *map(str, arguments), "--output", folder / "results", "--quiet"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "scratch")},
         capture_output=True,
         text=True,
     )
@@ -53,16 +51,36 @@ def test_table_json_and_plot_of_growing_work(tmp_path):
     assert again.returncode == 2 and "--overwrite" in again.stderr
 
 
+@pytest.fixture
+def inputs(tmp_path, tiny_front_end, benchmarks):
+    """Inputs of measurements of a tiny detector."""
+    from benchmarks.inputs import Inputs
+
+    return Inputs(tmp_path, tiny_front_end, 0.05, 1)
+
+
 @pytest.mark.slow
-def test_a_detector_is_measured(tmp_path, tiny_front_end):
-    options = ("--quick", "--front_end", tiny_front_end)
-    with tempfile.TemporaryDirectory() as scratch:  # a short path, in which data loaders can open sockets
-        done = run(tmp_path, "scoring", "arithmetic", *options, scratch=Path(scratch))
-    assert done.returncode == 0, done.stderr
-    written = json.loads((tmp_path / "results/benchmark.json").read_text())
-    changes = {row["name"]: row["difference"] for row in written["results"] if row["subject"] == "scoring"}
-    assert changes["clips, float32"] < 1e-3 and changes["clips, ONNX"] < 1e-3
-    assert all(row["operations"] > 0 and row["speed"] > 0 for row in written["arithmetic"])
+def test_a_detector_is_measured(inputs, monkeypatch):
+    from benchmark import format_speeds
+    from benchmarks import arithmetic, scoring
+    from benchmarks.measure import measure
+
+    measurements = []
+    for measurement in scoring.list_measurements(inputs):
+        measurements.append(measurement)
+        if measurement.name == "clips, ONNX":  # further ones would take another half a minute
+            break
+    results = {item.name: item for item in measure("scoring", measurements, inputs.folder, 1, 1, quiet=True)}
+    assert results["clips, float32"].difference < 1e-3 and results["clips, ONNX"].difference < 1e-3
+
+    monkeypatch.setattr(arithmetic, "SIZE", 64)
+    clips = inputs.clips(arithmetic.CLIPS, str(arithmetic.SECONDS))
+    output = inputs.folder / "arithmetic.json"
+    arithmetic.time_routes(str(inputs.model), str(inputs.transformers), str(clips), str(output), "1")
+    speeds = [arithmetic.Speed(*values) for values in json.loads(output.read_text())]
+    assert {item.route for item in speeds} >= {"scoring, plain", "training, plain", "scoring", "training"}
+    assert all(item.operations > 0 and item.speed > 0 for item in speeds)
+    assert len(format_speeds(speeds).splitlines()) == 1 + len(speeds)
 
 
 def test_scale_is_measured_only_on_request(tmp_path):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.image
 import numpy as np
@@ -94,6 +95,7 @@ def test_the_first_run_leaves_model_scores_and_picture(trained):
     assert np.isfinite(metadata["threshold"]) and "validation" in metadata["threshold_source"]
     hyperparams = (results / "model" / "hyperparams.yaml").read_text()
     assert str(folder) not in hyperparams and "front_end:" in hyperparams
+    assert "\ntorch==" in (results / "env.log").read_text()
 
     scores = read_scores(results / "scores.csv")
     assert scores["ID"].tolist() == test_set["ID"].tolist() and scores["Label"].tolist() == test_set["Label"].tolist()
@@ -209,20 +211,16 @@ def test_help(train):
     assert "--device" in out
 
 
-def test_minicorpus_trains_and_classifies_with_speechbrain_alone(tmp_path, make_corpus):
-    data = make_corpus(tmp_path / "data")
-    (tmp_path / "minicorpus_prepare.py").write_text(
-        "import sys\n"
-        f"sys.path.append({str(RECIPE)!r})\n"
-        "from owndata_prepare import prepare_owndata as prepare_minicorpus\n"
-    )
-    recipe = ROOT / "recipes" / "MiniCorpus"
-    start = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); runpy.run_path('train.py', run_name='__main__')"
+def test_minicorpus_trains_and_classifies_with_speechbrain_alone(tmp_path, make_corpus, train, monkeypatch):
+    import owndata_prepare
+
+    there = SimpleNamespace(prepare_minicorpus=owndata_prepare.prepare_owndata)
+    monkeypatch.setitem(sys.modules, "minicorpus_prepare", there)
+    monkeypatch.chdir(ROOT / "recipes" / "MiniCorpus")
     yaml = "hparams/log_filter_bank.yaml"  # needs no pretrained weights
-    command = [sys.executable, "-c", start, yaml, *_arguments(data, tmp_path / "results")[2:]]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    run = subprocess.run(command, capture_output=True, text=True, cwd=recipe, env=environment)
-    assert run.returncode == 0, run.stderr
-    *_, real, fake = run.stdout.splitlines()
+    given = _arguments(make_corpus(tmp_path / "data"), tmp_path / "results")[2:]
+    status, out, err = train("train.py", yaml, *given)
+    assert status == 0, err
+    *_, real, fake = out.splitlines()
     assert real.endswith("the truth is real") and fake.endswith("the truth is fake")
     assert "(score " in real

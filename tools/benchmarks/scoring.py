@@ -1,5 +1,6 @@
 """Scoring of clips and of a long recording, relative to transformers in a loop over files."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,30 +12,29 @@ LONG = 40.0  # seconds
 WINDOW, HOP = 4, 2  # seconds; those of 'antideepfake score'
 
 
-def list_measurements(inputs: Inputs) -> list[Measurement]:
-    """List the measurements: clips in each form and precision, and a long recording."""
+def list_measurements(inputs: Inputs) -> Iterator[Measurement]:
+    """Make the inputs of each measurement and return it: clips in each form and precision, and a long recording."""
     clips = inputs.clips(inputs.count(CLIPS, 2), "2-6")
     recording = inputs.clips(1, f"{max(LONG * inputs.scale, 2 * WINDOW):g}")
     scored, windows = inputs.folder / "plain.csv", inputs.folder / "plain_windows.csv"
     plain = call(score_plain, inputs.transformers, clips, scored)
-    forms = {
-        "float32": (inputs.model, "--device", "cpu"),
-        **({"bfloat16": (inputs.model, "--device", "cpu", "--precision", "bf16")} if has_bfloat16() else {}),
-        "ONNX": (inputs.onnx,),
-        "ONNX int8": (inputs.int8,),
-    }
-    measurements = []
-    for name, options in forms.items():
+
+    def score(name: str, *detector: object) -> Measurement:
         output = inputs.folder / f"scores_{name.replace(' ', '_')}.csv"
-        own = antideepfake("score", *options, clips, "--output", output, "--overwrite", "--quiet")
+        own = antideepfake("score", *detector, clips, "--output", output, "--overwrite", "--quiet")
         compare = partial(compare_scores, scored, output)
-        measurements.append(Measurement(f"clips, {name}", count_seconds(clips), "s", plain, own, compare))
+        return Measurement(f"clips, {name}", count_seconds(clips), "s", plain, own, compare)
+
+    yield score("float32", inputs.model, "--device", "cpu")
+    if has_bfloat16():
+        yield score("bfloat16", inputs.model, "--device", "cpu", "--precision", "bf16")
+    yield score("ONNX", inputs.onnx)
+    yield score("ONNX int8", inputs.int8)
     output = inputs.folder / "scores_windows.csv"
     own = antideepfake("score", inputs.model, recording, "--window_seconds", WINDOW, "--hop_seconds", HOP)
     own += ("--device", "cpu", "--output", str(output), "--overwrite", "--quiet")
     plain = call(score_plain, inputs.transformers, recording, windows, WINDOW, HOP)
-    measurements.append(Measurement("long recording", count_seconds(recording), "s", plain, own))
-    return measurements
+    yield Measurement("long recording", count_seconds(recording), "s", plain, own)
 
 
 def has_bfloat16() -> bool:

@@ -470,7 +470,7 @@ def test_a_recording_up_to_the_limit_is_one_utterance(any_detector, long_signal)
     assert cut.windows == 4 and cut.timeline is not None
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(cuts=st.lists(st.integers(0, 50_000), max_size=12), rate=st.sampled_from([8000, 16000, 44100]))
 def test_a_stream_gives_the_windows_of_the_file(any_detector, long_signal, cuts, rate):
     chunks = np.split(long_signal, sorted(cuts))
