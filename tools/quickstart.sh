@@ -13,12 +13,12 @@ cd recipes/MiniCorpus
 if [ -f "$data/MiniCorpus.csv" ]; then # written last: if it exists, the corpus is complete
     echo "== step 2 of 3: the corpus exists: $data/MiniCorpus.csv"
 else
-    echo "== step 2 of 3: making the corpus below $data (about 20 minutes; half an hour is left in all)"
+    echo "== step 2 of 3: making the corpus below $data (about 20 minutes)"
     status=0
     antideepfake prepare MiniCorpus --data_folder "$data" --output "$data/MiniCorpus.csv" --num_workers 2 || status=$?
     [ "$status" -le 1 ] || exit "$status" # 1: done, but an engine was skipped
     rm -r "$data/MiniCorpus/cache"        # unpacked packages and decoded recordings
 fi
-echo "== step 3 of 3: training and testing a detector (about 10 minutes)"
+echo "== step 3 of 3: training and testing a detector (about 7 minutes)"
 python train.py hparams/train.yaml --data_folder "$data"
 echo "quickstart: done; the report is recipes/MiniCorpus/results/small/report/report.html"
