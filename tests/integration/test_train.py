@@ -2,7 +2,6 @@
 
 import json
 import logging
-import multiprocessing
 import os
 import re
 import runpy
@@ -26,6 +25,7 @@ from antideepfake.scoring.score_file import read_scores
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "recipes" / "OwnData"
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def _arguments(data, output):
@@ -50,8 +50,7 @@ def trained(tmp_path_factory, make_corpus):
     folder = tmp_path_factory.mktemp("journey")
     make_corpus(folder / "data")
     command = [sys.executable, *_arguments(folder / "data", folder / "results")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return folder, subprocess.run(command, capture_output=True, text=True, cwd=RECIPE, env=environment)
+    return folder, subprocess.run(command, capture_output=True, text=True, cwd=RECIPE, env=ENVIRONMENT)
 
 
 @pytest.fixture
@@ -146,14 +145,15 @@ def test_a_killed_run_on_shards_is_that_on_files_to_the_last_bit(trained, train,
     write_shards(data / "OwnData.csv", data, tmp_path / "shards", quiet=True)
     protocol = ["--protocol", str(tmp_path / "shards" / "OwnData.csv")]
     given = _arguments(data, results) + protocol + shlex.split("--ckpt_interval_minutes 0 --ckpt_interval_steps 1")
-    child = multiprocessing.get_context("fork").Process(target=train, args=given)
-    child.start()
-    end = time.monotonic() + 60
-    while child.is_alive() and not list(results.glob("checkpoints/CKPT*")) and time.monotonic() < end:
+    log = tmp_path / "killed.txt"
+    with open(log, "w") as file:
+        child = subprocess.Popen([sys.executable, *given], cwd=RECIPE, env=ENVIRONMENT, stdout=file, stderr=file)
+    end = time.monotonic() + 120
+    while child.poll() is None and not list(results.glob("checkpoints/CKPT*")) and time.monotonic() < end:
         time.sleep(0.01)
     child.kill()
-    child.join()
-    assert not (results / "finished.json").exists()
+    child.wait()
+    assert list(results.glob("checkpoints/CKPT*")) and not (results / "finished.json").exists(), log.read_text()
     status, _, err = train(*given)
     assert status == 0 and "resuming from step" in (results / "log.txt").read_text(), err
     for name in ("model/model.safetensors", "train_log.csv"):
