@@ -65,13 +65,9 @@ def test_a_detector_is_measured(inputs, monkeypatch):
     from benchmarks import arithmetic, scoring
     from benchmarks.measure import measure
 
-    measurements = []
-    for measurement in scoring.list_measurements(inputs):
-        measurements.append(measurement)
-        if measurement.name == "clips, ONNX":  # further ones would take another half a minute
-            break
-    results = {item.name: item for item in measure("scoring", measurements, inputs.folder, 1, 1, quiet=True)}
-    assert results["clips, float32"].difference < 1e-3 and results["clips, ONNX"].difference < 1e-3
+    first = next(scoring.list_measurements(inputs))  # the others would take another minute
+    [result] = measure("scoring", [first], inputs.folder, 1, 1, quiet=True)
+    assert result.name == "clips, float32" and result.difference < 1e-3
 
     monkeypatch.setattr(arithmetic, "SIZE", 64)
     clips = inputs.clips(arithmetic.CLIPS, str(arithmetic.SECONDS))
