@@ -13,7 +13,7 @@ WINDOW, HOP = 4, 2  # seconds; those of 'antideepfake score'
 
 
 def list_measurements(inputs: Inputs) -> Iterator[Measurement]:
-    """Make the inputs of each measurement and return it: clips in each form and precision, and a long recording."""
+    """Yield the measurements, making the inputs of each: clips in each form and precision, and a long recording."""
     clips = inputs.clips(inputs.count(CLIPS, 2), "2-6")
     recording = inputs.clips(1, f"{max(LONG * inputs.scale, 2 * WINDOW):g}")
     scored, windows = inputs.folder / "plain.csv", inputs.folder / "plain_windows.csv"
