@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from speechbrain.utils.logger import get_logger
 
 from antideepfake.checkpoints import whisper
 from antideepfake.checkpoints.loading import Weights, read_weights
 from antideepfake.errors import InputError
 from antideepfake.lobes.self_supervised import DROPOUT, HuBERT, SelfSupervisedFrontEnd, Wav2Vec2, Wav2Vec2BERT, WavLM
 from antideepfake.lobes.whisper import Whisper
+
+logger = get_logger(__name__)
 
 # Names of tensors that a detector does not need, and why.
 LEFT_OUT = {
@@ -284,9 +287,8 @@ def _transformers_architecture(weights: Weights) -> tuple[type[SelfSupervisedFro
             f"{weights.source}: a transformers model without a config.json whose model_type is one of "
             f"{', '.join(KINDS)}; pass the folder that contains both"
         )
-    fields = kind.config_class.attribute_map  # name -> name in transformers, where they differ
     return kind, {
-        name: settings.get(fields.get(name, name), settings.get(name, value))
+        name: settings.get(whisper.FIELDS.get(name, name), settings.get(name, value))
         for name, value in kind.defaults().items()
         if name not in DROPOUT
     }
@@ -365,7 +367,7 @@ def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Changed in place.
+        Changed in place. It may have fewer layers: those below are loaded.
     source : str or Path
         As for :func:`load_front_end`.
 
@@ -392,7 +394,7 @@ def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, sour
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Changed in place.
+        Changed in place. It may have fewer layers than the checkpoint: those below are loaded.
     checkpoint : Checkpoint
         As :func:`read_checkpoint` returns it.
     source : str or Path
@@ -404,9 +406,12 @@ def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, sour
         When the architectures differ; names the different settings. Also when the front end states the SHA-256 of its
         weights, and they have another.
     """
-    wanted = front_end.architecture
+    wanted, depth = front_end.architecture, front_end.architecture["num_hidden_layers"]
     with torch.device("meta"):
         found = checkpoint.kind(**checkpoint.settings).architecture
+    if depth < found["num_hidden_layers"]:
+        logger.info(f"{source}: layers 1 to {depth} of {found['num_hidden_layers']} are used")
+        found["num_hidden_layers"] = depth
     differing = [
         f"{name} is {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value
     ]
@@ -418,4 +423,11 @@ def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, sour
             f"{checkpoint.sha256()}, not {front_end.weights_sha256}; download them again, or set the front end's "
             "weights_sha256 to null to use others"
         )
-    front_end.model.load_state_dict(checkpoint.encoder)
+    above = re.compile(r"encoder\.layers\.(\d+)\.")
+    front_end.model.load_state_dict(
+        {
+            name: value
+            for name, value in checkpoint.encoder.items()
+            if not ((layer := above.match(name)) and int(layer[1]) >= depth)
+        }
+    )

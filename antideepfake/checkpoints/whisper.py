@@ -12,6 +12,12 @@ LEFT_OUT = {
     r"decoder[./].*|proj_out\..*": "writes the words",
     r"encoder/num_heads": "a setting",
 }
+FIELDS = {  # settings of a front end -> of Whisper in transformers
+    "hidden_size": "d_model",
+    "num_hidden_layers": "encoder_layers",
+    "num_attention_heads": "encoder_attention_heads",
+    "intermediate_size": "encoder_ffn_dim",
+}
 OPENAI = [
     (r"encoder\.positional_embedding", r"encoder.embed_positions.weight"),
     (r"encoder\.ln_post\.(.+)", r"encoder.layer_norm.\1"),

@@ -22,7 +22,7 @@ from antideepfake.inference.packing import can_pack, copy_for_inference, share_w
 from antideepfake.inference.recordings import Output, RecordingScorer
 from antideepfake.lobes.masks import whole_lengths
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
-from antideepfake.model_folder.folder import build_modules, load_label_encoder, load_weights
+from antideepfake.model_folder.folder import load_label_encoder, load_modules
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES, OLD_OOD_DETECTOR, OOD_DETECTOR
 from antideepfake.model_folder.out_of_distribution import read_ood_detector
@@ -204,9 +204,8 @@ def load_detector(
 
 def _load_plain(folder: Path, device: str) -> Detector:
     """Load a model folder from its config.json."""
-    modules = build_modules(folder / "config.json")
+    modules = load_modules(folder)
     encoder: Any = modules["embedding_model"]
-    load_weights(modules, folder / FILES["model"])
     label_encoder, metadata = CategoricalEncoder(), ModelMetadata()
     load_label_encoder(label_encoder, folder / FILES["label_encoder"])
     metadata.load(folder / FILES["metadata"])

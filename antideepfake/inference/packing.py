@@ -4,11 +4,13 @@ import copy
 from typing import Any, TypeVar
 
 import torch
-from transformers.activations import GELUActivation
 
 from antideepfake.lobes.self_supervised import TimeConvolution
 
 Module = TypeVar("Module", bound=torch.nn.Module)
+
+# Linear layers -> the activation that follows: in the encoders of transformers, and in Whisper.
+ACTIVATIONS = {"intermediate_dense": "intermediate_act_fn", "fc1": "activation"}
 
 
 class PackedLinear(torch.nn.Module):
@@ -138,9 +140,8 @@ def _pack_layers(module: torch.nn.Module, dtype: torch.dtype) -> None:
         parent: Any = module.get_submodule(name.rpartition(".")[0])
         packed: torch.nn.Module
         if type(child) is torch.nn.Linear:
-            activation = "none"
-            if child is getattr(parent, "intermediate_dense", None):
-                activation = _fuse_gelu(parent, "intermediate_act_fn")
+            follows = ACTIVATIONS.get(name.rpartition(".")[2])
+            activation = _fuse_gelu(parent, follows) if follows else "none"
             bias = None if child.bias is None else child.bias.to(dtype)
             packed = PackedLinear(child.weight.to(dtype), bias, activation)
         elif isinstance(child, TimeConvolution) and child.in_channels > 1:  # the first one reads the float32 waveform
@@ -153,7 +154,15 @@ def _pack_layers(module: torch.nn.Module, dtype: torch.dtype) -> None:
 
 def _fuse_gelu(parent: torch.nn.Module, name: str) -> str:
     """Replace the activation that follows a layer by nothing if it is a GELU, which the packed layer then applies."""
-    if not isinstance(getattr(parent, name), GELUActivation):
+    if not _is_gelu(getattr(parent, name)):
         return "none"
     setattr(parent, name, torch.nn.Identity())
     return "gelu"
+
+
+def _is_gelu(activation: torch.nn.Module) -> bool:
+    if type(activation).__module__.startswith("torch."):
+        return isinstance(activation, torch.nn.GELU) and activation.approximate == "none"
+    from transformers.activations import GELUActivation  # slow to import, and already imported by such an activation
+
+    return isinstance(activation, GELUActivation)

@@ -8,6 +8,7 @@ The classes build random weights from the settings of an architecture. :func:`an
 loads trained ones.
 """
 
+import importlib
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,10 +17,8 @@ from typing import Any, ClassVar
 
 import torch
 import torchaudio
-import transformers
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.checkpoint import checkpoint
-from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
@@ -68,11 +67,10 @@ DROPOUT = (
 )
 
 
-def _read_config(config: transformers.PreTrainedConfig) -> dict[str, Any]:
-    """Give the architecture and the dropout of a configuration; its fields may have aliases, as those of Whisper."""
-    values = config.to_dict()
-    fields = {name: config.attribute_map.get(name, name) for name in (*ARCHITECTURE, *DROPOUT)}
-    return {name: values[field] for name, field in fields.items() if field in values}
+def _read_config(config: Any) -> dict[str, Any]:
+    """Give the architecture and the dropout of a configuration."""
+    values = {name: getattr(config, name) for name in (*ARCHITECTURE, *DROPOUT) if hasattr(config, name)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
@@ -101,8 +99,8 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         When a setting is unknown or malformed, or settings contradict each other.
     """
 
-    config_class: ClassVar[type[transformers.PreTrainedConfig]]
-    model_class: ClassVar[type[transformers.PreTrainedModel]]
+    published_as: ClassVar[str]
+    """Name of its classes in ``transformers``, without ``Config`` and ``Model``."""
     receptive_field: int
     """Least number of samples for a frame."""
 
@@ -132,16 +130,27 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
         if size % heads:
             raise InputError(f"{name}: num_attention_heads is {heads}; it must divide the hidden_size, {size}")
         try:
-            config = self.config_class(**{**values, "apply_spec_augment": False, "mask_time_prob": 0.0})
-            self.model: Any = self.model_class(config)
+            self.model: Any = self.make_model(self.make_config(**values))
         except Exception as error:  # transformers and torch raise many types for contradictory settings
             reason = " ".join(str(error).split())
             raise InputError(f"{name}: cannot be built of these settings ({reason})") from None
 
     @classmethod
+    def make_config(cls, **settings: Any) -> Any:
+        """Make the configuration of the encoder."""
+        # imported here: transformers takes longer than torch, and Whisper and the filter banks do without it
+        config_class = getattr(importlib.import_module("transformers"), f"{cls.published_as}Config")
+        return config_class(**settings, apply_spec_augment=False, mask_time_prob=0.0)
+
+    @classmethod
+    def make_model(cls, config: Any) -> torch.nn.Module:
+        """Build the encoder with random weights."""
+        return getattr(importlib.import_module("transformers"), f"{cls.published_as}Model")(config)
+
+    @classmethod
     def defaults(cls) -> dict[str, Any]:
         """All settings with their defaults."""
-        return {name: 0.0 if name in DROPOUT else value for name, value in _read_config(cls.config_class()).items()}
+        return {name: 0.0 if name in DROPOUT else value for name, value in _read_config(cls.make_config()).items()}
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -391,8 +400,7 @@ class Wav2Vec2(ConvolutionalFrontEnd):
     (torch.Size([2, 49, 16]), tensor([49., 24.]))
     """
 
-    config_class = transformers.Wav2Vec2Config
-    model_class = transformers.Wav2Vec2Model
+    published_as = "Wav2Vec2"
 
 
 class HuBERT(ConvolutionalFrontEnd):
@@ -410,47 +418,7 @@ class HuBERT(ConvolutionalFrontEnd):
     torch.Size([1, 49, 16])
     """
 
-    config_class = transformers.HubertConfig
-    model_class = transformers.HubertModel
-
-
-class LayeredAttention(WavLMAttention):
-    """WavLM's attention, computed by calling its linear layers.
-
-    That of ``transformers`` reads their weights without calling them: LoRA adapters or packed weights in their place
-    would have no effect.
-    """
-
-    @classmethod
-    def with_weights_of(cls, attention: WavLMAttention) -> "LayeredAttention":
-        """Build from an attention of ``transformers``, with its settings and its very weights."""
-        with torch.device("meta"):  # without memory, and without random numbers
-            own = cls(
-                attention.embed_dim,
-                attention.num_heads,
-                attention.dropout,
-                attention.num_buckets,
-                attention.max_distance,
-                hasattr(attention, "rel_attn_embed"),
-            )
-        own.load_state_dict(dict(attention.named_parameters()), assign=True)
-        return own
-
-    def torch_multi_head_self_attention(  # type: ignore[override]
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None, gated_position_bias: torch.Tensor
-    ) -> tuple[torch.Tensor, None]:
-        """Attend over ``hidden_states`` ([batch, frames, size]); gives the same shape, and no attention weights."""
-        query, key, value = (
-            linear(hidden_states).unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2)
-            for linear in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        bias = gated_position_bias.unflatten(0, (-1, self.num_heads)).to(query.dtype)
-        if attention_mask is not None:
-            bias = bias.masked_fill(~attention_mask[:, None, None, :], float("-inf"))
-        attended = torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, bias, dropout_p=self.dropout if self.training else 0.0
-        )
-        return self.out_proj(attended.transpose(1, 2).flatten(2)), None
+    published_as = "Hubert"
 
 
 class WavLM(ConvolutionalFrontEnd):
@@ -468,11 +436,12 @@ class WavLM(ConvolutionalFrontEnd):
     torch.Size([1, 49, 16])
     """
 
-    config_class = transformers.WavLMConfig
-    model_class = transformers.WavLMModel
+    published_as = "WavLM"
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        from antideepfake.lobes.layered_attention import LayeredAttention  # needs transformers
+
         for layer in self.model.encoder.layers:
             layer.attention = LayeredAttention.with_weights_of(layer.attention)
 
@@ -493,8 +462,7 @@ class Wav2Vec2BERT(SelfSupervisedFrontEnd):
     torch.Size([1, 49, 16])
     """
 
-    config_class = transformers.Wav2Vec2BertConfig
-    model_class = transformers.Wav2Vec2BertModel
+    published_as = "Wav2Vec2Bert"
     receptive_field = 560  # two windows of 400 samples, 160 apart
     hop = 320
 

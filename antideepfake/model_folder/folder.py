@@ -262,6 +262,34 @@ def find_class(name: str) -> type[torch.nn.Module] | None:
     return found if isinstance(found, type) else None
 
 
+def load_modules(folder: str | os.PathLike) -> torch.nn.ModuleDict:
+    """Build the modules of a model folder and load their weights.
+
+    Arguments
+    ---------
+    folder : str or Path
+        That :func:`write_model_folder` wrote.
+
+    Returns
+    -------
+    torch.nn.ModuleDict
+        The modules of an ``EncoderClassifier``, on the CPU.
+
+    Raises
+    ------
+    InputError
+        As for :func:`build_modules` and :func:`load_weights`; also when the sizes of the components do not match.
+    """
+    folder = Path(folder)
+    modules = build_modules(folder / "config.json")
+    load_weights(modules, folder / FILES["model"])
+    try:
+        _check_sizes(modules)
+    except InputError as error:
+        raise InputError(f"{folder / 'config.json'}: {error}") from None
+    return modules
+
+
 def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     """Build the modules of a ``config.json``, which can name only classes of this package and ``torch.nn.Linear``.
 
@@ -278,7 +306,7 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
     Raises
     ------
     InputError
-        If the file is damaged or names another class, or if sizes are out of range or do not match.
+        If the file is damaged or names another class, or if sizes are out of range.
 
     Example
     -------
@@ -305,7 +333,6 @@ def build_modules(path: str | os.PathLike) -> torch.nn.ModuleDict:
         )
     try:
         components: dict[str, Any] = {name: _build_component(name, values) for name, values in config.items()}
-        _check_sizes(**components)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     classifier = components.pop("classifier")
@@ -340,32 +367,34 @@ def _build_component(name: str, values: Any) -> torch.nn.Module:
         ) from None
 
 
-def _check_sizes(
-    front_end: Any,
-    back_end: torch.nn.Module,
-    classifier: torch.nn.Module,
-    layer_aggregation: torch.nn.Module | None = None,
-    fixed_length: torch.nn.Module | None = None,
-    second_branch: Any = None,
-) -> None:
-    """Check that the sizes of the components match, by a forward pass on the meta device."""
+@torch.inference_mode()
+def _check_sizes(modules: torch.nn.ModuleDict) -> None:
+    """Check that the sizes of the components match, by a pass of empty frames through all but the front end.
+
+    Without weights, on the meta device, the pass would make torch import its compiler, which takes seconds.
+    """
+    encoder: Any = modules["embedding_model"]
+    front_end, back_end, second_branch = encoder.front_end, encoder.back_end, encoder.second_branch
     frames = getattr(back_end, "n_frames", 50)  # of a back end that not all numbers of frames suit
     if isinstance(front_end, SelfSupervisedFrontEnd):
         layers, size = front_end.model.config.num_hidden_layers, front_end.model.config.hidden_size
         shape = (1, layers + 1, frames, size) if front_end.all_layers else (1, frames, size)
     else:
         shape = (1, frames, front_end.n_filters)
+    training = modules.training
+    modules.eval()
     try:
-        with torch.device("meta"):
-            states, lengths = torch.empty(shape), torch.ones(1)
-            if layer_aggregation is not None:
-                states = layer_aggregation.eval()(states, lengths)
-            embeddings = back_end.eval()(states, lengths)
-            if second_branch is not None:
-                embeddings = torch.cat([embeddings, torch.empty(1, second_branch.embedding_size)], 1)
-            logits = classifier.eval()(embeddings)
+        states, lengths = torch.zeros(shape), torch.ones(1)
+        if encoder.layer_aggregation is not None:
+            states = encoder.layer_aggregation(states, lengths)
+        embeddings = back_end(states, lengths)
+        if second_branch is not None:
+            embeddings = torch.cat([embeddings, torch.zeros(1, second_branch.embedding_size)], 1)
+        logits = modules["classifier"](embeddings)
     except (RuntimeError, IndexError, ValueError) as error:
         raise InputError(f"the sizes of the components do not match: {' '.join(str(error).split())[:200]}") from None
+    finally:
+        modules.train(training)
     if logits.shape != (1, len(LABELS)):
         raise InputError(
             f"the classifier has outputs of shape {list(logits.shape)[1:]}; it must have {len(LABELS)} outputs"

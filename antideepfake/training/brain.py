@@ -231,9 +231,8 @@ class DetectorBrain(Brain):
             devices = None if self.device_type == "cpu" else [self.device]
             for name, module in self.modules.items():
                 if any(parameter.requires_grad for parameter in module.parameters()):
-                    self.modules[name] = DistributedDataParallel(
-                        module, devices, find_unused_parameters=self.find_unused_parameters or _drops_layers(module)
-                    )
+                    unused = self.find_unused_parameters or _drops_layers(module) or _has_unused_weights(module)
+                    self.modules[name] = DistributedDataParallel(module, devices, find_unused_parameters=unused)
 
     def init_optimizers(self) -> None:
         """Make the optimizer; lower layers of the front end learn more slowly where ``layer_decay`` is below 1."""
@@ -605,6 +604,11 @@ def measure_errors(real: NDArray[np.float64], fake: NDArray[np.float64]) -> dict
 def _drops_layers(module: torch.nn.Module) -> bool:
     """Check whether layer drop skips layers of a module in training, different ones in every process."""
     return any(getattr(getattr(part, "config", None), "layerdrop", 0) for part in module.modules())
+
+
+def _has_unused_weights(module: torch.nn.Module) -> bool:
+    """Check whether a front end leaves out its final normalization."""
+    return not all(getattr(part, "final_norm", True) for part in module.modules())
 
 
 def read_skipped(batch: PaddedBatch) -> list[tuple[str, str]]:

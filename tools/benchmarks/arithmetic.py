@@ -48,7 +48,7 @@ def time_routes(model: str, published: str, clips: str, output: str, rounds: str
 
     from antideepfake.inference.detector import Detector, load_detector
     from antideepfake.lobes.detector import compute_logits
-    from antideepfake.model_folder.folder import build_modules, load_weights
+    from antideepfake.model_folder.folder import load_modules
 
     torch.manual_seed(1)
     paths = sorted(Path(clips).iterdir())
@@ -76,8 +76,7 @@ def time_routes(model: str, published: str, clips: str, output: str, rounds: str
             route()
         operations[name] = counter.get_total_flops()
 
-    modules = build_modules(Path(model, "config.json"))
-    load_weights(modules, Path(model, "model.safetensors"))
+    modules = load_modules(model)
     modules.train()
     waveforms, lengths = batch["input_values"], torch.ones(CLIPS)
 

@@ -157,10 +157,9 @@ def score_plain(model: str, protocol: str, data_folder: str, output: str, count:
     import torch
 
     from antideepfake.lobes.detector import compute_logits
-    from antideepfake.model_folder.folder import build_modules, load_weights
+    from antideepfake.model_folder.folder import load_modules
 
-    built = build_modules(Path(model, "config.json")).eval()
-    load_weights(built, Path(model, "model.safetensors"))
+    built = load_modules(model).eval()
     modules = dict(built.items())
     length = torch.ones(1)
     with torch.inference_mode(), open(output, "w") as file:
@@ -323,10 +322,9 @@ def build_parts(model: str) -> dict[str, Any]:
     """Return the modules of a detector and an optimizer that has taken a step."""
     import torch
 
-    from antideepfake.model_folder.folder import build_modules, load_weights
+    from antideepfake.model_folder.folder import load_modules
 
-    modules = build_modules(Path(model, "config.json"))
-    load_weights(modules, Path(model, "model.safetensors"))
+    modules = load_modules(model)
     optimizer = torch.optim.AdamW(modules.parameters())
     for parameter in modules.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -52,12 +52,11 @@ def train(model: str, protocol: str, data_folder: str, precision: str) -> None:
     from antideepfake.dataio.batches import BatchPlan, PlannedBatches
     from antideepfake.dataio.datasets import make_dataset
     from antideepfake.lobes.detector import compute_logits
-    from antideepfake.model_folder.folder import build_modules, load_weights
+    from antideepfake.model_folder.folder import load_modules
     from antideepfake.protocol.table import read_protocol
 
     torch.manual_seed(1)
-    modules = build_modules(Path(model, "config.json"))
-    load_weights(modules, Path(model, "model.safetensors"))
+    modules = load_modules(model)
     table = read_protocol(protocol)
     plan = PlannedBatches(BatchPlan(table["Duration"], BATCH * SECONDS, 1, seed=1))
     loader: DataLoader = DataLoader(

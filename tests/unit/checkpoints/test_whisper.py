@@ -150,12 +150,17 @@ def test_other_weights_than_those_stated_are_refused(model, tmp_path):
     start_from(encoder, torch.nn.Linear(32, 2), tmp_path)
 
 
-def test_a_trained_front_end_is_saved_as_transformers_saves_it(tmp_path):
-    front_end = Whisper(**TINY)
-    front_end.model.save_pretrained(tmp_path)
-    again = Whisper(**TINY)
-    load_pretrained(again, tmp_path)
-    assert all(torch.equal(again.state_dict()[name], value) for name, value in front_end.state_dict().items())
+def test_fewer_layers_are_the_lowest(model, tmp_path, caplog):
+    model.save_pretrained(tmp_path)
+    whole, short = (Whisper(**TINY | {"num_hidden_layers": n}, all_layers=True, final_norm=False) for n in (2, 1))
+    for front_end in (whole, short):
+        load_pretrained(front_end.eval(), tmp_path)
+    with torch.inference_mode():
+        expected, found = (
+            front_end(torch.randn(1, 8000, generator=torch.Generator().manual_seed(1)), torch.ones(1))[0]
+            for front_end in (whole, short)
+        )
+    assert torch.equal(found, expected[:, :2]) and "layers 1 to 1 of 2 are used" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import math
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from antideepfake.lobes import (
     Wav2Vec2,
     Wav2Vec2BERT,
     WavLM,
+    Whisper,
     assemble_detector,
 )
 from antideepfake.model_folder.folder import write_model_folder
@@ -266,6 +269,25 @@ def self_supervised(tmp_path_factory):
     hparams = load_hparams(folder / "train.yaml")
     write_model_folder(folder / "model", hparams.settings, hparams, ModelMetadata())
     return folder / "model"
+
+
+def test_whisper_is_scored_without_slow_imports(tmp_path):
+    """Guards the time to start: each of these modules takes about as long as torch to import."""
+    front_end = Whisper(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64)
+    modules = {"embedding_model": UtteranceEncoder(front_end, MeanPooling()), "classifier": torch.nn.Linear(32, 2)}
+    settings = SELF_SUPERVISED_YAML.replace("Wav2Vec2", "Whisper")
+    write_model_folder(tmp_path, settings, modules, ModelMetadata())
+    code = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from antideepfake.inference.detector import load_detector\n"
+        "signal = np.random.default_rng(1).normal(size=8000)\n"
+        f"(result,) = load_detector({str(tmp_path)!r}).score_files([(signal, 16000)])\n"
+        "assert np.isfinite(result.score), result\n"
+        "slow = {'transformers', 'torch._dynamo', 'sympy', 'matplotlib', 'pandas'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_one_waveform_gives_the_output_of_transformers(front_end):
         expected = front_end.model(**inputs).last_hidden_state[:, : found.shape[1]]  # one of padding follows
         tolerance = 1e-3  # numpy's and torch's spectra differ in single precision
     else:
-        model = front_end.model_class(front_end.model.config).eval()
+        model = front_end.make_model(front_end.model.config).eval()
         model.load_state_dict(front_end.model.state_dict())
         expected = model(waveform[None]).last_hidden_state
         tolerance = 1e-5
@@ -146,7 +146,7 @@ def test_all_layers(name):
     last, _ = _build(name)(*_batch(waveforms))
     torch.testing.assert_close(states[:, -1], last, atol=1e-6, rtol=1e-6)
     if name not in ("w2v-BERT", "Whisper"):
-        model = front_end.model_class(front_end.model.config).eval()
+        model = front_end.make_model(front_end.model.config).eval()
         model.load_state_dict(front_end.model.state_dict())
         expected = model(waveforms[1][None], output_hidden_states=True).hidden_states
         count = expected[0].shape[1]
@@ -253,7 +253,7 @@ def test_chunks_give_the_output_of_the_whole(name, chunk, monkeypatch):
 @torch.inference_mode()
 def test_quiet_segments_do_not_change_the_folded_normalization():
     front_end = _build("wav2vec 2.0, group norm")
-    model = front_end.model_class(front_end.model.config).eval()
+    model = front_end.make_model(front_end.model.config).eval()
     model.load_state_dict(front_end.model.state_dict())
     waveform = torch.sin(torch.arange(16_000) / 300.0)  # 8.5 Hz: neighbouring samples are nearly alike
     waveform = torch.nn.functional.layer_norm(waveform, waveform.shape)

@@ -18,7 +18,7 @@ from speechbrain.inference.classifiers import EncoderClassifier
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import load_detector
 from antideepfake.lobes.self_supervised import Wav2Vec2
-from antideepfake.model_folder.folder import build_modules, load_weights, write_model_folder
+from antideepfake.model_folder.folder import build_modules, load_modules, write_model_folder
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import OOD_DETECTOR, is_unfinished
 from antideepfake.training.hparams import load_hparams
@@ -490,17 +490,21 @@ ABSURD = [
 def _load_config(folder, config):
     """Load the config, as the detector does, on the weights of an untouched one."""
     (folder / "config.json").write_text(json.dumps(config))
-    modules = build_modules(folder / "config.json")
-    load_weights(modules, folder / "model.safetensors")
+    load_modules(folder)
+
+
+def _write_weights(folder):
+    """Write weights that fit the config."""
+    state = build_modules(folder / "config.json").to_empty(device="cpu").state_dict()
+    state = {name: torch.ones_like(weight) for name, weight in state.items()}
+    safetensors.torch.save_file(state, folder / "model.safetensors")
 
 
 @pytest.fixture(params=CONFIGS)
 def config(request, tmp_path):
     """A config.json in ``tmp_path`` with weights that fit it."""
     (tmp_path / "config.json").write_text(json.dumps(CONFIGS[request.param]))
-    modules = build_modules(tmp_path / "config.json").to_empty(device="cpu")
-    state = {name: torch.ones_like(value) for name, value in modules.state_dict().items()}
-    safetensors.torch.save_file(state, tmp_path / "model.safetensors")
+    _write_weights(tmp_path)
     return copy.deepcopy(CONFIGS[request.param])
 
 
@@ -588,8 +592,9 @@ def test_invalid_components_are_errors(tmp_path, part, change, message):
     config = copy.deepcopy(CONFIGS["filters"])
     config[part] = change if "class" in change else config[part] | change
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match=message):
-        build_modules(tmp_path / "config.json")
+    with pytest.raises(InputError, match=rf"config\.json: .*{re.escape(message)}"):
+        _write_weights(tmp_path)
+        load_modules(tmp_path)
 
 
 def test_a_label_encoder_that_is_not_utf8_is_an_error(spoilt):

@@ -177,7 +177,7 @@ def test_checkpointing_and_freezing_keep_less(name, monkeypatch):
     for front_end in (checkpointed, both):
         checkpoint_gradients(front_end)
     # Whisper's convolutions are not checkpointed, and over 80 bands they are large beside two layers of size 16
-    assert _kept(checkpointed) < (0.4 if name.startswith("Whisper") else 0.3) * _kept(whole)
+    assert _kept(checkpointed) < (0.45 if name.startswith("Whisper") else 0.3) * _kept(whole)
     assert _kept(frozen) < 0.5 * _kept(whole)
     assert _kept(both) < 0.2 * _kept(frozen)
 

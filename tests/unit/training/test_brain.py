@@ -12,10 +12,12 @@ from torch.utils.data import DataLoader
 from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.dataio.datasets import UtteranceDataset
 from antideepfake.errors import InputError
-from antideepfake.lobes.detector import compute_logits
+from antideepfake.lobes.back_ends import LayerWeightedMeanPooling
+from antideepfake.lobes.detector import UtteranceEncoder, compute_logits
+from antideepfake.lobes.whisper import Whisper
 from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
 from antideepfake.model_folder.validation_scores import describe_scores
-from antideepfake.training.brain import DetectorBrain
+from antideepfake.training.brain import DetectorBrain, _has_unused_weights
 from antideepfake.training.checkpointer import AtomicCheckpointer
 
 
@@ -410,6 +412,13 @@ def test_sharpness_aware_steps_with_a_small_radius_are_plain_steps(fit):
     )
     assert torch.allclose(plain, small, atol=1e-4)
     assert not torch.allclose(plain, large, atol=1e-4)
+
+
+@pytest.mark.parametrize("final_norm", [False, True])
+def test_several_processes_know_that_the_last_normalization_is_unused(final_norm):
+    """Without this, DistributedDataParallel fails at the second step."""
+    front_end = Whisper(hidden_size=16, num_attention_heads=2, all_layers=True, final_norm=final_norm)
+    assert _has_unused_weights(UtteranceEncoder(front_end, LayerWeightedMeanPooling(5))) is not final_norm
 
 
 class _Unsharded(DetectorBrain):
