@@ -12,6 +12,8 @@ import torchaudio
 from antideepfake.audio.samples import NORMALIZATION_EPS, SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import Detector
+from antideepfake.inference.packing import share_weights
+from antideepfake.lobes import second_branches
 from antideepfake.lobes.aasist import AASIST, SSLAASIST
 from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
@@ -53,7 +55,8 @@ class DetectorGraph(torch.nn.Module):
         self.front_end = make_front_end_graph(encoder.front_end)
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
         self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length
-        self.normalize, self.second_branch = encoder.normalize, encoder.second_branch
+        self.normalize = encoder.normalize
+        self.second_branch = None if encoder.second_branch is None else replace_spectra(encoder.second_branch)
         if isinstance(self.back_end, AASIST | SSLAASIST) and self.fixed_length is None:
             raise InputError(
                 f"the back end {type(self.back_end).__name__} cannot tell padding from speech; in ONNX, the detector "
@@ -138,7 +141,7 @@ def make_front_end_graph(front_end: torch.nn.Module) -> torch.nn.Module:
 
 
 class PowerSpectrum(torch.nn.Module):
-    """The power spectrum of overlapping windows, by a convolution with a Fourier basis, and filters over it.
+    """The power spectrum of overlapping windows, by a convolution with a Fourier basis, and filters over it, if any.
 
     Arguments
     ---------
@@ -148,26 +151,37 @@ class PowerSpectrum(torch.nn.Module):
         Points of the Fourier transform.
     hop : int
         Samples between windows.
-    filters : torch.Tensor
+    filters : torch.Tensor, optional
         Shape [filters, n_fft // 2 + 1].
     """
 
     basis: torch.Tensor
-    filters: torch.Tensor
+    filters: torch.Tensor | None
 
-    def __init__(self, window: torch.Tensor, n_fft: int, hop: int, filters: torch.Tensor) -> None:
+    def __init__(self, window: torch.Tensor, n_fft: int, hop: int, filters: torch.Tensor | None = None) -> None:
         super().__init__()
         self.hop, self.bins = hop, n_fft // 2 + 1
         angles = 2 * torch.pi / n_fft * torch.arange(self.bins)[:, None].double() * torch.arange(len(window))
         basis = torch.cat([angles.cos(), -angles.sin()]) @ window.double()
         self.register_buffer("basis", basis.float().unsqueeze(1))
-        self.register_buffer("filters", filters.float().unsqueeze(2))
+        self.register_buffer("filters", None if filters is None else filters.float().unsqueeze(2))
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """Turn waveforms ([batch, time]) into filtered power ([batch, filters, windows])."""
+        """Turn waveforms ([batch, time]) into power ([batch, windows, filters or bins])."""
         spectrum = torch.nn.functional.conv1d(waveforms.unsqueeze(1), self.basis, stride=self.hop)
         power = spectrum[:, : self.bins].square() + spectrum[:, self.bins :].square()
-        return torch.nn.functional.conv1d(power, self.filters)
+        if self.filters is not None:  # a convolution, since a linear layer would be quantized
+            power = torch.nn.functional.conv1d(power, self.filters)
+        return power.transpose(1, 2)
+
+
+def replace_spectra(second_branch: torch.nn.Module) -> torch.nn.Module:
+    """Copy a second branch, with convolutions for its Fourier transforms; the other parts are shared."""
+    copied = share_weights(second_branch)
+    for name, part in second_branch.named_modules():
+        if isinstance(part, second_branches.PowerSpectrum):
+            copied.set_submodule(name, PowerSpectrum(part.window.diag(), part.n_fft, second_branches.HOP))
+    return copied
 
 
 class LogFilterBankGraph(torch.nn.Module):
@@ -180,7 +194,7 @@ class LogFilterBankGraph(torch.nn.Module):
 
     def forward(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn waveforms and lengths into frames and their counts."""
-        frames = torch.log(self.power(waveforms) + 1e-6).transpose(1, 2)
+        frames = torch.log(self.power(waveforms) + 1e-6)
         counts = (lengths - self.size) // self.hop + 1
         mask = mark(counts, frames).unsqueeze(2)
         mean = torch.where(mask, frames, 0.0).sum(1, keepdim=True) / counts[:, None, None]
@@ -215,7 +229,7 @@ class WhisperGraph(torch.nn.Module):
         indices = torch.arange(-margin, waveforms.shape[1] + margin).abs().unsqueeze(0)
         last = lengths.unsqueeze(1) - 1
         indices = torch.where(indices > last, 2 * last - indices, indices).clamp(min=0)
-        log_mel = self.power(waveforms.gather(1, indices))[:, :, :-1].clamp(min=1e-10).log10().transpose(1, 2)
+        log_mel = self.power(waveforms.gather(1, indices))[:, :-1].clamp(min=1e-10).log10()
         steps = lengths // HOP
         mask = mark(steps, log_mel).unsqueeze(2)
         loudest = torch.where(mask, log_mel, -10.0).amax((1, 2), keepdim=True)
@@ -246,7 +260,7 @@ class Wav2Vec2BERTGraph(torch.nn.Module):
 
     def forward(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn waveforms and lengths into frames and their counts."""
-        energies = self.power(waveforms).clamp(min=torch.finfo(torch.float32).eps).log().transpose(1, 2)
+        energies = self.power(waveforms).clamp(min=torch.finfo(torch.float32).eps).log()
         steps = (lengths - WINDOW) // HOP + 1
         mask = mark(steps, energies).unsqueeze(2)
         size = steps[:, None, None]

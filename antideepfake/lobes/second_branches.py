@@ -61,8 +61,6 @@ class SpectralFineStructure(torch.nn.Module):
 class PowerSpectrum(torch.nn.Module):
     """The power spectrum of windows, every 10 ms.
 
-    It is a convolution with a Fourier basis, because ONNX has no transform of overlapping windows.
-
     Arguments
     ---------
     window : torch.Tensor
@@ -71,20 +69,18 @@ class PowerSpectrum(torch.nn.Module):
         Points of the Fourier transform.
     """
 
-    basis: torch.Tensor
+    window: torch.Tensor
 
     def __init__(self, window: torch.Tensor, n_fft: int) -> None:
         super().__init__()
-        steps = torch.arange(len(window), dtype=torch.float64)
-        angles = 2 * torch.pi / n_fft * torch.arange(n_fft // 2 + 1)[:, None] * steps
-        basis = torch.cat([angles.cos(), angles.sin()]) * window
-        self.register_buffer("basis", basis.float().unsqueeze(1), persistent=False)
+        self.n_fft = n_fft
+        self.register_buffer("window", window.float(), persistent=False)
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Turn ``waveforms`` ([batch, time]) into power ([batch, windows, n_fft // 2 + 1])."""
-        spectrum = torch.nn.functional.conv1d(waveforms.unsqueeze(1), self.basis, stride=HOP)
-        real, imaginary = spectrum.transpose(1, 2).chunk(2, 2)
-        return real.square() + imaginary.square()
+        windows = waveforms.unfold(1, len(self.window), HOP) * self.window
+        spectrum = torch.fft.rfft(windows, self.n_fft)
+        return spectrum.real.square() + spectrum.imag.square()
 
 
 def _pool(frames: torch.Tensor, size: int, samples: torch.Tensor) -> torch.Tensor:
