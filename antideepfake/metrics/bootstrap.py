@@ -17,7 +17,7 @@ Measure = Callable[[Trials], Mapping[str, Array]]
 """Computes metrics of shape [n_resamples] from trials with counts of shape [n_resamples, scores]."""
 
 UNKNOWN = ("-", "", "nan")  # column values that stand for an unknown cluster
-BINS = 256
+BINS = 128
 """With more utterances than twice this, scores are grouped into bins before resampling.
 
 The cost of a resample then does not depend on the number of utterances. There are this many bins of equal size, and as

@@ -119,24 +119,21 @@ def min_cllr(trials: Trials) -> Array:
     >>> float(min_cllr(sort_trials(real=[5.0, 6.0], fake=[1.0, 2.0])))
     0.0
     """
-    real, fake = count_by_score(trials)
-    costs = np.array([_min_cllr(*pair) for pair in zip(np.atleast_2d(real), np.atleast_2d(fake), strict=True)])
-    return costs.reshape(real.shape[:-1])
-
-
-def _min_cllr(real: Array, fake: Array) -> float:
     from scipy.optimize import isotonic_regression  # slow to import, and scoring does without
     from scipy.special import xlogy
 
-    present = real + fake > 0
+    counts = count_by_score(trials)
     # Both classes have a weight of one half, whatever their sizes.
-    real, fake = real[present] / real.sum(), fake[present] / fake.sum()
-    blocks = isotonic_regression(real / (real + fake), weights=real + fake).blocks[:-1]
+    real, fake = (np.atleast_2d(count / count.sum(-1, keepdims=True)) for count in counts)
+    rows, columns = np.nonzero(real + fake)
+    real, fake = real[rows, columns], fake[rows, columns]
+    # One fit for all resamples: each lies above the one before, so that no block extends from one to the next.
+    blocks = isotonic_regression(2 * rows + real / (real + fake), weights=real + fake).blocks[:-1]
     real, fake = (np.add.reduceat(weights, blocks) for weights in (real, fake))
     posterior = real / (real + fake)
     # A block with utterances of one class has a posterior of 0 or 1 and costs nothing: xlogy(0, 0) is 0.
-    nats = (xlogy(real, posterior) + xlogy(fake, 1 - posterior)).sum()
-    return float(0.0 - nats / (2 * np.log(2)))  # 0.0 - x avoids a negative zero
+    nats = np.bincount(rows[blocks], xlogy(real, posterior) + xlogy(fake, 1 - posterior), counts[0][..., 0].size)
+    return (0.0 - nats / (2 * np.log(2))).reshape(counts[0].shape[:-1])  # 0.0 - x avoids a negative zero
 
 
 def min_cllr_bias(trials: Trials) -> float:
