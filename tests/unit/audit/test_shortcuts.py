@@ -9,7 +9,9 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import signal
 
+from antideepfake.audit import shortcuts
 from antideepfake.audit.shortcuts import (
     find_shortcuts,
     format_shortcuts,
@@ -33,6 +35,21 @@ def test_duration_level_and_peak_of_a_sine():
     assert found["level"] == pytest.approx(20 * np.log10(0.5) - 3.01, abs=0.01)  # power of a sine: half its square
     assert found["peak"] == pytest.approx(0.5)
     assert found["DC"] == pytest.approx(0, abs=1e-12)
+
+
+@given(st.integers(1, 700), st.integers(0, 3000))
+def test_the_average_spectrum_is_welchs(size: int, more: int):
+    samples = np.random.default_rng(size).normal(size=size + more)
+    _, expected = signal.welch(samples, RATE, nperseg=size)
+    found = shortcuts._average_spectrum(samples, size) / (RATE * np.sum(np.hanning(size + 1)[:-1] ** 2))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
+
+
+def test_long_recordings_are_read_in_parts(monkeypatch: pytest.MonkeyPatch):
+    samples = np.random.default_rng(1).normal(size=RATE)
+    expected = measure_bandwidth(samples, RATE)
+    monkeypatch.setattr(shortcuts, "WINDOWS", 7)
+    assert measure_bandwidth(samples, RATE) == expected
 
 
 def test_offset():
