@@ -107,7 +107,7 @@ def measure_bandwidth(samples: NDArray[np.floating], sample_rate: int) -> float:
     return float(frequencies[np.searchsorted(excess, 0.99 * excess[-1])])
 
 
-def _average_spectrum(samples: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _average_spectrum(samples: NDArray[np.floating], size: int) -> NDArray[np.float64]:
     """Compute a spectrum as ``scipy.signal.welch`` does, but for a factor, and without its loop over windows."""
     window = np.hanning(size + 1)[:-1]
     windows = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size - size // 2]
