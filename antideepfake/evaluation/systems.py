@@ -141,7 +141,7 @@ def compare_with_first(systems: Sequence[System], cluster: str | None = None, se
 
 
 def describe_test_set(system: System, corpora: Mapping[str, Corpus]) -> str:
-    """Describe the test set of a system; the title of its report.
+    """Describe the test set of a system; the title of its report. An ID without a ``-`` names no corpus.
 
     Example
     -------
@@ -149,10 +149,11 @@ def describe_test_set(system: System, corpora: Mapping[str, Corpus]) -> str:
     >>> describe_test_set(System(scores, Evaluator().evaluate(scores, "small")), corpora={})
     'LJSpeech, mine: 1 real and 1 fake utterances'
     """
-    names = find_corpora(system.scores["ID"], corpora).categories
+    identifiers = system.scores["ID"]
+    names = find_corpora(identifiers[identifiers.str.contains("-", regex=False)], corpora).categories
     title = ", ".join(map(str, names)) if len(names) <= 3 else f"{len(names)} corpora"
     overall = system.evaluation.overall
-    return f"{title}: {overall.real:,} real and {overall.fake:,} fake utterances"
+    return f"{title}{': ' if title else ''}{overall.real:,} real and {overall.fake:,} fake utterances"
 
 
 def _find_leakage(

@@ -33,6 +33,7 @@ WINDOWS = "Windows"  # column: number of windows that the score was combined fro
 SPEECH = "Speech"  # column: seconds of speech; "-" if it was not measured
 NO_SPEECH = "0.00"
 OLD_OOD = "Far"  # its name in version 0.1
+CHUNK = 1 << 18  # lines parsed at once: each takes some 100 bytes
 
 
 class SkippedFile(NamedTuple):
@@ -287,7 +288,13 @@ def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[
 
 
 def _parse_pairs(pairs: "pd.Series", path: str | os.PathLike) -> NDArray[np.float64]:
-    """Parse pairs of logits, all at once, or one by one if that fails, to find the malformed line."""
+    """Parse pairs of logits, shape [lines, 2]."""
+    starts = range(0, max(len(pairs), 1), CHUNK)
+    return np.concatenate([_parse_chunk(pairs.iloc[start : start + CHUNK], path) for start in starts])
+
+
+def _parse_chunk(pairs: "pd.Series", path: str | os.PathLike) -> NDArray[np.float64]:
+    """Parse pairs all at once, or one by one if that fails, to find the malformed line."""
     import pyarrow.csv  # slow to import, and writing scores does without
 
     lines = ",".join(pairs.tolist()).replace("],[", "\n")

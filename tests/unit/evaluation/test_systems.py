@@ -42,6 +42,16 @@ def test_threshold_and_leakage_come_from_the_record_beside_the_scores(write_scor
     assert describe_test_set(system, CORPORA) == "DFADD: 30 real and 30 fake utterances"
 
 
+@pytest.mark.parametrize(("ids", "corpora"), [("DF_E_{}", ""), ("mine-{}", "mine: "), ("{}-mine", "60 corpora: ")])
+def test_ids_without_a_corpus_are_not_called_corpora(write_scores, ids, corpora):
+    """Guards against a title with millions of corpora, which took most of the memory."""
+    path = write_scores("s.csv")
+    table = pd.read_csv(path, dtype=str)
+    table.assign(ID=[ids.format(n) for n in range(len(table))]).to_csv(path, index=False)
+    system = evaluate_file(path, "s", CORPORA)
+    assert describe_test_set(system, CORPORA) == f"{corpora}30 real and 30 fake utterances"
+
+
 def test_a_model_that_is_given_comes_before_the_record(write_scores):
     path = write_scores("s.csv", threshold=0.7, training_corpora=["DFADD"])
     system = evaluate_file(path, "s", CORPORA, metadata=ModelMetadata(threshold=-1.0))
