@@ -367,7 +367,7 @@ def load_pretrained(front_end: SelfSupervisedFrontEnd, source: str | os.PathLike
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Changed in place. It may have fewer layers: those below are loaded.
+        Changed in place. It may have fewer layers: the lowest are loaded.
     source : str or Path
         As for :func:`load_front_end`.
 
@@ -394,7 +394,7 @@ def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, sour
     Arguments
     ---------
     front_end : SelfSupervisedFrontEnd
-        Changed in place. It may have fewer layers than the checkpoint: those below are loaded.
+        Changed in place. It may have fewer layers than the checkpoint: the lowest are loaded.
     checkpoint : Checkpoint
         As :func:`read_checkpoint` returns it.
     source : str or Path
@@ -423,11 +423,10 @@ def load_encoder(front_end: SelfSupervisedFrontEnd, checkpoint: Checkpoint, sour
             f"{checkpoint.sha256()}, not {front_end.weights_sha256}; download them again, or set the front end's "
             "weights_sha256 to null to use others"
         )
-    above = re.compile(r"encoder\.layers\.(\d+)\.")
-    front_end.model.load_state_dict(
-        {
-            name: value
-            for name, value in checkpoint.encoder.items()
-            if not ((layer := above.match(name)) and int(layer[1]) >= depth)
-        }
-    )
+    layer = re.compile(r"encoder\.layers\.(\d+)\.")
+    used = {
+        name: value
+        for name, value in checkpoint.encoder.items()
+        if not (found_layer := layer.match(name)) or int(found_layer[1]) < depth
+    }
+    front_end.model.load_state_dict(used)

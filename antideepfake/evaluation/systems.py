@@ -153,7 +153,8 @@ def describe_test_set(system: System, corpora: Mapping[str, Corpus]) -> str:
     names = find_corpora(identifiers[identifiers.str.contains("-", regex=False)], corpora).categories
     title = ", ".join(map(str, names)) if len(names) <= 3 else f"{len(names)} corpora"
     overall = system.evaluation.overall
-    return f"{title}{': ' if title else ''}{overall.real:,} real and {overall.fake:,} fake utterances"
+    counts = f"{overall.real:,} real and {overall.fake:,} fake utterances"
+    return f"{title}: {counts}" if title else counts
 
 
 def _find_leakage(

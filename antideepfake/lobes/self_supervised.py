@@ -8,7 +8,6 @@ The classes build random weights from the settings of an architecture. :func:`an
 loads trained ones.
 """
 
-import importlib
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -138,14 +137,17 @@ class SelfSupervisedFrontEnd(torch.nn.Module, ABC):
     @classmethod
     def make_config(cls, **settings: Any) -> Any:
         """Make the configuration of the encoder."""
-        # imported here: transformers takes longer than torch, and Whisper and the filter banks do without it
-        config_class = getattr(importlib.import_module("transformers"), f"{cls.published_as}Config")
+        import transformers  # takes longer to import than torch, and Whisper and the filter banks do without
+
+        config_class = getattr(transformers, f"{cls.published_as}Config")
         return config_class(**settings, apply_spec_augment=False, mask_time_prob=0.0)
 
     @classmethod
     def make_model(cls, config: Any) -> torch.nn.Module:
         """Build the encoder with random weights."""
-        return getattr(importlib.import_module("transformers"), f"{cls.published_as}Model")(config)
+        import transformers
+
+        return getattr(transformers, f"{cls.published_as}Model")(config)
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

@@ -49,11 +49,17 @@ class Stem(torch.nn.Module):
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
+        self.checkpoints = False
         self.conv1 = torch.nn.Conv1d(config.num_mel_bins, config.hidden_size, 3, padding=1)
         self.conv2 = torch.nn.Conv1d(config.hidden_size, config.hidden_size, 3, padding=1, stride=2)
 
     def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
         """Turn ``log_mel`` ([mels, steps]) into features ([(steps + 1) // 2, size])."""
+        if self.training and self.checkpoints:
+            return checkpoint(self._convolve, log_mel, use_reentrant=False)
+        return self._convolve(log_mel)
+
+    def _convolve(self, log_mel: torch.Tensor) -> torch.Tensor:
         gelu = torch.nn.functional.gelu
         return gelu(self.conv2(gelu(self.conv1(log_mel)))).T
 
@@ -124,7 +130,7 @@ class Transformer(torch.nn.Module):
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
-        self.config, self.checkpoint_layers = config, False
+        self.config, self.checkpoints = config, False
         # fixed, as in Whisper's own training
         positions = torch.empty(POSITIONS, config.hidden_size)
         positions.copy_(torch.from_numpy(sinusoids(POSITIONS, config.hidden_size)))
@@ -140,7 +146,7 @@ class Transformer(torch.nn.Module):
         for layer in self.layers:
             if self.training and torch.rand(()) < self.config.layerdrop:
                 continue
-            if self.training and self.checkpoint_layers:
+            if self.training and self.checkpoints:
                 hidden = checkpoint(layer, hidden, mask, use_reentrant=False)
             else:
                 hidden = layer(hidden, mask)
@@ -163,8 +169,8 @@ class WhisperEncoder(torch.nn.Module):
         self.encoder = Transformer(config)
 
     def gradient_checkpointing_enable(self, settings: dict[str, bool]) -> None:
-        """Keep only the inputs of layers in training; ``settings`` are ``{"use_reentrant": False}``."""
-        self.encoder.checkpoint_layers = True
+        """Keep only the inputs of parts in training; ``settings`` are ``{"use_reentrant": False}``."""
+        self.feature_extractor.checkpoints = self.encoder.checkpoints = True
 
 
 def sinusoids(positions: int, size: int) -> np.ndarray:
