@@ -77,29 +77,29 @@ def write_results(path: Path, machine: dict[str, Any], results: Sequence[Result]
 
 
 def plot_growth(results: Sequence[Result], path: Path) -> None:
-    """Plot wall time, processor time and memory by work, in a row for each subject."""
+    """Plot wall time, processor time and memory by work, in a row for each subject and unit of work."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    subjects = list(dict.fromkeys(item.subject for item in results))
-    figure, axes = pyplot.subplots(len(subjects), 3, figsize=(13, 3.2 * len(subjects)), squeeze=False)
-    for row, subject in zip(axes, subjects, strict=True):
-        mine = [item for item in results if item.subject == subject]
-        lines = list(dict.fromkeys((item.name, item.cores) for item in mine))
-        for number, (name, cores) in enumerate(lines):
-            points = sorted((item for item in mine if (item.name, item.cores) == (name, cores)), key=lambda x: x.work)
+    lines: dict[tuple[str, str], dict[tuple[str, int], list[Result]]] = {}
+    for item in sorted(results, key=lambda item: item.work):
+        lines.setdefault((item.subject, item.unit), {}).setdefault((item.name, item.cores), []).append(item)
+    figure, axes = pyplot.subplots(len(lines), 3, figsize=(15, 3.2 * len(lines)), squeeze=False)
+    for row, ((subject, unit), tasks) in zip(axes, lines.items(), strict=True):
+        for number, ((name, cores), points) in enumerate(tasks.items()):
             work = [item.work for item in points]
-            for panel, field, unit in zip(row, ("wall", "processor", "memory"), (1, 1, 1e6), strict=True):
+            for panel, field, scale in zip(row, ("wall", "processor", "memory"), (1, 1, 1e6), strict=True):
                 for side, style in (("plain", "--"), ("own", "-")):
-                    values = [getattr(getattr(item, side), field) / unit for item in points]
-                    label = f"{name}, {cores}" if side == "own" and panel is row[0] else None
+                    values = [getattr(getattr(item, side), field) / scale for item in points]
+                    label = f"{name}, {cores}" if side == "own" else None
                     panel.plot(work, values, style, color=f"C{number}", marker=".", label=label)
         for panel, title in zip(row, ("time, s", "processor time, s", "peak memory, MB"), strict=True):
-            panel.set(xscale="log", yscale="log", xlabel=f"work, {mine[0].unit}", title=f"{subject}: {title}")
+            panel.set(xscale="log", yscale="log", xlabel=f"work, {unit}", title=f"{subject}: {title}")
             panel.grid(alpha=0.3)
-        row[0].legend(title="task, cores (dashed: plain)", fontsize="x-small", title_fontsize="x-small")
+        legend = {"title": "task, cores (dashed: plain)", "fontsize": "x-small", "title_fontsize": "x-small"}
+        row[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), **legend)
     figure.tight_layout()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)

@@ -234,29 +234,32 @@ def lpc(batch: Batch) -> list[np.ndarray]:
 def _lpc_vocode(recording: np.ndarray, order: int, rng: np.random.Generator) -> np.ndarray:
     """Autocorrelation method (Makhoul 1975), 25 ms Hann windows every 5 ms; voiced where WORLD finds a pitch."""
     import pyworld
-    from scipy import linalg, signal
+    from scipy import signal
 
     hop, half = SAMPLE_RATE // 200, SAMPLE_RATE // 80
     pitch = pyworld.stonemask(
         recording, *pyworld.dio(recording, SAMPLE_RATE), SAMPLE_RATE
     )  # Hz, every 5 ms; 0: unvoiced
-    padded = np.pad(recording, half)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(recording, half), 2 * half)[:-1:hop]
     window = np.hanning(2 * half)
+    spectra = np.fft.rfft(frames * window, 4 * half)
+    correlations = np.fft.irfft(np.abs(spectra) ** 2)[:, : order + 1]
+    correlations[:, 0] = correlations[:, 0] * 1.0001 + 1e-9  # keeps the filter stable where there is silence
+    lags = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
+    predictors = np.linalg.solve(correlations[:, lags], correlations[:, 1:, None])[:, :, 0]
+    residuals = correlations[:, 0] - np.sum(predictors * correlations[:, 1:], axis=1)
+    gains = np.sqrt(np.maximum(residuals, 0) / np.sum(window**2))
     state, phase = np.zeros(order), 0.0
     parts = []
     for number in range(len(recording) // hop):
-        frame = padded[number * hop : number * hop + 2 * half] * window
-        correlation = np.correlate(frame, frame, "full")[2 * half - 1 : 2 * half + order]
-        correlation[0] = correlation[0] * 1.0001 + 1e-9  # keeps the filter stable where there is silence
-        predictor = linalg.solve_toeplitz(correlation[:-1], correlation[1:])
-        residual = max(correlation[0] - predictor @ correlation[1:], 0.0) / np.sum(window**2)
         excitation = rng.standard_normal(hop)
         if pitch[number] > 0:
             phases = phase + np.arange(1, hop + 1) * pitch[number] / SAMPLE_RATE
             pulses = np.diff(np.floor(phases), prepend=np.floor(phase)) * np.sqrt(SAMPLE_RATE / pitch[number])
             phase = phases[-1] % 1
             excitation = 0.97 * pulses + 0.25 * excitation  # some breath
-        part, state = signal.lfilter([np.sqrt(residual)], np.concatenate([[1.0], -predictor]), excitation, zi=state)
+        poles = np.concatenate([[1.0], -predictors[number]])
+        part, state = signal.lfilter(gains[number : number + 1], poles, excitation, zi=state)
         parts.append(part)
     return np.concatenate(parts)
 

@@ -16,6 +16,7 @@ import subprocess
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,11 @@ def prepare_minicorpus(
     sentences, seconds = decode_recordings(corpus, root, seed, num_workers, quiet)
     plan = plan_clips(sentences, seconds, seed)
 
-    reasons = {name: why_missing(name, root, quiet) for name in dict.fromkeys(c.generator for c in plan if c.generator)}
+    generators = list(dict.fromkeys(clip.generator for clip in plan if clip.generator))
+    with suppress(MissingPackageError):  # the packages of all at once, which is faster; what lacks is found below
+        packages = [package for name in generators for package in ENGINES[name].packages]
+        fetch(packages, root, dependencies=True, quiet=quiet)
+    reasons = {name: why_missing(name, root, quiet) for name in generators}
     for name, reason in reasons.items():
         if reason:
             logger.warning("%s is left out: %s", name, reason)

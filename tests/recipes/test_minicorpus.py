@@ -553,9 +553,30 @@ def test_npm_package_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.Monkey
     debian.fetch_npm("voices@1.2", tmp_path / "root")
 
 
+def test_packages_of_a_finished_group_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def apt(root: Path, command: str, *packages: str, folder: Path) -> None:
+        if "broken" in packages:
+            raise debian.MissingPackageError("Unable to locate package broken")
+        for package in packages:
+            (folder / f"{package}_1.0_all.deb").touch()
+
+    unpacked = []
+    monkeypatch.setattr(debian.shutil, "which", lambda program: program)
+    monkeypatch.setattr(debian, "_apt", apt)
+    monkeypatch.setattr(debian.subprocess, "run", lambda command, **_: unpacked.append(command[2].name))
+    names = [f"p{number}" for number in range(debian.GROUP)]
+    with pytest.raises(debian.MissingPackageError, match="broken"):
+        debian.fetch([*names, "broken"], tmp_path, quiet=True)
+    assert sorted(unpacked) == [f"{name}_1.0_all.deb" for name in names]
+    assert sorted(path.name for path in (tmp_path / ".unpacked").iterdir()) == names
+    assert not list(tmp_path.glob(".downloads/**/*.deb"))
+    monkeypatch.setattr(debian, "_apt", pytest.fail)
+    debian.fetch(names, tmp_path, quiet=True)
+
+
 def test_unpacked_packages_are_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     fetched = []
-    monkeypatch.setattr(debian, "_fetch_one", lambda package, root: fetched.append(package))
+    monkeypatch.setattr(debian, "_fetch_group", lambda packages, root: fetched.extend(packages))
     monkeypatch.setattr(debian, "_missing_dependencies", lambda packages, root: ["library", *packages])
     monkeypatch.setattr(debian.shutil, "which", lambda program: program)
     for _ in range(2):
