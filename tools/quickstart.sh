@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
 echo "quickstart: 3 steps, about half an hour on two cores"
-echo "== step 1 of 3: the environment (about 4 minutes, depending on your connection)"
+echo "== step 1 of 3: the environment (about 3 minutes, depending on your connection)"
 environment demo
 
 data=${DATA_FOLDER:-$PWD/data}
@@ -19,6 +19,6 @@ else
     [ "$status" -le 1 ] || exit "$status" # 1: done, but an engine was skipped
     rm -r "$data/MiniCorpus/cache"        # unpacked packages and decoded recordings
 fi
-echo "== step 3 of 3: training and testing a detector (about 7 minutes)"
+echo "== step 3 of 3: training and testing a detector (about 6 minutes)"
 python train.py hparams/train.yaml --data_folder "$data"
 echo "quickstart: done; the report is recipes/MiniCorpus/results/small/report/report.html"
