@@ -98,8 +98,10 @@ def plot_growth(results: Sequence[Result], path: Path) -> None:
         for panel, title in zip(row, ("time, s", "processor time, s", "peak memory, MB"), strict=True):
             panel.set(xscale="log", yscale="log", xlabel=f"work, {unit}", title=f"{subject}: {title}")
             panel.grid(alpha=0.3)
-        legend = {"title": "task, cores (dashed: plain)", "fontsize": "x-small", "title_fontsize": "x-small"}
-        row[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), **legend)
+        title = "task, cores (dashed: plain)"
+        row[-1].legend(
+            title=title, loc="upper left", bbox_to_anchor=(1, 1), fontsize="x-small", title_fontsize="x-small"
+        )
     figure.tight_layout()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=100)

@@ -18,7 +18,7 @@ environment() {
         local quiet=--quiet
         if [ -t 1 ]; then quiet=--progress-bar=on; fi
         "$here/.venv/bin/python" -m pip install $quiet --disable-pip-version-check --no-compile --editable "$here[$extras]"
-        # pip would compile on one core, for a minute and a half; this runs on all of them, beside what comes next
+        # pip compiles on one core, which takes a minute and a half; compile on all of them, in the background
         "$here/.venv/bin/python" -m compileall -qq -j 0 "$here/.venv/lib" >/dev/null 2>&1 &
         touch "$stamp"
     else

@@ -92,7 +92,7 @@ def prepare_minicorpus(
     plan = plan_clips(sentences, seconds, seed)
 
     generators = list(dict.fromkeys(clip.generator for clip in plan if clip.generator))
-    with suppress(MissingPackageError):  # the packages of all at once, which is faster; what lacks is found below
+    with suppress(MissingPackageError):  # fetching for all engines at once is faster; why_missing finds what is missing
         packages = [package for name in generators for package in ENGINES[name].packages]
         fetch(packages, root, dependencies=True, quiet=quiet)
     reasons = {name: why_missing(name, root, quiet) for name in generators}

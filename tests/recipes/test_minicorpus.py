@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import signal
 
 from antideepfake.audit.shortcuts import measure_properties
 from antideepfake.errors import InputError
@@ -394,6 +395,21 @@ def test_kokoro_mixes_voices_and_takes_the_style_of_the_length(tmp_path: Path, m
     assert [len(waveform) for waveform in waveforms] == [RATE, RATE]
     assert [inputs["tokens"].tolist() for inputs in session.inputs] == [[[0, 5, 6, 5, 0]], [[0, 6, 0]]]
     assert [float(inputs["style"].mean()) for inputs in session.inputs] == [4.0, 2.0]  # row of the length, plus 1
+
+
+@pytest.mark.parametrize("order", ["16", "24"])
+def test_linear_prediction_keeps_pitch_and_resonance(order: str, rng: np.random.Generator):
+    pulses = np.zeros(16000)
+    pulses[::128] = 1  # 125 Hz
+    pole = 0.97 * np.exp(2j * np.pi * 1000 / 16000)
+    vowel = signal.lfilter([1], [1, -2 * pole.real, abs(pole) ** 2], pulses) + 1e-4 * rng.standard_normal(16000)
+    [spoken] = generators.lpc(generators.Batch(order, [], [0.1 * vowel], Path(), 1))
+    assert len(spoken) == 16000
+    middle = spoken[4000:12000]
+    frequencies, power = signal.welch(middle, 16000, nperseg=512)
+    assert abs(frequencies[power.argmax()] - 1000) < 100
+    correlation = np.correlate(middle, middle, "full")[len(middle) - 1 :]
+    assert abs(correlation[80:250].argmax() + 80 - 128) <= 2
 
 
 @pytest.mark.parametrize("warp", [1.0, 1.1])
