@@ -19,6 +19,6 @@ else
     [ "$status" -le 1 ] || exit "$status" # 1: done, but an engine was skipped
     rm -r "$data/MiniCorpus/cache"        # unpacked packages and decoded recordings
 fi
-echo "== step 3 of 3: training and testing a detector (about 6 minutes)"
+echo "== step 3 of 3: training and testing a detector (about 5 minutes)"
 python train.py hparams/train.yaml --data_folder "$data"
 echo "quickstart: done; the report is recipes/MiniCorpus/results/small/report/report.html"
