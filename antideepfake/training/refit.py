@@ -21,7 +21,7 @@ from antideepfake.metrics.bootstrap import number_clusters
 from antideepfake.metrics.costs import cllr
 from antideepfake.metrics.rates import sort_trials
 from antideepfake.metrics.summary import compute_metrics
-from antideepfake.model_folder.calibration import threshold_for
+from antideepfake.model_folder.calibration import Logistic, fit_logistic, threshold_for
 from antideepfake.model_folder.folder import write_model_folder
 from antideepfake.model_folder.license import combine_licenses
 from antideepfake.model_folder.metadata import ModelMetadata
@@ -33,6 +33,7 @@ from antideepfake.scoring.provenance import ScoreProvenance
 FOLDS = 5  # of the cross-validation
 STRENGTHS = (1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0)
 LEAST = 10  # utterances of each class
+HALVES = np.array([-0.5, 0.5])  # of a score, in the logits of fake and real
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def fit_classifier(
 ) -> LinearFit:
     """Fit a logistic regression with balanced classes to standardized embeddings, and cross-validate it in five folds.
 
-    The regularization is that of the least log-likelihood-ratio cost in the cross-validation. Scores are then
-    log-likelihood ratios without further calibration.
+    The regularization is that of the least log-likelihood-ratio cost in the cross-validation, after a logistic
+    calibration of its scores, which the classifier then contains. Without the calibration, the cost would choose a
+    regularization that is too strong: in high dimensions the best classifier is overconfident.
 
     Arguments
     ---------
@@ -127,11 +129,15 @@ def fit_classifier(
             weight, bias = fit_logistic_regression(values[part], is_real[part], strength)
             fake, real = weight @ values[rest].T + bias[:, None]
             scores[rest] = real - fake
-        candidates.append(scores)
-    costs = [float(cllr(sort_trials(scores[is_real], scores[~is_real]))) for scores in candidates]
-    best = int(np.argmin(costs))
-    weight, bias = fit_logistic_regression(values, is_real, strengths[best])
-    return LinearFit(weight, bias, strengths[best], candidates[best])
+        calibration = fit_logistic(scores[is_real], scores[~is_real])
+        if calibration.weights[0] <= 0:  # worse than chance; a calibration must not turn the classifier around
+            calibration = Logistic([1.0], 0.0)
+        scores = calibration(scores)
+        candidates.append((float(cllr(sort_trials(scores[is_real], scores[~is_real]))), strength, calibration, scores))
+    _, strength, calibration, scores = min(candidates, key=lambda candidate: candidate[0])
+    weight, bias = fit_logistic_regression(values, is_real, strength)
+    scale = calibration.weights[0]
+    return LinearFit(scale * weight, scale * bias + calibration.offset * HALVES, strength, scores)
 
 
 def fit_logistic_regression(
@@ -169,9 +175,8 @@ def fit_logistic_regression(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # with hardly any regularization it takes long
         regression.fit(scaler.transform(embeddings), is_real)
-    pair = np.array([-0.5, 0.5])  # of the logits of fake and real, whose difference is that of the regression
-    weight = np.outer(pair, regression.coef_[0] / scaler.scale_)
-    return weight, pair * regression.intercept_[0] - weight @ scaler.mean_
+    weight = np.outer(HALVES, regression.coef_[0] / scaler.scale_)
+    return weight, HALVES * regression.intercept_[0] - weight @ scaler.mean_
 
 
 def require_linear(detector: Detector) -> torch.nn.Linear:

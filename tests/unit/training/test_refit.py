@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from antideepfake.errors import InputError
-from antideepfake.training.refit import fit_classifier
+from antideepfake.metrics.costs import cllr
+from antideepfake.metrics.rates import sort_trials
+from antideepfake.training.refit import fit_classifier, fit_logistic_regression
 
 
 @pytest.fixture
@@ -35,6 +37,30 @@ def test_scores_are_calibrated_for_balanced_classes(embeddings):
     probability = 1 / (1 + np.exp(-fit.scores))
     weight = np.where(is_real, 0.5 / is_real.sum(), 0.5 / (~is_real).sum())
     assert np.sum(weight * probability) == pytest.approx(0.5, abs=0.05)
+
+
+def test_an_overconfident_classifier_is_calibrated(rng):
+    """Guards against a regularization that is too strong: it was chosen without the calibration, which costs EER."""
+    is_real = np.arange(2000) % 2 == 0
+    values = rng.standard_normal((2000, 150)) + 0.1 * is_real[:, None]
+    fit = fit_classifier(values[:300], is_real[:300], strengths=[100.0])
+    raw = fit_logistic_regression(values[:300], is_real[:300], 100.0)
+    costs = []
+    for weight, bias in ((fit.weight, fit.bias), raw):
+        fake, real = weight @ values[300:].T + bias[:, None]
+        scores = real - fake
+        costs.append(float(cllr(sort_trials(scores[is_real[300:]], scores[~is_real[300:]]))))
+    assert costs[0] < 1 < costs[1]
+    np.testing.assert_allclose(fit.weight / raw[0], (fit.weight / raw[0])[0, 0])  # the same direction
+
+
+def test_a_calibration_does_not_turn_a_classifier_around():
+    """Guards against scores of the other sign where the cross-validation is worse than chance."""
+    values = np.repeat([[1.0], [-3.0], [-1.0], [3.0]], 10, axis=0)
+    is_real = np.arange(40) < 20
+    fit = fit_classifier(values, is_real, np.repeat(["ann", "bea", "cat", "dan"], 10), seed=5)
+    assert np.mean((fit.scores > 0) == is_real) < 0.5
+    np.testing.assert_allclose(fit.weight, fit_logistic_regression(values, is_real, fit.strength)[0])
 
 
 def test_speakers_of_a_fold_are_unknown_to_its_fit(rng):
