@@ -50,7 +50,8 @@ class LogisticRegressionBrain(DetectorBrain):
     pass ends early at ``max_steps``. A back end or second branch whose ``norm`` is a
     :class:`antideepfake.lobes.batch_norm.Standardization` standardizes its embeddings afterwards.
 
-    The validation error is that of a classifier of the training set. :meth:`refit` then fits it to both sets.
+    The validation error is that of a classifier of the training set. :meth:`refit` then fits it to both sets and
+    calibrates it.
 
     Arguments
     ---------
@@ -148,7 +149,7 @@ class LogisticRegressionBrain(DetectorBrain):
         super().on_stage_end(stage, stage_loss, epoch)
 
     def refit(self, speakers: Mapping[str, str]) -> None:
-        """Fit the classifier to the training and the validation set, and choose the threshold by cross-validation.
+        """Fit the classifier to both sets, and calibrate it and choose its threshold by cross-validation.
 
         Arguments
         ---------
