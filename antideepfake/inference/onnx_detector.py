@@ -94,7 +94,7 @@ class OnnxDetector(RecordingScorer):
 
 
 def load_onnx_detector(path: str | os.PathLike) -> OnnxDetector:
-    """Load an ONNX file.
+    """Load an ONNX file, to run on all cores or on as many as the environment variable OMP_NUM_THREADS says.
 
     Arguments
     ---------
@@ -119,6 +119,9 @@ def load_onnx_detector(path: str | os.PathLike) -> OnnxDetector:
         raise InputError(f"{path}: no such file; check the path")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
+    threads = os.environ.get("OMP_NUM_THREADS", "")  # torch, numpy and torchrun keep to it; ONNX Runtime alone does not
+    if threads.isdecimal():
+        options.intra_op_num_threads = int(threads)
     try:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises many types for a damaged file

@@ -114,6 +114,14 @@ def test_results_are_those_of_the_model_folder(filter_bank, recordings):
         np.testing.assert_allclose(one.timeline.scores, other.timeline.scores, atol=1e-4)
 
 
+@pytest.mark.parametrize(("setting", "threads"), [("3", 3), ("", 0), ("2,1", 0)])
+def test_the_number_of_threads_is_that_of_the_environment(filter_bank, monkeypatch, setting, threads):
+    """Guards against processes that take each other's cores; 0 means all."""
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    session = load_onnx_detector(filter_bank[1])._session
+    assert session.get_session_options().intra_op_num_threads == threads
+
+
 def test_metadata_can_be_read_by_any_program(filter_bank):
     _, path = filter_bank
     model = onnx.load(path)
