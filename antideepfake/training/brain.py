@@ -133,6 +133,8 @@ class DetectorBrain(Brain):
         valid_batches: PlannedBatches,
     ) -> None:
         super().__init__(modules, opt_class, hparams, run_opts, checkpointer)
+        if self.debug:  # SpeechBrain takes another temporary folder in each process
+            self.checkpointer.checkpoints_dir = gather([self.checkpointer.checkpoints_dir])[0]
         self.train_batches, self.valid_batches = train_batches, valid_batches
         self._given_accumulation = self.grad_accumulation_factor
         self._recovered_step_size = self._step_size()

@@ -1,6 +1,7 @@
 """The Brain: learns, validates as one tests, keeps the best, leaves out what is not finite."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -465,3 +466,13 @@ def test_a_process_with_fewer_validation_batches_joins_the_last_one(fit, monkeyp
     monkeypatch.setattr("antideepfake.training.brain.compute_logits", lambda *inputs: passes.append(inputs))
     brain._join_last_batch()
     assert len(passes) == joined
+
+
+def test_processes_of_a_debug_run_share_their_checkpoints(fit, monkeypatch, tmp_path):
+    """Guards against the temporary folder that SpeechBrain makes in each process: one of them writes."""
+    first = tmp_path / "of the first process"
+    first.mkdir()
+    gather = lambda values: [first] if isinstance(next(iter(values), None), Path) else values  # noqa: E731
+    monkeypatch.setattr("antideepfake.training.brain.gather", gather)
+    fit(steps=4, run_opts={"debug": True})
+    assert list(first.glob("CKPT*"))
