@@ -38,7 +38,7 @@ HALVES = np.array([-0.5, 0.5])  # of a score, in the logits of fake and real
 
 @dataclass(frozen=True)
 class LinearFit:
-    """A linear classifier fitted to embeddings.
+    """A linear classifier fitted to embeddings and calibrated.
 
     Arguments
     ---------
@@ -49,7 +49,7 @@ class LinearFit:
     strength : float
         The chosen inverse regularization strength C.
     scores : array
-        Cross-validated score of each utterance, from a fit without its fold; shape [utterances].
+        Calibrated score of each utterance, from a fit without its fold; shape [utterances].
     """
 
     weight: NDArray[np.float64]

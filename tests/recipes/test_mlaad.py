@@ -34,7 +34,7 @@ LISTS = {
 }
 
 
-def test_source_tracing_takes_models_and_splits_from_the_lists(prepare, make_tree, tmp_path):
+def test_source_tracing_takes_models_and_splits_from_the_lists(prepare, tmp_path):
     """Guards against models named after their folders, and against counting a repeated line of eval.csv twice."""
     rows, report = prepare(
         "MLAAD", [*AUDIO, "MLAAD_v5/fake/de/tts_y/unlisted.wav"], LISTS, tracing_folder=tmp_path / "data/tracing"
