@@ -17,9 +17,8 @@ environment() {
         # pip's progress bar on a terminal, nothing in a log
         local quiet=--quiet
         if [ -t 1 ]; then quiet=--progress-bar=on; fi
+        # --no-compile: pip compiles all modules, which takes a minute and a half; Python compiles those that it imports
         "$here/.venv/bin/python" -m pip install $quiet --disable-pip-version-check --no-compile --editable "$here[$extras]"
-        # pip compiles on one core, which takes a minute and a half; compile on all of them, in the background
-        "$here/.venv/bin/python" -m compileall -qq -j 0 "$here/.venv/lib" >/dev/null 2>&1 &
         touch "$stamp"
     else
         echo "== the virtual environment .venv is ready"

@@ -5,13 +5,10 @@ one length, one level and one noise floor.
 """
 
 import hashlib
-import subprocess
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
+import av
 import numpy as np
 from scipy import signal
 
@@ -169,7 +166,7 @@ def _colored_noise(length: int, tilt: float, rng: np.random.Generator) -> np.nda
 
 
 def code_g722(waveforms: list[np.ndarray]) -> list[np.ndarray]:
-    """Encode and decode with G.722 at 64 kbit/s, all waveforms in one run of ffmpeg.
+    """Encode and decode with G.722 at 64 kbit/s, all waveforms as one stream.
 
     Arguments
     ---------
@@ -186,41 +183,35 @@ def code_g722(waveforms: list[np.ndarray]) -> list[np.ndarray]:
     pause = np.zeros(SAMPLE_RATE // 10)  # lets the coder's step size fall back before the next waveform
     padded = [part for waveform in waveforms for part in (pause, waveform, np.zeros(len(waveform) % 2))]
     samples = np.round(np.concatenate([*padded, pause]) * 32767).clip(-32768, 32767).astype("<i2")
-    raw = ("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1")
-    coded = _ffmpeg(*raw, "-i", "-", "-f", "g722", "-", data=samples.tobytes())
-    [decoded] = decode_g722([coded])
-    decoded = decoded[22:]  # the coder's two filter banks delay by 22 samples
+    decoded = decode_g722(_encode_g722(samples))[22:]  # the coder's two filter banks delay by 22 samples
     lengths = np.array([len(pause), *(len(part) for part in padded)])
     starts = lengths[1:].cumsum() - lengths[1:]
     return [decoded[start : start + len(waveform)] for start, waveform in zip(starts[1::3], waveforms, strict=True)]
 
 
-def decode_g722(streams: Sequence[bytes]) -> list[np.ndarray]:
-    """Decode raw G.722 (64 kbit/s), all streams in one run of ffmpeg, which takes long to start.
+def _encode_g722(samples: np.ndarray) -> bytes:
+    encoder = av.CodecContext.create("g722", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = SAMPLE_RATE, "mono", "s16"
+    frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+    frame.sample_rate = SAMPLE_RATE
+    return b"".join(bytes(packet) for part in (frame, None) for packet in encoder.encode(part))
+
+
+def decode_g722(stream: bytes) -> np.ndarray:
+    """Decode raw G.722 (64 kbit/s).
 
     Arguments
     ---------
-    streams : sequence of bytes
-        Each is decoded on its own.
+    stream : bytes
+        May be empty.
 
     Returns
     -------
-    list of np.ndarray
-        16-bit samples of each, shape (time,), 16 kHz.
+    np.ndarray
+        16-bit samples, shape (time,), 16 kHz.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = [], []
-        for number, stream in enumerate(streams):
-            Path(folder, f"{number}.g722").write_bytes(stream)
-            inputs += ["-f", "g722", "-i", f"{folder}/{number}.g722"]
-            outputs += ["-map", str(number), "-f", "s16le", f"{folder}/{number}.raw"]
-        if streams:
-            _ffmpeg(*inputs, *outputs)
-        return [np.fromfile(f"{folder}/{number}.raw", dtype="<i2") for number in range(len(streams))]
-
-
-def _ffmpeg(*arguments: str, data: bytes = b"") -> bytes:
-    import imageio_ffmpeg
-
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *arguments]
-    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+    if not stream:
+        return np.empty(0, dtype="<i2")
+    decoder = av.CodecContext.create("g722", "r")
+    decoder.layout = "mono"
+    return np.concatenate([frame.to_ndarray()[0] for frame in decoder.decode(av.Packet(stream))])

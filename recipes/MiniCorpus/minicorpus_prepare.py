@@ -6,7 +6,6 @@ details.
 """
 
 import argparse
-import importlib.util
 import json
 import logging
 import multiprocessing
@@ -14,10 +13,11 @@ import os
 import signal
 import subprocess
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -81,20 +81,15 @@ def prepare_minicorpus(
     Raises
     ------
     InputError
-        The recordings or ffmpeg are unavailable, or the folder contains clips of another seed.
+        The recordings are unavailable, or the folder contains clips of another seed.
     """
     corpus = Path(data_folder) / "MiniCorpus"
     root = (corpus / "cache/root").absolute()
-    if importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise InputError("no imageio_ffmpeg, which encodes all clips; install this project with its extra demo")
     _check_seed(corpus / "seed.txt", seed, overwrite)
     sentences, seconds = decode_recordings(corpus, root, seed, num_workers, quiet)
     plan = plan_clips(sentences, seconds, seed)
 
     generators = list(dict.fromkeys(clip.generator for clip in plan if clip.generator))
-    with suppress(MissingPackageError):  # fetching for all engines at once is faster; why_missing finds what is missing
-        packages = [package for name in generators for package in ENGINES[name].packages]
-        fetch(packages, root, dependencies=True, quiet=quiet)
     reasons = {name: why_missing(name, root, quiet) for name in generators}
     for name, reason in reasons.items():
         if reason:
@@ -129,7 +124,7 @@ def prepare_minicorpus(
 def decode_recordings(
     corpus: Path, root: Path, seed: int, num_workers: int, quiet: bool
 ) -> tuple[list[Sentence], dict[str, float]]:
-    """Fetch and decode the recordings, and measure the speech in each.
+    """Fetch all packages, decode the recordings, and measure the speech in each.
 
     Arguments
     ---------
@@ -153,24 +148,45 @@ def decode_recordings(
     InputError
         A package is unavailable: without all of the recordings it would be another corpus.
     """
-    packages = [name for recordings in RECORDINGS for name in (recordings.package, recordings.text_package)]
-    packages += [*QUEEN_PACKAGES, *FILLETS_PACKAGES, *STAMPS_PACKAGES]
-    try:
-        fetch(packages, root, quiet=quiet)
-    except MissingPackageError as error:
-        raise InputError(f"the recordings are unavailable: {error}; they are in Debian's main archive") from error
-    sentences = [sentence for recordings in RECORDINGS for sentence in list_sentences(recordings, root)]
-    sentences += [*list_queen(root), *list_fillets(root), *list_stamps(root, seed)]
     measured = corpus / "cache/seconds.json"
     seconds = json.loads(measured.read_text()) if measured.exists() else {}
-    new = [sentence for sentence in sentences if sentence.key not in seconds]
-    if new:
-        batches = [new[start : start + BATCH] for start in range(0, len(new), BATCH)]
-        for found in _run(_decode, [(batch, corpus) for batch in batches], num_workers, "decoding recordings", quiet):
-            seconds |= found
-        with atomic_open(measured) as file:
-            json.dump(seconds, file, indent=0)
+    sentences = []
+
+    def find_new() -> Iterator[Sentence]:
+        for sentence in _unpack_packages(root, seed, quiet):
+            sentences.append(sentence)
+            if sentence.key not in seconds:
+                yield sentence
+
+    new = find_new()
+    batches = iter(lambda: list(islice(new, BATCH)), [])
+    for found in _run(_decode, ((batch, corpus) for batch in batches), num_workers, "decoding recordings", quiet):
+        seconds |= found
+    with atomic_open(measured) as file:
+        json.dump(seconds, file, indent=0)
     return sentences, seconds
+
+
+def _unpack_packages(root: Path, seed: int, quiet: bool) -> Iterator[Sentence]:
+    """Fetch one source after the other and yield its sentences; fetch the engines last.
+
+    Decoding needs the processor, fetching hardly: the caller decodes what it has while this fetches the next source.
+    """
+    sources: list[tuple[Sequence[str], Callable[[], list[Sentence]]]] = [
+        *(((speaker.package, speaker.text_package), partial(list_sentences, speaker, root)) for speaker in RECORDINGS),
+        (QUEEN_PACKAGES, partial(list_queen, root)),
+        (FILLETS_PACKAGES, partial(list_fillets, root)),
+        (STAMPS_PACKAGES, partial(list_stamps, root, seed)),
+    ]
+    for packages, list_source in tqdm(sources, desc="fetching recordings", unit="source", disable=quiet):
+        try:
+            fetch(list(packages), root, quiet=True)
+        except MissingPackageError as error:
+            raise InputError(f"the recordings are unavailable: {error}; they are in Debian's main archive") from error
+        yield from list_source()
+    with suppress(MissingPackageError):  # fetching for all engines at once is faster; why_missing finds what is missing
+        engines = [package for engine in ENGINES.values() for package in engine.packages]
+        fetch(engines, root, dependencies=True, quiet=quiet)
 
 
 def _decode(sentences: Sequence[Sentence], corpus: Path) -> dict[str, float]:
@@ -287,16 +303,15 @@ def _is_done(clip: Clip, corpus: Path) -> bool:
     return _flac(clip, corpus).exists() or _skipped(clip, corpus).exists()
 
 
-def _run(function: Callable, jobs: list[tuple], num_workers: int, what: str, quiet: bool) -> list[Any]:
-    """Run jobs in processes; return the results in the order of the jobs."""
-    if not jobs:
-        return []
+def _run(function: Callable, jobs: Iterable[tuple], num_workers: int, what: str, quiet: bool) -> list[Any]:
+    """Run jobs in processes, each as soon as ``jobs`` yields it; return the results in the order of the jobs."""
     # a forked process lacks the threads of torch and onnxruntime
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max(num_workers, 1), mp_context=context, initializer=_start_worker) as pool:
-        futures = [pool.submit(function, *job) for job in jobs]
         try:
-            for future in tqdm(as_completed(futures), total=len(futures), desc=what, unit="batch", disable=quiet):
+            futures = [pool.submit(function, *job) for job in jobs]
+            hidden = quiet or not futures
+            for future in tqdm(as_completed(futures), what, len(futures), unit="batch", disable=hidden):
                 future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)

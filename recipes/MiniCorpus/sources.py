@@ -225,10 +225,8 @@ def read_recordings(paths: Sequence[Path]) -> list[np.ndarray]:
     list of np.ndarray
         Samples within -1 and 1, shape (time,), float64.
     """
-    g722 = [path for path in paths if path.suffix == ".g722"]
-    others = [path for path in paths if path.suffix != ".g722"]
-    decoded = [samples / 32768 for samples in decode_g722([path.read_bytes() for path in g722])]
-    waveforms = dict(zip(g722, decoded, strict=True))
+    waveforms = {path: decode_g722(path.read_bytes()) / 32768 for path in paths if path.suffix == ".g722"}
+    others = [path for path in paths if path not in waveforms]
     read = [soundfile.read(path, always_2d=True) for path in others]
     resampled = [resample(waveform.mean(axis=1), rate) for waveform, rate in read]
     waveforms.update(zip(others, first_generation(resampled), strict=True))

@@ -27,8 +27,6 @@ def test_every_recipe_with_a_program_is_a_corpus():
 
 @pytest.mark.parametrize("corpus", sorted(list_corpora()))
 def test_every_corpus_describes_itself(corpus, run):
-    if corpus == "MiniCorpus":
-        pytest.importorskip("imageio_ffmpeg")
     status, out, _ = run(corpus, "--help")
     assert status == 0 and out.startswith(f"usage: antideepfake prepare {corpus} ")
     shared = {"--data_folder", "--output", "--num_workers", "--overwrite", "--format", "--quiet"}

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,6 @@ import sources
 import stamps
 from sources import Sentence
 
-needs_ffmpeg = pytest.mark.skipif(
-    minicorpus_prepare.importlib.util.find_spec("imageio_ffmpeg") is None, reason="G.722 is coded by imageio-ffmpeg"
-)
 RATE = channel.SAMPLE_RATE
 # language, speaker, codec of the recordings
 SPEAKERS = [(recordings.language, recordings.speaker, "") for recordings in sources.RECORDINGS]
@@ -285,18 +283,14 @@ def test_lossy_codec_keeps_the_speech_and_its_length(codec: str, rng: np.random.
     assert correlation > 0.9 * np.linalg.norm(before) * np.linalg.norm(after)
 
 
-@needs_ffmpeg
 def test_recordings_are_read_in_the_order_of_their_paths(tmp_path: Path, rng: np.random.Generator):
     lengths = (1.0, 1.5, 0.7)
     paths = []
     for number, seconds in enumerate(lengths):
         paths.append(tmp_path / f"{number}.wav")
         soundfile.write(paths[-1], np.stack([make_speech(rng, seconds)] * 2, axis=1), RATE)
-    raw = paths[1].with_suffix(".raw")
-    soundfile.write(raw, make_speech(rng, 1.5), RATE, format="RAW", subtype="PCM_16")
-    command = ("-f", "s16le", "-ar", str(RATE), "-ac", "1", "-i", str(raw), "-f", "g722", "-")
     paths[1] = paths[1].with_suffix(".g722")
-    paths[1].write_bytes(channel._ffmpeg(*command))
+    paths[1].write_bytes(channel._encode_g722(np.round(make_speech(rng, 1.5) * 32767).astype("<i2")))
     found = sources.read_recordings(paths)
     assert [round(len(waveform) / RATE, 1) for waveform in found] == [seconds + 0.8 for seconds in lengths]
 
@@ -349,7 +343,6 @@ def test_clip_without_speech_is_refused(samples: int, rng: np.random.Generator):
         channel.apply_channel(np.zeros(samples), drawn, rng)
 
 
-@needs_ffmpeg
 def test_codec_preserves_length_and_alignment(rng: np.random.Generator):
     waveforms = [make_speech(rng, seconds)[: round(seconds * RATE)] for seconds in (0.5, 0.7001, 1.0)]
     coded = channel.code_g722(waveforms)
@@ -358,6 +351,10 @@ def test_codec_preserves_length_and_alignment(rng: np.random.Generator):
         correlation = np.correlate(samples / 32768, waveform[100:-100], "valid")
         assert correlation.argmax() == 100  # the delay of the codec is taken off
     assert channel.code_g722([]) == []
+
+
+def test_an_empty_stream_has_no_samples():
+    assert len(channel.decode_g722(b"")) == 0
 
 
 # -------------------------------------------------------------------------------------------------------- the engines
@@ -449,7 +446,6 @@ def read_clips(data_folder: Path) -> dict[str, bytes]:
     }
 
 
-@needs_ffmpeg
 def test_an_interrupted_corpus_is_completed_identically(corpus: Path, monkeypatch: pytest.MonkeyPatch):
     prepare, output = minicorpus_prepare.prepare_minicorpus, corpus / "protocol.csv"
     write, written = soundfile.write, []
@@ -477,7 +473,6 @@ def test_an_interrupted_corpus_is_completed_identically(corpus: Path, monkeypatc
     monkeypatch.undo()
 
 
-@needs_ffmpeg
 def test_overwritten_corpus_is_the_same(corpus: Path):
     output = corpus / "protocol.csv"
     minicorpus_prepare.prepare_minicorpus(corpus, output, quiet=True)
@@ -486,7 +481,6 @@ def test_overwritten_corpus_is_the_same(corpus: Path):
     assert read_clips(corpus) == first
 
 
-@needs_ffmpeg
 def test_missing_engine_is_named_and_reported(corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog):
     engine = generators.Engine(pytest.fail, modules=("no_such_module",))
     monkeypatch.setitem(generators.ENGINES, "flite-clustergen", engine)
@@ -501,7 +495,6 @@ def test_missing_engine_is_named_and_reported(corpus: Path, monkeypatch: pytest.
     assert all("flite-clustergen" in utterance["id"] for utterance in report["left_out"])
 
 
-@needs_ffmpeg
 def test_failing_engine_leaves_the_others(corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog):
     def crash(batch: generators.Batch) -> list[np.ndarray]:
         generators._run([sys.executable, "-c", "raise SystemExit('no voice')"], batch.root)
@@ -514,7 +507,6 @@ def test_failing_engine_leaves_the_others(corpus: Path, monkeypatch: pytest.Monk
     assert set(read_protocol(corpus / "protocol.csv")["Attack"]) == {"-", "espeak-ng"}
 
 
-@needs_ffmpeg
 def test_wordless_clip_is_reported_once(corpus: Path, monkeypatch: pytest.MonkeyPatch):
     engine = generators.Engine(lambda batch: [np.zeros(RATE) for _ in batch.texts])
     monkeypatch.setitem(generators.ENGINES, "flite-clustergen", engine)
@@ -525,14 +517,39 @@ def test_wordless_clip_is_reported_once(corpus: Path, monkeypatch: pytest.Monkey
     assert minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", quiet=True) == missing
 
 
-@needs_ffmpeg
 def test_another_seed_does_not_mix_with_the_first(corpus: Path):
     minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", quiet=True)
     with pytest.raises(InputError, match="seed 1234, not 5"):
         minicorpus_prepare.prepare_minicorpus(corpus, corpus / "protocol.csv", seed=5, quiet=True)
 
 
-@needs_ffmpeg
+def test_recordings_are_decoded_while_others_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    events = []
+
+    def unpack(*_) -> Iterator[Sentence]:
+        for source, count in (("first", 50), ("second", 40)):
+            events.append(f"fetch {source}")
+            for number in range(count):
+                yield Sentence(f"{source}-{number}", "text", "EN", "ann", tmp_path / f"{source}-{number}")
+
+    def run(function: Callable, jobs: Iterable[tuple], *_) -> list[dict[str, float]]:
+        results = []
+        for batch, _ in jobs:
+            events.append(len(batch))
+            results.append({sentence.key: 1.0 for sentence in batch})
+        return results
+
+    monkeypatch.setattr(minicorpus_prepare, "_unpack_packages", unpack)
+    monkeypatch.setattr(minicorpus_prepare, "_run", run)
+    given = (tmp_path / "MiniCorpus", tmp_path / "root", 1, 2, True)
+    sentences, seconds = minicorpus_prepare.decode_recordings(*given)
+    assert events == ["fetch first", 40, "fetch second", 40, 10]
+    assert [sentence.key for sentence in sentences] == list(seconds) and len(seconds) == 90
+    events.clear()
+    assert minicorpus_prepare.decode_recordings(*given) == (sentences, seconds)
+    assert events == ["fetch first", "fetch second"]  # nothing is decoded twice
+
+
 def test_unavailable_recordings_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object, **__: object) -> None:
         raise debian.MissingPackageError("Unable to locate package festvox-ru")
