@@ -4,9 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import peft
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 
 from antideepfake.errors import InputError
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, SelfSupervisedFrontEnd
@@ -152,9 +150,11 @@ def add_lora(
     >>> sum(weight.numel() for weight in front_end.parameters() if weight.requires_grad)  # 2 layers x 4 x 2 x 4 x 16
     1024
     """
+    import peft  # takes seconds to import, and most training does without
+
     require_layers(front_end)
     modules = dict(front_end.model.named_modules())
-    if any(isinstance(module, BaseTunerLayer) for module in modules.values()):
+    if list_lora_layers(front_end):
         raise InputError("the front end already has LoRA; call add_lora once")
     names = {name.rpartition(".")[2] for name, module in modules.items() if isinstance(module, torch.nn.Linear)}
     missing = sorted(set(target_modules) - names)
@@ -186,10 +186,20 @@ def merge_lora(front_end: torch.nn.Module) -> None:
     >>> list(front_end.state_dict()) == names
     True
     """
-    for name, module in list(front_end.named_modules()):
-        if isinstance(module, BaseTunerLayer):
-            module.merge()
-            front_end.set_submodule(name, module.get_base_layer())
+    for name, layer in list_lora_layers(front_end).items():
+        layer.merge()
+        front_end.set_submodule(name, layer.get_base_layer())
+
+
+def list_lora_layers(module: torch.nn.Module) -> dict[str, Any]:
+    """List the linear layers beside which there are matrices of :func:`add_lora`: the layers of PEFT, by name.
+
+    Example
+    -------
+    >>> list_lora_layers(torch.nn.Linear(2, 2))
+    {}
+    """
+    return {name: part for name, part in module.named_modules() if hasattr(part, "lora_A")}
 
 
 def parameter_groups(

@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import peft
 import safetensors
 import safetensors.torch
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_path, read_json
@@ -23,6 +21,7 @@ from antideepfake.inference.detector import Detector
 from antideepfake.model_folder.metadata import ModelMetadata
 from antideepfake.model_folder.names import FILES
 from antideepfake.model_folder.weights import read_safetensors
+from antideepfake.training.adaptation import list_lora_layers
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FRONT_END = "embedding_model.front_end"
@@ -30,17 +29,6 @@ BASE = "base_sha256"  # in the header of the weights: the front end that the mat
 PREFIX = "base_model.model."  # of PEFT
 # Settings of PEFT that change what the matrices mean; others concern training.
 SETTINGS = ("r", "lora_alpha", "target_modules", "modules_to_save", "rank_pattern", "alpha_pattern", "use_rslora")
-
-
-def has_lora(module: torch.nn.Module) -> bool:
-    """Return whether a module has the matrices of :func:`antideepfake.training.add_lora`.
-
-    Example
-    -------
-    >>> has_lora(torch.nn.Linear(2, 2))
-    False
-    """
-    return any(isinstance(part, BaseTunerLayer) for part in module.modules())
 
 
 def write_adapter(folder: str | os.PathLike, modules: Mapping[str, torch.nn.Module], metadata: ModelMetadata) -> None:
@@ -64,9 +52,11 @@ def write_adapter(folder: str | os.PathLike, modules: Mapping[str, torch.nn.Modu
     >>> modules = {"embedding_model": UtteranceEncoder(front_end, MeanPooling()), "classifier": torch.nn.Linear(16, 2)}
     >>> write_adapter(getfixture("tmp_path") / "adapter", modules, ModelMetadata())
     """
+    import peft  # takes seconds to import, and most training does without
+
     folder = Path(folder)
     detector = torch.nn.ModuleDict({name: modules[name] for name in ("embedding_model", "classifier")})
-    layers = {name: module for name, module in detector.named_modules() if isinstance(module, BaseTunerLayer)}
+    layers = list_lora_layers(detector)
     (name,) = {adapter for layer in layers.values() for adapter in layer.active_adapters}
     first: Any = next(iter(layers.values()))
     parts = ["classifier", *(f"embedding_model.{name}" for name in ("back_end", "layer_aggregation", "second_branch"))]
@@ -122,6 +112,8 @@ def apply_adapter(detector: Detector, folder: str | os.PathLike) -> ModelMetadat
     InputError
         When the folder has no LoRA adapter, or one of another base.
     """
+    import peft
+
     folder = Path(folder)
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():

@@ -50,8 +50,8 @@ from antideepfake.protocol.segments import Spans, read_listed_segments, segments
 from antideepfake.protocol.table import LABELS, WEIGHT, read_protocol
 from antideepfake.resources import find_resource
 from antideepfake.scoring.scorer import score_protocol
-from antideepfake.training.adaptation import merge_lora
-from antideepfake.training.adapter import has_lora, write_adapter
+from antideepfake.training.adaptation import list_lora_layers, merge_lora
+from antideepfake.training.adapter import write_adapter
 from antideepfake.training.brain import DetectorBrain
 from antideepfake.training.checkpointer import AtomicCheckpointer
 from antideepfake.training.hparams import HyperParameters
@@ -396,7 +396,7 @@ def export_model(
             training_protocols=_describe_protocols(hparams, train_set, valid_set),
             windows={"utterance_seconds": _find_longest_clip(hparams, train_set)},
         )
-        if has_lora(hparams["modules"]["embedding_model"]):
+        if list_lora_layers(hparams["modules"]["embedding_model"]):
             write_adapter(Path(hparams["model_folder"]).with_name("adapter"), hparams["modules"], metadata)
         merge_lora(hparams["modules"]["embedding_model"])
         write_model_folder(hparams["model_folder"], hparams.settings, hparams["modules"], metadata)

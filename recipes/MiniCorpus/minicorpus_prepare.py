@@ -168,22 +168,23 @@ def decode_recordings(
 
 
 def _unpack_packages(root: Path, seed: int, quiet: bool) -> Iterator[Sentence]:
-    """Fetch one source after the other and yield its sentences; fetch the engines last.
+    """Fetch all packages, those of the engines last, and yield the sentences of each group as soon as it is there.
 
-    Decoding needs the processor, fetching hardly: the caller decodes what it has while this fetches the next source.
+    Decoding needs the processor, fetching hardly: the caller decodes what it has while this fetches the next packages.
     """
-    sources: list[tuple[Sequence[str], Callable[[], list[Sentence]]]] = [
-        *(((speaker.package, speaker.text_package), partial(list_sentences, speaker, root)) for speaker in RECORDINGS),
-        (QUEEN_PACKAGES, partial(list_queen, root)),
-        (FILLETS_PACKAGES, partial(list_fillets, root)),
-        (STAMPS_PACKAGES, partial(list_stamps, root, seed)),
+    prompts = [package for speaker in RECORDINGS for package in (speaker.package, speaker.text_package)]
+    groups: list[tuple[list[str], list[Callable[[], list[Sentence]]]]] = [
+        (prompts, [partial(list_sentences, speaker, root) for speaker in RECORDINGS]),
+        ([*QUEEN_PACKAGES, *FILLETS_PACKAGES], [partial(list_queen, root), partial(list_fillets, root)]),
+        ([*STAMPS_PACKAGES], [partial(list_stamps, root, seed)]),
     ]
-    for packages, list_source in tqdm(sources, desc="fetching recordings", unit="source", disable=quiet):
+    for packages, sources in groups:
         try:
-            fetch(list(packages), root, quiet=True)
+            fetch(packages, root, quiet=quiet)
         except MissingPackageError as error:
             raise InputError(f"the recordings are unavailable: {error}; they are in Debian's main archive") from error
-        yield from list_source()
+        for list_source in sources:
+            yield from list_source()
     with suppress(MissingPackageError):  # fetching for all engines at once is faster; why_missing finds what is missing
         engines = [package for engine in ENGINES.values() for package in engine.packages]
         fetch(engines, root, dependencies=True, quiet=quiet)

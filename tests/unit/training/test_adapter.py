@@ -11,8 +11,8 @@ from antideepfake.errors import InputError
 from antideepfake.inference.detector import Detector
 from antideepfake.lobes import MeanPooling, StatisticsPooling, UtteranceEncoder, Wav2Vec2, assemble_detector
 from antideepfake.model_folder import ModelMetadata
-from antideepfake.training.adaptation import add_lora, merge_lora
-from antideepfake.training.adapter import apply_adapter, has_lora, write_adapter
+from antideepfake.training.adaptation import add_lora, list_lora_layers, merge_lora
+from antideepfake.training.adapter import apply_adapter, write_adapter
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 TINY |= {"conv_dim": [8, 8], "conv_kernel": [10, 8], "conv_stride": [5, 4]}
@@ -49,7 +49,7 @@ def test_base_and_adapter_are_the_merged_model(pooling, tmp_path):
     base = make_base(pooling=StatisticsPooling(3) if pooling else None)
     untrained = score(base, np.random.default_rng(1))
     metadata = apply_adapter(base, tmp_path)
-    assert metadata.threshold == 0.75 and not has_lora(base.mods)
+    assert metadata.threshold == 0.75 and not list_lora_layers(base.mods)
     expected, found = (score(detector, np.random.default_rng(1)) for detector in (trained, base))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(found - untrained).max() > 0.01
