@@ -46,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write the report and print."""
     import json
+    from concurrent.futures import ThreadPoolExecutor
+    from functools import partial
 
     from antideepfake.audit.leakage import format_overlap
     from antideepfake.corpora.registry import read_corpora
@@ -63,23 +65,21 @@ def run(args: argparse.Namespace) -> int:
     cluster = None if args.cluster == "none" else args.cluster
     corpora = read_corpora(find_resource("recipes"))
     asv = read_asv_scores(args.asv_scores) if args.asv_scores else None
-    systems = [
-        evaluate_file(
-            path,
-            name,
-            corpora,
-            args.by,
-            protocol=read_protocol(args.protocol) if args.protocol else None,
-            protocols=[sha256([args.protocol])] if args.protocol else [],
-            metadata=read_metadata(args.model) if args.model else None,
-            threshold=args.threshold,
-            cluster=cluster,
-            asv=asv,
-            seed=args.seed,
-            quiet=args.quiet,
-        )
-        for path, name in zip(args.scores, name_systems(args.scores), strict=True)
-    ]
+    evaluate = partial(
+        evaluate_file,
+        corpora=corpora,
+        by=args.by,
+        protocol=read_protocol(args.protocol) if args.protocol else None,
+        protocols=[sha256([args.protocol])] if args.protocol else [],
+        metadata=read_metadata(args.model) if args.model else None,
+        threshold=args.threshold,
+        cluster=cluster,
+        asv=asv,
+        seed=args.seed,
+        quiet=args.quiet,
+    )
+    with ThreadPoolExecutor(2) as pool:  # Arrow and numpy leave the interpreter to the other thread
+        systems = list(pool.map(evaluate, args.scores, name_systems(args.scores)))
     remarks = compare_with_first(systems, cluster, args.seed)
     for sentence in [*(sentence for system in systems for sentence in system.left_out), *remarks]:
         print(sentence, file=sys.stderr)

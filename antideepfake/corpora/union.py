@@ -29,6 +29,7 @@ from antideepfake.protocol.table import (
     LABELS,
     SPLITS,
     WEIGHT,
+    hash_identifiers,
     iterate_protocol,
     read_lines,
     read_protocol,
@@ -285,7 +286,7 @@ def _collect_rows(files: list[Path], corpora: Mapping[str, Corpus], spool: Path,
     def read_chunks() -> Iterator[pd.DataFrame]:
         for number, path in enumerate(files):
             for chunk in iterate_protocol(path):
-                facts["hash"].append(pd.util.hash_array(chunk["ID"].to_numpy(object)))
+                facts["hash"].append(hash_identifiers(chunk["ID"]))
                 facts["seconds"].append(chunk["Duration"].to_numpy(np.float64))
                 facts["file"].append(np.full(len(chunk), number, np.int16))
                 facts["label"].append((chunk["Label"] == LABELS[1]).to_numpy(np.int8))

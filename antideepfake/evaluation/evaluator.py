@@ -34,6 +34,7 @@ from antideepfake.metrics.costs import (
 from antideepfake.metrics.rates import Array, Trials, count_errors, decision_rates, error_rates, sort_trials
 from antideepfake.metrics.summary import compute_metrics
 from antideepfake.model_folder.calibration import Calibration
+from antideepfake.protocol.table import find_repeated
 from antideepfake.scoring.provenance import ScoreProvenance
 from antideepfake.seeds import derive_seed
 
@@ -404,7 +405,7 @@ class Evaluator:
                 f"{name}: {broken.sum()} scores are not finite, such as that of "
                 f"'{scores.loc[broken, 'ID'].iloc[0]}'; score these utterances again, in fp32"
             )
-        twice = scores["ID"].duplicated()
+        twice = find_repeated(scores["ID"])
         if twice.any():
             raise InputError(
                 f"{name}: {twice.sum()} utterances are repeated, such as '{scores.loc[twice, 'ID'].iloc[0]}'; "

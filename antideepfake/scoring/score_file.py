@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from antideepfake.errors import InputError
 from antideepfake.metrics.costs import AsvScores
-from antideepfake.protocol.table import LABELS, read_lines
+from antideepfake.protocol.table import LABELS, iterate_lines, read_lines
 from antideepfake.scoring.shards import Shards
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ WINDOWS = "Windows"  # column: number of windows that the score was combined fro
 SPEECH = "Speech"  # column: seconds of speech; "-" if it was not measured
 NO_SPEECH = "0.00"
 OLD_OOD = "Far"  # its name in version 0.1
-CHUNK = 1 << 18  # lines parsed at once: each takes some 100 bytes
 
 
 class SkippedFile(NamedTuple):
@@ -229,21 +228,28 @@ def read_scores(path: str | os.PathLike) -> "pd.DataFrame":
     >>> read_scores(path).values.tolist()
     [['a', 3.5, 'real']]
     """
-    table = read_lines(path).rename(columns={OLD_OOD: OOD})
-    missing = [column for column in ("ID", "Score", "Label") if column not in table.columns]
+    import pandas as pd  # slow to import, and writing scores does without
+
+    # Chunk by chunk, so that the text of the scores is never in memory as a whole.
+    return pd.concat([_convert_lines(lines, path) for lines in iterate_lines(path)], ignore_index=True)
+
+
+def _convert_lines(lines: "pd.DataFrame", path: str | os.PathLike) -> "pd.DataFrame":
+    """Convert the text of a score file, indexed by line numbers, to scores and labels."""
+    lines = lines.rename(columns={OLD_OOD: OOD})
+    missing = [column for column in ("ID", "Score", "Label") if column not in lines.columns]
     if missing:
         raise InputError(
             f"{path}:1: no column {', '.join(missing)}; a score file needs the columns ID, Score and Label"
         )
     names = {str(index): label for index, label in enumerate(LABELS)} | {"": ""}
-    wrong = ~table["Label"].isin(list(names))
+    wrong = ~lines["Label"].isin(list(names))
     if wrong.any():
         line = wrong.idxmax()
-        label = table.loc[line, "Label"]
+        label = lines.loc[line, "Label"]
         raise InputError(f"{path}:{line}: the Label is '{label[:80]}'; it must be 1 (real) or 0 (fake)")
-    logits = _parse_pairs(table["Score"], path)
-    labels = table["Label"].map(names)
-    return table.assign(Score=logits[:, 1] - logits[:, 0], Label=labels).reset_index(drop=True)
+    logits = _parse_pairs(lines["Score"], path)
+    return lines.assign(Score=logits[:, 1] - logits[:, 0], Label=lines["Label"].map(names))
 
 
 def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[str]) -> "pd.DataFrame":
@@ -288,13 +294,7 @@ def read_columns(path: str | os.PathLike, ids: Sequence[str], columns: Sequence[
 
 
 def _parse_pairs(pairs: "pd.Series", path: str | os.PathLike) -> NDArray[np.float64]:
-    """Parse pairs of logits, shape [lines, 2]."""
-    starts = range(0, max(len(pairs), 1), CHUNK)
-    return np.concatenate([_parse_chunk(pairs.iloc[start : start + CHUNK], path) for start in starts])
-
-
-def _parse_chunk(pairs: "pd.Series", path: str | os.PathLike) -> NDArray[np.float64]:
-    """Parse pairs all at once, or one by one if that fails, to find the malformed line."""
+    """Parse pairs of logits, shape [lines, 2], all at once, or one by one if that fails, to find the malformed line."""
     import pyarrow.csv  # slow to import, and writing scores does without
 
     lines = ",".join(pairs.tolist()).replace("],[", "\n")

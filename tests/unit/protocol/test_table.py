@@ -296,7 +296,7 @@ def test_plain_files_read_at_once_give_what_the_careful_way_gives(tmp_path, head
         except InputError as error:
             return str(error)
 
-    found = read(lambda: pd.concat(table_module._iterate_lines(path)))
+    found = read(lambda: pd.concat(table_module.iterate_lines(path)))
     expected = read(lambda: pd.concat(table_module._iterate_with_pandas(path)))
     assert found == expected if isinstance(expected, str) else found.equals(expected)
 
@@ -319,7 +319,7 @@ def test_chunks_read_at_once_give_what_the_careful_way_gives(tmp_path, monkeypat
         except InputError as error:
             return str(error)
 
-    found = read(table_module._iterate_lines)
+    found = read(table_module.iterate_lines)
     expected = read(table_module._iterate_with_pandas)
     assert found == expected if isinstance(expected, str) else found.equals(expected)
 
@@ -342,3 +342,13 @@ def test_a_plain_file_is_not_read_by_pandas(tmp_path, monkeypatch):
     path.write_text('ID,Score\na,"[1, 2]"\nb,"[3, 4]"\n')
     found = table_module.read_lines(path)
     assert found.index.tolist() == [2, 3] and found["Score"].tolist() == ["[1, 2]", "[3, 4]"]
+
+
+@given(st.lists(st.text("ab", max_size=3), max_size=20), st.booleans())
+def test_repeated_identifiers_are_those_of_pandas(names: list[str], collide: bool):
+    identifiers = pd.Series(names, index=range(2, len(names) + 2), dtype=object)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table_module, "CHUNK_ROWS", 3)
+        if collide:  # texts decide where hashes are equal
+            patch.setattr(table_module, "hash_identifiers", lambda part: np.zeros(len(part), np.uint64))
+        assert table_module.find_repeated(identifiers).tolist() == identifiers.duplicated().tolist()

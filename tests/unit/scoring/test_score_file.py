@@ -9,7 +9,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from antideepfake.errors import InputError
-from antideepfake.scoring import score_file
 from antideepfake.scoring.score_file import ScoreWriter, iterate_scores, read_scores
 
 LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
@@ -165,7 +164,7 @@ HEADER = "ID,Score,Label\n"
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6])
 def test_lines_are_parsed_in_parts(tmp_path, monkeypatch, count):
-    monkeypatch.setattr(score_file, "CHUNK", 3)
+    monkeypatch.setattr("antideepfake.protocol.table.CHUNK_ROWS", 3)
     path = tmp_path / "scores.csv"
     path.write_text(HEADER + "".join(f'u{n},"[{n}, {3 * n}]",1\n' for n in range(count)))
     assert read_scores(path)["Score"].tolist() == [2.0 * n for n in range(count)]
