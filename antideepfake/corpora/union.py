@@ -18,6 +18,7 @@ import pyarrow as pa
 from pandas.api.types import union_categoricals
 from tqdm import tqdm
 
+from antideepfake import __version__
 from antideepfake.corpora.registry import Corpus, find_corpora
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, lock_output
@@ -41,7 +42,8 @@ GROUPS = ("corpus", "attack", "language", "label")  # columns to balance by
 REPORT = "merge.report.json"
 SEGMENTS = ".segments.csv"
 NAMES = [f"{name}{suffix}" for name in SPLITS for suffix in (".csv", SUFFIX, SEGMENTS)]
-STAGE = ".merge.part"  # folder of a merge that runs or was killed
+STAGE = ".merge.part"  # folder of a merge that runs or was interrupted
+PLAN = "plan.json"  # in it: what the merge was given
 LISTED = 10_000  # repeated IDs in the report; all are counted
 
 
@@ -102,7 +104,7 @@ def merge_protocols(
     output_folder : str or Path
         Gets a file for each split that has rows, one for its segments, and ``merge.report.json``. During the merge, a
         folder in it takes three times the space of the protocols; at the end the files are moved out of it, the report
-        last. Without the report, the merge is unfinished.
+        last. Without the report, the merge is unfinished: the same call keeps the splits that it had written.
     corpora : dict
         As :func:`antideepfake.corpora.registry.read_corpora` returns.
     order : sequence of str
@@ -144,15 +146,21 @@ def merge_protocols(
     """
     output = Path(output_folder)
     output.mkdir(parents=True, exist_ok=True)
+    tested = _sort(test)
+    files = [*tested, *(path for path in _sort(protocols) if path not in tested)]
+    settings = (order, len(tested), seed, balance, suffix, balance_power, balance_cap)
+    uses = {name: corpus.use for name, corpus in corpora.items()}
+    plan = json.dumps([__version__, uses, settings, [_stamp(path) for path in files]])
     with lock_output(output):
         stage = output / STAGE
-        shutil.rmtree(stage, ignore_errors=True)  # left by a run that was killed
-        stage.mkdir()
+        if not (stage / PLAN).exists() or (stage / PLAN).read_text(encoding="utf-8") != plan:
+            shutil.rmtree(stage, ignore_errors=True)  # of a merge that was given something else
+            stage.mkdir()
+            with atomic_open(stage / PLAN) as file:
+                file.write(plan)
         try:
-            report = _merge_into(
-                stage, protocols, corpora, order, test, seed, balance, suffix, quiet, balance_power, balance_cap
-            )
-        except BaseException:
+            report = _merge_into(stage, files, corpora, *settings, quiet)
+        except Exception:
             shutil.rmtree(stage, ignore_errors=True)
             raise
         _publish(stage, output)
@@ -176,32 +184,42 @@ def list_outputs(folder: str | os.PathLike) -> list[Path]:
     return [] if killed else [Path(folder, name) for name in NAMES if Path(folder, name).exists()]
 
 
+def _stamp(path: Path) -> list[str | int]:
+    """Describe a protocol and the segments beside it, so that a change is noticed."""
+    facts: list[str | int] = [os.path.abspath(path)]
+    for part in (path, segments_path(path)):
+        if part.exists():
+            facts += [part.stat().st_size, part.stat().st_mtime_ns]
+    return facts
+
+
 def _publish(stage: Path, output: Path) -> None:
     """Move the files to their final place. If killed in between, ``stage`` exists and the report does not."""
     for name in (REPORT, *NAMES):
         (output / name).unlink(missing_ok=True)
-    written = sorted(stage.iterdir(), key=lambda path: path.name == REPORT)  # the report last
-    for path in written:
-        os.replace(path, output / path.name)
-    stage.rmdir()
+    for name in (*NAMES, REPORT):  # the report last
+        if (stage / name).exists():
+            os.replace(stage / name, output / name)
+    shutil.rmtree(stage)
 
 
 def _merge_into(
     output: Path,
-    protocols: Sequence[str | os.PathLike],
+    files: list[Path],
     corpora: Mapping[str, Corpus],
     order: Sequence[str],
-    test: Sequence[str | os.PathLike],
+    n_tested: int,
     seed: int,
     balance: Sequence[str],
     suffix: str,
-    quiet: bool,
     balance_power: float,
     balance_cap: float | None,
+    quiet: bool,
 ) -> MergeReport:
-    """Merge protocols as :func:`merge_protocols` describes, in an empty folder."""
-    tested = _sort(test)
-    files = [*tested, *(path for path in _sort(protocols) if path not in tested)]
+    """Merge protocols as :func:`merge_protocols` describes, but keep the splits that are in the folder.
+
+    All rows of the first ``n_tested`` files go to test.
+    """
     report = MergeReport()
     spool = output / "rows.arrow"
     try:
@@ -212,7 +230,7 @@ def _merge_into(
         segments = _read_segments(files)
         split = rows.pop("valid").to_numpy(np.int8)  # SPLITS[0] is train, SPLITS[1] valid
         for_test = [name for name in names if name in corpora and corpora[name].use == "test"]
-        split[rows["corpus"].isin(for_test) | (rows["file"] < len(tested))] = SPLITS.index("test")
+        split[rows["corpus"].isin(for_test) | (rows["file"] < n_tested)] = SPLITS.index("test")
         split[_find_repeated(rows, spool, files, report)] = len(SPLITS)  # in no split
         _count(rows, split, report)
         report.missing = [name for name in order if name not in report.counts]
@@ -221,18 +239,21 @@ def _merge_into(
 
         with tqdm(total=len(rows) - report.repeated, desc="writing", unit="row", disable=quiet) as progress:
             for number, name in enumerate(SPLITS):
+                path = output / f"{name}{suffix}"
                 indices = np.flatnonzero(split == number)
+                if not len(indices) or path.exists():
+                    progress.update(len(indices))
+                    continue
                 indices = indices[np.argsort(rows["corpus"].cat.codes.to_numpy()[indices], kind="stable")]
                 weights = None
                 if name == "train":
                     indices = indices[np.random.RandomState(seed).permutation(len(indices))]
-                    if balance and len(indices):
+                    if balance:
                         groups = _number_groups([rows[column].cat.codes.to_numpy()[indices] for column in balance])
                         weights = weigh_groups(groups, balance_power, balance_cap)
-                if len(indices):
-                    path = output / f"{name}{suffix}"
-                    write_chunks(_add_weights(_reorder(spool, indices), weights, progress), path)
-                    _write_segments(segments, rows["file"].to_numpy()[indices], spool, indices, segments_path(path))
+                # The segments first: if the protocol exists, the split is complete.
+                _write_segments(segments, rows["file"].to_numpy()[indices], spool, indices, segments_path(path))
+                write_chunks(_add_weights(_reorder(spool, indices), weights, progress), path)
     finally:
         spool.unlink(missing_ok=True)
     with atomic_open(output / REPORT) as file:

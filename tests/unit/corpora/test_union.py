@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from antideepfake.corpora import union
 from antideepfake.corpora.registry import Corpus, read_corpora
 from antideepfake.corpora.union import (
+    SEED,
     STAGE,
     MergeReport,
     format_merge,
@@ -23,7 +26,7 @@ from antideepfake.dataio.batches import BatchPlan, PlannedBatches
 from antideepfake.errors import InputError
 from antideepfake.files import lock_output
 from antideepfake.protocol.segments import read_segments, segments_path
-from antideepfake.protocol.table import COLUMNS, read_protocol, write_protocol
+from antideepfake.protocol.table import COLUMNS, read_protocol, write_chunks, write_protocol
 
 CORPORA = {
     "B": Corpus("B", "train", ("B-",), (), {"real": 2.0, "fake": 0}),
@@ -237,6 +240,48 @@ def test_a_killed_merge_is_recognized_as_unfinished(tmp_path, protocols, monkeyp
     for path in sorted((tmp_path / "other").iterdir()):
         assert (output / path.name).read_bytes() == path.read_bytes()
     assert len(list_outputs(output)) == 3 and not (output / STAGE).exists()
+
+
+def test_an_interrupted_merge_keeps_the_splits_that_it_wrote(tmp_path, protocols, monkeypatch):
+    written, limits = [], [3, 2, 1]
+
+    def write(chunks, path):
+        if len(written) == limits[-1]:
+            limits.pop()
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write_chunks(chunks, path)
+
+    merge = partial(merge_protocols, corpora=CORPORA, order=ORDER, quiet=True)
+    merge(protocols, tmp_path / "whole")
+    monkeypatch.setattr(union, "write_chunks", write)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            merge(protocols, tmp_path / "resumed")
+    (tmp_path / "resumed" / STAGE / "0.rows").touch()  # as a killed process leaves
+    merge(protocols, tmp_path / "resumed")
+    assert written == ["train.csv", "valid.csv", "test.csv"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "resumed").iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()
+    }
+
+
+@pytest.mark.parametrize("change", ["protocol", "seed"])
+def test_an_interrupted_merge_of_something_else_is_not_resumed(tmp_path, protocols, monkeypatch, change):
+    def stop(segments, numbers, spool, indices, path):
+        if path.name.startswith("test"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(union, "_write_segments", stop)
+    with pytest.raises(KeyboardInterrupt):
+        merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
+    monkeypatch.undo()
+    if change == "protocol":
+        Path(protocols[0]).write_text(Path(protocols[0]).read_text() + "\n")
+    seed = 7 if change == "seed" else SEED
+    for folder in ("union", "other"):
+        merge_protocols(protocols, tmp_path / folder, CORPORA, ORDER, seed=seed, quiet=True)
+    assert (tmp_path / "union" / "train.csv").read_bytes() == (tmp_path / "other" / "train.csv").read_bytes()
 
 
 def test_a_failed_merge_leaves_the_old_union(tmp_path, protocols):
