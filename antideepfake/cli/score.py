@@ -12,7 +12,8 @@ likely fake.
 
 Under torchrun, several processes share the work, each on a GPU of its own:
   torchrun --nproc_per_node=4 -m antideepfake score MODEL INPUT --device cuda
-An interrupted run may continue with another number of processes.
+An interrupted run may continue with another number of processes. With --scheduler, the workers of a Dask cluster share
+the work instead.
 """
 
 import argparse
@@ -37,6 +38,7 @@ from antideepfake.cli.score_pipe import score_pipe
 from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
+    from antideepfake.inference.cluster import ClusterScorer
     from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.inference.scores import FileScore
 
@@ -82,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_split(parser)
     options.add_scoring(parser)
     options.add_num_workers(parser)
+    options.add_scheduler(parser)
     options.add_format(parser)
     options.add_quiet(parser)
 
@@ -89,10 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and print."""
     if "-" in args.inputs:
+        if args.scheduler:
+            raise InputError("--scheduler is for files; standard input is scored by this process")
         return score_pipe(args)
     if args.raw:
         raise InputError("--raw is for standard input; pass - as the only input")
-    if args.output is None and is_recording(args.inputs):
+    if args.output is None and not args.scheduler and is_recording(args.inputs):
         return score_recording(args)
     return score(args, DEFAULT if args.output is None else args.output)
 
@@ -157,7 +162,7 @@ def score(args: argparse.Namespace, output: str) -> int:
 
     table = find_inputs(args.inputs, args.split)
     table, channels = choose_channels(table, args.channels, args.data_folder, args.stream - 1)
-    detector = options.load_model(args)
+    detector = load_on_cluster(args) if args.scheduler else options.load_model(args)
     metadata = detector.metadata
     results: dict[str, FileScore] = {}
     needs_timelines = is_single or args.timeline or bool(args.timeline_output)
@@ -169,7 +174,7 @@ def score(args: argparse.Namespace, output: str) -> int:
         skipped = score_protocol(
             detector,
             table,
-            args.data_folder,
+            os.path.abspath(args.data_folder) if args.scheduler else args.data_folder,
             output,
             args.batch_seconds,
             args.num_workers,
@@ -193,9 +198,22 @@ def score(args: argparse.Namespace, output: str) -> int:
     return 1 if skipped else 0
 
 
+def load_on_cluster(args: argparse.Namespace) -> "ClusterScorer":
+    """Load the detector of the arguments here and, when they first need it, on the workers of ``--scheduler``."""
+    from functools import partial
+
+    from antideepfake.inference.cluster import ClusterScorer
+
+    given = {name: getattr(args, name) for name in ("detector", "device", "precision", "trust_code")}
+    model = os.path.abspath(args.model) if os.path.exists(args.model) else args.model  # or a Hub id
+    return ClusterScorer(
+        partial(options.load_model, argparse.Namespace(model=model, quiet=True, **given)), args.scheduler
+    )
+
+
 def print_results(
     args: argparse.Namespace,
-    detector: "RecordingScorer",
+    detector: "RecordingScorer | ClusterScorer",
     scores: Iterable[tuple[str, float, bool]],
     results: "Mapping[str, FileScore]",
     is_single: bool,

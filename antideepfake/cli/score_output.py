@@ -16,6 +16,7 @@ from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
     from antideepfake.audio.recording import Recording
+    from antideepfake.inference.cluster import ClusterScorer
     from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.inference.scores import FileScore
 
@@ -41,7 +42,9 @@ def check_timelines(args: argparse.Namespace, is_single: bool) -> None:
         raise InputError("timelines need a single process; leave out torchrun")
 
 
-def print_verdicts(results: "Mapping[str, FileScore]", detector: "RecordingScorer", source: "Recording") -> None:
+def print_verdicts(
+    results: "Mapping[str, FileScore]", detector: "RecordingScorer | ClusterScorer", source: "Recording"
+) -> None:
     """Print the verdict on each channel of a recording, and what it rests on."""
     from antideepfake.audio.audio_file import open_audio
     from antideepfake.scoring.verdict import explain

@@ -26,6 +26,7 @@ from antideepfake.scoring.score_file import OOD, SPEECH, WINDOWS, ScoreWriter, S
 if TYPE_CHECKING:
     import pandas as pd
 
+    from antideepfake.inference.cluster import ClusterScorer
     from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.inference.scores import FileScore
 
@@ -34,7 +35,7 @@ CHUNK = 20_000
 
 
 def score_protocol(
-    detector: "RecordingScorer",
+    detector: "RecordingScorer | ClusterScorer",
     protocol: "pd.DataFrame",
     data_folder: str | os.PathLike,
     output: str | os.PathLike,
@@ -56,7 +57,7 @@ def score_protocol(
 
     Arguments
     ---------
-    detector : RecordingScorer
+    detector : RecordingScorer or ClusterScorer
         The model.
     protocol : pandas.DataFrame
         Table with at least ID, Label (empty where unknown) and Path. All other columns are copied to the score file.
@@ -174,7 +175,7 @@ def _progress_costs(protocol: "pd.DataFrame") -> tuple[NDArray[np.float64], str]
     return np.ones(len(protocol)), " files"
 
 
-def _describe_run(detector: "RecordingScorer", protocol: "pd.DataFrame", settings: str) -> bytes:
+def _describe_run(detector: "RecordingScorer | ClusterScorer", protocol: "pd.DataFrame", settings: str) -> bytes:
     """Return a digest of the weights, the settings and all values of the protocol."""
     digest = hashlib.blake2b((detector.weights_digest() + settings).encode())
     for start in range(0, len(protocol), CHUNK):

@@ -1,4 +1,4 @@
-"""Commands on a Dask cluster of two processes, one of which is killed: the same bytes as without."""
+"""Commands on a Dask cluster of two processes, one of which is killed: the same results as without."""
 
 import os
 import signal
@@ -8,12 +8,15 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from antideepfake.errors import InputError
 from antideepfake.files import sha256
 from antideepfake.parallel import map_in_order
 from antideepfake.protocol.table import COLUMNS
+from antideepfake.scoring.embeddings import read_embeddings
+from antideepfake.scoring.score_file import read_scores
 
 distributed = pytest.importorskip("distributed")
 
@@ -88,6 +91,26 @@ def test_a_killed_worker_changes_nothing(verb, options, first, data, cluster, co
         for name in ("alone", "cluster")
     ]
     assert texts[1].replace("/cluster/", "/alone/") == texts[0]
+
+
+@pytest.mark.slow
+def test_scores_are_those_without_a_cluster(model_folder, data, cluster, command, monkeypatch):
+    def run(output, *more):
+        monkeypatch.chdir(data)
+        given = ("Own.csv", "--data_folder", ".", "--embeddings", output.with_suffix(".parquet"), "--output", output)
+        status, _, err = command("score", os.path.relpath(model_folder), *map(str, given), *more)
+        assert status == 0, err
+        return read_scores(output), read_embeddings(output.with_suffix(".parquet"))[1]
+
+    (data / "scores").mkdir()
+    scores, embeddings = run(data / "scores" / "alone.csv")
+    killer = _kill_a_worker(cluster, data / "scores", "cluster.csv.*.part")
+    found, others = run(data / "scores" / "cluster.csv", "--scheduler", cluster.scheduler.address)
+    killer.join(timeout=10)
+    assert not killer.is_alive()
+    assert found.drop(columns="Score").equals(scores.drop(columns="Score"))
+    np.testing.assert_allclose(found["Score"], scores["Score"], atol=1e-5)
+    np.testing.assert_allclose(others, embeddings, atol=1e-5)
 
 
 @pytest.mark.slow

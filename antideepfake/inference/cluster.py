@@ -1,0 +1,84 @@
+"""Scoring of recordings on the workers of a Dask cluster."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from itertools import islice
+
+from antideepfake.audio.recording import Recording
+from antideepfake.inference.recordings import RecordingScorer
+from antideepfake.inference.scores import FileScore
+from antideepfake.model_folder.windowing import Windowing
+from antideepfake.parallel import map_in_order
+
+CHUNK = 16  # recordings that a worker gets at once
+
+
+class ClusterScorer:
+    """A detector that the workers of a Dask cluster load, each once, to score recordings with it.
+
+    It takes the place of a :class:`antideepfake.inference.recordings.RecordingScorer` in
+    :func:`antideepfake.scoring.scorer.score_protocol`.
+
+    Arguments
+    ---------
+    load : callable
+        Loads the detector, here and on the workers. Can be pickled.
+    scheduler : str
+        Address of the Dask scheduler, such as ``tcp://node1:8786``.
+    """
+
+    def __init__(self, load: Callable[[], RecordingScorer], scheduler: str) -> None:
+        detector = load()
+        self.metadata, self.ood_detector = detector.metadata, detector.ood_detector
+        self.weights_digest = detector.weights_digest
+        self._source, self._scheduler = pickle.dumps(load), scheduler
+
+    def score_files(
+        self,
+        items: Iterable[Recording],
+        batch_seconds: float = 16.0,
+        num_workers: int = 0,
+        windowing: Windowing | None = None,
+        timeline: bool = False,
+    ) -> Iterator[FileScore]:
+        """Score recordings as :meth:`antideepfake.inference.recordings.RecordingScorer.score_files` does.
+
+        The scores are the same to 1e-5: a worker makes batches of the few recordings that it gets at once.
+
+        Arguments
+        ---------
+        items : iterable of Recording
+            With absolute paths that are valid on all workers.
+        batch_seconds, windowing, timeline :
+            As there.
+        num_workers : int
+            Has no effect: each worker reads its own files.
+
+        Yields
+        ------
+        FileScore
+            One for each item, in order.
+
+        Raises
+        ------
+        InputError
+            As of :func:`antideepfake.parallel.map_in_order`.
+        """
+        rest = iter(items)
+        chunks = iter(lambda: list(islice(rest, CHUNK)), [])
+        score = partial(_score_chunk, self._source, batch_seconds, windowing, timeline)
+        for results in map_in_order(score, chunks, scheduler=self._scheduler):
+            yield from results
+
+
+def _score_chunk(
+    source: bytes, batch_seconds: float, windowing: Windowing | None, timeline: bool, items: list[Recording]
+) -> list[FileScore]:
+    return list(_load(source).score_files(items, batch_seconds, windowing=windowing, timeline=timeline))
+
+
+@lru_cache(maxsize=1)
+def _load(source: bytes) -> RecordingScorer:
+    """Load a detector once in a worker, not for every chunk."""
+    return pickle.loads(source)()
