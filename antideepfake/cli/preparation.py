@@ -96,8 +96,11 @@ def make_parser(description: str | None, prog: str | None = None) -> options.Par
     parser.add_argument("--data_folder", required=True, help="contains the corpus's folder; $ROOT in the protocol")
     parser.add_argument("--output", required=True, help="the protocol to write")
     parser.add_argument("--corpus_folder", help="the corpus's folder in data_folder, if it has another name")
-    for add_option in (options.add_num_workers, options.add_overwrite, options.add_format, options.add_quiet):
-        add_option(parser)
+    options.add_num_workers(parser)
+    options.add_scheduler(parser)
+    options.add_overwrite(parser)
+    options.add_format(parser)
+    options.add_quiet(parser)
     return parser
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from antideepfake.corpora.identifiers import Identifiers
 from antideepfake.corpora.journal import Journal
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path, lock_output
+from antideepfake.parallel import map_in_order
 from antideepfake.protocol.segments import SEGMENT_COLUMNS, segments_path, write_segments
 from antideepfake.protocol.table import (
     COLUMNS,
@@ -28,8 +30,9 @@ from antideepfake.protocol.table import (
 )
 
 CHUNK = 4096  # utterances in memory at once
-TASK = 64  # files that a thread reads at once
+TASK = 64  # files that a thread or a worker reads at once
 UNKNOWN = dict.fromkeys(COLUMNS, "-")
+Header = dict[str, Any] | str  # of a file, or the reason why it cannot be read
 
 
 @dataclass
@@ -61,6 +64,7 @@ def build_protocol(
     num_workers: int = 0,
     quiet: bool = False,
     split: Callable[[pd.DataFrame], list[str]] | None = None,
+    scheduler: str | None = None,
 ) -> BuildReport:
     """Read the headers of a corpus and write its protocol and a report.
 
@@ -87,6 +91,8 @@ def build_protocol(
         Show no progress bar.
     split : callable, optional
         For a corpus without a split: takes the table of all readable utterances, returns the Proportion of each.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers read the headers (:func:`antideepfake.parallel.map_in_order`).
 
     Returns
     -------
@@ -120,7 +126,7 @@ def build_protocol(
     def read_rows(chunk: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the rows of readable files and report the others."""
         paths = [os.path.join(data_folder, utterance["Path"]) for utterance in chunk]
-        for utterance, path, header in zip(chunk, paths, _read_headers(paths, pool, journal), strict=True):
+        for utterance, path, header in zip(chunk, paths, _read_headers(paths, read, journal), strict=True):
             progress.update()
             identifier = identifiers.distinguish(utterance["ID"], path)
             reason = utterance.get("Reason", header if isinstance(header, str) else "")
@@ -149,6 +155,7 @@ def build_protocol(
             ThreadPoolExecutor(max(num_workers, 1)) as pool,
             tqdm(total=identifiers.total, desc="reading headers", unit="file", disable=quiet) as progress,
         ):
+            read = partial(map_in_order, scheduler=scheduler) if scheduler else pool.map
             for chunk in _read_chunks(utterances):
                 table = pd.DataFrame(read_rows(chunk), columns=list(COLUMNS))
                 if len(table):
@@ -220,21 +227,24 @@ def _read_chunks(utterances: Iterable[Mapping[str, Any]]) -> Iterator[list[Mappi
         yield chunk
 
 
-def _read_headers(paths: list[str], pool: ThreadPoolExecutor, journal: Journal) -> Iterator[dict[str, Any] | str]:
-    """Yield the header of each file, or the reason why it cannot be read: from the journal, then from the files."""
+def _read_headers(paths: list[str], read: Callable[..., Iterator[list[Header]]], journal: Journal) -> Iterator[Header]:
+    """Yield the header of each file, or the reason why it cannot be read: from the journal, then from the files.
+
+    ``read`` maps a function over lists of paths.
+    """
     finished = list(takewhile(lambda header: header is not None, map(journal.read, paths)))
     yield from finished
     tasks = [paths[start : start + TASK] for start in range(len(finished), len(paths), TASK)]
-    for task, headers in zip(tasks, pool.map(_probe_all, tasks), strict=True):
+    for task, headers in zip(tasks, read(_probe_all, tasks), strict=True):
         for path, header in zip(task, headers, strict=True):
             journal.write(path, header)
         journal.flush()
         yield from headers
 
 
-def _probe_all(paths: list[str]) -> list[dict[str, Any] | str]:
+def _probe_all(paths: list[str]) -> list[Header]:
     """Read the headers of some files. A bad file does not end the preparation of a corpus."""
-    headers: list[dict[str, Any] | str] = []
+    headers: list[Header] = []
     for path in paths:
         try:
             if "\n" in path or "\r" in path:  # not allowed in a protocol or a score file

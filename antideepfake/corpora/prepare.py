@@ -19,6 +19,7 @@ def prepare_corpus(
     num_workers: int = 0,
     overwrite: bool = False,
     quiet: bool = False,
+    scheduler: str | None = None,
     **options: Any,
 ) -> "BuildReport":
     """Write the protocol of a corpus.
@@ -41,6 +42,8 @@ def prepare_corpus(
         Replace an existing protocol.
     quiet : bool
         Show no progress.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers read the headers.
     **options
         The corpus's own options, for ``list_utterances``.
 
@@ -73,7 +76,7 @@ def prepare_corpus(
     if not corpus.is_dir():
         raise InputError(f"{corpus}: no such folder; if the corpus's folder has another name, pass --corpus_folder")
     utterances = _Utterances(lambda: list_utterances(corpus, **options), corpus)
-    return build_protocol(utterances, data_folder, output, num_workers, quiet)
+    return build_protocol(utterances, data_folder, output, num_workers, quiet, scheduler=scheduler)
 
 
 class _Utterances:

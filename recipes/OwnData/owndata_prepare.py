@@ -103,6 +103,7 @@ def prepare_owndata(
     overwrite: bool = False,
     quiet: bool = False,
     name: str = "OwnData",
+    scheduler: str | None = None,
 ) -> BuildReport:
     """Write the protocol of your own data.
 
@@ -122,6 +123,8 @@ def prepare_owndata(
         Show no progress.
     name : str
         As :func:`find_utterances`.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers read the headers.
 
     Returns
     -------
@@ -147,7 +150,8 @@ def prepare_owndata(
             )
             return assign_splits(table["Label"], table["ID"], np.random.default_rng(seed))
 
-    return build_protocol(find_utterances(Path(data_folder), name), data_folder, output, num_workers, quiet, split)
+    utterances = find_utterances(Path(data_folder), name)
+    return build_protocol(utterances, data_folder, output, num_workers, quiet, split, scheduler)
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
@@ -164,8 +168,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "--name", default="OwnData", help="name of the corpus, the prefix of its IDs (default: OwnData)"
     )
     options.add_seed(parser, "the split")
-    for add_option in (options.add_num_workers, options.add_overwrite, options.add_format, options.add_quiet):
-        add_option(parser)
+    options.add_num_workers(parser)
+    options.add_scheduler(parser)
+    options.add_overwrite(parser)
+    options.add_format(parser)
+    options.add_quiet(parser)
     args = vars(parser.parse_args(argv))
     form = args.pop("format")
     return print_report(prepare_owndata(**args), args["output"], form=form)

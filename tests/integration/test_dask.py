@@ -11,10 +11,11 @@ import time
 import numpy as np
 import pytest
 
+from antideepfake.corpora import build
 from antideepfake.errors import InputError
 from antideepfake.files import sha256
 from antideepfake.parallel import map_in_order
-from antideepfake.protocol.table import COLUMNS
+from antideepfake.protocol.table import COLUMNS, read_protocol
 from antideepfake.scoring.embeddings import read_embeddings
 from antideepfake.scoring.score_file import read_scores
 
@@ -91,6 +92,23 @@ def test_a_killed_worker_changes_nothing(verb, options, first, data, cluster, co
         for name in ("alone", "cluster")
     ]
     assert texts[1].replace("/cluster/", "/alone/") == texts[0]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_does_not_change_a_protocol(data, cluster, monkeypatch):
+    monkeypatch.setattr(build, "TASK", 1)
+    table = read_protocol(data / "Own.csv")
+    rows = table.assign(Path=table["Path"].str.removeprefix("$ROOT/"))[["ID", "Label", "Path"]].to_dict("records")
+    rows.append({"ID": "Own-none", "Label": "fake", "Path": "none.wav"})
+    folder = data / "protocols"
+    folder.mkdir()
+    build.build_protocol(rows, data, folder / "alone.csv", quiet=True)
+    killer = _kill_a_worker(cluster, folder, "cluster.csv.journal*")
+    report = build.build_protocol(rows, data, folder / "cluster.csv", quiet=True, scheduler=cluster.scheduler.address)
+    killer.join(timeout=10)
+    assert not killer.is_alive()
+    assert report == build.read_report(folder / "alone.csv") and report.left_out[0]["reason"] == "no such file"
+    assert (folder / "cluster.csv").read_bytes() == (folder / "alone.csv").read_bytes()
 
 
 @pytest.mark.slow
