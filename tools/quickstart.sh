@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/environment.sh
-echo "quickstart: 3 steps, about half an hour on two cores"
+echo "quickstart: 3 steps, about 25 minutes on two cores"
 echo "== step 1 of 3: the environment (about 3 minutes, depending on your connection)"
 environment demo
 
@@ -13,7 +13,7 @@ cd recipes/MiniCorpus
 if [ -f "$data/MiniCorpus.csv" ]; then # written last: if it exists, the corpus is complete
     echo "== step 2 of 3: the corpus exists: $data/MiniCorpus.csv"
 else
-    echo "== step 2 of 3: making the corpus below $data (about 20 minutes)"
+    echo "== step 2 of 3: making the corpus below $data (about 17 minutes)"
     status=0
     antideepfake prepare MiniCorpus --data_folder "$data" --output "$data/MiniCorpus.csv" --num_workers 2 || status=$?
     [ "$status" -le 1 ] || exit "$status" # 1: done, but an engine was skipped

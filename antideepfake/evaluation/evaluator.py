@@ -240,8 +240,9 @@ class Evaluator:
         )
         progress.update()
         evaluation.groups = {column: [] for column in by}
+        needed = scores[["Score", "Label", *([self.cluster] if self.cluster else [])]]  # not to copy the others
         for column, value, rows in groups:
-            evaluation.groups[column].append(self._measure(scores[rows], value))
+            evaluation.groups[column].append(self._measure(needed[rows], value))
             progress.update()
         progress.close()
         return evaluation
