@@ -18,6 +18,7 @@ from antideepfake.files import atomic_path
 logger = logging.getLogger(__name__)
 
 GROUP = 6  # packages that apt fetches in one run
+PICTURES = (".png", ".svg", ".mpg")
 
 
 class MissingPackageError(RuntimeError):
@@ -138,9 +139,18 @@ def _fetch_group(packages: list[str], root: Path) -> None:
     _apt(root, "download", *packages, folder=downloads)
     for archive in downloads.glob("*.deb"):
         # A process killed here unpacks the same files again next time: the stamps are written only afterwards.
-        subprocess.run(["dpkg-deb", "-x", archive, root], check=True, capture_output=True)
+        _unpack(archive, root)
         archive.unlink()
     shutil.rmtree(downloads)
+
+
+def _unpack(archive: Path, root: Path) -> None:
+    """Unpack a package without its pictures: those of the games take a hundred megabytes."""
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as package:
+        without = [f"--exclude=*{suffix}" for suffix in PICTURES]
+        subprocess.run(["tar", "-x", "-C", root, *without], stdin=package.stdout, check=True, capture_output=True)
+    if package.returncode:
+        raise subprocess.CalledProcessError(package.returncode, package.args)
 
 
 def _apt(root: Path, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess:

@@ -10,12 +10,14 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
@@ -148,42 +150,51 @@ def decode_recordings(
     InputError
         A package is unavailable: without all of the recordings it would be another corpus.
     """
-    measured = corpus / "cache/seconds.json"
-    seconds = json.loads(measured.read_text()) if measured.exists() else {}
-    sentences = []
+    sentences: list[Sentence] = []
+    seconds: dict[str, float] = {}
+    finished = corpus / f"cache/sentences-{seed}.json"
+    if finished.exists():
+        pairs = json.loads(finished.read_text(encoding="utf-8"))
+        sentences = [Sentence(**fields | {"path": fields["path"] and Path(fields["path"])}) for fields, _ in pairs]
+        return sentences, {fields["key"]: seconds for fields, seconds in pairs}
 
-    def find_new() -> Iterator[Sentence]:
-        for sentence in _unpack_packages(root, seed, quiet):
+    sources = (corpus / "cache/sources").absolute()
+
+    def collect() -> Iterator[Sentence]:
+        for sentence in _unpack_packages(sources, root, seed, quiet):
             sentences.append(sentence)
-            if sentence.key not in seconds:
-                yield sentence
+            yield sentence
 
-    new = find_new()
-    batches = iter(lambda: list(islice(new, BATCH)), [])
+    unpacked = collect()
+    batches = iter(lambda: list(islice(unpacked, BATCH)), [])
     for found in _run(_decode, ((batch, corpus) for batch in batches), num_workers, "decoding recordings", quiet):
         seconds |= found
-    with atomic_open(measured) as file:
-        json.dump(seconds, file, indent=0)
+    with atomic_open(finished) as file:
+        pairs = [(asdict(sentence), seconds[sentence.key]) for sentence in sentences]
+        json.dump(pairs, file, indent=0, ensure_ascii=False, default=str)
+    shutil.rmtree(sources, ignore_errors=True)  # half a gigabyte
     return sentences, seconds
 
 
-def _unpack_packages(root: Path, seed: int, quiet: bool) -> Iterator[Sentence]:
+def _unpack_packages(sources: Path, root: Path, seed: int, quiet: bool) -> Iterator[Sentence]:
     """Fetch all packages, those of the engines last, and yield the sentences of each group as soon as it is there.
 
     Decoding needs the processor, fetching hardly: the caller decodes what it has while this fetches the next packages.
     """
-    prompts = [package for speaker in RECORDINGS for package in (speaker.package, speaker.text_package)]
-    groups: list[tuple[list[str], list[Callable[[], list[Sentence]]]]] = [
-        (prompts, [partial(list_sentences, speaker, root) for speaker in RECORDINGS]),
-        ([*QUEEN_PACKAGES, *FILLETS_PACKAGES], [partial(list_queen, root), partial(list_fillets, root)]),
-        ([*STAMPS_PACKAGES], [partial(list_stamps, root, seed)]),
+    *speakers, nsh = RECORDINGS
+    prompts = [package for speaker in speakers for package in (speaker.package, speaker.text_package)]
+    groups: list[tuple[Path, list[str], list[Callable[[], list[Sentence]]]]] = [
+        (sources, prompts, [partial(list_sentences, speaker, sources) for speaker in speakers]),
+        (root, [nsh.package], [partial(list_sentences, nsh, root)]),  # an engine speaks from these recordings
+        (sources, [*QUEEN_PACKAGES, *FILLETS_PACKAGES], [partial(list_queen, sources), partial(list_fillets, sources)]),
+        (sources, [*STAMPS_PACKAGES], [partial(list_stamps, sources, seed)]),
     ]
-    for packages, sources in groups:
+    for folder, packages, lists in groups:
         try:
-            fetch(packages, root, quiet=quiet)
+            fetch(packages, folder, quiet=quiet)
         except MissingPackageError as error:
             raise InputError(f"the recordings are unavailable: {error}; they are in Debian's main archive") from error
-        for list_source in sources:
+        for list_source in lists:
             yield from list_source()
     with suppress(MissingPackageError):  # fetching for all engines at once is faster; why_missing finds what is missing
         engines = [package for engine in ENGINES.values() for package in engine.packages]

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -542,12 +543,15 @@ def test_recordings_are_decoded_while_others_are_fetched(tmp_path: Path, monkeyp
     monkeypatch.setattr(minicorpus_prepare, "_unpack_packages", unpack)
     monkeypatch.setattr(minicorpus_prepare, "_run", run)
     given = (tmp_path / "MiniCorpus", tmp_path / "root", 1, 2, True)
+    (tmp_path / "MiniCorpus/cache/sources").mkdir(parents=True)
     sentences, seconds = minicorpus_prepare.decode_recordings(*given)
     assert events == ["fetch first", 40, "fetch second", 40, 10]
     assert [sentence.key for sentence in sentences] == list(seconds) and len(seconds) == 90
+    assert not (tmp_path / "MiniCorpus/cache/sources").exists()
     events.clear()
     assert minicorpus_prepare.decode_recordings(*given) == (sentences, seconds)
-    assert events == ["fetch first", "fetch second"]  # nothing is decoded twice
+    assert not events  # nothing is fetched or decoded twice
+    assert sentences[-1].path == tmp_path / "second-39"
 
 
 def test_unavailable_recordings_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -596,7 +600,7 @@ def test_packages_of_a_finished_group_are_kept(tmp_path: Path, monkeypatch: pyte
     unpacked = []
     monkeypatch.setattr(debian.shutil, "which", lambda program: program)
     monkeypatch.setattr(debian, "_apt", apt)
-    monkeypatch.setattr(debian.subprocess, "run", lambda command, **_: unpacked.append(command[2].name))
+    monkeypatch.setattr(debian, "_unpack", lambda archive, root: unpacked.append(archive.name))
     names = [f"p{number}" for number in range(debian.GROUP)]
     with pytest.raises(debian.MissingPackageError, match="broken"):
         debian.fetch([*names, "broken"], tmp_path, quiet=True)
@@ -605,6 +609,25 @@ def test_packages_of_a_finished_group_are_kept(tmp_path: Path, monkeypatch: pyte
     assert not list(tmp_path.glob(".downloads/**/*.deb"))
     monkeypatch.setattr(debian, "_apt", pytest.fail)
     debian.fetch(names, tmp_path, quiet=True)
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="a program of Debian")
+def test_pictures_are_not_unpacked(tmp_path: Path):
+    for name, content in {
+        "DEBIAN/control": "Package: game\nVersion: 1\nArchitecture: all\nMaintainer: a\nDescription: game\n",
+        "usr/share/a.png": "picture",
+        "usr/share/a.ogg": "sound",
+    }.items():
+        path = tmp_path / "game" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    subprocess.run(["dpkg-deb", "--build", tmp_path / "game", tmp_path / "game.deb"], check=True, capture_output=True)
+    (tmp_path / "root").mkdir()
+    debian._unpack(tmp_path / "game.deb", tmp_path / "root")
+    assert [path.name for path in (tmp_path / "root").rglob("*.*")] == ["a.ogg"]
+    (tmp_path / "game.deb").write_text("no package")
+    with pytest.raises(subprocess.CalledProcessError):
+        debian._unpack(tmp_path / "game.deb", tmp_path / "root")
 
 
 def test_unpacked_packages_are_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
