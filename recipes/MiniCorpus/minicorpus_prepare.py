@@ -381,7 +381,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"example:\n  {program} --data_folder data --output data/MiniCorpus.csv",
     )
-    parser.add_argument("--data_folder", required=True, help="folder to write MiniCorpus to (about 2 GB)")
+    parser.add_argument("--data_folder", required=True, help="folder to write MiniCorpus to (about 1.3 GB)")
     parser.add_argument("--output", required=True, help="the protocol to write")
     options.add_seed(parser, "the corpus: another seed makes another one")
     for add_option in (options.add_num_workers, options.add_overwrite, options.add_format, options.add_quiet):
