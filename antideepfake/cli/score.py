@@ -200,15 +200,17 @@ def score(args: argparse.Namespace, output: str) -> int:
 
 def load_on_cluster(args: argparse.Namespace) -> "ClusterScorer":
     """Load the detector of the arguments here and, when they first need it, on the workers of ``--scheduler``."""
-    from functools import partial
-
     from antideepfake.inference.cluster import ClusterScorer
 
-    given = {name: getattr(args, name) for name in ("detector", "device", "precision", "trust_code")}
     model = os.path.abspath(args.model) if os.path.exists(args.model) else args.model  # or a Hub id
-    return ClusterScorer(
-        partial(options.load_model, argparse.Namespace(model=model, quiet=True, **given)), args.scheduler
-    )
+    names = ("detector", "device", "precision", "trust_code")
+    given = (("model", model), ("quiet", True), *((name, getattr(args, name)) for name in names))
+    return ClusterScorer(load_with, given, args.scheduler)
+
+
+def load_with(*given: tuple[str, object]) -> "RecordingScorer":
+    """Load a detector with these names and values of arguments."""
+    return options.load_model(argparse.Namespace(**dict(given)))
 
 
 def print_results(

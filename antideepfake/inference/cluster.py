@@ -1,7 +1,6 @@
 """Scoring of recordings on the workers of a Dask cluster."""
 
-import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache, partial
 from itertools import islice
 
@@ -23,16 +22,18 @@ class ClusterScorer:
     Arguments
     ---------
     load : callable
-        Loads the detector, here and on the workers. Can be pickled.
+        Loads the detector, here and on the workers: a function of a module that they can import.
+    arguments : tuple
+        Its arguments.
     scheduler : str
         Address of the Dask scheduler, such as ``tcp://node1:8786``.
     """
 
-    def __init__(self, load: Callable[[], RecordingScorer], scheduler: str) -> None:
-        detector = load()
+    def __init__(self, load: Callable[..., RecordingScorer], arguments: tuple[Hashable, ...], scheduler: str) -> None:
+        detector = load(*arguments)
         self.metadata, self.ood_detector = detector.metadata, detector.ood_detector
         self.weights_digest = detector.weights_digest
-        self._source, self._scheduler = pickle.dumps(load), scheduler
+        self._load, self._arguments, self._scheduler = load, arguments, scheduler
 
     def score_files(
         self,
@@ -67,18 +68,24 @@ class ClusterScorer:
         """
         rest = iter(items)
         chunks = iter(lambda: list(islice(rest, CHUNK)), [])
-        score = partial(_score_chunk, self._source, batch_seconds, windowing, timeline)
+        score = partial(_score_chunk, self._load, self._arguments, batch_seconds, windowing, timeline)
         for results in map_in_order(score, chunks, scheduler=self._scheduler):
             yield from results
 
 
 def _score_chunk(
-    source: bytes, batch_seconds: float, windowing: Windowing | None, timeline: bool, items: list[Recording]
+    load: Callable[..., RecordingScorer],
+    arguments: tuple[Hashable, ...],
+    batch_seconds: float,
+    windowing: Windowing | None,
+    timeline: bool,
+    items: list[Recording],
 ) -> list[FileScore]:
-    return list(_load(source).score_files(items, batch_seconds, windowing=windowing, timeline=timeline))
+    detector = _load_once(load, arguments)
+    return list(detector.score_files(items, batch_seconds, windowing=windowing, timeline=timeline))
 
 
 @lru_cache(maxsize=1)
-def _load(source: bytes) -> RecordingScorer:
+def _load_once(load: Callable[..., RecordingScorer], arguments: tuple[Hashable, ...]) -> RecordingScorer:
     """Load a detector once in a worker, not for every chunk."""
-    return pickle.loads(source)()
+    return load(*arguments)

@@ -1,8 +1,5 @@
 """Scoring on a cluster: what the workers get, and the order of what they give back. See also test_dask.py."""
 
-import pickle
-from functools import partial
-
 import numpy as np
 import pytest
 import soundfile
@@ -14,15 +11,14 @@ from antideepfake.inference.cluster import CHUNK, ClusterScorer
 
 @pytest.fixture
 def chunks(monkeypatch):
-    """Sizes of the chunks that go to the workers, here this process; what they get and give is pickled."""
+    """Sizes of the chunks that go to the workers, here this process."""
     sizes = []
 
     def on_workers(function, items, scheduler):
         assert scheduler == "tcp://node1:8786"
         for chunk in items:
             sizes.append(len(chunk))
-            call, chunk = pickle.loads(pickle.dumps((function, chunk)))
-            yield pickle.loads(pickle.dumps(call(chunk)))
+            yield function(chunk)
 
     monkeypatch.setattr(cluster, "map_in_order", on_workers)
     return sizes
@@ -35,9 +31,8 @@ def test_results_are_those_of_the_detector(model_folder, tmp_path, rng, chunks, 
         items.append(Recording(str(tmp_path / f"{number}.wav")))
         if number != 5:  # which is reported, as there is no such file
             soundfile.write(items[-1].path, rng.uniform(-0.5, 0.5, 8000 + 500 * number), 16000)
-    load = partial(load_detector, model_folder, "cpu")
-    scorer = ClusterScorer(load, "tcp://node1:8786")
-    detector = load()
+    scorer = ClusterScorer(load_detector, (model_folder, "cpu"), "tcp://node1:8786")
+    detector = load_detector(model_folder, "cpu")
     assert scorer.metadata == detector.metadata and scorer.weights_digest() == detector.weights_digest()
     results = list(scorer.score_files(items, timeline=timeline))
     expected = list(detector.score_files(items, timeline=timeline))
@@ -49,7 +44,13 @@ def test_results_are_those_of_the_detector(model_folder, tmp_path, rng, chunks, 
         assert (result.timeline is None) == (other.timeline is None) == (not timeline or bool(result.error))
 
 
-def test_a_worker_loads_the_detector_once(monkeypatch):
-    cluster._load.cache_clear()
-    source = pickle.dumps(partial(list, (1, 2)))
-    assert cluster._load(source) is cluster._load(source) == [1, 2]
+def test_a_worker_loads_the_detector_once():
+    loaded = []
+
+    def load(name):
+        loaded.append(name)
+        return name
+
+    for name in ("a", "a", "b"):
+        assert cluster._load_once(load, (name,)) == name
+    assert loaded == ["a", "b"]
