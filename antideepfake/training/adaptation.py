@@ -192,7 +192,7 @@ def merge_lora(front_end: torch.nn.Module) -> None:
 
 
 def list_lora_layers(module: torch.nn.Module) -> dict[str, Any]:
-    """List the linear layers beside which there are matrices of :func:`add_lora`: the layers of PEFT, by name.
+    """List the layers of PEFT that :func:`add_lora` put in place of linear layers, by name.
 
     Example
     -------

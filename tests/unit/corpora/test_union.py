@@ -277,7 +277,7 @@ def test_an_interrupted_merge_of_something_else_is_not_resumed(tmp_path, protoco
         merge_protocols(protocols, tmp_path / "union", CORPORA, ORDER, quiet=True)
     monkeypatch.undo()
     if change == "protocol":
-        Path(protocols[0]).write_text(Path(protocols[0]).read_text() + "\n")
+        write(protocols[0], [("A-5", "train")])
     seed = 7 if change == "seed" else SEED
     for folder in ("union", "other"):
         merge_protocols(protocols, tmp_path / folder, CORPORA, ORDER, seed=seed, quiet=True)
