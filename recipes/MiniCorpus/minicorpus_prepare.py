@@ -179,7 +179,7 @@ def decode_recordings(
 def _unpack_packages(sources: Path, root: Path, seed: int, quiet: bool) -> Iterator[Sentence]:
     """Fetch all packages, those of the engines last, and yield the sentences of each group as soon as it is there.
 
-    Decoding keeps the processor busy and fetching hardly does, so the caller decodes each group while the next is fetched.
+    Decoding keeps the processor busy and fetching does not, so the caller decodes a group while the next is fetched.
     """
     *speakers, nsh = RECORDINGS
     prompts = [package for speaker in speakers for package in (speaker.package, speaker.text_package)]
