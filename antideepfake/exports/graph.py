@@ -15,7 +15,6 @@ from antideepfake.inference.detector import Detector
 from antideepfake.inference.packing import share_weights
 from antideepfake.lobes import second_branches
 from antideepfake.lobes.aasist import AASIST, SSLAASIST
-from antideepfake.lobes.ecapa import ECAPA
 from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
 from antideepfake.lobes.masks import whole_lengths
 from antideepfake.lobes.self_supervised import ConvolutionalFrontEnd, Wav2Vec2BERT
@@ -33,7 +32,7 @@ class DetectorGraph(torch.nn.Module):
     Raises
     ------
     InputError
-        When the front end is none of this package, or the back end is ECAPA.
+        When the front end is none of this package, or the back end takes padding for speech.
 
     Example
     -------
@@ -50,8 +49,6 @@ class DetectorGraph(torch.nn.Module):
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         encoder: Any = detector.mods["embedding_model"]
-        if isinstance(encoder.back_end, ECAPA):
-            raise InputError("the back end ECAPA has no form in ONNX: SpeechBrain's masks fix the size of a batch")
         self.front_end = make_front_end_graph(encoder.front_end)
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
         self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length

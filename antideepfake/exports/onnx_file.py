@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
+from speechbrain.lobes.models import ECAPA_TDNN
 
 from antideepfake.audio.samples import SAMPLE_RATE
 from antideepfake.errors import InputError
@@ -86,7 +88,7 @@ def _export(graph: DetectorGraph, path: Path) -> None:
     batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=least)
     # an example with padding, so that no branch for batches without it is taken
     example = torch.randn(2, 2 * SAMPLE_RATE), torch.tensor([2 * SAMPLE_RATE, SAMPLE_RATE + 1])
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), _quiet(), _ecapa_for_any_batch():
         program: Any = torch.onnx.export(
             graph,
             example,
@@ -111,6 +113,17 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _ecapa_for_any_batch() -> Iterator[None]:
+    """Let SpeechBrain's ECAPA-TDNN mask any number of utterances: the size of its own masks is that of the example."""
+
+    def length_to_mask(lengths: torch.Tensor, max_len: int, device: torch.device) -> torch.Tensor:
+        return (torch.arange(max_len, device=device) < lengths.unsqueeze(1)).to(lengths.dtype)
+
+    with mock.patch.object(ECAPA_TDNN, "length_to_mask", length_to_mask):
+        yield
 
 
 def _quantize(path: Path) -> Path:

@@ -11,6 +11,7 @@ from antideepfake.errors import InputError
 from antideepfake.exports.onnx_file import write_onnx
 from antideepfake.inference.onnx_detector import load_onnx_detector
 from antideepfake.lobes import (
+    ECAPA,
     SEA,
     FixedLength,
     FrameLevel,
@@ -66,6 +67,11 @@ def test_nes2net_with_an_aggregation_of_layers_and_a_fixed_length(make_detector,
     encoder = detector.mods["embedding_model"]
     encoder.layer_aggregation, encoder.fixed_length = SEA(3), FixedLength(9000)
     check(detector, tmp_path / "a.onnx", recordings)
+
+
+@pytest.mark.slow
+def test_whisper_with_ecapa(make_detector, recordings, tmp_path):
+    check(make_detector("Whisper", ECAPA(16, channels=16, embedding_size=16)), tmp_path / "a.onnx", recordings)
 
 
 @pytest.mark.slow
