@@ -28,13 +28,15 @@ class Kind:
     mark : str
         Name of a tensor that no other kind has.
     rename : callable
-        Published name to this project's, below ``back_end`` or ``classifier``.
+        Published name to this project's, below ``layer_aggregation``, ``back_end`` or ``classifier``.
     find_components : callable
         Tensors, source and encoder to class and settings of each part, as in a config.json.
     left_out : mapping
         Names of unused tensors, as regular expressions, and why they are not used.
     is_reversed : bool
         Whether the classes are 0 for bona fide and 1 for spoofed.
+    has_one_logit : bool
+        Whether the classifier has one output, higher for bona fide. It becomes the logit of real; that of fake is 0.
     output_settings : mapping
         What the back end takes from the encoder: ``all_layers``, ``final_norm``.
     may_normalize : bool
@@ -46,12 +48,21 @@ class Kind:
     find_components: Callable[[dict[str, torch.Tensor], str, Checkpoint | None], dict[str, dict[str, Any]]]
     left_out: Mapping[str, str] = field(default_factory=dict)
     is_reversed: bool = False
+    has_one_logit: bool = False
     output_settings: Mapping[str, bool] = field(default_factory=dict)
     may_normalize: bool = False
 
 
 KINDS = (
     Kind(aasist.MARK, aasist.rename, aasist.find_components, aasist.LEFT_OUT),
+    Kind(
+        heads.NES2NET_SINGING,
+        heads.rename_nes2net,
+        heads.find_nes2net_singing,
+        has_one_logit=True,
+        output_settings={"all_layers": True},
+        may_normalize=True,
+    ),
     Kind(heads.NES2NET, heads.rename_nes2net, heads.find_nes2net),
     Kind(
         heads.MHFA,
@@ -76,7 +87,7 @@ class MappedSystem:
     components : dict
         Name to class and settings of each part but a self-supervised front end, as in a config.json.
     state : dict
-        Tensors of back end and classifier, by this project's names.
+        Tensors of layer aggregation, back end and classifier, by this project's names.
     encoder : Checkpoint or None
         The self-supervised front end.
     left_out : dict
@@ -172,6 +183,12 @@ def map_system(weights: Weights, num_attention_heads: int | None = None) -> Mapp
     left_out = {name: text for name in outer for old, text in kind.left_out.items() if re.fullmatch(old, name)}
     originals = {kind.rename(name): name for name in outer if name not in left_out}
     state = {ours: outer[name] for ours, name in originals.items()}
+    if kind.has_one_logit:
+        state |= {
+            name: torch.cat([torch.zeros_like(state[name]), state[name]])
+            for name in ("classifier.weight", "classifier.bias")
+            if name in state
+        }
     with torch.device("meta"):
         expected = _head(_build_components(components)).state_dict()
     check_tensors(weights, components["back_end"]["class"].rpartition(".")[2], state, expected, originals)
@@ -182,7 +199,8 @@ def map_system(weights: Weights, num_attention_heads: int | None = None) -> Mapp
 
 
 def _head(parts: Mapping[str, torch.nn.Module]) -> torch.nn.ModuleDict:
-    return torch.nn.ModuleDict({name: parts[name] for name in ("back_end", "classifier")})
+    names = ("layer_aggregation", "back_end", "classifier")
+    return torch.nn.ModuleDict({name: parts[name] for name in names if name in parts})
 
 
 def _build_components(components: dict[str, dict[str, Any]]) -> dict[str, torch.nn.Module]:

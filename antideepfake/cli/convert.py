@@ -3,7 +3,7 @@
 Without --form, SOURCE is a checkpoint (.ckpt, .pt, .pth, .safetensors), a folder that contains one, or the id of a
 published detector on the Hugging Face Hub ('antideepfake models' lists them), and --output is a model folder. Every
 tensor is used, or left out for a reason that is printed; anything else is an error. Detectors of other authors (AASIST,
-Nes2Net-X, MHFA, SLS) are recognized by their tensors; --published adds training corpora and license.
+Nes2Net, MHFA, SLS) are recognized by their tensors; --published adds training corpora and license.
 
 With the other forms, SOURCE is a model folder or its Hub id. --form transformers writes a folder for
 AutoModelForAudioClassification and the pipeline "audio-classification": of wav2vec 2.0, HuBERT, WavLM and w2v-BERT 2.0

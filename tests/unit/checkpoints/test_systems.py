@@ -12,7 +12,7 @@ from antideepfake.checkpoints.loading import Weights
 from antideepfake.checkpoints.systems import map_system
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import load_detector
-from antideepfake.lobes import AASIST, MHFA, SLS, SSLAASIST, BatchNormClassifier, Nes2Net, SELUClassifier
+from antideepfake.lobes import AASIST, MHFA, SEA, SLS, SSLAASIST, BatchNormClassifier, Nes2Net, SELUClassifier
 from antideepfake.model_folder.published import read_published_detectors
 from antideepfake.model_folder.windowing import WHOLE
 
@@ -151,6 +151,52 @@ def test_nes2net_x_is_read_with_the_dilation_of_its_encoder(tmp_path, rng):
     torch.testing.assert_close(
         encoder.back_end(frames, torch.ones(1)), head["back_end"].eval()(frames, torch.ones(1)), atol=1e-6, rtol=1e-6
     )
+
+
+def make_singing_state(head):
+    """A Nes2Net with SEA and one output on a small wav2vec 2.0, as it is published for singing voices."""
+    names = {"back_end.": "Nested_Res2Net_TDNN.", "classifier.": "Nested_Res2Net_TDNN.fc.", "sea.": "ssl_model."}
+    return name_encoder("ssl_model.model.model.") | {
+        new + name.removeprefix(old): value
+        for name, value in head.state_dict().items()
+        for old, new in names.items()
+        if name.startswith(old)
+    }
+
+
+@pytest.mark.parametrize(
+    ("stacked", "activation", "pooling"),
+    [(False, "relu", "mean"), (True, "relu", "attentive"), (True, "selu", "mean")],
+)
+def test_nes2net_for_singing_voices_scores_by_its_one_logit(stacked, activation, pooling, tmp_path, rng):
+    back_end = Nes2Net(32, 4, 4, 1, activation=activation, pooling=pooling, stacked=stacked)
+    size = 64 if pooling == "attentive" else 32
+    head = torch.nn.ModuleDict({"back_end": back_end, "classifier": torch.nn.Linear(size, 1), "sea": SEA(4)})
+    for _ in range(3):  # training moves the means of the normalization, which tell the activation
+        back_end(torch.randn(4, 20, 32), torch.ones(4))
+    state = make_singing_state(head.eval())
+    torch.save(state, tmp_path / "nes.pth")
+    system, metadata = convert_checkpoint(str(tmp_path / "nes.pth"), tmp_path / "model", num_attention_heads=4)
+    assert system.used + len(system.left_out) == len(state) and metadata.windows == {}
+    assert system.components["back_end"]["activation"] == activation
+    detector = load_detector(tmp_path / "model")
+    encoder = detector.mods["embedding_model"]
+    assert encoder.front_end.all_layers and encoder.front_end.final_norm and encoder.normalize
+    waveform = rng.standard_normal(16_000).astype("float32")
+    (result,) = detector.score_files([(waveform, 16000)])
+    normalized = torch.from_numpy((waveform - waveform.mean()) / waveform.std())[None]
+    with torch.no_grad():
+        states, lengths = encoder.front_end(normalized, torch.ones(1))
+        logit = head["classifier"](back_end(head["sea"](states, lengths), lengths)).item()
+    assert result.logits[0] == 0 and result.score == pytest.approx(logit, abs=1e-5)
+
+
+def test_a_missing_classifier_of_nes2net_is_named():
+    head = torch.nn.ModuleDict({"back_end": Nes2Net(32, 4, 4, 1), "classifier": torch.nn.Linear(32, 1), "sea": SEA(4)})
+    state = make_singing_state(head)
+    del state["Nested_Res2Net_TDNN.fc.weight"]
+    with pytest.raises(InputError, match=r"missing: classifier\.weight"):
+        map_system(Weights(state, {}, "a.pth"), 4)
 
 
 def test_the_classes_of_mhfa_are_swapped(tmp_path):
