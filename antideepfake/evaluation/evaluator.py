@@ -32,7 +32,7 @@ from antideepfake.metrics.costs import (
     t_dcf_weights,
 )
 from antideepfake.metrics.rates import Array, Trials, count_errors, decision_rates, error_rates, sort_trials
-from antideepfake.metrics.summary import compute_metrics
+from antideepfake.metrics.summary import compute_metrics, compute_ranking_metrics
 from antideepfake.model_folder.calibration import Calibration
 from antideepfake.protocol.table import find_repeated
 from antideepfake.scoring.provenance import ScoreProvenance
@@ -253,27 +253,28 @@ class Evaluator:
         Arguments
         ---------
         first, second : pandas.DataFrame
-            Scores of both systems. Only metrics without a threshold are compared.
+            Scores of both systems. Only metrics that depend on the order of the scores alone are compared.
         evaluation : Evaluation
             Evaluation of the second system. Sets ``common``, and ``differences`` if the common utterances have both
             classes.
         """
-        both = first[["ID", "Score", "Label"]].merge(second.drop(columns="Label"), on="ID", suffixes=("", " second"))
-        is_real = (both["Label"] == "real").to_numpy()
-        evaluation.common = len(both)
+        if not first["ID"].equals(second["ID"]):
+            rows = pd.Index(second["ID"]).get_indexer(first["ID"])
+            first, second = first[rows >= 0], second.iloc[rows[rows >= 0]]
+        is_real = (first["Label"] == "real").to_numpy()
+        evaluation.common = len(first)
         if not is_real.any() or is_real.all():
             return
         compared = compare_systems(
-            self._metrics,
-            both["Score"].to_numpy(),
-            both["Score second"].to_numpy(),
+            compute_ranking_metrics,
+            first["Score"].to_numpy(),
+            second["Score"].to_numpy(),
             is_real,
             np.random.default_rng(derive_seed(self.seed, "compare")),
-            clusters=number_clusters(both[self.cluster]) if self.cluster else None,
+            clusters=number_clusters(second[self.cluster]) if self.cluster else None,
             n_resamples=self.n_resamples,
         )
-        ranking = ("eer", "eer_interpolated", "roc_auc", "min_dcf", "min_cllr")  # independent of a threshold
-        evaluation.differences = {name: compared[name] for name in ranking}
+        evaluation.differences = {name: value for name, value in compared.items() if name != "eer_threshold"}
 
     def _metrics(self, trials: Trials) -> dict[str, Array]:
         ratios = self.calibration(trials.scores) if self.calibration else None

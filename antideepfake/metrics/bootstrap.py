@@ -371,27 +371,28 @@ def _resample(
 
     if clusters is None:
         # Utterances of one class that share a bin in every system are interchangeable: sample only their number.
-        key = is_real.astype(np.int64)
-        for system in systems:
-            key = key * len(system.scores) + system.bins
-        _, items, sizes = np.unique(key, return_index=True, return_counts=True)
-        units = np.arange(len(items))
-        strata = is_real[items]
+        shape = (2, *(len(system.scores) for system in systems))
+        key = np.ravel_multi_index((is_real.astype(np.intp), *(system.bins for system in systems)), shape)
+        sizes = np.bincount(key)
+        (present,) = sizes.nonzero()
+        sizes, units = sizes[present], np.arange(len(present))
+        strata, *bins = np.unravel_index(present, shape)
+        kinds = strata.astype(bool)
     else:
         names, units = np.unique(clusters, return_inverse=True)
-        items, sizes = np.arange(len(is_real)), np.ones(len(names), dtype=np.int64)
-        strata = np.zeros(len(names), dtype=bool)
-    counts_of_items = np.ones(len(items)) if item_weights is None else item_weights[items]
+        sizes, strata = np.ones(len(names), dtype=np.int64), np.zeros(len(names), dtype=np.intp)
+        kinds, bins = is_real, [system.bins for system in systems]
+    weights_of_items = np.ones(len(kinds)) if item_weights is None else item_weights
     # Each matrix maps resampled units to the number of utterances of a class in each bin.
     maps = [
         [
             csr_array(
-                (counts_of_items[kind], (units[kind], system.bins[items][kind])),
+                (weights_of_items[kind], (units[kind], bins_of_system[kind])),
                 shape=(len(sizes), len(system.scores)),
             )
-            for kind in (is_real[items], ~is_real[items])
+            for kind in (kinds, ~kinds)
         ]
-        for system in systems
+        for system, bins_of_system in zip(systems, bins, strict=True)
     ]
     at_once = max(1, NUMBERS // max(len(sizes), *(len(system.scores) for system in systems)))
     for start in range(0, n_resamples, at_once):

@@ -69,10 +69,11 @@ def sort_trials(real: ArrayLike, fake: ArrayLike) -> Trials:
     ([0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 1.0, 1.0])
     """
     real, fake = check_scores(real, "real"), check_scores(fake, "fake")
-    scores = np.concatenate([real, fake])
-    order = np.argsort(scores, kind="stable")
-    is_real = (order < len(real)).astype(np.float64)
-    return Trials(scores[order], is_real, 1 - is_real)
+    # sorting scores takes a fraction of the time of sorting their indices
+    real, fake = np.sort(real), np.sort(fake)
+    is_real = np.zeros(len(real) + len(fake))
+    is_real[np.searchsorted(fake, real) + np.arange(len(real))] = 1.0
+    return Trials(np.sort(np.concatenate([real, fake])), is_real, 1 - is_real)
 
 
 def check_scores(scores: ArrayLike, label: str) -> Array:

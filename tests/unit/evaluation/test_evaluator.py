@@ -214,6 +214,16 @@ def test_systems_are_compared_on_their_common_utterances(scores):
     assert not set(evaluation.differences) & {"accuracy", "act_dcf"}  # these depend on a threshold
 
 
+def test_the_order_of_the_second_system_has_no_influence(scores):
+    worse = scores.assign(Score=scores["Score"] + np.random.default_rng(2).normal(0, 3, len(scores)))
+    found = []
+    for rows in (worse, worse.sample(frac=1, random_state=1)):
+        evaluation = Evaluator().evaluate(rows, "worse")
+        Evaluator().compare(scores, rows, evaluation)
+        found.append(evaluation.differences)
+    assert found[0] == found[1]
+
+
 def test_systems_without_common_utterances_have_no_differences(scores):
     evaluation = Evaluator().evaluate(scores, "s")
     Evaluator().compare(scores.assign(ID="x" + scores["ID"]), scores, evaluation)

@@ -22,6 +22,14 @@ SCORES = st.lists(st.integers(-6, 6).map(float), min_size=1, max_size=25)
 
 
 @given(real=SCORES, fake=SCORES)
+def test_bona_fide_utterances_come_first_among_equals(real, fake):
+    trials = sort_trials(real, fake)
+    expected = sorted([(score, 0) for score in real] + [(score, 1) for score in fake])
+    assert list(zip(trials.scores, trials.fake, strict=True)) == expected
+    np.testing.assert_array_equal(trials.real, 1 - trials.fake)
+
+
+@given(real=SCORES, fake=SCORES)
 def test_equal_error_rate_is_that_of_the_definition(reference_sweep, real, fake):
     points = reference_sweep(real, fake)
     best = min(range(len(points)), key=lambda index: abs(points[index][0] - points[index][1]))
