@@ -84,7 +84,9 @@ def run(args: argparse.Namespace) -> int:
     for sentence in [*(sentence for system in systems for sentence in system.left_out), *remarks]:
         print(sentence, file=sys.stderr)
     evaluations = [system.evaluation for system in systems]
-    title = args.title or describe_test_set(systems[0], corpora)
+    title = args.title
+    if not title and (args.output or args.format == "json"):
+        title = describe_test_set(systems[0], corpora)
     if args.output:
         write_report(args.output, systems, title)
         print(f"report: {Path(args.output, 'report.html')}", file=sys.stderr)
