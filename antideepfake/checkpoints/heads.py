@@ -56,12 +56,12 @@ def find_nes2net_singing(
     return {
         "back_end": _find_nested(state, source) | {"dilation": 1, "activation": activation},
         "classifier": _find_linear(state),
-        "layer_aggregation": {"class": "antideepfake.lobes.SEA", "n_layers": state[NES2NET_SINGING].shape[-1]},
+        "layer_aggregation": {"class": "antideepfake.lobes.SEA", "n_layers": _last_size(state[NES2NET_SINGING])},
     }
 
 
 def _find_nested(state: dict[str, torch.Tensor], source: str) -> dict[str, Any]:
-    """Derive class and settings of a Nes2Net but those that are not in the shapes."""
+    """Derive class and settings of a Nes2Net, except those that the shapes do not tell."""
     blocks = {found[1] for name in state if (found := re.search(r"\.Build_in_Res2Nets\.(\d+)\.", name))}
     first = "Nested_Res2Net_TDNN.Build_in_Res2Nets.0."
     groups = {found[1] for name in state if (found := re.match(rf"{re.escape(first)}convs\.(\d+)\.", name))}
@@ -84,7 +84,12 @@ def _find_nested(state: dict[str, torch.Tensor], source: str) -> dict[str, Any]:
 def _find_linear(state: dict[str, torch.Tensor]) -> dict[str, Any]:
     """Derive the classifier of a Nes2Net; one that is missing is reported with the other tensors."""
     weight = state.get("Nested_Res2Net_TDNN.fc.weight", torch.empty(2, 1))
-    return {"class": "torch.nn.Linear", "in_features": weight.shape[-1], "out_features": 2}
+    return {"class": "torch.nn.Linear", "in_features": _last_size(weight), "out_features": 2}
+
+
+def _last_size(tensor: torch.Tensor) -> int:
+    """Return the last size of a tensor, 1 if it has no dimensions: its shape is checked later."""
+    return tensor.shape[-1] if tensor.dim() else 1
 
 
 def rename_mhfa(name: str) -> str:

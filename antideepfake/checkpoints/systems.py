@@ -185,9 +185,9 @@ def map_system(weights: Weights, num_attention_heads: int | None = None) -> Mapp
     state = {ours: outer[name] for ours, name in originals.items()}
     if kind.has_one_logit:
         state |= {
-            name: torch.cat([torch.zeros_like(state[name]), state[name]])
-            for name in ("classifier.weight", "classifier.bias")
-            if name in state
+            name: torch.cat([torch.zeros_like(value), value])
+            for name, value in state.items()
+            if name.startswith("classifier.") and value.dim()  # a damaged one without dimensions is reported below
         }
     with torch.device("meta"):
         expected = _head(_build_components(components)).state_dict()

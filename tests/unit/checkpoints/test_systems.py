@@ -191,11 +191,19 @@ def test_nes2net_for_singing_voices_scores_by_its_one_logit(stacked, activation,
     assert result.logits[0] == 0 and result.score == pytest.approx(logit, abs=1e-5)
 
 
-def test_a_missing_classifier_of_nes2net_is_named():
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without("Nested_Res2Net_TDNN.fc.weight"), r"missing: classifier\.weight"),
+        (lambda state: state.update({"Nested_Res2Net_TDNN.fc.weight": torch.tensor(1.0)}), r"of shape \[\] instead"),
+        (lambda state: state.update({"ssl_model.fc_att_merge.0.weight": torch.tensor(1.0)}), "n_layers is 1"),
+    ],
+)
+def test_a_damaged_nes2net_for_singing_voices_is_refused(change, said):
     head = torch.nn.ModuleDict({"back_end": Nes2Net(32, 4, 4, 1), "classifier": torch.nn.Linear(32, 1), "sea": SEA(4)})
     state = make_singing_state(head)
-    del state["Nested_Res2Net_TDNN.fc.weight"]
-    with pytest.raises(InputError, match=r"missing: classifier\.weight"):
+    change(state)
+    with pytest.raises(InputError, match=said):
         map_system(Weights(state, {}, "a.pth"), 4)
 
 
