@@ -88,7 +88,7 @@ def _export(graph: DetectorGraph, path: Path) -> None:
     batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=least)
     # an example with padding, so that no branch for batches without it is taken
     example = torch.randn(2, 2 * SAMPLE_RATE), torch.tensor([2 * SAMPLE_RATE, SAMPLE_RATE + 1])
-    with torch.no_grad(), _quiet(), _ecapa_for_any_batch():
+    with torch.no_grad(), _quiet(), _ecapa_for_any_batch(), _plain_attention():
         program: Any = torch.onnx.export(
             graph,
             example,
@@ -123,6 +123,28 @@ def _ecapa_for_any_batch() -> Iterator[None]:
         return (torch.arange(max_len, device=device) < lengths.unsqueeze(1)).to(lengths.dtype)
 
     with mock.patch.object(ECAPA_TDNN, "length_to_mask", length_to_mask):
+        yield
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Compute attention step by step: in torch's own form, ONNX Runtime checks every weight for NaN."""
+
+    def attend(
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attn_mask: torch.Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+    ) -> torch.Tensor:
+        scores = query * (scale or query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        if attn_mask is not None and attn_mask.dtype == torch.bool:
+            attn_mask = torch.where(attn_mask, 0.0, torch.finfo(scores.dtype).min)
+        return (scores if attn_mask is None else scores + attn_mask).softmax(-1) @ value
+
+    with mock.patch.object(torch.nn.functional, "scaled_dot_product_attention", attend):
         yield
 
 

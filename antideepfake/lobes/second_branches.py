@@ -74,13 +74,13 @@ class PowerSpectrum(torch.nn.Module):
     def __init__(self, window: torch.Tensor, n_fft: int) -> None:
         super().__init__()
         self.n_fft = n_fft
-        self.register_buffer("window", window.float(), persistent=False)
+        padded = torch.nn.functional.pad(window.float(), (0, n_fft - len(window)))
+        self.register_buffer("window", padded, persistent=False)
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Turn ``waveforms`` ([batch, time]) into power ([batch, windows, n_fft // 2 + 1])."""
-        windows = waveforms.unfold(1, len(self.window), HOP) * self.window
-        spectrum = torch.fft.rfft(windows, self.n_fft)
-        return spectrum.real.square() + spectrum.imag.square()
+        spectrum = torch.stft(waveforms, self.n_fft, HOP, window=self.window, center=False, return_complex=True)
+        return torch.view_as_real(spectrum).square().sum(3).transpose(1, 2)
 
 
 def _pool(frames: torch.Tensor, size: int, samples: torch.Tensor) -> torch.Tensor:
