@@ -4,8 +4,8 @@ import torch
 
 from antideepfake.errors import InputError
 from antideepfake.lobes.back_ends import FramePooling
-from antideepfake.lobes.layer_aggregation import LayerSum
-from antideepfake.lobes.masks import length_mask
+from antideepfake.lobes.layer_aggregation import check_layers
+from antideepfake.lobes.masks import at_least_float32, length_mask
 
 POOLINGS = ("attention", "mean")
 
@@ -13,8 +13,9 @@ POOLINGS = ("attention", "mean")
 class FrameLevel(FramePooling):
     """An embedding for each short segment; that of the utterance is their weighted mean.
 
-    Frames are normalized, projected and averaged over a segment; a convolution adds the neighboring segments, as a
-    segment stands out by its difference from them. Train it with :class:`antideepfake.training.FrameLevelBrain`.
+    Frames are normalized in each layer by itself, projected from all layers side by side and averaged over a segment;
+    a convolution adds the neighboring segments, as a segment stands out by its difference from them. Train it with
+    :class:`antideepfake.training.FrameLevelBrain`.
 
     With a linear classifier, the score of the utterance is the weighted mean of the scores of its segments. The weights
     are a softmax of a learned linear function of the embedding, at first equal. The scores are linear functions, too,
@@ -26,7 +27,7 @@ class FrameLevel(FramePooling):
     n_features : int
         Size of a frame.
     n_layers : int
-        As for :class:`antideepfake.lobes.LayerSum`.
+        Hidden states: one more than the encoder's layers. 1 for a front end that returns only the last.
     frames_per_segment : int
         Frames of the front end in a segment. The default of 8 gives 0.16 s with the usual frames of 20 ms: about the
         length of a syllable.
@@ -74,10 +75,8 @@ class FrameLevel(FramePooling):
         if pooling not in POOLINGS:
             raise InputError(f"FrameLevel: the pooling '{pooling}' is unknown; use {' or '.join(POOLINGS)}")
         self.frames_per_segment = frames_per_segment
-        self.layer_sum = LayerSum(n_layers)
-        self.projection = torch.nn.Sequential(
-            torch.nn.LayerNorm(n_features), torch.nn.Linear(n_features, embedding_size), torch.nn.ReLU()
-        )
+        self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(n_features) for _ in range(n_layers))
+        self.projection = torch.nn.Sequential(torch.nn.Linear(n_layers * n_features, embedding_size), torch.nn.ReLU())
         self.dropout = torch.nn.Dropout(dropout)
         self.context = torch.nn.Conv1d(embedding_size, embedding_size, context, padding=context // 2)
         self.attention: torch.nn.Linear | None = None
@@ -88,7 +87,7 @@ class FrameLevel(FramePooling):
     def frame_embeddings(
         self, states: torch.Tensor, relative_lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Turn ``states``, as for :class:`antideepfake.lobes.LayerSum`, into embeddings of segments.
+        """Turn ``states`` ([batch, layers, frames, size]; [batch, frames, size] for one) into embeddings of segments.
 
         Returns
         -------
@@ -96,10 +95,18 @@ class FrameLevel(FramePooling):
             Shape [batch, segments, embedding_size], float32. The last segment may have fewer frames.
         relative_lengths : torch.Tensor
             Of the segments; shape [batch].
+
+        Raises
+        ------
+        InputError
+            When the front end gives another number of layers.
         """
-        frames = self.layer_sum(states, relative_lengths)
-        mask = length_mask(relative_lengths, frames.shape[1]).unsqueeze(2)
-        frames = self.projection(frames.masked_fill(~mask, 0.0)) * mask
+        check_layers(states, len(self.norms))
+        states = at_least_float32(states if states.dim() == 4 else states.unsqueeze(1))
+        mask = length_mask(relative_lengths, states.shape[2]).unsqueeze(2)
+        layers = states.masked_fill(~mask.unsqueeze(1), 0.0).unbind(1)
+        normalized = torch.cat([norm(layer) for norm, layer in zip(self.norms, layers, strict=True)], 2)
+        frames = self.projection(normalized) * mask
         counts = self._average(mask.to(frames.dtype))
         x = self.dropout(self._average(frames) / counts.clamp(min=1e-6))
         is_segment = counts > 0

@@ -37,6 +37,13 @@ def test_a_segment_sees_its_frames_and_its_neighbors():
 
 
 @torch.no_grad()
+def test_layers_have_weights_of_their_own():
+    back_end, states = FrameLevel(5, 3, context=1).eval(), torch.randn(2, 3, 16, 5)
+    swapped = back_end(states[:, [1, 0, 2]], torch.ones(2))
+    assert (swapped - back_end(states, torch.ones(2))).abs().max() > 1e-3
+
+
+@torch.no_grad()
 def test_attention_begins_as_the_mean_and_can_be_a_minimum():
     back_end, classifier = FrameLevel(5, frames_per_segment=2).eval(), torch.nn.Linear(128, 2)
     states = torch.randn(2, 30, 5)
