@@ -1,8 +1,7 @@
 """A detector as one graph of tensor operations for any batch and any lengths, for ONNX.
 
 The front ends of :mod:`antideepfake.lobes` process utterances one by one, which a graph cannot. Here, masks keep
-padding out. Front ends compute spectra by convolutions with a Fourier basis: the length of their windows, 25 ms, is no
-power of two, and ONNX Runtime's Fourier transform is slow with such lengths.
+padding out, and convolutions with a Fourier basis replace short Fourier transforms: those of ONNX Runtime are slower.
 """
 
 from typing import Any
@@ -13,6 +12,8 @@ import torchaudio
 from antideepfake.audio.samples import NORMALIZATION_EPS, SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.inference.detector import Detector
+from antideepfake.inference.packing import share_weights
+from antideepfake.lobes import second_branches
 from antideepfake.lobes.aasist import AASIST, SSLAASIST
 from antideepfake.lobes.front_ends import LogFilterBank, SincFilterBank
 from antideepfake.lobes.masks import whole_lengths
@@ -52,7 +53,7 @@ class DetectorGraph(torch.nn.Module):
         self.back_end, self.classifier = encoder.back_end, detector.mods["classifier"]
         self.layer_aggregation, self.fixed_length = encoder.layer_aggregation, encoder.fixed_length
         self.normalize = encoder.normalize
-        self.second_branch = encoder.second_branch
+        self.second_branch = None if encoder.second_branch is None else replace_spectra(encoder.second_branch)
         if isinstance(self.back_end, AASIST | SSLAASIST) and self.fixed_length is None:
             raise InputError(
                 f"the back end {type(self.back_end).__name__} cannot tell padding from speech; in ONNX, the detector "
@@ -169,6 +170,16 @@ class PowerSpectrum(torch.nn.Module):
         if self.filters is not None:  # a convolution, since a linear layer would be quantized
             power = torch.nn.functional.conv1d(power, self.filters)
         return power.transpose(1, 2)
+
+
+def replace_spectra(second_branch: torch.nn.Module) -> torch.nn.Module:
+    """Copy a second branch, with convolutions for its short Fourier transforms; the other parts are shared."""
+    copied = share_weights(second_branch)
+    for name, part in second_branch.named_modules():
+        # from 1024 points on, a convolution is no faster, and its basis has 4 MB
+        if isinstance(part, second_branches.PowerSpectrum) and part.n_fft < 1024:
+            copied.set_submodule(name, PowerSpectrum(part.window.diag(), part.n_fft, second_branches.HOP))
+    return copied
 
 
 class LogFilterBankGraph(torch.nn.Module):
