@@ -128,7 +128,10 @@ def _ecapa_for_any_batch() -> Iterator[None]:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Compute attention step by step: in torch's own form, ONNX Runtime checks every weight for NaN."""
+    """Compute attention step by step: exported from torch's own function, it checks every weight for NaN.
+
+    Encoders that are not in training have neither dropout nor a causal mask, so these arguments have no effect.
+    """
 
     def attend(
         query: torch.Tensor,

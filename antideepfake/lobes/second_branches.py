@@ -64,9 +64,9 @@ class PowerSpectrum(torch.nn.Module):
     Arguments
     ---------
     window : torch.Tensor
-        Shape [size].
+        Shape [size]; zeros follow up to ``n_fft``.
     n_fft : int
-        Points of the Fourier transform.
+        Points of the Fourier transform, at least the size of the window.
     """
 
     window: torch.Tensor
