@@ -34,11 +34,11 @@ def data(tmp_path_factory, make_corpus):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster():
-    """Two processes on this machine."""
+    """Two processes on this machine, new for each test: Dask does not always replace one that was killed."""
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
-    with distributed.LocalCluster(2, **options) as cluster, distributed.Client(cluster) as client:
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 
 
@@ -50,7 +50,6 @@ def _kill_a_worker(client, folder, pattern):
             time.sleep(0.002)
         os.kill(worker, signal.SIGKILL)
 
-    client.wait_for_workers(2)
     worker = min(client.run(os.getpid).values())
     thread = threading.Thread(target=wait_and_kill, daemon=True)
     thread.start()
