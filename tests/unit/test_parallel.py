@@ -17,9 +17,9 @@ from antideepfake.parallel import LONGEST, check_temporary_folder, map_in_order
 distributed = pytest.importorskip("distributed")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def scheduler():
-    """The address of a cluster of two processes on this machine, where two workers may die of the same item."""
+    """The address of a new cluster of two processes on this machine, where two workers may die of the same item."""
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
     with distributed.LocalCluster(**options) as cluster:
         cluster.scheduler.allowed_failures = 1
