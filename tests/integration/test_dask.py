@@ -36,7 +36,7 @@ def data(tmp_path_factory, make_corpus):
 
 @pytest.fixture
 def cluster():
-    """Two processes on this machine, new for each test: Dask does not always replace one that was killed."""
+    """Two new workers on this machine for each test, since Dask does not always replace a killed one."""
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
