@@ -1,5 +1,6 @@
 """One function over many items, in processes of this computer or on a Dask cluster."""
 
+import logging
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 from antideepfake.errors import InputError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
+
+logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CHUNKS = 4  # for each thread of the cluster: the next ones are there before a result has traveled back
-SECONDS = 30  # to wait for the scheduler, and for its first worker
+SECONDS = 30  # to wait for the scheduler and its first worker; between two looks at whether workers are left
 LONGEST = 103 - len("/pymp-12345678/listener-12345678")  # path of a socket on macOS, less what multiprocessing appends
 
 
@@ -103,7 +106,7 @@ def _map_on_cluster(
     with client:
         try:
             client.wait_for_workers(1, timeout=SECONDS)
-            yield from _submit_in_order(client, function, items, chunk_size)
+            yield from _submit_in_order(client, scheduler, function, items, chunk_size)
         except distributed.TimeoutError:
             raise InputError(
                 f"--scheduler {scheduler}: the scheduler has no workers; start some with 'dask worker {scheduler}'"
@@ -120,7 +123,7 @@ def _map_on_cluster(
 
 
 def _submit_in_order(
-    client: "Client", function: Callable[[Item], Result], items: Iterable[Item], chunk_size: int
+    client: "Client", scheduler: str, function: Callable[[Item], Result], items: Iterable[Item], chunk_size: int
 ) -> Iterator[Result]:
     remaining = iter(items)
     running: deque = deque()
@@ -133,7 +136,28 @@ def _submit_in_order(
             running.append(client.submit(_call, function, chunk, pure=False))
         if not running:
             return
-        yield from running.popleft().result()
+        yield from _wait(client, scheduler, running.popleft())
+
+
+def _wait(client: "Client", scheduler: str, future: "Future") -> list:
+    """Give the result of a call, even if a job queue replaces the workers of a cluster hours later."""
+    import distributed
+
+    said = False
+    while not future.done():
+        try:
+            with client.as_current():
+                distributed.wait(future, timeout=SECONDS)
+        except distributed.TimeoutError:
+            if client.nthreads():
+                said = False
+            elif not said:
+                logger.warning(
+                    f"--scheduler {scheduler}: all workers are lost; waiting for new ones, which "
+                    f"'dask worker {scheduler}' starts"
+                )
+                said = True
+    return future.result()
 
 
 def _call(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -60,6 +61,27 @@ def test_a_killed_worker_loses_nothing(scheduler, tmp_path):
 
     assert list(map_in_order(square, range(50), scheduler=scheduler, chunk_size=2)) == [item**2 for item in range(50)]
     assert marker.exists()
+
+
+def test_a_cluster_that_lost_all_workers_is_reported_and_goes_on_with_new_ones(monkeypatch):
+    monkeypatch.setattr(parallel, "SECONDS", 1)
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    with distributed.LocalCluster(**options) as cluster:
+        warnings = []
+
+        def add_worker(message):
+            warnings.append(message)
+            cluster.scale(1)
+
+        monkeypatch.setattr(parallel.logger, "warning", add_worker)
+        results = map_in_order(abs, range(-20, 0), scheduler=cluster.scheduler_address)
+        assert next(results) == 20
+        cluster.scale(0)
+        while cluster.scheduler.workers:
+            time.sleep(0.01)
+        assert list(results) == list(range(19, 0, -1))
+    assert len(warnings) == 1
+    assert f"--scheduler {cluster.scheduler_address}: all workers are lost; waiting for new ones" in warnings[0]
 
 
 def test_items_that_kill_every_worker_are_reported(scheduler):
