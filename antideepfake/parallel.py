@@ -1,12 +1,15 @@
 """One function over many items, in processes of this computer or on a Dask cluster."""
 
 import logging
+import os
+import sys
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, TypeVar
 
 from antideepfake.errors import InputError
@@ -68,8 +71,20 @@ def map_in_order(
     elif num_workers == 0:
         yield from map(function, items)
     else:
-        with ProcessPoolExecutor(num_workers, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(num_workers, get_context("spawn"), initializer=end_with_parent) as pool:
             yield from pool.map(function, items, chunksize=chunk_size)
+
+
+def end_with_parent() -> None:
+    """End this worker process as soon as its parent process is killed; it would wait for work forever."""
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def check_temporary_folder() -> None:
@@ -97,7 +112,9 @@ def _map_on_cluster(
         import distributed
     except ImportError:
         raise InputError('--scheduler needs Dask: pip install "speechbrain-antideepfake[dask]"') from None
+    _hide_lazy_modules()
     try:
+        distributed.comm.resolve_address(scheduler)  # a client of a wrong address would wait for a minute at the end
         client = distributed.Client(scheduler, timeout=SECONDS, set_as_default=False)
     except (OSError, ValueError):
         raise InputError(
@@ -120,6 +137,16 @@ def _map_on_cluster(
             raise InputError(
                 f"--scheduler {scheduler}: the scheduler stopped; start it and run the same command again"
             ) from None
+
+
+def _hide_lazy_modules() -> None:
+    """Let Dask ask every module for its file, as it does to log an error.
+
+    The lazy modules of SpeechBrain would import packages for this that need not be installed.
+    """
+    importutils = sys.modules.get("speechbrain.utils.importutils")
+    if importutils is not None:
+        importutils.LazyModule.__file__ = None
 
 
 def _submit_in_order(

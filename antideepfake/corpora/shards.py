@@ -402,6 +402,8 @@ def _write_protocol(shards: list[_Shard], source: str | os.PathLike, target: Pat
     with atomic_path(target) as temporary:
         write_chunks(read_chunks(), temporary)
         if not report.written:
+            for shard in shards:  # empty ones, which another run with the right folder would keep
+                shard.path.unlink(missing_ok=True)
             raise InputError(f"{source}: none of {len(report.left_out)} files can be read; check --data_folder")
         if segments_path(source).exists():
             segments, table = read_lines(segments_path(source)), read_protocol(temporary)

@@ -23,6 +23,7 @@ from antideepfake.audio.waveform import SAMPLE_RATE
 from antideepfake.errors import InputError
 from antideepfake.lobes.back_ends import MeanPooling
 from antideepfake.lobes.self_supervised import SelfSupervisedFrontEnd
+from antideepfake.parallel import end_with_parent
 from antideepfake.training.adaptation import add_lora, checkpoint_gradients, freeze_layers, require_layers
 from antideepfake.training.hparams import build_front_end
 
@@ -135,7 +136,7 @@ def measure_memory(file: str | os.PathLike, way: str, clips: int, seconds: float
     """
     if sys.platform != "linux":
         raise InputError("memory can be measured on Linux only; omit the measurement")
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         try:
             return pool.submit(_measure_here, file, way, clips, seconds).result()
         except BrokenProcessPool:

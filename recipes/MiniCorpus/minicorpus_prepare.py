@@ -42,6 +42,7 @@ from antideepfake.cli.program import run_program
 from antideepfake.corpora.build import build_protocol, read_report
 from antideepfake.errors import InputError
 from antideepfake.files import atomic_open, atomic_path
+from antideepfake.parallel import end_with_parent
 from antideepfake.protocol.table import read_protocol
 
 logger = logging.getLogger("minicorpus")
@@ -332,9 +333,10 @@ def _run(function: Callable, jobs: Iterable[tuple], num_workers: int, what: str,
 
 
 def _start_worker() -> None:
-    """Use one core, and leave Ctrl-C to the parent process."""
+    """Use one core, leave Ctrl-C to the parent process, and end with it."""
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 def _check_seed(path: Path, seed: int, overwrite: bool) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -48,6 +49,18 @@ def test_commands_refuse_a_long_path_before_they_wait_for_workers(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/" + 99 * "x")
     with pytest.raises(InputError, match="set TMPDIR to one"):
         next(read_items(["a.wav"], 13.0, num_workers=1))
+
+
+def test_workers_end_when_their_parent_is_killed():
+    code = (
+        "import antideepfake.parallel as parallel\n"
+        "for result in parallel.map_in_order(eval, ['0', '__import__(\"time\").sleep(1000)'], num_workers=2):\n"
+        "    print(result, flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        parent.stdout.readline()
+        parent.kill()
+        parent.communicate(timeout=60)  # ends as soon as no worker has the pipe
 
 
 def test_a_killed_worker_loses_nothing(scheduler, tmp_path):
@@ -116,6 +129,13 @@ def test_a_scheduler_that_does_not_answer_is_reported(monkeypatch):
         for wrong in (address, "nonsense://a"):
             with pytest.raises(InputError, match=f"--scheduler {wrong}: no Dask scheduler answers"):
                 list(map_in_order(abs, [1], scheduler=wrong))
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:8787", "tcp://127.0.0.1"])
+def test_a_wrong_address_is_reported_before_there_is_a_client(address, monkeypatch):
+    monkeypatch.setattr(distributed, "Client", None)  # an unfinished one waits for a minute when Python ends
+    with pytest.raises(InputError, match=f"--scheduler {address}: no Dask scheduler answers"):
+        list(map_in_order(abs, [1], scheduler=address))
 
 
 def test_a_cluster_without_workers_is_reported(monkeypatch):

@@ -95,7 +95,7 @@ def test_the_bytes_do_not_depend_on_workers_or_the_form_of_the_protocol(pack, so
     pack("one")
     write_protocol(read_protocol(source), source.with_suffix(".arrow"))
     with ThreadPoolExecutor(2) as pool:  # a patched function does not reach spawned processes
-        monkeypatch.setattr(parallel, "ProcessPoolExecutor", lambda *_: pool)
+        monkeypatch.setattr(parallel, "ProcessPoolExecutor", lambda *_, **__: pool)
         pack("two", source.with_suffix(".arrow"), num_workers=2)
     one, two = (digests(tmp_path / "data" / name) for name in ("one", "two"))
     assert {name: one[name] for name in one if name[0] == "0"} == {name: two[name] for name in two if name[0] == "0"}
@@ -177,6 +177,14 @@ def test_no_readable_file_is_an_error(pack, source, tmp_path):
     with pytest.raises(InputError, match="none of 12 files can be read; check --data_folder"):
         pack()
     assert not (tmp_path / "data" / "shards" / "Corpus.csv").exists()
+
+
+def test_a_wrong_data_folder_can_be_corrected(pack, tmp_path):
+    (tmp_path / "data" / "Corpus").rename(tmp_path / "Corpus")
+    with pytest.raises(InputError, match="check --data_folder"):
+        pack()
+    (tmp_path / "Corpus").rename(tmp_path / "data" / "Corpus")
+    assert pack().written == 12
 
 
 def test_shards_can_be_packed_again(pack, tmp_path):
