@@ -84,8 +84,6 @@ def write_onnx(path: str | os.PathLike, detector: Detector, quantize: str | None
 
 
 def _export(graph: DetectorGraph, path: Path) -> None:
-    least = graph.min_samples
-    batch, time = torch.export.Dim("batch"), torch.export.Dim("time", min=least)
     # an example with padding, so that no branch for batches without it is taken
     example = torch.randn(2, 2 * SAMPLE_RATE), torch.tensor([2 * SAMPLE_RATE, SAMPLE_RATE + 1])
     with torch.no_grad(), _quiet(), _ecapa_for_any_batch(), _plain_attention():
@@ -96,7 +94,7 @@ def _export(graph: DetectorGraph, path: Path) -> None:
             opset_version=OPSET,
             input_names=["samples", "lengths"],
             output_names=NAMES[: 4 if graph.scores_frames else 2],
-            dynamic_shapes={"samples": {0: batch, 1: time}, "lengths": {0: batch}},
+            dynamic_shapes={"samples": {0: "batch", 1: "time"}, "lengths": {0: "batch"}},
             verbose=False,
         )
     program.save(path)

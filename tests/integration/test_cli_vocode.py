@@ -114,7 +114,7 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
     for number in range(8):
         path = folder / "dev-clean" / "1" / "2" / f"1_2_{number}.flac"
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, np.tile(samples, 30), rate)
+        soundfile.write(path, np.tile(samples, 10), rate)
         utterances.append({"ID": f"Libri-{path.stem}", "Label": "real", "Path": str(path)})
     build_protocol(utterances, tmp_path / "data", source, quiet=True)
     arguments[-1] = "2"
@@ -127,7 +127,7 @@ def test_killed_and_continued(run, arguments, source, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = {path: path.stat().st_mtime_ns for path in target.rglob("[!.]*.wav")}
-    assert done and all(soundfile.info(path).frames == 30 * len(samples) for path in done)
+    assert done and all(soundfile.info(path).frames == 10 * len(samples) for path in done)
     assert not (tmp_path / "v.csv").exists()
     assert run(*arguments)[0] == 0
     assert len(read_protocol(tmp_path / "v.csv")) == 8

@@ -69,7 +69,8 @@ def test_a_detector_is_measured(inputs, monkeypatch):
     [result] = measure("scoring", [first], inputs.folder, 1, 1, quiet=True)
     assert result.name == "clips, float32" and result.difference < 1e-3
 
-    monkeypatch.setattr(arithmetic, "SIZE", 64)
+    for name, value in {"SIZE": 64, "CLIPS": 2, "SECONDS": 1}.items():
+        monkeypatch.setattr(arithmetic, name, value)
     clips = inputs.clips(arithmetic.CLIPS, str(arithmetic.SECONDS))
     output = inputs.folder / "arithmetic.json"
     arithmetic.time_routes(str(inputs.model), str(inputs.transformers), str(clips), str(output), "1")
