@@ -60,7 +60,6 @@ class DetectorGraph(torch.nn.Module):
                 "needs fixed_length"
             )
         self.scores_frames = detector.frame_seconds is not None
-        self.min_samples = detector.min_samples
 
     def forward(self, samples: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Score a batch.
