@@ -24,4 +24,5 @@ environment() {
         echo "== the virtual environment .venv is ready"
     fi
     export PATH="$here/.venv/bin:$PATH"
+    unset PYTHONDONTWRITEBYTECODE  # what pip did not compile, every process would compile again
 }
