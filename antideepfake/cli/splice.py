@@ -4,8 +4,8 @@ Writes a test set to measure where a detector finds fake speech (see 'antideepfa
 PROTOCOL is written once as a whole, and every real one once more with one to three spans of 0.2 to 2 s of a fake
 utterance: of the same split, and of the same speaker and language if there is one. Spans begin and end where both are
 quiet, have the level of the speech that they replace, and are cross-faded over 10 ms. All audio is FLAC with 16 kHz.
-Beside the protocol x.csv is x.segments.csv, which says where each utterance is fake. Run again after an interruption,
-it continues where it stopped.
+The file of segments beside the protocol (Partial.segments.csv for Partial.csv) says where each utterance is fake. Run
+again after an interruption, it continues where it stopped.
 """
 
 import argparse

@@ -66,7 +66,7 @@ def test_whisper_with_statistics_of_all_layers(whisper, recordings):
     compare(*whisper, recordings)
 
 
-# Each normalizes in one of two ways, as all other encoders do: test_graph.py has them all.
+# One encoder for each kind of normalization; test_graph.py has all encoders.
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["HuBERT Base", "WavLM Large"])
 def test_encoders_with_mean_pooling(name, make_detector, recordings, tmp_path):
