@@ -57,11 +57,14 @@ def format_result(item: Result) -> str:
 
 def format_speeds(speeds: Sequence[Speed]) -> str:
     """Format the floating-point operations as a table."""
-    lines = [f"{'one thread':<20}{'precision':<10}{'GFLOP per s of audio':>22}{'GFLOP/s':>10}{'peak':>8}{'share':>8}"]
+    lines = [
+        f"{'one thread':<24}{'precision':<10}{'s of audio per s':>17}{'GFLOP per s of audio':>22}{'GFLOP/s':>9}"
+        f"{'peak':>7}{'share':>7}"
+    ]
     for item in speeds:
         lines.append(
-            f"{item.route:<20}{item.precision:<10}{item.operations:>22.1f}{item.speed:>10.1f}{item.peak:>8.1f}"
-            f"{item.speed / item.peak:>8.0%}"
+            f"{item.route:<24}{item.precision:<10}{item.seconds:>17.1f}{item.operations:>22.1f}{item.speed:>9.1f}"
+            f"{item.peak:>7.1f}{item.speed / item.peak:>7.0%}"
         )
     return "\n".join(lines)
 

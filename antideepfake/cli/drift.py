@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     import pandas as pd
 
     from antideepfake.evaluation.drift import measure_drift
+    from antideepfake.evaluation.evaluator import natural_order
     from antideepfake.scoring.score_file import read_columns
 
     outputs = [Path(args.output, name) for name in ("dimensions.csv", "drift.png")] if args.output else []
@@ -99,12 +100,14 @@ def run(args: argparse.Namespace) -> int:
     drift = measure(chosen)
     rows = [describe("all", len(incoming), drift)]
     for column in args.by:
-        for value, group in table.groupby(column, sort=True):
+        groups = table.groupby(column).indices
+        for value in sorted(groups, key=natural_order):
             name = f"{column} {value}"
+            group = groups[value]
             if len(group) < FEW:
                 print(f"{name}: only {len(group)} utterances, left out", file=sys.stderr)
                 continue
-            rows.append(describe(name, len(group), measure(sample(np.asarray(group.index)))))
+            rows.append(describe(name, len(group), measure(sample(group))))
     is_alarm, verdict = judge(drift, args.alarm)
     most = np.argsort(-drift.wasserstein)[:SHOWN].tolist()
     plain = [{NAMES.get(key, key.lower()): value for key, value in row.items()} for row in rows]

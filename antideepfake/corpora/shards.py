@@ -300,10 +300,17 @@ def _claim_folder(output: Path, plan: dict[str, Any], overwrite: bool) -> None:
     if not (output / PLAN).exists():
         with atomic_open(output / PLAN) as file:
             json.dump(plan, file, indent=1)
-    if _read_plan(output) != plan:
+    earlier = _read_plan(output)
+    if earlier != plan:
+        names = {"protocol": "the protocol", "split": "--split", "shard_mb": "--shard_mb"}
+        changes = [
+            f"{name} {earlier.get(key)!r} and not {plan[key]!r}"
+            for key, name in names.items()
+            if earlier.get(key) != plan[key]
+        ]
+        others = ", ".join(changes) or "another version of the protocol"
         raise InputError(
-            f"{output}: already exists, with shards of another protocol, --split or --shard_mb; choose another "
-            "--output or pass --overwrite"
+            f"{output}: already exists, with shards of {others}; choose another --output or pass --overwrite"
         )
 
 

@@ -1,5 +1,6 @@
 """Evaluation of scores: metrics over all utterances and by column, and comparisons between systems."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -221,7 +222,7 @@ class Evaluator:
         Returns
         -------
         Evaluation
-            Metrics, with groups in the order of their names.
+            Metrics, with groups in the order of their names: A9 before A10.
 
         Raises
         ------
@@ -444,8 +445,22 @@ def _split_by(scores: pd.DataFrame, column: str) -> Iterator[tuple[str, NDArray[
 
 
 def _values(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
-    values, names = pd.factorize(column.fillna("-").astype(str), sort=True)
-    return values, [str(name) for name in names]
+    numbers, names = pd.factorize(column.fillna("-").astype(str))
+    order = sorted(range(len(names)), key=lambda number: natural_order(names[number]))
+    return np.argsort(order)[numbers], [str(names[number]) for number in order]
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts names as a reader expects, with the numbers in them by value.
+
+    Example
+    -------
+    >>> sorted(["A10", "A9", "B"], key=natural_order)
+    ['A9', 'A10', 'B']
+    """
+    texts_and_numbers = re.split("0*([0-9]+)", name)
+    key = [(len(part) if index % 2 else 0, part) for index, part in enumerate(texts_and_numbers)]
+    return [*key, (0, name)]  # A9 and A09 have an order, too
 
 
 def _duration_ranges(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:

@@ -73,9 +73,12 @@ def test_a_detector_is_measured(inputs, monkeypatch):
         monkeypatch.setattr(arithmetic, name, value)
     clips = inputs.clips(arithmetic.CLIPS, str(arithmetic.SECONDS))
     output = inputs.folder / "arithmetic.json"
-    arithmetic.time_routes(str(inputs.model), str(inputs.transformers), str(clips), str(output), "1")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # is set by the next line, for its process
+    forms = map(str, (inputs.model, inputs.transformers, inputs.onnx, inputs.int8))
+    arithmetic.time_routes(*forms, str(clips), str(output), "1")
     speeds = [arithmetic.Speed(*values) for values in json.loads(output.read_text())]
-    assert {item.route for item in speeds} >= {"scoring, plain", "training, plain", "scoring", "training"}
+    ways = {"scoring, plain", "scoring, ONNX", "scoring, torch.compile", "scoring", "training, plain", "training"}
+    assert {item.route for item in speeds} == ways and {item.precision for item in speeds} >= {"float32", "int8"}
     assert all(item.operations > 0 and item.speed > 0 for item in speeds)
     assert len(format_speeds(speeds).splitlines()) == 1 + len(speeds)
 

@@ -1,10 +1,13 @@
 """How far scoring and training are from the peak of the processor, in floating-point operations.
 
 Operations are counted in the plain detector of transformers (matrix products, convolutions, attention) and divided by
-the processor time of each route. The peak is that of a product of large matrices in the same run and precision.
+the processor time of each route. The peak is that of a product of large matrices in the same run and precision; for
+8-bit integers, that in float32.
 """
 
 import json
+import os
+import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,23 +33,38 @@ class Speed(NamedTuple):
     speed: float
     peak: float
 
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio per second of processor time."""
+        return self.speed / self.operations
+
 
 def measure_arithmetic(inputs: Inputs, rounds: int) -> list[Speed]:
     """Measure all routes in turn, in a process with one thread."""
     output = inputs.folder / "arithmetic.json"
     clips = inputs.clips(CLIPS, str(SECONDS))
-    run(call(time_routes, inputs.model, inputs.transformers, clips, output, rounds), inputs.folder)
+    forms = (inputs.model, inputs.transformers, inputs.onnx, inputs.int8)
+    run(call(time_routes, *forms, clips, output, rounds), inputs.folder)
     return [Speed(*values) for values in json.loads(output.read_text())]
 
 
-def time_routes(model: str, published: str, clips: str, output: str, rounds: str) -> None:
+def has_compiler() -> bool:
+    """Check whether there is the C++ compiler that torch.compile uses."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+def time_routes(model: str, published: str, onnx: str, int8: str, clips: str, output: str, rounds: str) -> None:
     """Write the speeds as JSON."""
+    # next to the output, so that each run compiles anew and leaves nothing behind
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(output).with_name("compiled"))
     import soundfile
     import torch
     from torch.utils.flop_counter import FlopCounterMode
     from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-    from antideepfake.inference.detector import Detector, load_detector
+    from antideepfake.inference.detector import load_detector
+    from antideepfake.inference.onnx_detector import load_onnx_detector
+    from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.lobes.detector import compute_logits
     from antideepfake.model_folder.folder import load_modules
 
@@ -55,32 +73,34 @@ def time_routes(model: str, published: str, clips: str, output: str, rounds: str
     samples = [soundfile.read(path, dtype="float32")[0] for path in paths]
     extractor = AutoFeatureExtractor.from_pretrained(published)
     batch = extractor(samples, sampling_rate=16000, return_tensors="pt", padding=True)
-    # only the operations of plain attention are counted on a CPU
-    plain = AutoModelForAudioClassification.from_pretrained(published, attn_implementation="eager").eval()
     labels = torch.arange(CLIPS) % 2
 
-    def score_plain() -> None:
+    def score_plain(network: Callable[..., Any]) -> None:
         with torch.no_grad():
             for index in range(CLIPS):
-                plain(**{name: values[index : index + 1] for name, values in batch.items()})
+                network(**{name: values[index : index + 1] for name, values in batch.items()})
 
-    def train_plain() -> None:
-        plain.train()
-        plain(**batch, labels=labels).loss.backward()
-        plain.zero_grad()
-        plain.eval()
+    def train_plain(network: torch.nn.Module) -> None:
+        network.train()
+        network(**batch, labels=labels).loss.backward()
+        network.zero_grad()
+        network.eval()
 
+    # only the operations of eager attention are counted on a CPU
+    counted = AutoModelForAudioClassification.from_pretrained(published, attn_implementation="eager").eval()
     operations = {}
-    for name, route in (("scoring", score_plain), ("training", train_plain)):
+    for name, pass_through in (("scoring", score_plain), ("training", train_plain)):
         with FlopCounterMode(display=False) as counter:
-            route()
+            pass_through(counted)
         operations[name] = counter.get_total_flops()
+    del counted
 
+    plain = AutoModelForAudioClassification.from_pretrained(published).eval()
     modules = load_modules(model)
     modules.train()
     waveforms, lengths = batch["input_values"], torch.ones(CLIPS)
 
-    def score(detector: Detector) -> None:
+    def score(detector: RecordingScorer) -> None:
         list(detector.score_files(paths))
 
     def train(dtype: torch.dtype) -> None:
@@ -97,8 +117,13 @@ def time_routes(model: str, published: str, clips: str, output: str, rounds: str
 
         routes["peak", precision] = partial(torch.matmul, matrix, matrix)
         if dtype == torch.float32:
-            routes["scoring, plain", precision] = score_plain
-            routes["training, plain", precision] = train_plain
+            routes["scoring, plain", precision] = partial(score_plain, plain)
+            if has_compiler():
+                compiled = torch.compile(AutoModelForAudioClassification.from_pretrained(published).eval())
+                routes["scoring, torch.compile", precision] = partial(score_plain, compiled)
+            routes["scoring, ONNX", precision] = partial(score, load_onnx_detector(onnx))
+            routes["scoring, ONNX", "int8"] = partial(score, load_onnx_detector(int8))
+            routes["training, plain", precision] = partial(train_plain, plain)
         routes["scoring", precision] = partial(score, detector)
         routes["training", precision] = partial(train, dtype)
     times: dict[tuple[str, str], list[float]] = {key: [] for key in routes}
@@ -112,7 +137,8 @@ def time_routes(model: str, published: str, clips: str, output: str, rounds: str
     for route_name, precision in routes:
         if route_name != "peak":
             total = operations[route_name.partition(",")[0]] / 1e9
-            peak = 2e-9 * SIZE**3 / median(times["peak", precision])
+            reference = "float32" if precision == "int8" else precision
+            peak = 2e-9 * SIZE**3 / median(times["peak", reference])
             speed = total / median(times[route_name, precision])
             speeds.append(Speed(route_name, precision, total / (CLIPS * SECONDS), speed, peak))
     Path(output).write_text(json.dumps(speeds))

@@ -46,7 +46,8 @@ def pack(source, tmp_path):
     """Pack the protocol into a folder below the data folder."""
 
     def run(folder="shards", protocol=source, **options):
-        return write_shards(protocol, tmp_path / "data", tmp_path / "data" / folder, shard_mb=1, quiet=True, **options)
+        options = {"shard_mb": 1, "quiet": True, **options}
+        return write_shards(protocol, tmp_path / "data", tmp_path / "data" / folder, **options)
 
     return run
 
@@ -201,8 +202,10 @@ def test_other_shards_and_other_files_are_kept(pack, source, tmp_path):
     pack()
     folder = tmp_path / "data" / "shards"
     before = digests(folder)
-    with pytest.raises(InputError, match="with shards of another protocol, --split or --shard_mb"):
+    with pytest.raises(InputError, match="with shards of --split '' and not 'test'; choose another --output"):
         pack(split="test")
+    with pytest.raises(InputError, match="with shards of --shard_mb 1 and not 7; choose another --output"):
+        pack(shard_mb=7)
     with pytest.raises(InputError, match="already exists without shards"):
         pack("Corpus", overwrite=True)
     assert digests(folder) == before

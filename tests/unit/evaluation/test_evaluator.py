@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest
 
 from antideepfake.errors import InputError
-from antideepfake.evaluation.evaluator import Evaluator
+from antideepfake.evaluation.evaluator import Evaluator, natural_order
 from antideepfake.metrics.costs import AsvScores, cllr
 from antideepfake.metrics.rates import equal_error_rate, error_rates, sort_trials
 from antideepfake.metrics.summary import compute_metrics
@@ -54,6 +56,24 @@ def test_other_columns_split_both_classes(scores):
     english, french = Evaluator().evaluate(scores, "s", ["Language"]).groups["Language"]
     assert (english.real, english.fake, french.real, french.fake) == (50, 50, 150, 150)
     assert french.metrics["eer"].value == eer(scores[scores["Language"] == "FR"])
+
+
+def test_groups_are_in_the_order_of_their_numbers(scores):
+    systems = np.where(scores["Label"] == "real", "-", [f"A{number % 12}" for number in range(len(scores))])
+    groups = Evaluator(n_resamples=10).evaluate(scores.assign(Attack=systems), "s", ["Attack"]).groups["Attack"]
+    assert [group.name for group in groups] == ["A1", "A3", "A5", "A7", "A9", "A11"]
+    for group in groups:
+        assert group.fake == (systems == group.name).sum()
+
+
+@given(st.lists(st.integers(0, 10**30), max_size=5), st.text(max_size=3))
+def test_natural_order_of_numbers_and_of_other_names(numbers, text):
+    names = [f"{text}x{number}" for number in numbers]
+    assert sorted(names, key=natural_order) == [f"{text}x{number}" for number in sorted(numbers)]
+
+
+def test_natural_order_takes_numbers_of_any_length():
+    assert sorted(["1" + "0" * 5000, "9" * 5000, "09", "9"], key=natural_order)[-1] == "1" + "0" * 5000
 
 
 def test_durations_are_divided_into_ranges(scores):
