@@ -180,15 +180,18 @@ class _ChannelCheck:
         channels = np.ascontiguousarray(block.T)  # numpy reduces rows much faster than columns
         with np.errstate(invalid="ignore", over="ignore"):
             mono = channels.mean(0)
-        both = np.concatenate([mono[None], channels], dtype=np.float64)  # row 0 is the average
-        if self.count == 0:
-            self.sums = self.squares = np.zeros(len(both))
-            self.low = self.high = both[:, 0]
-        if not np.isfinite(both).all():
+        # row 0 is the average, which is the channel itself if there is only one
+        rows = np.concatenate([mono[None], channels] if len(channels) > 1 else [channels], dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            sums = rows.sum(1)
+        if not np.isfinite(sums).all():  # finite float32 samples have a finite sum in float64
             raise InputError(f"{self.name}: contains samples that are not finite numbers; convert the file again")
-        self.sums = self.sums + both.sum(1)
-        self.squares = self.squares + np.square(both).sum(1)
-        self.low, self.high = np.minimum(both.min(1), self.low), np.maximum(both.max(1), self.high)
+        if self.count == 0:
+            self.sums = self.squares = np.zeros(len(rows))
+            self.low = self.high = rows[:, 0]
+        self.sums = self.sums + sums
+        self.squares = self.squares + [row @ row for row in rows]
+        self.low, self.high = np.minimum(rows.min(1), self.low), np.maximum(rows.max(1), self.high)
         self.count += len(block)
         if max(abs(self.high).max(), abs(self.low).max()) > LOUDEST:
             raise InputError(f"{self.name}: contains samples above {LOUDEST:g} (full scale is 1); convert it again")
@@ -200,9 +203,10 @@ class _ChannelCheck:
             return
         ranges = self.high - self.low
         variances = np.maximum(self.squares / self.count - np.square(self.sums / self.count), 0)
-        if ranges[1:].max() <= SILENCE:
+        channels = slice(1, None) if len(ranges) > 1 else slice(None)
+        if ranges[channels].max() <= SILENCE:
             raise SilentError(f"{self.name}: silent; there is nothing to classify")
-        if ranges[0] <= SILENCE or variances[0] < CANCELLED * variances[1:].mean():
+        if ranges[0] <= SILENCE or variances[0] < CANCELLED * variances[channels].mean():
             raise InputError(
                 f"{self.name}: the channels cancel each other when they are averaged (one is the inverse of the "
                 "other); choose one channel"
