@@ -1,8 +1,8 @@
 """How far scoring and training are from the peak of the processor, in floating-point operations.
 
-Operations are counted in the plain detector of transformers (matrix products, convolutions, attention) and divided by
-the processor time of each route. The peak is that of a product of large matrices in the same run and precision; for
-8-bit integers, that in float32.
+Operations of the network are counted (matrix products, convolutions, attention) and divided by the processor time of
+each route. The peak is that of a product of large matrices in the same run and precision; for 8-bit integers, that in
+float32. The plain routes are those of transformers, if it has the front end.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from antideepfake.errors import InputError
 from benchmarks.inputs import Inputs
 from benchmarks.measure import call, run
 from benchmarks.scoring import has_bfloat16
@@ -43,8 +44,11 @@ def measure_arithmetic(inputs: Inputs, rounds: int) -> list[Speed]:
     """Measure all routes in turn, in a process with one thread."""
     output = inputs.folder / "arithmetic.json"
     clips = inputs.clips(CLIPS, str(SECONDS))
-    forms = (inputs.model, inputs.transformers, inputs.onnx, inputs.int8)
-    run(call(time_routes, *forms, clips, output, rounds), inputs.folder)
+    try:
+        plain = str(inputs.transformers)
+    except InputError:  # transformers has no such detector
+        plain = ""
+    run(call(time_routes, inputs.model, plain, inputs.onnx, inputs.int8, clips, output, rounds), inputs.folder)
     return [Speed(*values) for values in json.loads(output.read_text())]
 
 
@@ -54,15 +58,16 @@ def has_compiler() -> bool:
 
 
 def time_routes(model: str, published: str, onnx: str, int8: str, clips: str, output: str, rounds: str) -> None:
-    """Write the speeds as JSON."""
+    """Write the speeds as JSON; ``published`` is empty if there are no plain routes."""
     # next to the output, so that each run compiles anew and leaves nothing behind
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(output).with_name("compiled"))
-    import soundfile
     import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
-    from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+    from transformers import AutoModelForAudioClassification
 
-    from antideepfake.inference.detector import load_detector
+    from antideepfake.audio.waveform import read_waveform
+    from antideepfake.inference.detector import Detector, load_detector
     from antideepfake.inference.onnx_detector import load_onnx_detector
     from antideepfake.inference.recordings import RecordingScorer
     from antideepfake.lobes.detector import compute_logits
@@ -70,71 +75,70 @@ def time_routes(model: str, published: str, onnx: str, int8: str, clips: str, ou
 
     torch.manual_seed(1)
     paths = sorted(Path(clips).iterdir())
-    samples = [soundfile.read(path, dtype="float32")[0] for path in paths]
-    extractor = AutoFeatureExtractor.from_pretrained(published)
-    batch = extractor(samples, sampling_rate=16000, return_tensors="pt", padding=True)
+    waveforms = torch.stack([read_waveform(path) for path in paths])
     labels = torch.arange(CLIPS) % 2
-
-    def score_plain(network: Callable[..., Any]) -> None:
-        with torch.no_grad():
-            for index in range(CLIPS):
-                network(**{name: values[index : index + 1] for name, values in batch.items()})
-
-    def train_plain(network: torch.nn.Module) -> None:
-        network.train()
-        network(**batch, labels=labels).loss.backward()
-        network.zero_grad()
-        network.eval()
-
-    # only the operations of eager attention are counted on a CPU
-    counted = AutoModelForAudioClassification.from_pretrained(published, attn_implementation="eager").eval()
-    operations = {}
-    for name, pass_through in (("scoring", score_plain), ("training", train_plain)):
-        with FlopCounterMode(display=False) as counter:
-            pass_through(counted)
-        operations[name] = counter.get_total_flops()
-    del counted
-
-    plain = AutoModelForAudioClassification.from_pretrained(published).eval()
-    modules = load_modules(model)
-    modules.train()
-    waveforms, lengths = batch["input_values"], torch.ones(CLIPS)
 
     def score(detector: RecordingScorer) -> None:
         list(detector.score_files(paths))
 
-    def train(dtype: torch.dtype) -> None:
+    def score_one_by_one(network: Callable[..., Any]) -> None:
+        with torch.no_grad():
+            for index in range(CLIPS):
+                network(waveforms[index : index + 1])
+
+    def compute(modules: torch.nn.ModuleDict, waveforms: torch.Tensor) -> torch.Tensor:
+        return compute_logits(dict(modules.items()), waveforms, torch.ones(len(waveforms)))
+
+    def train(network: torch.nn.Module, compute: Callable[[torch.Tensor], torch.Tensor], dtype: torch.dtype) -> None:
         with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
-            logits = compute_logits(dict(modules.items()), waveforms, lengths)
-            torch.nn.functional.cross_entropy(logits, labels).backward()
-        modules.zero_grad()
+            torch.nn.functional.cross_entropy(compute(waveforms), labels).backward()
+        network.zero_grad()
 
-    routes: dict[tuple[str, str], Callable[[], Any]] = {}
-    for precision, dtype in (("float32", torch.float32), *([("bfloat16", torch.bfloat16)] if has_bfloat16() else [])):
-        matrix = torch.randn(SIZE, SIZE).to(dtype)
+    def prepare(precision: str) -> Detector:
         detector = load_detector(model, device="cpu")
-        detector.prepare("bf16" if dtype == torch.bfloat16 else "fp32")
+        detector.prepare(precision)
+        return detector
 
-        routes["peak", precision] = partial(torch.matmul, matrix, matrix)
-        if dtype == torch.float32:
-            routes["scoring, plain", precision] = partial(score_plain, plain)
-            if has_compiler():
-                compiled = torch.compile(AutoModelForAudioClassification.from_pretrained(published).eval())
-                routes["scoring, torch.compile", precision] = partial(score_plain, compiled)
-            routes["scoring, ONNX", precision] = partial(score, load_onnx_detector(onnx))
-            routes["scoring, ONNX", "int8"] = partial(score, load_onnx_detector(int8))
-            routes["training, plain", precision] = partial(train_plain, plain)
-        routes["scoring", precision] = partial(score, detector)
-        routes["training", precision] = partial(train, dtype)
+    frozen, trained = load_modules(model).eval(), load_modules(model).train()
+    score_own = partial(score_one_by_one, partial(compute, frozen))
+    train_own = partial(train, trained, partial(compute, trained))
+    operations = {}
+    for name, route in (("scoring", score_own), ("training", partial(train_own, torch.float32))):
+        # only the operations of this attention are counted on a CPU
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            route()
+        operations[name] = counter.get_total_flops()
+
+    matrix = torch.randn(SIZE, SIZE)
+    routes: dict[tuple[str, str], Callable[[], Any]] = {
+        ("peak", "float32"): partial(torch.matmul, matrix, matrix),
+        ("scoring", "float32"): partial(score, prepare("fp32")),
+        ("scoring, ONNX", "float32"): partial(score, load_onnx_detector(onnx)),
+        ("scoring, ONNX", "int8"): partial(score, load_onnx_detector(int8)),
+        ("training", "float32"): partial(train_own, torch.float32),
+    }
+    if published:
+        plain, taught = (AutoModelForAudioClassification.from_pretrained(published) for _ in range(2))
+        compute_plain = partial(lambda network, batch: network(batch).logits, taught.train())
+        routes["scoring, plain", "float32"] = partial(score_one_by_one, plain.eval())
+        routes["training, plain", "float32"] = partial(train, taught, compute_plain, torch.float32)
+    if has_compiler():
+        compiled = torch.compile(partial(compute, frozen))
+        routes["scoring, torch.compile", "float32"] = partial(score_one_by_one, compiled)
+    if has_bfloat16():
+        rounded = matrix.bfloat16()
+        routes["peak", "bfloat16"] = partial(torch.matmul, rounded, rounded)
+        routes["scoring", "bfloat16"] = partial(score, prepare("bf16"))
+        routes["training", "bfloat16"] = partial(train_own, torch.bfloat16)
     times: dict[tuple[str, str], list[float]] = {key: [] for key in routes}
     for number in range(int(rounds) + 1):  # the first round warms up
-        for key, route in routes.items():
+        for key, take in routes.items():
             start = time.process_time()
-            route()
+            take()
             if number:
                 times[key].append(time.process_time() - start)
     speeds = []
-    for route_name, precision in routes:
+    for route_name, precision in sorted(routes):
         if route_name != "peak":
             total = operations[route_name.partition(",")[0]] / 1e9
             reference = "float32" if precision == "int8" else precision
