@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from antideepfake import __version__
 from antideepfake.audit.leakage import explain_overlap
@@ -45,7 +43,10 @@ def write_report(folder: str | os.PathLike, systems: Sequence[System], title: st
     title : str
         Description of the test set.
     """
-    from antideepfake.evaluation.plots import figure_to_svg, plot_scores, save_plot  # matplotlib is slow to import
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import, as is matplotlib
+    from markupsafe import Markup
+
+    from antideepfake.evaluation.plots import figure_to_svg, plot_scores, save_plot
 
     folder = Path(folder)
     evaluations = [system.evaluation for system in systems]

@@ -384,10 +384,8 @@ def find_repeated(identifiers: "pd.Series") -> NDArray[np.bool_]:
     """
     starts = range(0, max(len(identifiers), 1), CHUNK_ROWS)
     hashes = np.concatenate([hash_identifiers(identifiers.iloc[start : start + CHUNK_ROWS]) for start in starts])
-    order = np.argsort(hashes, kind="stable")
-    is_equal = np.diff(hashes[order]) == 0
-    suspects = np.zeros(len(hashes), bool)
-    suspects[order[1:][is_equal]] = suspects[order[:-1][is_equal]] = True
+    ascending = np.sort(hashes)
+    suspects = np.isin(hashes, ascending[1:][ascending[1:] == ascending[:-1]])
     suspects[suspects] = identifiers[suspects].duplicated()
     return suspects
 
