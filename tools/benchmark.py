@@ -30,6 +30,7 @@ SUBJECTS = ("starting", "evaluation", "merging", "preparation", "loading", "scor
 ON_REQUEST = "scale"  # takes an hour
 FRONT_ENDS = Path(__file__).parents[1] / "hparams" / "front_ends"
 QUICK = 0.05
+MARKERS = "os^v"  # in the plot, by the number of cores
 HEADING = (
     f"{'what':<36}{'work':>15}{'cores':>6}{'plain, s':>10}{'own, s':>9}{'ratio':>7}{'CPU ratio':>10}"
     f"{'plain, MB':>11}{'own, MB':>9}{'change':>9}"
@@ -84,26 +85,36 @@ def plot_growth(results: Sequence[Result], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     lines: dict[tuple[str, str], dict[tuple[str, int], list[Result]]] = {}
     for item in sorted(results, key=lambda item: item.work):
         lines.setdefault((item.subject, item.unit), {}).setdefault((item.name, item.cores), []).append(item)
     figure, axes = pyplot.subplots(len(lines), 3, figsize=(15, 3.2 * len(lines)), squeeze=False)
+    cores_of = sorted({item.cores for item in results})
     for row, ((subject, unit), tasks) in zip(axes, lines.items(), strict=True):
-        for number, ((name, cores), points) in enumerate(tasks.items()):
+        names = list(dict.fromkeys(name for name, _ in tasks))
+        for (name, cores), points in tasks.items():
             work = [item.work for item in points]
+            look = {"color": f"C{names.index(name)}", "marker": MARKERS[cores_of.index(cores) % len(MARKERS)]}
             for panel, field, scale in zip(row, ("wall", "processor", "memory"), (1, 1, 1e6), strict=True):
                 for side, style in (("plain", "--"), ("own", "-")):
                     values = [getattr(getattr(item, side), field) / scale for item in points]
-                    label = f"{name}, {cores}" if side == "own" else None
-                    panel.plot(work, values, style, color=f"C{number}", marker=".", label=label)
+                    panel.plot(work, values, style, **look, markersize=4, label=name if side == "own" else None)
         for panel, title in zip(row, ("time, s", "processor time, s", "peak memory, MB"), strict=True):
             panel.set(xscale="log", yscale="log", xlabel=f"work, {unit}", title=f"{subject}: {title}")
+            panel.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+            panel.yaxis.set_minor_formatter(ticker.LogFormatter(minor_thresholds=(1.5, 0.5)))
             panel.grid(alpha=0.3)
-        title = "task, cores (dashed: plain)"
+        handles = dict(zip(*reversed(row[-1].get_legend_handles_labels()), strict=True))
+        for cores in cores_of if len(cores_of) > 1 else ():
+            marker = MARKERS[cores_of.index(cores) % len(MARKERS)]
+            handles[f"{cores} core{'s' * (cores > 1)}"] = pyplot.Line2D(
+                [], [], color="gray", marker=marker, linewidth=0
+            )
+        title = "dashed: the plain way"
         row[-1].legend(
-            title=title, loc="upper left", bbox_to_anchor=(1, 1), fontsize="x-small", title_fontsize="x-small"
+            handles.values(), handles, title=title, loc="upper left", bbox_to_anchor=(1, 1), fontsize="small"
         )
     figure.tight_layout()
     with atomic_path(path) as temporary:
