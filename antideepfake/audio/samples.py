@@ -190,7 +190,8 @@ class _ChannelCheck:
             self.sums = self.squares = np.zeros(len(rows))
             self.low = self.high = rows[:, 0]
         self.sums = self.sums + sums
-        self.squares = self.squares + [row @ row for row in rows]
+        # not by BLAS, which would start threads in every process that reads
+        self.squares = self.squares + np.einsum("ct,ct->c", rows, rows)
         self.low, self.high = np.minimum(rows.min(1), self.low), np.maximum(rows.max(1), self.high)
         self.count += len(block)
         if max(abs(self.high).max(), abs(self.low).max()) > LOUDEST:
