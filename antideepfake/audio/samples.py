@@ -1,15 +1,18 @@
 """From an audio file or samples to 16 kHz samples: read, choose or average the channels, resample, normalize.
 
-Training, evaluation and every interface use this path and no other. It needs numpy alone: a detector in ONNX Runtime
-starts without torch. :mod:`antideepfake.audio.waveform` gives the same samples as tensors.
+Training, evaluation and every interface use this path and no other. It does not need torch, since a detector in ONNX
+Runtime starts without it. :mod:`antideepfake.audio.waveform` gives the same samples as tensors.
 """
 
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import ceil, inf
+from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,9 @@ from antideepfake.audio.audio_file import BLOCK, AudioFile, open_audio
 from antideepfake.audio.headers import HIGHEST_RATE, LOWEST_RATE
 from antideepfake.audio.recording import Recording
 from antideepfake.errors import InputError
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +35,7 @@ LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers are below, and squar
 CANCELLED = 0.01  # minimum power of the averaged channels relative to the channels; less means that they cancel
 MAX_SECONDS = 1800  # longest recording that is read at once; longer ones are streamed
 CROSSINGS = 6  # zeros of the sinc on each side of the filter for resampling
+_PRODUCTS = Lock()  # the number of threads is that of the whole process
 FILTERED = 1 << 22  # numbers that are copied at once for this filter: 16 MB
 NORMALIZATION_EPS = 1e-5  # added to the variance
 MAX_RATE = 48_000  # Hz; at higher rates, MAX_SECONDS decreases so that the number of samples stays the same
@@ -125,8 +132,27 @@ class Resampler:
         padded = np.pad(samples, (self.width, self.width + self.old))
         windows = np.lib.stride_tricks.sliding_window_view(padded, self.filters.shape[1])[:: self.old]
         size = max(FILTERED // windows.shape[1], 1)
-        chunks = [windows[start : start + size] @ self.filters.T for start in range(0, len(windows), size)]
+        with _one_thread():
+            chunks = [windows[start : start + size] @ self.filters.T for start in range(0, len(windows), size)]
         return np.concatenate(chunks).ravel()[: ceil(self.new * len(samples) / self.old)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute matrix products in one thread.
+
+    Their rounding depends on the number of threads, and processes that read at the same time would each start one for
+    every core.
+    """
+    with _PRODUCTS, _find_blas().limit(limits=1):
+        yield
+
+
+@cache
+def _find_blas() -> "ThreadpoolController":
+    from threadpoolctl import ThreadpoolController  # only for recordings at other rates than 16 kHz
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 @lru_cache(maxsize=16)

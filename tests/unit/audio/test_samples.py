@@ -1,5 +1,6 @@
 """The one path from a file to samples, in numpy."""
 
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import torch
 import torchaudio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import ThreadpoolController
 
 from antideepfake.audio.recording import Recording
 from antideepfake.audio.samples import Resampler, SilentError, normalize, stream_file, trace_envelope
@@ -27,6 +29,36 @@ def test_resampling_by_chunks_gives_the_same(monkeypatch, rate, size):
     whole = _resample(signal, rate)
     monkeypatch.setattr("antideepfake.audio.samples.FILTERED", 9000)
     np.testing.assert_allclose(_resample(signal, rate), whole, atol=1e-5)
+
+
+RESAMPLE = """
+import hashlib, numpy
+from antideepfake.audio.samples import Resampler
+resampler = Resampler(44100)
+print(hashlib.sha256(resampler.push(numpy.random.default_rng(1).standard_normal(200_000, numpy.float32))).hexdigest())
+"""
+
+
+def test_the_number_of_threads_has_no_influence():
+    """Guards against samples that depend on the machine, and against as many threads as cores in every reader."""
+    prints = {
+        subprocess.run(
+            [sys.executable, "-c", RESAMPLE],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for threads in ("1", "2", "5")
+    }
+    assert len(prints) == 1
+
+
+def test_products_elsewhere_keep_their_threads():
+    blas = ThreadpoolController().select(user_api="blas")
+    with blas.limit(limits=2):
+        before = [library["num_threads"] for library in blas.info()]
+        _resample(np.ones(44100, np.float32), 44100)
+        assert [library["num_threads"] for library in blas.info()] == before
 
 
 @given(st.floats(0.1, 30), st.floats(-3, 3), st.integers(2, 3000))
