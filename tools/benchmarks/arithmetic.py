@@ -59,7 +59,7 @@ def has_compiler() -> bool:
 
 def time_routes(model: str, published: str, onnx: str, int8: str, clips: str, output: str, rounds: str) -> None:
     """Write the speeds as JSON; ``published`` is empty if there are no plain routes."""
-    # next to the output, so that each run compiles anew and leaves nothing behind
+    # in the scratch folder, so that each run compiles again and leaves nothing behind
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(output).with_name("compiled"))
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
