@@ -35,7 +35,6 @@ LOUDEST = 1e10  # full scale is 1; unscaled 32-bit integers are below, and squar
 CANCELLED = 0.01  # minimum power of the averaged channels relative to the channels; less means that they cancel
 MAX_SECONDS = 1800  # longest recording that is read at once; longer ones are streamed
 CROSSINGS = 6  # zeros of the sinc on each side of the filter for resampling
-_PRODUCTS = Lock()  # the number of threads is that of the whole process
 FILTERED = 1 << 22  # numbers that are copied at once for this filter: 16 MB
 NORMALIZATION_EPS = 1e-5  # added to the variance
 MAX_RATE = 48_000  # Hz; at higher rates, MAX_SECONDS decreases so that the number of samples stays the same
@@ -137,14 +136,17 @@ class Resampler:
         return np.concatenate(chunks).ravel()[: ceil(self.new * len(samples) / self.old)]
 
 
+_LIMITED = Lock()  # the limit below is one of the whole process
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute matrix products in one thread.
+    """Limit matrix products to one thread.
 
-    Their rounding depends on the number of threads, and processes that read at the same time would each start one for
-    every core.
+    Their rounding depends on the number of threads, and without a limit each of several reading processes would start
+    one thread per core.
     """
-    with _PRODUCTS, _find_blas().limit(limits=1):
+    with _LIMITED, _find_blas().limit(limits=1):
         yield
 
 
@@ -216,7 +218,7 @@ class _ChannelCheck:
             self.sums = self.squares = np.zeros(len(rows))
             self.low = self.high = rows[:, 0]
         self.sums = self.sums + sums
-        # not by BLAS, which would start threads in every process that reads
+        # not by BLAS, which would start threads in every reading process
         self.squares = self.squares + np.einsum("ct,ct->c", rows, rows)
         self.low, self.high = np.minimum(rows.min(1), self.low), np.maximum(rows.max(1), self.high)
         self.count += len(block)

@@ -210,6 +210,9 @@ def test_other_shards_and_other_files_are_kept(pack, source, tmp_path):
         pack("Corpus", overwrite=True)
     assert digests(folder) == before
     write_protocol(read_protocol(source).iloc[:5], source)
+    with pytest.raises(InputError, match="with shards of another version of the protocol; choose another --output"):
+        pack()
+    assert digests(folder) == before
     assert pack(overwrite=True).written == 5
     assert sorted(path.name for path in folder.glob("*.tar")) == ["000000.tar", "000001.tar"]
 
